@@ -1,0 +1,124 @@
+#include "base/buf.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { BUF_FIRST_SIZE = 256 };
+
+void buf_init(struct buf *buf, size_t size_max)
+{
+	*buf = (struct buf){ .size_max = size_max };
+}
+
+void buf_release(struct buf *buf)
+{
+	mem_free(buf->data);
+	*buf = (struct buf){ .size_max = buf->size_max };
+}
+
+void buf_clear(struct buf *buf)
+{
+	buf->size = 0;
+	buf->failed = false;
+}
+
+char *buf_reserve(struct buf *buf, size_t size)
+{
+	size_t capacity = buf->capacity ? buf->capacity : BUF_FIRST_SIZE;
+
+	if (buf->failed || size > buf->size_max || buf->size > buf->size_max - size) {
+		buf->failed = true;
+		return NULL;
+	}
+	if (buf->capacity - buf->size < size) {
+		while (capacity - buf->size < size)
+			capacity *= 2;
+		buf->data = mem_realloc(buf->data, capacity);
+		buf->capacity = capacity;
+	}
+	return buf->data + buf->size;
+}
+
+void buf_add(struct buf *buf, const void *data, size_t size)
+{
+	char *room;
+
+	if (size == 0)
+		return;
+	room = buf_reserve(buf, size);
+	if (!room)
+		return;
+	memcpy(room, data, size);
+	buf->size += size;
+}
+
+void buf_add_slice(struct buf *buf, struct slice bytes)
+{
+	buf_add(buf, bytes.data, bytes.size);
+}
+
+void buf_add_text(struct buf *buf, const char *text)
+{
+	buf_add(buf, text, strlen(text));
+}
+
+void buf_add_cstr(struct buf *buf, const char *text)
+{
+	buf_add(buf, text, strlen(text) + 1);
+}
+
+void buf_add_u8(struct buf *buf, uint8_t value)
+{
+	buf_add(buf, &value, sizeof(value));
+}
+
+void buf_add_u16(struct buf *buf, uint16_t value)
+{
+	uint16_t wire = htons(value);
+
+	buf_add(buf, &wire, sizeof(wire));
+}
+
+void buf_add_u32(struct buf *buf, uint32_t value)
+{
+	uint32_t wire = htonl(value);
+
+	buf_add(buf, &wire, sizeof(wire));
+}
+
+void buf_add_u64(struct buf *buf, uint64_t value)
+{
+	uint64_t wire = htobe64(value);
+
+	buf_add(buf, &wire, sizeof(wire));
+}
+
+void buf_printf(struct buf *buf, const char *format, ...)
+{
+	va_list args, again;
+	char *room;
+	int size;
+
+	va_start(args, format);
+	va_copy(again, args);
+	size = vsnprintf(NULL, 0, format, args);
+	va_end(args);
+	room = buf_reserve(buf, (size_t)size + 1);
+	if (room) {
+		vsnprintf(room, (size_t)size + 1, format, again);
+		buf->size += (size_t)size;
+	}
+	va_end(again);
+}
+
+void buf_drop_front(struct buf *buf, size_t size)
+{
+	buf->size -= size;
+	if (buf->size)
+		memmove(buf->data, buf->data + size, buf->size);
+}

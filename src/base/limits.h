@@ -1,0 +1,33 @@
+/* limits: every maximum of the program that is not a setting, in one place.
+ *
+ * Meeting one gives a clear error (SQLSTATE 53xxx or 54000), never a wrong answer.
+ */
+#pragma once
+
+enum {
+	SHARDS_MAX = 64,                        /* legs of one statement; a bit each in a shard set */
+	NODES_MAX = 256,
+	WORKERS_MAX = 64,
+	NAME_SIZE_MAX = 64,                     /* NAMEDATALEN of PostgreSQL, with the zero */
+
+	STARTUP_SIZE_MAX = 10000,               /* MAX_STARTUP_PACKET_LENGTH of PostgreSQL */
+	AUTH_MESSAGE_SIZE_MAX = 65535,          /* PG_MAX_AUTH_TOKEN_LENGTH */
+	LOGIN_TIME_MS_MAX = 60 * 1000,          /* authentication_timeout of PostgreSQL */
+	STATEMENT_SIZE_MAX = 64 << 20,          /* the text of one Query or Parse, held whole to be understood */
+	PARAMETER_COUNT_MAX = 65535,
+
+	CHUNK_SIZE = 16 << 10,                  /* one lent reading buffer */
+	CHUNK_COUNT_MAX = 1024,                 /* lent reading buffers of one worker */
+	OUT_QUEUE_SIZE_MAX = 256 << 10,         /* bytes waiting for one peer before its source is paused */
+
+	POOL_QUEUE_MAX = 4096,                  /* sessions waiting for one pool on one worker */
+	SETTINGS_MAX = 256,                     /* settings that one session changed */
+	STATEMENTS_MAX = 4096,                  /* prepared statements of one session */
+	BACKEND_STATEMENTS_MAX = 500,           /* copies kept prepared on one backend */
+	SAVEPOINTS_MAX = 1024,                  /* open savepoints of one transaction */
+	PLAN_CACHE_COUNT_MAX = 4096,            /* plans of one worker */
+	PLAN_TEXT_SIZE_MAX = 64 << 10,          /* a longer statement is planned each time, not cached */
+	MERGE_MEMORY_MAX = 16 << 20,            /* rows held by one merging statement */
+	ADMIN_ROWS_MAX = 100000,                /* rows of one answer of the nanu schema */
+	MAILBOX_COUNT_MAX = 65536,
+};

@@ -1,0 +1,51 @@
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOG_LINE_MAX = 2048 };
+
+enum log_level log_level_min = LOG_INFO;
+
+static const char *const level_names[] = { "debug", "info", "warn", "error", "fatal" };
+
+void log_write(enum log_level level, const char *part, const char *format, ...)
+{
+	char line[LOG_LINE_MAX];
+	struct timespec now;
+	struct tm parts;
+	va_list args;
+	size_t size;
+	int added;
+
+	if (level < log_level_min)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &parts);
+	size = strftime(line, sizeof(line), "time=%Y-%m-%dT%H:%M:%S", &parts);
+	size += (size_t)snprintf(line + size, sizeof(line) - size, ".%03ldZ level=%s part=%s ", now.tv_nsec / 1000000,
+				 level_names[level], part);
+	va_start(args, format);
+	added = vsnprintf(line + size, sizeof(line) - size - 1, format, args);
+	va_end(args);
+	if (added > 0)
+		size += (size_t)added < sizeof(line) - size - 1 ? (size_t)added : sizeof(line) - size - 2;
+	line[size++] = '\n';
+	if (write(STDERR_FILENO, line, size) < 0)
+		return;                 /* nowhere left to complain to */
+}
+
+const char *log_quote(const char *text, char *out, unsigned long out_size)
+{
+	unsigned long used = 0;
+
+	for (; *text && used + 3 < out_size; text++) {
+		if (*text == '"' || *text == '\\')
+			out[used++] = '\\';
+		out[used++] = (unsigned char)*text < ' ' ? ' ' : *text;
+	}
+	out[used] = '\0';
+	return out;
+}

@@ -1,0 +1,58 @@
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void die(size_t size)
+{
+	fprintf(stderr, "level=fatal part=mem msg=\"out of memory\" bytes=%zu\n", size);
+	abort();
+}
+
+void *mem_alloc(size_t size)
+{
+	void *memory = malloc(size ? size : 1);
+
+	if (!memory)
+		die(size);
+	return memory;
+}
+
+void *mem_calloc(size_t count, size_t size)
+{
+	void *memory = calloc(count ? count : 1, size ? size : 1);
+
+	if (!memory)
+		die(count * size);
+	return memory;
+}
+
+void *mem_realloc(void *old, size_t size)
+{
+	void *memory = realloc(old, size ? size : 1);
+
+	if (!memory)
+		die(size);
+	return memory;
+}
+
+char *mem_strdup(const char *text)
+{
+	return mem_strndup(text, strlen(text));
+}
+
+char *mem_strndup(const char *data, size_t size)
+{
+	char *copy = mem_alloc(size + 1);
+
+	if (size)
+		memcpy(copy, data, size);
+	copy[size] = '\0';
+	return copy;
+}
+
+void mem_free(void *memory)
+{
+	free(memory);
+}

@@ -1,0 +1,115 @@
+#include "catalog/catalog.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { CATALOG_BLOCK_SIZE = 64 << 10, QUALIFIED_SIZE_MAX = 160 };
+
+struct catalog *catalog_new(uint64_t version)
+{
+	struct catalog *catalog = mem_calloc(1, sizeof(*catalog));
+
+	catalog->version = version;
+	catalog->refs = 1;
+	arena_init(&catalog->arena, CATALOG_BLOCK_SIZE);
+	return catalog;
+}
+
+struct catalog *catalog_ref(struct catalog *catalog)
+{
+	__atomic_add_fetch(&catalog->refs, 1, __ATOMIC_RELAXED);
+	return catalog;
+}
+
+void catalog_unref(struct catalog *catalog)
+{
+	if (!catalog || __atomic_sub_fetch(&catalog->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	map_release(&catalog->tables);
+	map_release(&catalog->functions);
+	map_release(&catalog->collations);
+	arena_release(&catalog->arena);
+	mem_free(catalog);
+}
+
+static struct slice qualified(const char *schema, const char *name, char out[QUALIFIED_SIZE_MAX])
+{
+	int size = snprintf(out, QUALIFIED_SIZE_MAX, "%s.%s", schema, name);
+
+	return slice_make(out, size < QUALIFIED_SIZE_MAX ? (size_t)size : QUALIFIED_SIZE_MAX - 1);
+}
+
+void catalog_add_table(struct catalog *catalog, const struct catalog_table *table)
+{
+	struct catalog_table *copy = arena_alloc(&catalog->arena, sizeof(*copy));
+	char key[QUALIFIED_SIZE_MAX];
+
+	*copy = *table;
+	copy->schema = arena_strdup(&catalog->arena, table->schema);
+	copy->name = arena_strdup(&catalog->arena, table->name);
+	copy->columns = arena_alloc(&catalog->arena, table->column_count * sizeof(*copy->columns));
+	for (size_t i = 0; i < table->column_count; i++) {
+		copy->columns[i] = table->columns[i];
+		copy->columns[i].name = arena_strdup(&catalog->arena, table->columns[i].name);
+	}
+	map_set(&catalog->tables, qualified(copy->schema, copy->name, key), copy);
+}
+
+void catalog_add_function(struct catalog *catalog, const struct catalog_function *function)
+{
+	struct catalog_function *copy = arena_alloc(&catalog->arena, sizeof(*copy));
+	char key[QUALIFIED_SIZE_MAX];
+
+	*copy = *function;
+	copy->schema = arena_strdup(&catalog->arena, function->schema);
+	copy->name = arena_strdup(&catalog->arena, function->name);
+	map_set(&catalog->functions, qualified(copy->schema, copy->name, key), copy);
+}
+
+void catalog_add_collation(struct catalog *catalog, const struct catalog_collation *collation)
+{
+	struct catalog_collation *copy = arena_alloc(&catalog->arena, sizeof(*copy));
+
+	*copy = *collation;
+	copy->name = arena_strdup(&catalog->arena, collation->name);
+	copy->locale = arena_strdup(&catalog->arena, collation->locale ? collation->locale : "");
+	map_set(&catalog->collations, slice_make(&copy->oid, sizeof(copy->oid)), copy);
+}
+
+static void *lookup(const struct catalog *catalog, const struct map *map, const char *schema, const char *name)
+{
+	char key[QUALIFIED_SIZE_MAX];
+	void *found;
+
+	if (schema)
+		return map_get(map, qualified(schema, name, key));
+	found = map_get(map, qualified("pg_catalog", name, key));
+	for (size_t i = 0; !found && i < catalog->search_path_count; i++)
+		found = map_get(map, qualified(catalog->search_path[i], name, key));
+	return found;
+}
+
+const struct catalog_table *catalog_table(const struct catalog *catalog, const char *schema, const char *name)
+{
+	return lookup(catalog, &catalog->tables, schema, name);
+}
+
+const struct catalog_function *catalog_function(const struct catalog *catalog, const char *schema, const char *name)
+{
+	return lookup(catalog, &catalog->functions, schema, name);
+}
+
+const struct catalog_collation *catalog_collation(const struct catalog *catalog, uint32_t oid)
+{
+	return map_get(&catalog->collations, slice_make(&oid, sizeof(oid)));
+}
+
+const struct catalog_column *catalog_column(const struct catalog_table *table, const char *name)
+{
+	for (size_t i = 0; i < table->column_count; i++)
+		if (strcmp(table->columns[i].name, name) == 0)
+			return &table->columns[i];
+	return NULL;
+}

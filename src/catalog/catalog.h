@@ -1,0 +1,97 @@
+/* catalog: what the router knows of one database's schema, at one version.
+ *
+ * Immutable once built (catalog_load.c builds it over libpq, catalog_new() and the adders for tests), shared between threads by
+ * reference count. Names are as PostgreSQL stores them (already folded). A lookup without a schema walks the search path.
+ * What a catalog does not know, it says it does not know; the planner then refuses or asks PostgreSQL.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/map.h"
+
+/* OIDs that PostgreSQL assigns by hand (pg_type.dat, pg_collation.dat): the same on every server. */
+enum {
+	OID_BOOL = 16, OID_BYTEA = 17, OID_CHAR = 18, OID_NAME = 19, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23,
+	OID_REGPROC = 24, OID_TEXT = 25, OID_OID = 26, OID_JSON = 114, OID_FLOAT4 = 700, OID_FLOAT8 = 701, OID_UNKNOWN = 705,
+	OID_BPCHAR = 1042, OID_VARCHAR = 1043, OID_DATE = 1082, OID_TIME = 1083, OID_TIMESTAMP = 1114,
+	OID_TIMESTAMPTZ = 1184, OID_INTERVAL = 1186, OID_TIMETZ = 1266, OID_NUMERIC = 1700, OID_UUID = 2950, OID_JSONB = 3802,
+	OID_COLLATION_DEFAULT = 100, OID_COLLATION_C = 950, OID_COLLATION_POSIX = 951,
+};
+
+enum volatility { VOLATILITY_IMMUTABLE, VOLATILITY_STABLE, VOLATILITY_VOLATILE };
+
+struct catalog_column {
+	const char *name;
+	uint32_t type;                  /* OID on the node that was read */
+	int32_t typmod;
+	uint32_t collation;             /* 0: the type has none */
+	int attnum;
+	bool not_null;
+	bool default_nextval;           /* serial, identity, or DEFAULT nextval(…) */
+};
+
+struct catalog_table {
+	const char *schema;
+	const char *name;
+	uint32_t oid;
+	char kind;                      /* relkind: r, p, v, m, f, S */
+	char persistence;               /* relpersistence: p, u, t */
+	struct catalog_column *columns; /* in order of attnum, without dropped ones */
+	size_t column_count;
+};
+
+struct catalog_collation {
+	uint32_t oid;
+	const char *name;
+	char provider;                  /* c: the C library, i: ICU, d: the database's default (resolved when loaded) */
+	bool deterministic;
+	const char *locale;             /* LC_COLLATE; "C" and "POSIX" compare bytes */
+	bool version_matches;           /* the node's version of it is this router's own */
+};
+
+/* All overloads of one name in one schema, taken together. */
+struct catalog_function {
+	const char *schema;
+	const char *name;
+	enum volatility volatility;     /* the worst of the overloads */
+	bool aggregate;                 /* some overload is an aggregate */
+	bool window;                    /* some overload is a window function */
+	bool set_returning;
+	bool builtin;                   /* every overload is written in C or internal, or lives in pg_catalog */
+};
+
+struct catalog {
+	uint64_t version;               /* grows with every reload */
+	unsigned refs;
+	struct arena arena;
+	struct map tables;              /* "schema.name" -> struct catalog_table */
+	struct map functions;           /* "schema.name" -> struct catalog_function */
+	struct map collations;          /* 4 bytes of OID -> struct catalog_collation */
+	const char *search_path[16];    /* the default one, without "$user" where no such schema exists; pg_catalog apart */
+	size_t search_path_count;
+	char server_version[32];
+};
+
+struct catalog *catalog_new(uint64_t version);
+struct catalog *catalog_ref(struct catalog *catalog);
+void catalog_unref(struct catalog *catalog);
+
+/* For builders: the struct is copied, with its strings, into the catalog. */
+void catalog_add_table(struct catalog *catalog, const struct catalog_table *table);
+void catalog_add_function(struct catalog *catalog, const struct catalog_function *function);
+void catalog_add_collation(struct catalog *catalog, const struct catalog_collation *collation);
+
+/* `schema` may be NULL: then pg_catalog and the search path decide, as in PostgreSQL. NULL when there is none. */
+const struct catalog_table *catalog_table(const struct catalog *catalog, const char *schema, const char *name);
+const struct catalog_function *catalog_function(const struct catalog *catalog, const char *schema, const char *name);
+const struct catalog_collation *catalog_collation(const struct catalog *catalog, uint32_t oid);
+const struct catalog_column *catalog_column(const struct catalog_table *table, const char *name);
+
+/* Reads the whole schema of the database that `conninfo` (libpq's) names. Blocks: for the control plane's threads only.
+ * Errors: ERR_CONNECT, ERR_INTERNAL with the server's message. */
+must_use int catalog_load(const char *conninfo, uint64_t version, struct catalog **ret_catalog, struct err *err);

@@ -1,0 +1,215 @@
+/* shape: what the router needs to know of a statement, and nothing that its literals decide.
+ *
+ * Made by libpg_query's parser from the first statement of a fingerprint, then shared by all statements of that fingerprint;
+ * immutable, owned by its arena. A literal is named by its *slot* (fingerprint.h), so that each statement's own values can be
+ * put in. Names are as PostgreSQL folds them; nothing is resolved: that needs a catalog, and happens in route/.
+ *
+ * A statement has scopes: the top query, each subquery, each CTE, each arm of a set operation. Tables, equalities and the
+ * clauses that were seen belong to a scope.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+struct fingerprint;
+
+enum stmt_kind {
+	STMT_EMPTY,
+	STMT_SELECT,                    /* also VALUES and TABLE */
+	STMT_INSERT, STMT_UPDATE, STMT_DELETE, STMT_MERGE,
+	STMT_BEGIN, STMT_COMMIT, STMT_ROLLBACK,         /* with their options; END and ABORT too */
+	STMT_SAVEPOINT, STMT_RELEASE, STMT_ROLLBACK_TO,
+	STMT_PREPARE_TX, STMT_COMMIT_PREPARED, STMT_ROLLBACK_PREPARED,
+	STMT_SET, STMT_RESET, STMT_SHOW, STMT_DISCARD,
+	STMT_SET_TRANSACTION,           /* SET TRANSACTION …, SET SESSION CHARACTERISTICS … */
+	STMT_SET_CONSTRAINTS,
+	STMT_PREPARE, STMT_EXECUTE, STMT_DEALLOCATE,
+	STMT_DECLARE, STMT_FETCH, STMT_CLOSE,           /* FETCH and MOVE */
+	STMT_LISTEN, STMT_UNLISTEN, STMT_NOTIFY,
+	STMT_COPY, STMT_EXPLAIN, STMT_CALL, STMT_DO, STMT_LOCK,
+	STMT_TRUNCATE,
+	STMT_CREATE_TABLE,              /* not AS */
+	STMT_CREATE_TABLE_AS,           /* CREATE TABLE AS, SELECT INTO, CREATE MATERIALIZED VIEW */
+	STMT_ALTER_TABLE,               /* columns, constraints, …; not RENAME */
+	STMT_RENAME,                    /* ALTER … RENAME */
+	STMT_DROP,
+	STMT_CREATE_INDEX,
+	STMT_DDL,                       /* every other definition: views, functions, types, grants, comments, … */
+	STMT_MAINTENANCE,               /* VACUUM, ANALYZE, REINDEX, CLUSTER, CHECKPOINT, REFRESH MATERIALIZED VIEW */
+	STMT_CLUSTER_DDL,               /* databases, roles, tablespaces, subscriptions, ALTER SYSTEM: more than one database */
+	STMT_OTHER,
+	STMT_KIND_COUNT_
+};
+
+enum value_kind {
+	VALUE_OPAQUE,                   /* anything else: a column, a function call, arithmetic */
+	VALUE_LITERAL,                  /* slot; in an IN list the slot may stand for many literals */
+	VALUE_PARAM,                    /* $number */
+	VALUE_NULL,
+	VALUE_TRUE, VALUE_FALSE,
+	VALUE_DEFAULT,                  /* DEFAULT in VALUES or SET */
+};
+
+/* A value as written, perhaps under casts. `cast` is the outermost-but-only cast's type as written ("int8", "pg_catalog.int4", "text",
+ * "uuid", "varchar"), without modifiers; a value under two casts, or under a cast with a modifier or array bounds, is OPAQUE
+ * (but see `array` in struct equality). */
+struct value {
+	enum value_kind kind;
+	int slot;                       /* VALUE_LITERAL */
+	int param;                      /* VALUE_PARAM, from 1 */
+	bool negated;                   /* a minus stands before the number */
+	const char *cast;               /* or NULL */
+};
+
+struct column_ref {
+	const char *qualifier;          /* alias or table name as written, or NULL */
+	const char *qualifier_schema;   /* schema.table.column */
+	const char *name;
+};
+
+enum equality_strength {
+	EQUALITY_FILTER,                /* holds for every row that the scope returns: WHERE, inner ON outside nullable sides */
+	EQUALITY_MATCH,                 /* holds only where an outer join matched */
+};
+
+/* column = column, or column = one of `values` (=, IN, = ANY): a conjunct of WHERE or of a join condition (also USING and
+ * NATURAL-free forms), never under OR or NOT. */
+struct equality {
+	int scope;
+	enum equality_strength strength;
+	struct column_ref left;
+	bool is_column;
+	struct column_ref right;        /* is_column */
+	struct value *values;           /* !is_column */
+	size_t value_count;
+	bool array;                     /* column = ANY(value): the one value is an array (a literal '{…}' or a parameter);
+	                                 * ARRAY[…] is written out as values with array = false */
+};
+
+enum table_ref_kind { TABLE_REF_RELATION, TABLE_REF_CTE, TABLE_REF_SUBQUERY, TABLE_REF_FUNCTION, TABLE_REF_VALUES };
+
+struct table_ref {
+	int scope;
+	enum table_ref_kind kind;
+	const char *schema;             /* as written, or NULL */
+	const char *name;               /* relation or CTE */
+	const char *alias;              /* as written, or NULL */
+	bool column_aliases;            /* AS t(a, b): columns were renamed */
+	bool target;                    /* INSERT INTO, UPDATE, DELETE FROM, MERGE INTO, COPY FROM, … writes it */
+	bool nullable;                  /* on the nullable side of an outer join */
+	bool only;                      /* ONLY t */
+	int subquery_scope;             /* TABLE_REF_SUBQUERY */
+};
+
+enum scope_kind { SCOPE_TOP, SCOPE_SUBLINK, SCOPE_FROM, SCOPE_CTE, SCOPE_SETOP_ARM, SCOPE_SOURCE /* INSERT … SELECT */ };
+
+struct scope {
+	enum scope_kind kind;
+	int parent;                     /* -1: none */
+	bool set_operation;             /* the scope itself is a UNION/INTERSECT/EXCEPT of its arms */
+	bool distinct, distinct_on, group_by, grouping_sets, having, window, order_by, limit, offset, with_ties;
+	bool locking;                   /* FOR UPDATE and friends */
+	bool natural_join;              /* columns joined that the shape does not list */
+	bool outer_join;
+};
+
+struct function_ref {
+	const char *schema;             /* as written, or NULL */
+	const char *name;
+	int scope;
+	bool star, distinct, filter, over, ordered, within_group;
+};
+
+enum set_scope { SET_SESSION, SET_LOCAL };
+
+struct shape {
+	enum stmt_kind kind;
+	struct arena *arena;            /* where all of this lives; not owned */
+
+	struct scope *scopes;           /* [0] is the top one, for SELECT, INSERT, UPDATE, DELETE, MERGE and what wraps one */
+	size_t scope_count;
+	struct table_ref *tables;
+	size_t table_count;
+	struct equality *equalities;
+	size_t equality_count;
+	struct function_ref *functions; /* every call in the statement, also in defaults of nothing: SQL as written only */
+	size_t function_count;
+	int param_max;                  /* highest $n */
+
+	bool returning;
+	bool on_conflict;
+	bool cte_writes;                /* a data-modifying CTE */
+	bool recursive;
+	bool session_value;             /* CURRENT_USER, SESSION_USER, … appear */
+	bool time_value;                /* CURRENT_TIMESTAMP, LOCALTIME, … appear */
+
+	/* INSERT */
+	enum { INSERT_NONE, INSERT_VALUES, INSERT_SELECT, INSERT_DEFAULT } insert_source;
+	const char **insert_columns;    /* none listed: all, in the table's order */
+	size_t insert_column_count;
+	struct value *insert_values;    /* row by row, insert_width each */
+	size_t insert_width, insert_row_count;
+	bool overriding;
+
+	/* UPDATE (and ON CONFLICT DO UPDATE): the columns that are set */
+	const char **set_columns;
+	size_t set_column_count;
+
+	/* SET, RESET, SHOW, and set_config() as the whole statement: `SELECT set_config('x', 'v', false)` has kind SELECT and
+	 * set_config = true with name and value here */
+	const char *setting;            /* lower case; NULL with reset_all */
+	const char *setting_value;      /* what follows TO, as SQL text that can be replayed after "SET x TO "; NULL: DEFAULT */
+	enum set_scope set_scope;
+	bool reset_all;
+	bool set_config;
+	bool set_config_opaque;         /* set_config() is called in a way that cannot be followed */
+
+	/* transactions */
+	bool tx_read_only, tx_read_write, tx_isolation_given, tx_chain, tx_session_characteristics;
+	const char *tx_isolation;       /* "read committed", … */
+	const char *name;               /* savepoint, prepared statement, cursor, channel, gid; NULL for ALL and * */
+
+	/* PREPARE, DECLARE, EXPLAIN, COPY (query), CREATE TABLE AS, … wrap a statement */
+	struct shape *inner;
+	struct value *execute_args;     /* EXECUTE */
+	size_t execute_arg_count;
+	size_t prepare_query_offset;    /* PREPARE: where the inner statement begins in the text */
+	bool explain_analyze;
+	bool cursor_hold;
+	bool discard_temp, discard_plans, discard_sequences;    /* DISCARD ALL sets all three and reset_all */
+
+	/* COPY */
+	bool copy_from, copy_stdio;     /* COPY … FROM; STDIN or STDOUT, not a file or program */
+
+	/* DDL */
+	bool temporary;                 /* CREATE TEMP …, or a name in pg_temp */
+	bool concurrently;              /* CREATE/DROP/REINDEX INDEX CONCURRENTLY: not in a transaction */
+	bool drop_tables;               /* DROP TABLE: `tables` lists them */
+	const char *rename_to;
+	bool rename_table, rename_column;       /* of tables[0]; rename_column: `name` is the old column */
+	const char **altered_columns;   /* ALTER TABLE: columns dropped or whose type is altered */
+	size_t altered_column_count;
+};
+
+/* One text may hold several statements. */
+struct shapes {
+	struct shape *items;
+	size_t count;
+	size_t *offsets;                /* where each begins in the text, in bytes, and its length */
+	size_t *sizes;
+};
+
+/* Parses `sql`. `fingerprint` is of the same text and names the slots; NULL: every literal is VALUE_OPAQUE.
+ * On a syntax error: ERR_SYNTAX, and nothing else is known of the statement (PostgreSQL will say it better). */
+must_use int shape_parse(struct slice sql, const struct fingerprint *fingerprint, struct arena *arena, struct shapes *ret_shapes,
+			 struct err *err);
+
+/* For nanu.explain and for tests: the shape as readable text, stable from run to run. */
+char *shape_describe(const struct shape *shape, struct arena *arena);
+const char *stmt_kind_name(enum stmt_kind kind);
