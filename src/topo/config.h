@@ -1,0 +1,72 @@
+/* config: nanu.yaml, read once at start into plain structs (libcyaml), and checked.
+ *
+ * Every setting has its default here, its unit in its name, and one row in the table behind `nanu.settings`. Immutable after start.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct topology;
+
+enum pool_mode { POOL_TRANSACTION, POOL_SESSION };
+enum io_engine { IO_AUTO, IO_URING, IO_EPOLL };
+enum auth_method { AUTH_TRUST, AUTH_PASSWORD, AUTH_SCRAM };
+
+struct config_node { char *name, *host; uint16_t port; char *region, *zone; };
+struct config_shard { char *name; char **nodes; unsigned nodes_count; };        /* the first node is the primary */
+struct config_database {
+	char *name;
+	char *node_database;            /* default: name */
+	char **shards;                  /* default: every shard, in the file's order */
+	unsigned shards_count;
+};
+
+struct config {
+	char *listen_host;              /* 127.0.0.1 */
+	uint16_t listen_port;           /* 6432 */
+	unsigned workers;               /* 0: one a core */
+	enum io_engine io;              /* auto */
+	char *log_level;                /* info */
+	char *store;                    /* path of the SQLite file; default nanu.db beside the configuration file */
+
+	enum auth_method auth;          /* scram */
+	char *users_file;               /* `user password-or-verifier` a line, as in PgBouncer's userlist ("user" "secret") */
+	bool auth_from_nodes;           /* fetch verifiers from pg_authid with the node user when the users file lacks one */
+	char *node_user;                /* what nanu itself connects as (control plane); default: postgres */
+	char *node_password;            /* its password, or NULL */
+	char *admin_users;              /* comma-separated: who may change the topology; default: node_user */
+
+	enum pool_mode pool_mode;       /* transaction */
+	unsigned pool_size;             /* backends for each (node, database, user) over all workers; 20 */
+	unsigned client_max;            /* 10000 */
+	unsigned pool_queue_max;        /* sessions waiting for one pool; 1000 */
+	unsigned pool_wait_ms_max;      /* 60000; 0: for ever */
+	unsigned connect_ms_max;        /* 5000: opening a backend */
+	unsigned login_ms_max;          /* 60000: a client's start-up and authentication */
+	unsigned backend_idle_ms_max;   /* 600000: an idle backend is closed; 0: never */
+	unsigned statement_size_max;    /* bytes of one Query or Parse; limits.h:STATEMENT_SIZE_MAX */
+
+	struct config_node *nodes;
+	unsigned nodes_count;
+	struct config_shard *shards;
+	unsigned shards_count;
+	struct config_database *databases;
+	unsigned databases_count;
+};
+
+/* Reads and checks the file. ERR_CONFIG names file, line where known, and the reason. */
+must_use int config_read(const char *path, struct config **ret_config, struct err *err);
+void config_free(struct config *config);
+
+/* The first topology of a configuration (epoch 1, no tables), and: the nodes, shards and databases of the configuration with the tables of
+ * `stored`. ERR_CONFIG when a stored table names a shard that the configuration no longer has. */
+must_use int config_topology(const struct config *config, const struct topology *stored, struct topology **ret_topology,
+			     struct err *err);
+
+/* One row a setting, for nanu.settings and `nanu serve --help`. */
+struct setting_row { const char *name, *unit, *description; char value[128], default_value[64]; };
+size_t config_settings(const struct config *config, struct setting_row *rows, size_t rows_max);

@@ -1,0 +1,83 @@
+/* topology: nodes, shards, roles, tables and placements at one epoch.
+ *
+ * Immutable once published; shared between threads by reference count; a transaction keeps the one it began under. Its text form is
+ * JSON (topology_to_json), which is what the store keeps under STORE_KEY_TOPOLOGY and what `nanu status --json` shows.
+ * Everything lives in its arena.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "place/place.h"
+
+enum node_role { NODE_PRIMARY, NODE_REPLICA };
+
+struct node {
+	const char *name;
+	const char *host;               /* address, host name, or the directory of a unix socket (begins with '/') */
+	uint16_t port;
+	const char *region, *zone;      /* "" when not given */
+	enum node_role role;
+	int shard;                      /* index into the topology's shards */
+};
+
+struct shard {
+	const char *name;
+	int primary;                    /* index into nodes */
+};
+
+struct sharded_table {
+	const char *schema;
+	const char *name;
+	const char *key_column;
+	uint32_t key_type;              /* a built-in OID */
+	enum key_kind key_kind;
+	const struct placement *placement;
+	int colocation;                 /* tables with the same number are colocated */
+};
+
+struct database {
+	const char *name;               /* as clients say it */
+	const char *node_database;      /* its name on the nodes */
+	const int *shards;              /* indexes into the topology's shards; [0] is the home shard: tables nobody sharded */
+	size_t shard_count;
+	const struct sharded_table *tables;
+	size_t table_count;
+};
+
+struct topology {
+	uint64_t epoch;
+	unsigned refs;
+	struct arena arena;
+	const struct node *nodes;
+	size_t node_count;
+	const struct shard *shards;
+	size_t shard_count;
+	const struct database *databases;
+	size_t database_count;
+};
+
+struct topology *topology_ref(struct topology *topology);
+void topology_unref(struct topology *topology);
+
+const struct database *topology_database(const struct topology *topology, const char *name);
+const struct sharded_table *database_table(const struct database *database, const char *schema, const char *name);
+
+/* The text form and back. Reading checks everything that the structs promise (indexes, names unique, bounds ascending) and says what is
+ * wrong: ERR_CONFIG. */
+char *topology_to_json(const struct topology *topology);                /* mem_free() it */
+must_use int topology_from_json(const char *json, struct topology **ret_topology, struct err *err);
+
+/* A copy of `old` at epoch + 1 in which `database` has `table` (replaced when it is there already, by schema and name). */
+must_use int topology_with_table(const struct topology *old, const char *database, const struct sharded_table *table,
+				 struct topology **ret_topology, struct err *err);
+/* The same without the table (after DROP TABLE), or with it renamed. ERR_NOT_FOUND. */
+must_use int topology_without_table(const struct topology *old, const char *database, const char *schema, const char *name,
+				    struct topology **ret_topology, struct err *err);
+must_use int topology_with_renamed(const struct topology *old, const char *database, const char *schema, const char *name,
+				   const char *new_name, const char *new_key_column, struct topology **ret_topology,
+				   struct err *err);
