@@ -36,7 +36,8 @@ void catalog_unref(struct catalog *catalog)
 
 static struct slice qualified(const char *schema, const char *name, char out[QUALIFIED_SIZE_MAX])
 {
-	int size = snprintf(out, QUALIFIED_SIZE_MAX, "%s.%s", schema, name);
+	/* A zero between them: "a.b"."c" is not "a"."b.c". */
+	int size = snprintf(out, QUALIFIED_SIZE_MAX, "%s%c%s", schema, '\0', name);
 
 	return slice_make(out, size < QUALIFIED_SIZE_MAX ? (size_t)size : QUALIFIED_SIZE_MAX - 1);
 }
@@ -78,6 +79,14 @@ void catalog_add_collation(struct catalog *catalog, const struct catalog_collati
 	map_set(&catalog->collations, slice_make(&copy->oid, sizeof(copy->oid)), copy);
 }
 
+static bool listed(const struct catalog *catalog, const char *schema)
+{
+	for (size_t i = 0; i < catalog->search_path_count; i++)
+		if (strcmp(catalog->search_path[i], schema) == 0)
+			return true;
+	return false;
+}
+
 static void *lookup(const struct catalog *catalog, const struct map *map, const char *schema, const char *name)
 {
 	char key[QUALIFIED_SIZE_MAX];
@@ -85,7 +94,7 @@ static void *lookup(const struct catalog *catalog, const struct map *map, const 
 
 	if (schema)
 		return map_get(map, qualified(schema, name, key));
-	found = map_get(map, qualified("pg_catalog", name, key));
+	found = listed(catalog, "pg_catalog") ? NULL : map_get(map, qualified("pg_catalog", name, key));
 	for (size_t i = 0; !found && i < catalog->search_path_count; i++)
 		found = map_get(map, qualified(catalog->search_path[i], name, key));
 	return found;

@@ -65,16 +65,20 @@ struct catalog_function {
 	bool builtin;                   /* every overload is written in C or internal, or lives in pg_catalog */
 };
 
+enum { CATALOG_SEARCH_PATH_MAX = 16 };
+
 struct catalog {
 	uint64_t version;               /* grows with every reload */
 	unsigned refs;
 	struct arena arena;
-	struct map tables;              /* "schema.name" -> struct catalog_table */
-	struct map functions;           /* "schema.name" -> struct catalog_function */
+	struct map tables;              /* schema, zero, name -> struct catalog_table */
+	struct map functions;           /* schema, zero, name -> struct catalog_function */
 	struct map collations;          /* 4 bytes of OID -> struct catalog_collation */
-	const char *search_path[16];    /* the default one, without "$user" where no such schema exists; pg_catalog apart */
+	const char *search_path[CATALOG_SEARCH_PATH_MAX];      /* the default one, without schemas that do not exist; pg_catalog is
+								 * looked into first unless it is listed */
 	size_t search_path_count;
 	char server_version[32];
+	char encoding[32];              /* server_encoding; names and texts of sessions in another one are not comparable here */
 };
 
 struct catalog *catalog_new(uint64_t version);
