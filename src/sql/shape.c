@@ -6,6 +6,8 @@
 #include <pg_query.h>
 
 #include "base/limits.h"
+#include "base/mem.h"
+#include "sql/comments.h"
 #include "sql/lexer.h"
 #include "sql/nesting.h"
 #include "sql/shape_make.h"
@@ -379,6 +381,7 @@ int shape_parse(struct slice sql, const struct fingerprint *fingerprint, struct 
 	PgQueryProtobufParseResult result;
 	PgQuery__ParseResult *tree = NULL;
 	size_t nesting;
+	char *text;
 	int rc = 0;
 
 	*ret_shapes = (struct shapes){ 0 };
@@ -393,8 +396,11 @@ int shape_parse(struct slice sql, const struct fingerprint *fingerprint, struct 
 		err_hint(err, "Shorten the longest chain of operators, joins or UNIONs in it.");
 		return rc;
 	}
+	text = mem_strndup(sql.size ? sql.data : "", sql.size);
+	comments_blank(text, sql.size, standard);
 	standard_conforming_strings = standard;
-	result = pg_query_parse_protobuf(arena_strndup(arena, sql.data, sql.size));
+	result = pg_query_parse_protobuf(text);
+	mem_free(text);
 	if (result.error)
 		rc = err_set(err, ERR_SYNTAX, "%s", result.error->message);
 	else
