@@ -29,14 +29,6 @@ static void refuse(struct plan_item *item, const char *what, const char *hint)
 
 /* ---- functions ---- */
 
-static bool name_in(const char *name, const char *const *list)
-{
-	for (; *list; list++)
-		if (strcmp(*list, name) == 0)
-			return true;
-	return false;
-}
-
 static bool is_system_function(const struct resolver *resolver, const struct function_ref *function, const struct catalog_function **ret)
 {
 	const struct catalog_function *found = NULL;
@@ -277,6 +269,7 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 	const char *opaque;
 
 	item->writes = shape->kind != STMT_SELECT || shape->cte_writes || writes_by_function(resolver);
+	item->dirties = opaque_function(resolver) != NULL;
 	for (size_t i = 0; i < shape->scope_count; i++)
 		item->writes |= shape->scopes[i].locking;
 	if (counts.local || calls_nanu(shape)) {
@@ -404,6 +397,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		break;
 	case STMT_CALL:
 	case STMT_DO:
+		item->dirties = true;
 		item->kind = ROUTE_HOME;
 		item->writes = true;
 		if (!one_shard && context->snapshot->topology->databases[context->database].table_count)

@@ -44,6 +44,7 @@ struct plan_item {                      /* one statement of the text */
 	const struct shape *shape;
 	enum route_kind kind;
 	bool writes;                    /* may change data, or take locks, on the shard it runs on */
+	bool dirties;                   /* runs code that may change its session unseen: functions, DO, CALL */
 	bool fanout;                    /* KEYED: may also run as a fan-out when the key names several shards */
 	struct pin *pins;               /* KEYED: one for each sharded table reference; INSERT: one for each row */
 	size_t pin_count;

@@ -39,6 +39,8 @@ static inline bool is(char c, int class)
 
 void lexer_init(struct lexer *lexer, struct slice text, bool standard_strings)
 {
+	if (text.size == 0)
+		text.data = "";                 /* NULL would read as an error below */
 	*lexer = (struct lexer){
 		.text = text.data, .at = text.data, .end = text.data + text.size, .standard_strings = standard_strings,
 	};
