@@ -263,8 +263,8 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 				return rc;
 			leg = leg_find(session, shard);
 		} else if (leg->state == LEG_READY) {
-			if (begin && !leg->in_tx)
-				leg_hide(leg, "BEGIN");
+			if ((begin || session->tx_status == 'T') && !leg->in_tx && !session->answer_count)
+				set_up(leg, begin);
 			else
 				catch_up(leg);
 		}

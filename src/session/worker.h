@@ -46,7 +46,7 @@ struct worker {
 	struct snapshot *snapshot;
 	struct pools pools;
 	struct plan_cache plans;
-	struct fingerprinter *fingerprinter;
+	struct fingerprinter *fingerprinter, *second_fingerprinter;     /* two texts at a time: EXECUTE and what it executes */
 	struct stream listener;
 	struct timer listener_pause;
 	struct list sessions;
