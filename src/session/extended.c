@@ -172,9 +172,9 @@ int extended_parse(struct session *session, const struct unit *unit, struct err 
 {
 	struct cursor cursor = cursor_of(unit_body(session, unit));
 	struct slice name = cursor_cstr(&cursor), sql = cursor_cstr(&cursor);
-	const uint32_t *types;
+	const uint32_t *types = NULL;
 	struct plan *plan;
-	size_t count;
+	size_t count = 0;
 	int rc = read_types(session, &cursor, &types, &count, err);
 
 	if (rc < 0)
@@ -362,11 +362,6 @@ static int describe_fan(struct session *session, struct portal *portal, struct e
 	buf_release(&out);
 	answers_push(session, ANSWER_DESCRIBE);
 	return 1;
-}
-
-static int unknown_portal(struct slice name, struct err *err)
-{
-	return err_set(err, ERR_UNDEFINED_CURSOR, "portal \"%.*s\" does not exist", SLICE_FMT(name));
 }
 
 int extended_describe(struct session *session, const struct unit *unit, struct err *err)

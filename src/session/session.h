@@ -38,7 +38,7 @@ struct spread;
  */
 enum session_state { SESSION_LOGIN, SESSION_READY, SESSION_WORKING, SESSION_CLOSED, SESSION_STATE_COUNT_ };
 
-enum pin {                              /* why a session keeps its backend between transactions */
+enum pin_reason {                            /* why a session keeps its backend between transactions */
 	PIN_TEMPORARY = 1,              /* temporary tables */
 	PIN_ADVISORY = 2,               /* session-level advisory locks */
 	PIN_CURSOR = 4,                 /* WITH HOLD cursors */
@@ -189,7 +189,7 @@ struct session {
 	struct settings *committed;     /* at the last commit: what a rollback goes back to */
 	struct settings *local;         /* SET LOCAL in this transaction */
 	struct params *params;          /* what the client was told */
-	unsigned pins;                  /* of enum pin */
+	unsigned pins;                  /* of enum pin_reason */
 	bool probe_pins;                /* ask the backend what of them is left */
 	bool probing;
 	struct map prepared;            /* name -> struct prepared */
@@ -225,6 +225,7 @@ const struct database *session_database(const struct session *session);
 size_t session_shard_count(const struct session *session);
 struct plan_context session_plan_context(const struct session *session);
 void session_resume(struct session *session);                           /* go on with the segment at the end of this turn */
+void session_renew(struct session *session);                            /* takes the worker's newest snapshot */
 void session_pause_source(struct session *session);                     /* backends stop while the client is behind */
 
 /* login.c */
@@ -275,6 +276,7 @@ uint64_t legs_shards(const struct session *session);    /* those that have a leg
 void leg_send(struct leg *leg, struct slice bytes);
 void legs_finish(struct session *session);              /* the segment is over: give back what is not kept */
 void legs_drop(struct session *session);                /* the session ends: close or give back */
+void legs_cancel_wait(struct leg *leg);                 /* the client no longer wants to wait for a backend */
 void leg_release(struct leg *leg, bool healthy);
 void leg_end_tx(struct leg *leg, bool committed);
 extern const struct backend_holder leg_holder;          /* relay.c */

@@ -13,7 +13,6 @@
 #include "route/plan_cache.h"
 #include "route/snapshot.h"
 #include "session/session.h"
-#include "sql/rewrite.h"
 
 enum { OUT_SIZE_MAX = 128 << 20 };
 
@@ -69,6 +68,11 @@ int units_join(struct session *session, uint64_t shards, const struct plan_item 
 	bool in_tx = session->tx_status == 'T';
 	int shard = __builtin_ctzll(shards);
 
+	if (session->tx_status != 'I' && session->snapshot->topology->epoch != session->worker->snapshot->topology->epoch) {
+		err_set(err, ERR_CONFLICT, "the topology changed during the transaction");
+		err_hint(err, "Roll back and run the transaction again.");
+		return err->code;
+	}
 	/* Between Parse and Sync there is a transaction too. */
 	LIST_EACH(&session->legs, node)
 		in_tx |= CONTAINER_OF(node, struct leg, place)->needs_sync;
@@ -341,6 +345,15 @@ static int run(struct session *session, const struct unit *unit, struct err *err
 	return err_set(err, ERR_INTERNAL, "unknown unit");
 }
 
+/* Something was sent without a Sync: an implicit transaction is open. */
+static bool mid_segment(const struct session *session)
+{
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->needs_sync)
+			return true;
+	return session->answer_count > 0;
+}
+
 void units_go(struct session *session)
 {
 	while (session->state == SESSION_WORKING && session->unit_at < session->unit_count) {
@@ -349,6 +362,10 @@ void units_go(struct session *session)
 		int rc;
 
 		if (session->fan || session->spread || session->job_pending || session->ready_owed || session->probing)
+			return;
+		if (session->tx_status == 'I' && !mid_segment(session) && session->snapshot != session->worker->snapshot)
+			session_renew(session);
+		if (session->state != SESSION_WORKING)
 			return;
 		if (session->skipping && unit->kind != UNIT_SYNC) {
 			session->unit_at++;
