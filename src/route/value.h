@@ -18,8 +18,21 @@ struct collation;                       /* a C-library locale (strcoll_l, then b
  * Collations are made once and kept for the process. */
 must_use int collation_get(const char *locale, const struct collation **ret_collation, struct err *err);
 
+/* The order of bytes, which is that of C and POSIX. */
+const struct collation *collation_bytes(void);
+
 /* Whether values of this type (OID) can be ordered here: int2/4/8, oid, bool, float4/8, numeric, text/varchar/bpchar/name, bytea, uuid, date,
  * time, timetz, timestamp, timestamptz, interval. */
 bool value_orderable(uint32_t type);
+/* Whether the type's order depends on a collation: text, varchar, bpchar, name. */
+bool value_collatable(uint32_t type);
+
+/* Whether `bytes` is a value of an orderable type at all: its size, and for numeric its digits. What a peer sent is checked with
+ * this before it is compared. */
+bool value_valid(uint32_t type, struct slice bytes);
+
+/* <0, 0, >0. `collation` is for collatable types only, and then not NULL. */
 int value_compare(uint32_t type, const struct collation *collation, struct slice a, struct slice b);
-/* Equality as the type's = operator has it (1.0 = 1.00, bpchar padding). */
+
+/* Equality as the type's = operator has it (1.0 = 1.00, bpchar padding); collations are deterministic. */
+bool value_equal(uint32_t type, struct slice a, struct slice b);
