@@ -94,23 +94,10 @@ static const char *type_text(struct maker *maker, const PgQuery__TypeName *type,
 	return text;
 }
 
-/* TRUE comes as a cast of a boolean constant to bool, which nobody wrote: `true::text` is one cast. */
-static bool is_boolean(const PgQuery__Node *node)
-{
-	const PgQuery__Node *arg;
-
-	if (!is_node(node, PG_QUERY__NODE__NODE_TYPE_CAST))
-		return false;
-	arg = node->type_cast->arg;
-	return is_node(arg, PG_QUERY__NODE__NODE_A_CONST) && arg->a_const->val_case == PG_QUERY__A__CONST__VAL_BOOLVAL;
-}
-
 /* A value without a cast. */
 static void atom_read(struct maker *maker, const PgQuery__Node *node, struct value *value)
 {
-	if (is_boolean(node))
-		const_read(maker, node->type_cast->arg->a_const, value);
-	else if (is_node(node, PG_QUERY__NODE__NODE_A_CONST))
+	if (is_node(node, PG_QUERY__NODE__NODE_A_CONST))
 		const_read(maker, node->a_const, value);
 	else if (is_node(node, PG_QUERY__NODE__NODE_SET_TO_DEFAULT))
 		value->kind = VALUE_DEFAULT;
@@ -123,7 +110,7 @@ static void atom_read(struct maker *maker, const PgQuery__Node *node, struct val
 static void cast_read(struct maker *maker, const PgQuery__Node *node, size_t array_bounds, struct value *ret_value)
 {
 	*ret_value = (struct value){ .kind = VALUE_OPAQUE };
-	if (!is_node(node, PG_QUERY__NODE__NODE_TYPE_CAST) || is_boolean(node)) {
+	if (!is_node(node, PG_QUERY__NODE__NODE_TYPE_CAST)) {
 		atom_read(maker, node, ret_value);
 		return;
 	}
