@@ -159,6 +159,7 @@ struct shape {
 	bool on_conflict;
 	bool cte_writes;                /* a data-modifying CTE */
 	bool recursive;
+	const char *current_of;         /* WHERE CURRENT OF this cursor */
 	bool session_value;             /* CURRENT_USER, SESSION_USER, … appear */
 	bool time_value;                /* CURRENT_TIMESTAMP, LOCALTIME, … appear */
 
@@ -226,7 +227,7 @@ struct shapes {
 /* Parses `sql`. `fingerprint` is of the same text and names the slots; NULL: every literal is VALUE_OPAQUE.
  * ret_shapes->items has at least one shape: of kind STMT_EMPTY when the text holds no statement.
  * On a syntax error: ERR_SYNTAX, and nothing else is known of the statement (PostgreSQL will say it better).
- * ERR_LIMIT: the text is longer than STATEMENT_SIZE_MAX or nested deeper than NESTING_MAX. */
+ * ERR_LIMIT: the text is longer than STATEMENT_SIZE_MAX, nested deeper than NESTING_MAX, or has more than CTES_MAX WITH queries. */
 must_use int shape_parse(struct slice sql, const struct fingerprint *fingerprint, struct arena *arena, struct shapes *ret_shapes,
 			 struct err *err);
 

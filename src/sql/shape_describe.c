@@ -209,6 +209,7 @@ static void put_setting(struct buf *out, const struct shape *shape)
 		buf_printf(out, "  option %s = %s\n", shape->options[i].name,
 			   shape->options[i].value ? shape->options[i].value : "");
 	put_labelled(out, "name", shape->name);
+	put_labelled(out, "current of", shape->current_of);
 	put_labelled(out, "rename to", shape->rename_to);
 	put_labelled(out, "rename schema", shape->rename_schema);
 }

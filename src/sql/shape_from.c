@@ -1,8 +1,6 @@
-#include "sql/shape_from.h"
+#include "sql/shape_make.h"
 
 #include <string.h>
-
-#include "sql/shape_make.h"
 
 static void walk_item(struct maker *maker, const PgQuery__Node *item, int scope, bool nullable);
 

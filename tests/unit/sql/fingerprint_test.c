@@ -312,6 +312,30 @@ static void long_texts_are_taken_and_forgotten(void **state)
 	mem_free(text);
 }
 
+/* What is looked at around a literal is bounded: these took minutes while it was not. */
+static void hostile_texts_cost_no_square(void **state)
+{
+	static const struct { const char *link, *middle, *tail; } texts[] = {
+		{ "(", "'x'", ")" }, { "(", "", "" }, { "array[", "'x'", "]" }, { "cast(", "'x'", " as int)" }, { "f(", "1", ")" },
+		{ "in (", "1", ")" }, { "a.", "b(1)", "" }, { "::text[", "1", "]" }, { "'x'::int[][", "", "" }, { "/*", "", "" },
+		{ "$a", "", "" }, { "'", "", "" }, { "in (1,2,3,", "", "" }, { "/* nanu", " select", "" }, { "row(", "'x'", ")::t" },
+	};
+	enum { COUNT = 300000 };
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		const struct fingerprint *fingerprint;
+		char *text = mem_alloc(COUNT * (strlen(texts[i].link) + strlen(texts[i].tail)) + 64), *at = stpcpy(text, "select ");
+
+		for (int k = 0; k < COUNT; k++)
+			at = stpcpy(at, texts[i].link);
+		at = stpcpy(at, texts[i].middle);
+		for (int k = 0; k < COUNT; k++)
+			at = stpcpy(at, texts[i].tail);
+		(void)!fingerprint_make(fingerprinter, slice_of(text), true, &fingerprint, NULL);
+		mem_free(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +357,7 @@ int main(void)
 		cmocka_unit_test(what_the_scanner_refuses_is_an_error),
 		cmocka_unit_test(brackets_without_partners_do_no_harm),
 		cmocka_unit_test(long_texts_are_taken_and_forgotten),
+		cmocka_unit_test(hostile_texts_cost_no_square),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -122,12 +122,26 @@ static void long_lists_are_not_deep(void **state)
 	}
 }
 
+static void too_many_ctes_are_refused(void **state)
+{
+	char *text = chain("with a as (select 1)", ", a as (select 1)", " select 1", "", CTES_MAX);
+	struct arena arena;
+	struct shapes shapes;
+
+	arena_init(&arena, 4096);
+	assert_int_equal(shape_parse(slice_of(text), NULL, &arena, &shapes, NULL), ERR_LIMIT);
+	assert_int_equal(shapes.count, 0);
+	mem_free(text);
+	arena_release(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(deep_statements_are_refused),
 		cmocka_unit_test(statements_below_the_limit_are_parsed),
 		cmocka_unit_test(long_lists_are_not_deep),
+		cmocka_unit_test(too_many_ctes_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -328,6 +328,7 @@ static void merges_match_and_do_not_filter(void **state)
 
 static void deletes_use_other_tables(void **state)
 {
+	expect_lines("delete from t where current of c", "  current", "  current of \"c\"\n");
 	expect("delete from t using u where t.id = u.id", "delete\n  scope 0 top of -1:\n  table relation \"t\" in 0 target\n"
 	       "  table relation \"u\" in 0\n  filter in 0: \"t\".\"id\" = \"u\".\"id\"\n");
 }
