@@ -109,10 +109,17 @@ struct table_ref {
 	bool target;                    /* INSERT INTO, UPDATE, DELETE FROM, MERGE INTO, COPY FROM, … writes it */
 	bool nullable;                  /* on the nullable side of an outer join */
 	bool only;                      /* ONLY t */
-	int subquery_scope;             /* TABLE_REF_SUBQUERY */
+	int subquery_scope;             /* TABLE_REF_SUBQUERY, and TABLE_REF_VALUES in a FROM; else -1 */
 };
 
-enum scope_kind { SCOPE_TOP, SCOPE_SUBLINK, SCOPE_FROM, SCOPE_CTE, SCOPE_SETOP_ARM, SCOPE_SOURCE /* INSERT … SELECT */ };
+enum scope_kind {
+	SCOPE_TOP,
+	SCOPE_SUBLINK,                  /* a subquery in an expression; also the query of a view, a rule, a function's body */
+	SCOPE_FROM,
+	SCOPE_CTE,
+	SCOPE_SETOP_ARM,
+	SCOPE_SOURCE,                   /* INSERT … SELECT */
+};
 
 struct scope {
 	enum scope_kind kind;
@@ -120,8 +127,8 @@ struct scope {
 	bool set_operation;             /* the scope itself is a UNION/INTERSECT/EXCEPT of its arms */
 	bool distinct, distinct_on, group_by, grouping_sets, having, window, order_by, limit, offset, with_ties;
 	bool locking;                   /* FOR UPDATE and friends */
-	bool natural_join;              /* columns joined that the shape does not list: NATURAL, and USING where a side is not
-	                                 * a plain table or the join is full */
+	bool natural_join;              /* columns are joined that the shape does not list, or that are of no one table:
+	                                 * NATURAL, USING where a side is not a plain table, FULL JOIN USING */
 	bool outer_join;
 };
 
@@ -145,13 +152,14 @@ struct shape {
 	enum stmt_kind kind;
 	struct arena *arena;            /* where all of this lives; not owned */
 
-	struct scope *scopes;           /* [0] is the top one, for SELECT, INSERT, UPDATE, DELETE, MERGE and what wraps one */
+	struct scope *scopes;           /* [0] is the statement's own; those of `inner` follow, [1] being its own */
 	size_t scope_count;
 	struct table_ref *tables;
 	size_t table_count;
 	struct equality *equalities;
 	size_t equality_count;
-	struct function_ref *functions; /* every call in the statement, also in defaults of nothing: SQL as written only */
+	struct function_ref *functions; /* every call that is written in the statement; TABLESAMPLE's method too. Operators
+	                                 * are not listed */
 	size_t function_count;
 	int param_max;                  /* highest $n */
 
