@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { CAST_PARENTHESES_MAX = 16 };     /* around one literal; with more it is kept unseen, so that `((((…))))` costs no square */
+enum { CAST_PARENTHESES_MAX = 16 };     /* around one literal; with more it is kept, so that `((((…` costs no square */
 
 static const struct token *at(const struct tokens *tokens, size_t index)
 {

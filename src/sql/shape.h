@@ -92,8 +92,8 @@ struct equality {
 	struct column_ref right;        /* is_column */
 	struct value *values;           /* !is_column */
 	size_t value_count;
-	bool array;                     /* column = ANY(value): the one value is an array (a literal '{…}' or a parameter), its
-	                                 * `cast` is the type of the elements;
+	bool array;                     /* column = ANY(value): the one value is an array (a literal '{…}' or a parameter),
+	                                 * its `cast` is the type of the elements;
 	                                 * ARRAY[…] is written out as values with array = false */
 };                                      /* none of the values is OPAQUE: an equality with such a one is not listed */
 
@@ -235,9 +235,10 @@ struct shapes {
 /* Parses `sql`. `fingerprint` is of the same text and names the slots; NULL: every literal is VALUE_OPAQUE.
  * ret_shapes->items has at least one shape: of kind STMT_EMPTY when the text holds no statement.
  * On a syntax error: ERR_SYNTAX, and nothing else is known of the statement (PostgreSQL will say it better).
- * ERR_LIMIT: the text is longer than STATEMENT_SIZE_MAX, nested deeper than NESTING_MAX, or has more than CTES_MAX WITH queries. */
-must_use int shape_parse(struct slice sql, const struct fingerprint *fingerprint, struct arena *arena, struct shapes *ret_shapes,
-			 struct err *err);
+ * ERR_LIMIT: the text is longer than STATEMENT_SIZE_MAX, nested deeper than NESTING_MAX, or has more WITH queries than
+ * CTES_MAX. */
+must_use int shape_parse(struct slice sql, const struct fingerprint *fingerprint, struct arena *arena,
+			 struct shapes *ret_shapes, struct err *err);
 
 /* For nanu.explain and for tests: the shape as readable text, stable from run to run. */
 char *shape_describe(const struct shape *shape, struct arena *arena);

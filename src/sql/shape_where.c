@@ -185,9 +185,15 @@ static bool same_value(const struct value *a, const struct value *b)
 	return a->kind == VALUE_LITERAL && b->kind == VALUE_LITERAL && a->slot == b->slot && a->negated == b->negated;
 }
 
+/* C does not let T ** become const T *const * by itself. */
+static const PgQuery__Node *const *as_const(PgQuery__Node **nodes)
+{
+	return (const PgQuery__Node *const *)nodes;
+}
+
 /* column = one of `nodes`, each perhaps of the type `cast`. Literals of one slot (a collapsed list) are one value. */
 static void equality_of_list(struct maker *maker, int scope, enum equality_strength strength, struct column_ref left,
-			     PgQuery__Node *const *nodes, size_t count, const char *cast)
+			     const PgQuery__Node *const *nodes, size_t count, const char *cast)
 {
 	struct equality *equality;
 	struct value *values = arena_calloc(maker->arena, count ? count : 1, sizeof(*values));
@@ -224,7 +230,7 @@ static void equality_of_array(struct maker *maker, int scope, enum equality_stre
 			return;
 	}
 	if (is_node(inner, PG_QUERY__NODE__NODE_A_ARRAY_EXPR)) {
-		equality_of_list(maker, scope, strength, left, inner->a_array_expr->elements,
+		equality_of_list(maker, scope, strength, left, as_const(inner->a_array_expr->elements),
 				 inner->a_array_expr->n_elements, cast);
 		return;
 	}
@@ -256,8 +262,7 @@ static void equality_of_pair(struct maker *maker, int scope, enum equality_stren
 	if (column_read(maker, right, &other))
 		equality_of_columns(maker, scope, strength, column, other);
 	else
-		equality_of_list(maker, scope, strength, column, (PgQuery__Node *const[]){ (PgQuery__Node *)(uintptr_t)right },
-				 1, NULL);
+		equality_of_list(maker, scope, strength, column, &right, 1, NULL);
 }
 
 /* a = b, or ROW(a, b) = ROW(c, d) as a = c AND b = d. */
@@ -289,7 +294,7 @@ static void equality_of_expression(struct maker *maker, const PgQuery__AExpr *ex
 	if (!column_read(maker, expression->lexpr, &column))
 		return;
 	if (expression->kind == PG_QUERY__A__EXPR__KIND__AEXPR_IN && is_node(expression->rexpr, PG_QUERY__NODE__NODE_LIST))
-		equality_of_list(maker, scope, strength, column, expression->rexpr->list->items,
+		equality_of_list(maker, scope, strength, column, as_const(expression->rexpr->list->items),
 				 expression->rexpr->list->n_items, NULL);
 	else if (expression->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY)
 		equality_of_array(maker, scope, strength, column, expression->rexpr);
