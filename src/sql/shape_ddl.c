@@ -98,7 +98,8 @@ static void read_alter_table(struct maker *maker, const PgQuery__AlterTableStmt 
 static bool has_option(PgQuery__Node *const *options, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++)
-		if (options[i]->node_case == PG_QUERY__NODE__NODE_DEF_ELEM && strcmp(options[i]->def_elem->defname, name) == 0)
+		if (options[i]->node_case == PG_QUERY__NODE__NODE_DEF_ELEM &&
+		    strcmp(options[i]->def_elem->defname, name) == 0)
 			return true;
 	return false;
 }
@@ -152,7 +153,8 @@ static bool read_special(struct maker *maker, const PgQuery__Node *statement)
 		return true;
 	case PG_QUERY__NODE__NODE_REINDEX_STMT:
 		shape->kind = STMT_MAINTENANCE;
-		shape->concurrently = has_option(statement->reindex_stmt->params, statement->reindex_stmt->n_params, "concurrently");
+		shape->concurrently = has_option(statement->reindex_stmt->params, statement->reindex_stmt->n_params,
+						 "concurrently");
 		walk(maker, &statement->base, 0);
 		return true;
 	case PG_QUERY__NODE__NODE_CREATE_FUNCTION_STMT:
