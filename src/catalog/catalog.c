@@ -74,6 +74,7 @@ void catalog_add_collation(struct catalog *catalog, const struct catalog_collati
 	struct catalog_collation *copy = arena_alloc(&catalog->arena, sizeof(*copy));
 
 	*copy = *collation;
+	copy->schema = arena_strdup(&catalog->arena, collation->schema ? collation->schema : "pg_catalog");
 	copy->name = arena_strdup(&catalog->arena, collation->name);
 	copy->locale = arena_strdup(&catalog->arena, collation->locale ? collation->locale : "");
 	map_set(&catalog->collations, slice_make(&copy->oid, sizeof(copy->oid)), copy);
@@ -113,6 +114,33 @@ const struct catalog_function *catalog_function(const struct catalog *catalog, c
 const struct catalog_collation *catalog_collation(const struct catalog *catalog, uint32_t oid)
 {
 	return map_get(&catalog->collations, slice_make(&oid, sizeof(oid)));
+}
+
+static const struct catalog_collation *collation_in(const struct catalog *catalog, const char *schema, const char *name)
+{
+	const struct catalog_collation *collation;
+	size_t position = 0;
+	struct slice key;
+	void *value;
+
+	while (map_next(&catalog->collations, &position, &key, &value)) {
+		collation = value;
+		if (strcmp(collation->schema, schema) == 0 && strcmp(collation->name, name) == 0)
+			return collation;
+	}
+	return NULL;
+}
+
+const struct catalog_collation *catalog_collation_named(const struct catalog *catalog, const char *schema, const char *name)
+{
+	const struct catalog_collation *found;
+
+	if (schema)
+		return collation_in(catalog, schema, name);
+	found = listed(catalog, "pg_catalog") ? NULL : collation_in(catalog, "pg_catalog", name);
+	for (size_t i = 0; !found && i < catalog->search_path_count; i++)
+		found = collation_in(catalog, catalog->search_path[i], name);
+	return found;
 }
 
 const struct catalog_column *catalog_column(const struct catalog_table *table, const char *name)

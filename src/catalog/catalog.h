@@ -47,6 +47,7 @@ struct catalog_table {
 
 struct catalog_collation {
 	uint32_t oid;
+	const char *schema;
 	const char *name;
 	char provider;                  /* c: the C library, i: ICU, d: the database's default (resolved when loaded) */
 	bool deterministic;
@@ -94,6 +95,7 @@ void catalog_add_collation(struct catalog *catalog, const struct catalog_collati
 const struct catalog_table *catalog_table(const struct catalog *catalog, const char *schema, const char *name);
 const struct catalog_function *catalog_function(const struct catalog *catalog, const char *schema, const char *name);
 const struct catalog_collation *catalog_collation(const struct catalog *catalog, uint32_t oid);
+const struct catalog_collation *catalog_collation_named(const struct catalog *catalog, const char *schema, const char *name);
 const struct catalog_column *catalog_column(const struct catalog_table *table, const char *name);
 
 /* Reads the whole schema of the database that `conninfo` (libpq's) names. Blocks: for the control plane's threads only.

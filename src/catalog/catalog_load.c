@@ -39,15 +39,16 @@ static const char FUNCTIONS[] =
 	" WHERE " NAMEABLE_SCHEMA
 	" GROUP BY n.nspname, p.proname";
 
-/* The database's default, first, takes the place of pg_collation's own entry "default". */
+/* The database's default, first, takes the place of pg_collation's own entry "default". Others are those of the database's encoding. */
 static const char COLLATIONS[] =
-	"SELECT 100::oid, 'default', datlocprovider, true,"
+	"SELECT 100::oid, 'pg_catalog', 'default', datlocprovider, true,"
 	"       CASE datlocprovider WHEN 'c' THEN datcollate ELSE daticulocale END, pg_database_collation_actual_version(oid)"
 	" FROM pg_database WHERE datname = current_database()"
 	" UNION ALL "
-	"SELECT oid, collname, collprovider, collisdeterministic,"
-	"       CASE collprovider WHEN 'c' THEN collcollate ELSE colliculocale END, pg_collation_actual_version(oid)"
-	" FROM pg_collation WHERE collprovider <> 'd'";
+	"SELECT c.oid, nspname, collname, collprovider, collisdeterministic,"
+	"       CASE collprovider WHEN 'c' THEN collcollate ELSE colliculocale END, pg_collation_actual_version(c.oid)"
+	" FROM pg_collation c JOIN pg_namespace n ON n.oid = collnamespace"
+	" WHERE collprovider <> 'd' AND collencoding IN (-1, pg_char_to_encoding(getdatabaseencoding()))";
 
 static int failed(PGconn *conn, const char *what, struct err *err)
 {
@@ -197,14 +198,15 @@ static int load_collations(PGconn *conn, struct catalog *catalog, struct err *er
 	for (int row = 0; row < PQntuples(result); row++) {
 		struct catalog_collation collation = {
 			.oid = oid_at(result, row, 0),
-			.name = text_at(result, row, 1),
-			.provider = text_at(result, row, 2)[0],
-			.deterministic = true_at(result, row, 3),
-			.locale = text_at(result, row, 4),
+			.schema = text_at(result, row, 1),
+			.name = text_at(result, row, 2),
+			.provider = text_at(result, row, 3)[0],
+			.deterministic = true_at(result, row, 4),
+			.locale = text_at(result, row, 5),
 		};
 
 		collation.version_matches = collation.provider == 'c' &&
-			(orders_by_bytes(collation.locale) || strcmp(text_at(result, row, 5), gnu_get_libc_version()) == 0);
+			(orders_by_bytes(collation.locale) || strcmp(text_at(result, row, 6), gnu_get_libc_version()) == 0);
 		catalog_add_collation(catalog, &collation);
 	}
 	PQclear(result);

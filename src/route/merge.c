@@ -46,7 +46,7 @@ static int refuse_key(const struct merge_key *key, uint32_t type, struct err *er
 	if (!value_orderable(type)) {
 		err_set(err, ERR_UNSUPPORTED, "the router does not order values of the type with OID %u", type);
 		err_detail(err, "The rows of several shards are merged by ORDER BY, DISTINCT or GROUP BY of such a column.");
-		err_hint(err, "Cast the column to a built-in scalar type (enum::text), or add the shard key to WHERE.");
+		err_hint(err, "Cast the column to a built-in scalar type (an enum to text), or add the shard key to WHERE.");
 	} else {
 		err_set(err, ERR_UNSUPPORTED, "the rows of several shards cannot be merged by a text of this collation");
 		err_detail(err, "%s", key->no_collation_why ? key->no_collation_why : "Its collation is not known to the router.");

@@ -295,6 +295,14 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 		}
 		return;
 	}
+	for (size_t i = 0; i < resolver->shape->table_count; i++) {
+		if (!resolver->tables[i].sharded || resolver->tables[i].sharded->placement)
+			continue;
+		item->kind = ROUTE_REFUSED;
+		err_set(&item->refusal, ERR_WRONG_STATE, "table \"%s\" is being sharded", resolver->shape->tables[i].name);
+		err_hint(&item->refusal, "Try again in a moment.");
+		return;
+	}
 	if (counts.views) {
 		refuse(item, "views beside sharded tables are not supported yet", "Write the view's query out.");
 		return;

@@ -77,11 +77,11 @@ void answers_text(struct session *session, struct slice bytes)
 }
 
 /* A copy that a skipped Parse should have made was not made; a name that it should have given is not given. */
-static void undo(struct session *session, const struct answer *answer)
+void answers_undo(struct session *session, const struct answer *answer)
 {
 	struct backend *backend = session->current ? session->current->backend : NULL;
 
-	if (answer->kind != ANSWER_PARSE || !answer->statement)
+	if (!answer->statement)
 		return;
 	if (backend && backend->unnamed == answer->statement) {
 		statement_unref(backend->unnamed);
@@ -102,7 +102,7 @@ void answers_skip_to_sync(struct session *session)
 	struct answer *head;
 
 	while ((head = answers_head(session)) && head->kind != ANSWER_SYNC && head->kind != ANSWER_QUERY) {
-		undo(session, head);
+		answers_undo(session, head);
 		drop_head(session);
 	}
 }

@@ -160,7 +160,6 @@ void effects_end_tx(struct session *session, bool committed)
 	settings_unref(session->local);
 	session->local = NULL;
 	savepoints_cut(session, 0);
-	session->tx_deferred = false;
 	session->tx_write_shard = -1;
 	session->tx_snapshot = false;
 	buf_release(&session->tx_begin);
@@ -278,8 +277,10 @@ void effects_ready(struct session *session, char tx_status)
 	if (tx_status == 'I' && (session->tx_status != 'I' || session->failed || session->settings != session->committed || session->local))
 		effects_end_tx(session, !session->failed);
 	session->tx_status = tx_status;
-	if (tx_status == 'I')
+	if (tx_status == 'I') {
 		session->tx_error.code = 0;
+		session->tx_write_shard = -1;
+	}
 	/* The answer to a definition is given when this router knows of it, so that the next statement is planned with it. */
 	if (tx_status == 'I' && session->definitions) {
 		session->definitions = false;

@@ -50,8 +50,9 @@ static enum portal_kind kind_here(const struct session *session, const struct pl
 	return PORTAL_LEG;
 }
 
-/* The shard for messages that any shard could take: where the rest of the segment goes, if that can be told, else where the session is. */
-static int likely_shard(struct session *session)
+/* The shard for messages that any shard could take: where the rest of the segment goes, if that can be told, else where the session is.
+ * `parsed` (or NULL) is what a Parse is about to call `name`. */
+static int likely_shard(struct session *session, struct slice name, const struct prepared *parsed)
 {
 	if (session_shard_count(session) == 1 || session->tx_status == 'T')
 		return units_any_shard(session);
@@ -62,8 +63,8 @@ static int likely_shard(struct session *session)
 
 		if (session->units[i].kind != UNIT_BIND || bind_read(unit_body(session, &session->units[i]), &bind, NULL) < 0)
 			continue;
-		prepared = prepared_find(session, bind.statement);
-		if (prepared && prepared->plan->items[0].kind != ROUTE_ANY &&
+		prepared = parsed && slice_eq(name, bind.statement) ? parsed : prepared_find(session, bind.statement);
+		if (prepared && prepared->plan->shapes.count && prepared->plan->items[0].kind != ROUTE_ANY &&
 		    units_route(session, prepared->plan, 0, prepared->sql, &bind, prepared->statement, &shards, NULL) == 0)
 			return __builtin_ctzll(shards);
 	}
@@ -149,16 +150,14 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 	statement = statement_intern(&session->worker->pools.statements, STATEMENT_PARSE, sql, types, type_count, session->settings,
 				     session->snapshot->version, session->database_name, session->user);
 	if (kind == PORTAL_LEG) {
-		struct slice waiting = name;
+		struct prepared parsed = { .statement = statement, .plan = plan, .sql = statement->text };
 
 		/* The leg comes first: until it is there, nothing has happened. */
-		prepared = prepared_find(session, name);
-		rc = units_on(session, likely_shard_for(session, plan, statement), &leg, err);
+		rc = units_on(session, likely_shard(session, name, &parsed), &leg, err);
 		if (rc <= 0) {
 			statement_unref(statement);
 			return rc;
 		}
-		name = waiting;
 	}
 	prepared = prepared_add(session, name, statement, plan, statement->text, false);
 	if (kind == PORTAL_LEG)
@@ -173,9 +172,9 @@ int extended_parse(struct session *session, const struct unit *unit, struct err 
 {
 	struct cursor cursor = cursor_of(unit_body(session, unit));
 	struct slice name = cursor_cstr(&cursor), sql = cursor_cstr(&cursor);
-	const uint32_t *types;
+	const uint32_t *types = NULL;
 	struct plan *plan;
-	size_t count;
+	size_t count = 0;
 	int rc = read_types(session, &cursor, &types, &count, err);
 
 	if (rc < 0)
@@ -284,8 +283,6 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 	}
 	rc = item ? units_join(session, shards, item, err) : 0;
 	if (rc == 0)
-		rc = units_one_write(session, __builtin_ctzll(shards), err);
-	if (rc == 0)
 		rc = units_on(session, __builtin_ctzll(shards), &leg, err);
 	if (rc > 0)
 		rc = units_ensure(session, leg, prepared, &copy, err);
@@ -324,7 +321,8 @@ static int describe_statement(struct session *session, struct slice name, struct
 		say_no_data(session, true);
 		return 1;
 	}
-	rc = units_on(session, session->current && session->answer_count ? session->current->shard : likely_shard(session), &leg, err);
+	rc = units_on(session, session->current && session->answer_count ? session->current->shard :
+		      likely_shard(session, name, NULL), &leg, err);
 	if (rc > 0)
 		rc = units_ensure(session, leg, prepared, &copy, err);
 	if (rc <= 0)
@@ -364,11 +362,6 @@ static int describe_fan(struct session *session, struct portal *portal, struct e
 	buf_release(&out);
 	answers_push(session, ANSWER_DESCRIBE);
 	return 1;
-}
-
-static int unknown_portal(struct slice name, struct err *err)
-{
-	return err_set(err, ERR_UNDEFINED_CURSOR, "portal \"%.*s\" does not exist", SLICE_FMT(name));
 }
 
 int extended_describe(struct session *session, const struct unit *unit, struct err *err)

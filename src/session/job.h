@@ -30,6 +30,7 @@ struct job {
 
 	const char *database, *user;
 	const char *sql;
+	void *local;                    /* the session's own notes on what the answer is for */
 	bool describe_only;
 	size_t param_count;
 	const char **params;            /* as text; NULL: NULL */

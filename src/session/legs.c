@@ -263,8 +263,8 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 				return rc;
 			leg = leg_find(session, shard);
 		} else if (leg->state == LEG_READY) {
-			if (begin && !leg->in_tx)
-				leg_hide(leg, "BEGIN");
+			if ((begin || session->tx_status == 'T') && !leg->in_tx && !session->answer_count)
+				set_up(leg, begin);
 			else
 				catch_up(leg);
 		}
@@ -316,7 +316,7 @@ static bool idle(const struct session *session, const struct leg *leg)
 }
 
 /* Between transactions a session takes the newest topology. */
-static void renew_snapshot(struct session *session)
+void session_renew(struct session *session)
 {
 	struct snapshot *newest = session->worker->snapshot;
 	struct err err;
@@ -353,14 +353,16 @@ void legs_finish(struct session *session)
 			return;
 		}
 	}
-	if (session->pins)
+	if (session->pins) {
+		session_renew(session);
 		return;
+	}
 	while (!list_empty(&session->legs)) {
 		struct leg *leg = CONTAINER_OF(list_first(&session->legs), struct leg, place);
 
 		leg_release(leg, idle(session, leg));
 	}
-	renew_snapshot(session);
+	session_renew(session);
 }
 
 void legs_drop(struct session *session)
@@ -375,4 +377,12 @@ void legs_drop(struct session *session)
 			cancel_send(leg->backend);      /* what runs for nobody should end */
 		leg_release(leg, healthy);
 	}
+}
+
+void legs_cancel_wait(struct leg *leg)
+{
+	pool_forget(&leg->wait);
+	leg->state = LEG_LOST;
+	err_set(&leg->err, ERR_CANCELED, "canceling statement due to user request");
+	session_resume(leg->session);
 }

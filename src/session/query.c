@@ -68,6 +68,7 @@ int query_tx_end(struct session *session, struct plan *plan, struct slice sql, b
 	const struct shape *shape = plan->items[0].shape;
 	bool commit = shape->kind == STMT_COMMIT && session->tx_status == 'T';
 	size_t count = legs_in_tx(session);
+	int rc;
 
 	if (session->tx_status == 'I' || (count == 1 && (session->tx_status == 'T' || server_failed(session))))
 		return 0;
@@ -87,7 +88,8 @@ int query_tx_end(struct session *session, struct plan *plan, struct slice sql, b
 		say_tag(session, commit ? "COMMIT" : "ROLLBACK", !extended);
 		return 1;
 	}
-	return spread_start(session, plan, commit ? SLICE_LIT("COMMIT") : SLICE_LIT("ROLLBACK"), extended, false, err);
+	rc = spread_start(session, plan, commit ? SLICE_LIT("COMMIT") : SLICE_LIT("ROLLBACK"), extended, false, err);
+	return rc == 0 ? SPREAD_WAITS : rc;
 }
 
 /* ---- SQL PREPARE, EXECUTE, DEALLOCATE ---- */

@@ -68,13 +68,12 @@ static void failed(struct session *session, struct leg *leg, struct slice body)
 	session->copy_in = false;
 	session->worker->counters.errors++;
 	if (head && head->kind == ANSWER_QUERY) {
-		if (head->registered)
-			prepared_remove(session, head->statement_name);
+		answers_undo(session, head);
 		return;
 	}
 	/* The server skips the rest up to Sync, and so do we. */
-	session->skipping = true;
 	answers_skip_to_sync(session);
+	session->skipping = !answers_head(session) && !session->copy_sync_owed;
 	if (session->copy_sync_owed) {
 		session->copy_sync_owed = false;
 		leg_send(leg, SLICE_LIT("S\0\0\0\4"));

@@ -38,7 +38,7 @@ struct spread;
  */
 enum session_state { SESSION_LOGIN, SESSION_READY, SESSION_WORKING, SESSION_CLOSED, SESSION_STATE_COUNT_ };
 
-enum pin {                              /* why a session keeps its backend between transactions */
+enum pin_reason {                            /* why a session keeps its backend between transactions */
 	PIN_TEMPORARY = 1,              /* temporary tables */
 	PIN_ADVISORY = 2,               /* session-level advisory locks */
 	PIN_CURSOR = 4,                 /* WITH HOLD cursors */
@@ -172,8 +172,7 @@ struct session {
 
 	/* legs and transaction */
 	struct list legs;
-	char tx_status;                 /* as the client knows it: I, T, E */
-	bool tx_deferred;               /* BEGIN was answered, but no leg has begun */
+	char tx_status;                 /* as the client knows it: I, T, E. T without legs: BEGIN was answered, and is still to be sent */
 	struct buf tx_begin;            /* what begins the transaction on another leg: "BEGIN ISOLATION LEVEL …" */
 	bool tx_snapshot;               /* REPEATABLE READ or SERIALIZABLE */
 	bool tx_read_only;
@@ -190,7 +189,7 @@ struct session {
 	struct settings *committed;     /* at the last commit: what a rollback goes back to */
 	struct settings *local;         /* SET LOCAL in this transaction */
 	struct params *params;          /* what the client was told */
-	unsigned pins;                  /* of enum pin */
+	unsigned pins;                  /* of enum pin_reason */
 	bool probe_pins;                /* ask the backend what of them is left */
 	bool probing;
 	struct map prepared;            /* name -> struct prepared */
@@ -226,6 +225,7 @@ const struct database *session_database(const struct session *session);
 size_t session_shard_count(const struct session *session);
 struct plan_context session_plan_context(const struct session *session);
 void session_resume(struct session *session);                           /* go on with the segment at the end of this turn */
+void session_renew(struct session *session);                            /* takes the worker's newest snapshot */
 void session_pause_source(struct session *session);                     /* backends stop while the client is behind */
 
 /* login.c */
@@ -265,6 +265,7 @@ struct answer *answers_head(struct session *session);
 void answers_pop(struct session *session);
 void answers_text(struct session *session, struct slice bytes);         /* said at once when nothing is awaited */
 void answers_skip_to_sync(struct session *session);                     /* after an error */
+void answers_undo(struct session *session, const struct answer *answer);        /* its Parse or PREPARE did not happen */
 void answers_clear(struct session *session);
 
 /* legs.c */
@@ -275,6 +276,7 @@ uint64_t legs_shards(const struct session *session);    /* those that have a leg
 void leg_send(struct leg *leg, struct slice bytes);
 void legs_finish(struct session *session);              /* the segment is over: give back what is not kept */
 void legs_drop(struct session *session);                /* the session ends: close or give back */
+void legs_cancel_wait(struct leg *leg);                 /* the client no longer wants to wait for a backend */
 void leg_release(struct leg *leg, bool healthy);
 void leg_end_tx(struct leg *leg, bool committed);
 extern const struct backend_holder leg_holder;          /* relay.c */
@@ -290,8 +292,10 @@ extern const char effects_probe_sql[];                                  /* one r
 void effects_probed(struct session *session, struct slice row);
 
 /* fan.c */
-must_use int fan_start(struct session *session, const struct plan *plan, struct slice sql, const struct plan_values *values,
-		       uint64_t shards, bool describe, uint32_t row_max, struct err *err);
+enum fan_form { FAN_QUERY, FAN_EXECUTE };       /* with RowDescription and ReadyForQuery, or rows and CommandComplete only */
+/* 1: done (never), 0: it waits, and the unit is over when it ends; negative: refused. */
+must_use int fan_start(struct session *session, struct plan *plan, struct slice sql, const struct bind *bind,
+		       const struct statement *statement, uint64_t shards, enum fan_form form, struct err *err);
 enum reply_mode fan_header(struct session *session, struct leg *leg, char type);
 int fan_message(struct session *session, struct leg *leg, char type, struct slice body, struct err *err);
 void fan_read(struct session *session, struct leg *leg);
@@ -300,12 +304,14 @@ void fan_lost(struct session *session, struct leg *leg, const struct err *why);
 void fan_free(struct fan *fan);
 
 /* spread.c */
+enum { SPREAD_WAITS = 2 };                      /* to be run again: legs or answers are awaited */
 must_use int spread_start(struct session *session, struct plan *plan, struct slice sql, bool extended, bool loose, struct err *err);
 int spread_message(struct session *session, struct leg *leg, char type, struct slice body, struct err *err);
 void spread_lost(struct session *session, struct leg *leg, const struct err *why);
 void spread_free(struct spread *spread);
 
 /* local.c */
-must_use int local_start(struct session *session, struct slice sql, const struct bind *bind, bool describe_only, struct err *err);
+enum local_form { LOCAL_QUERY, LOCAL_DESCRIBE_STATEMENT, LOCAL_DESCRIBE_PORTAL, LOCAL_EXECUTE };
+must_use int local_start(struct session *session, struct slice sql, const struct bind *bind, enum local_form form, struct err *err);
 void local_answered(struct session *session, struct job *job);
 void local_refresh(struct session *session);

@@ -13,7 +13,6 @@
 #include "route/plan_cache.h"
 #include "route/snapshot.h"
 #include "session/session.h"
-#include "sql/rewrite.h"
 
 enum { OUT_SIZE_MAX = 128 << 20 };
 
@@ -66,10 +65,18 @@ int units_fresh(struct session *session, struct plan **plan, struct slice sql)
 int units_join(struct session *session, uint64_t shards, const struct plan_item *item, struct err *err)
 {
 	uint64_t have = legs_shards(session), other = have & ~shards;
-	bool in_tx = session->tx_status == 'T' || session->tx_deferred;
+	bool in_tx = session->tx_status == 'T';
 	int shard = __builtin_ctzll(shards);
 
-	if (!in_tx)
+	if (session->tx_status != 'I' && session->snapshot->topology->epoch != session->worker->snapshot->topology->epoch) {
+		err_set(err, ERR_CONFLICT, "the topology changed during the transaction");
+		err_hint(err, "Roll back and run the transaction again.");
+		return err->code;
+	}
+	/* Between Parse and Sync there is a transaction too. */
+	LIST_EACH(&session->legs, node)
+		in_tx |= CONTAINER_OF(node, struct leg, place)->needs_sync;
+	if (!in_tx && !(session->unit_count > 1))
 		return 0;
 	if (session->tx_snapshot && (shards & ~have) && other) {
 		err_set(err, ERR_UNSUPPORTED, "a transaction that keeps one snapshot cannot touch a second shard yet");
@@ -118,6 +125,9 @@ void units_flush(struct session *session)
 /* The shard for what any shard can do: where the session is already, else the home shard. */
 int units_any_shard(const struct session *session)
 {
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->in_tx)
+			return CONTAINER_OF(node, struct leg, place)->shard;
 	if (session->current)
 		return session->current->shard;
 	return list_empty(&session->legs) ? 0 : CONTAINER_OF(list_first(&session->legs), struct leg, place)->shard;
@@ -138,10 +148,8 @@ void units_fail(struct session *session, const struct err *err)
 	message_error(&out, "ERROR", err);
 	answers_text(session, buf_slice(&out));
 	buf_release(&out);
-	if (session->tx_status == 'T') {
+	if (session->tx_status == 'T')
 		session->tx_status = 'E';
-		session->tx_deferred = false;
-	}
 	if (simple)
 		effects_ready(session, session->tx_status);
 	else
@@ -337,6 +345,15 @@ static int run(struct session *session, const struct unit *unit, struct err *err
 	return err_set(err, ERR_INTERNAL, "unknown unit");
 }
 
+/* Something was sent without a Sync: an implicit transaction is open. */
+static bool mid_segment(const struct session *session)
+{
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->needs_sync)
+			return true;
+	return session->answer_count > 0;
+}
+
 void units_go(struct session *session)
 {
 	while (session->state == SESSION_WORKING && session->unit_at < session->unit_count) {
@@ -346,7 +363,11 @@ void units_go(struct session *session)
 
 		if (session->fan || session->spread || session->job_pending || session->ready_owed || session->probing)
 			return;
-		if (session->skipping && unit->kind != UNIT_SYNC && unit->kind != UNIT_QUERY) {
+		if (session->tx_status == 'I' && !mid_segment(session) && session->snapshot != session->worker->snapshot)
+			session_renew(session);
+		if (session->state != SESSION_WORKING)
+			return;
+		if (session->skipping && unit->kind != UNIT_SYNC) {
 			session->unit_at++;
 			continue;
 		}

@@ -17,6 +17,7 @@ int query_run(struct session *session, const struct unit *unit, struct err *err)
 int query_function(struct session *session, const struct unit *unit, int shard, struct err *err);
 /* The end of a transaction that no leg, or a failed one, or several legs have a part in: 1 when it was seen to here; 0: send it as it is. */
 int query_tx_end(struct session *session, struct plan *plan, struct slice sql, bool extended, struct err *err);
+int query_deallocate(struct session *session, const struct shape *shape, bool ready, struct err *err);
 void query_begin_deferred(struct session *session, const struct shape *shape);
 
 int extended_parse(struct session *session, const struct unit *unit, struct err *err);

@@ -46,7 +46,7 @@ struct worker {
 	struct snapshot *snapshot;
 	struct pools pools;
 	struct plan_cache plans;
-	struct fingerprinter *fingerprinter;
+	struct fingerprinter *fingerprinter, *second_fingerprinter;     /* two texts at a time: EXECUTE and what it executes */
 	struct stream listener;
 	struct timer listener_pause;
 	struct list sessions;
@@ -65,11 +65,16 @@ void worker_release(struct worker *worker);
 
 /* From any thread. */
 void worker_post_stop(struct worker *worker);
-void worker_post_snapshot(struct worker *worker, struct snapshot *snapshot);    /* takes a reference of its own */
 void worker_post_look(struct worker *worker);                                   /* permits: see pool.h */
 void worker_post_cancel(struct worker *worker, uint32_t number, uint32_t secret);
 
 /* Runs `visit` on the worker's thread, as soon as its loop turns. */
 void worker_post_call(struct worker *worker, void (*visit)(struct worker *worker, void *argument), void *argument);
+
+/* Runs `visit` on every worker, at the same time, and returns when all have done it. Not from a worker's thread. */
+void services_visit(struct services *services, void (*visit)(struct worker *worker, void *argument), void *argument);
+
+/* Every worker has the snapshot when this returns: no statement is planned with an older one, unless its transaction began under it. */
+void services_publish(struct services *services, struct snapshot *snapshot);
 
 struct session *worker_session(struct worker *worker, uint32_t number);         /* NULL when it has gone */

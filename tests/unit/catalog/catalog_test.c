@@ -114,6 +114,9 @@ static void a_live_schema_is_read_whole(void **state)
 	assert_true(catalog_function(catalog, NULL, "row_number")->window);
 	collation = catalog_collation(catalog, OID_COLLATION_C);
 	assert_true(collation->version_matches && collation->deterministic && strcmp(collation->locale, "C") == 0);
+	assert_ptr_equal(catalog_collation_named(catalog, NULL, "C"), collation);
+	assert_ptr_equal(catalog_collation_named(catalog, "pg_catalog", "C"), collation);
+	assert_null(catalog_collation_named(catalog, "public", "C"));
 	collation = catalog_collation(catalog, OID_COLLATION_DEFAULT);
 	assert_true(collation->provider == 'c' || collation->provider == 'i');
 	assert_true(collation->locale[0] != '\0');
