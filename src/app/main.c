@@ -4,8 +4,10 @@
 
 #include "app/command.h"
 #include "app/playground.h"
+#include "app/serve.h"
 
 static const struct command commands[] = {
+	{ "serve", serve_main, "run the router that a configuration file describes", serve_usage },
 	{ "playground", playground_main, "start local PostgreSQL servers, the router, and a sharded shop to play with",
 	  playground_usage },
 };

@@ -296,7 +296,7 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 		return;
 	}
 	for (size_t i = 0; i < resolver->shape->table_count; i++) {
-		if (!resolver->tables[i].sharded || resolver->tables[i].sharded->placement)
+		if (!resolver->tables[i].sharded || !resolver->tables[i].sharded->being_sharded)
 			continue;
 		item->kind = ROUTE_REFUSED;
 		err_set(&item->refusal, ERR_WRONG_STATE, "table \"%s\" is being sharded", resolver->shape->tables[i].name);

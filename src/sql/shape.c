@@ -132,7 +132,7 @@ static void options_read(struct maker *maker, PgQuery__Node *const *options, siz
 	for (size_t i = 0; i < count; i++) {
 		if (options[i]->node_case != PG_QUERY__NODE__NODE_DEF_ELEM)
 			continue;
-		shape->options[shape->option_count++] = (struct option){
+		shape->options[shape->option_count++] = (struct shape_option){
 			.name = lower_text(maker->arena, options[i]->def_elem->defname),
 			.value = option_text(maker, options[i]->def_elem->arg),
 		};
@@ -140,7 +140,7 @@ static void options_read(struct maker *maker, PgQuery__Node *const *options, siz
 }
 
 /* defGetBoolean() of PostgreSQL: nothing, true, on and 1 mean yes. */
-static bool option_is_on(const struct option *option)
+static bool option_is_on(const struct shape_option *option)
 {
 	return !option->value || strcasecmp(option->value, "true") == 0 || strcasecmp(option->value, "on") == 0 ||
 	       strcmp(option->value, "1") == 0;

@@ -136,7 +136,7 @@ enum set_scope { SET_SESSION, SET_LOCAL };
 
 /* WITH (format csv, header, force_null (a, b)): names in lower case; `value` is NULL where none was given, lists are joined
  * with commas. */
-struct option {
+struct shape_option {
 	const char *name;
 	const char *value;
 };
@@ -201,7 +201,7 @@ struct shape {
 	/* COPY */
 	bool copy_from, copy_stdio;     /* COPY … FROM; STDIN or STDOUT, not a file or program */
 	bool copy_where;
-	struct option *options;         /* of COPY and EXPLAIN, also those of the old syntax */
+	struct shape_option *options;         /* of COPY and EXPLAIN, also those of the old syntax */
 	size_t option_count;
 
 	/* DDL */
