@@ -75,6 +75,8 @@ static int add_relation(struct scope *scope, const PgQuery__RangeVar *var, struc
 		return refuse(err, "a table name with a database before it", "Write schema.table.");
 	if (!table)
 		return err_set(err, ERR_UNDEFINED_TABLE, "relation \"%s\" does not exist", var->relname);
+	if (table->kind == 'S')
+		return refuse(err, "a sequence", "Ask one node for it.");
 	if (table->kind != 'r' && table->kind != 'p' && table->kind != 'f')
 		return refuse(err, "a view", "Write the view's query out, or add the shard key to WHERE.");
 	if (scope->relation_count == RELATIONS_MAX)

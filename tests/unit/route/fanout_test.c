@@ -180,6 +180,8 @@ static void what_cannot_be_merged_exactly_is_refused_by_name_with_a_way_out(void
 		{ "SELECT CURRENT_DATE FROM orders", "CURRENT_TIMESTAMP" },
 		{ "SELECT 'now'::timestamp FROM orders", "'now'" },
 		{ "SELECT ' Today 10:00'::timestamptz FROM orders", "'now'" },
+		{ "SELECT at - 'now' FROM orders", "'now'" },
+		{ "SELECT date_trunc('day', 'today') FROM orders", "'now'" },
 		{ "SELECT current_setting('x') FROM orders", "current_setting()" },
 		{ "SELECT reads_tables(id) FROM orders", "public.reads_tables()" },
 		{ "SELECT abs(id) FROM orders", "public.abs()" },

@@ -571,6 +571,33 @@ static void a_stream_that_runs_ahead_is_made_to_wait(void **state)
 	buf_release(&out);
 }
 
+static void a_stream_out_of_order_is_an_error_and_not_a_wrong_answer(void **state)
+{
+	static struct item items[] = { { .first = 5, .tag = "5" }, { .first = 4, .tag = "4" } };
+	struct merge_output output = { .kind = OUTPUT_COPY };
+	struct merge_key key = { .column = 1 };
+	struct buf out;
+
+	buf_init(&out, 1 << 20);
+	for (int grouped = 0; grouped <= 1; grouped++) {
+		struct merge_spec spec = { .outputs = &output, .output_count = 1, .shard_column_count = 4, .order = &key, .order_count = 1 };
+		struct err err = { 0 };
+		struct merge *merge;
+
+		if (grouped)
+			spec = (struct merge_spec){ .outputs = &output, .output_count = 1, .shard_column_count = 4, .groups = &key,
+						    .group_count = 1, .grouped = true };
+		assert_int_equal(merge_new(&spec, 1, item_types, &merge, NULL), 0);
+		for (size_t i = 0; i < 2; i++)
+			assert_int_equal(merge_push(merge, 0, row_of_item(&items[i]), NULL), 0);
+		merge_end(merge, 0);
+		assert_int_equal(merge_take(merge, &out, 1000, &err), ERR_WRONG_STATE);
+		assert_true(err.hint[0]);
+		merge_free(merge);
+	}
+	buf_release(&out);
+}
+
 static void limit_zero_is_done_before_it_began(void **state)
 {
 	struct merge_output output = { .kind = OUTPUT_COPY };
@@ -602,6 +629,7 @@ int main(void)
 		cmocka_unit_test(malformed_rows_are_errors_and_never_crash),
 		cmocka_unit_test(memory_is_bounded_and_says_so),
 		cmocka_unit_test(a_stream_that_runs_ahead_is_made_to_wait),
+		cmocka_unit_test(a_stream_out_of_order_is_an_error_and_not_a_wrong_answer),
 		cmocka_unit_test(limit_zero_is_done_before_it_began),
 	};
 
