@@ -1,7 +1,68 @@
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
-int main(void)
+#include "app/command.h"
+#include "app/playground.h"
+#include "app/serve.h"
+
+static const struct command commands[] = {
+	{ "serve", serve_main, "run the router that a configuration file describes", serve_usage },
+	{ "playground", playground_main, "start local PostgreSQL servers, the router, and a sharded shop to play with",
+	  playground_usage },
+};
+
+enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
+
+static int print_version(void)
 {
 	puts("nanu " NANU_VERSION);
 	return 0;
+}
+
+static void print_commands(FILE *out)
+{
+	fputs("nanu: one port over many PostgreSQL servers\n\nUsage: nanu COMMAND [OPTION ...]\n\n", out);
+	for (int i = 0; i < COMMAND_COUNT; i++)
+		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n'nanu COMMAND --help' describes a command; 'nanu --version' says which nanu this is.\n", out);
+}
+
+/* --help and --version mean the same everywhere, so no subcommand has to know them. What follows "--" is not an option. */
+static bool asks_for(int argc, char **argv, const char *option)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], option) == 0)
+			return true;
+	return false;
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+	if (asks_for(argc, argv, "--help")) {
+		fputs(command->usage, stdout);
+		return 0;
+	}
+	if (asks_for(argc, argv, "--version"))
+		return print_version();
+	return command->main(argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_commands(stderr);
+		return 2;
+	}
+	if (strcmp(argv[1], "--version") == 0)
+		return print_version();
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+		print_commands(stdout);
+		return 0;
+	}
+	for (int i = 0; i < COMMAND_COUNT; i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return run(&commands[i], argc - 1, argv + 1);
+	fprintf(stderr, "nanu: there is no command '%s'. Try 'nanu --help'.\n", argv[1]);
+	return 2;
 }

@@ -150,3 +150,15 @@ const struct catalog_column *catalog_column(const struct catalog_table *table, c
 			return &table->columns[i];
 	return NULL;
 }
+
+const struct catalog_table *catalog_table_by_oid(const struct catalog *catalog, uint32_t oid)
+{
+	size_t position = 0;
+	struct slice name;
+	void *table;
+
+	while (map_next(&catalog->tables, &position, &name, &table))
+		if (((const struct catalog_table *)table)->oid == oid)
+			return table;
+	return NULL;
+}

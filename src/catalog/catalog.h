@@ -96,6 +96,7 @@ const struct catalog_table *catalog_table(const struct catalog *catalog, const c
 const struct catalog_function *catalog_function(const struct catalog *catalog, const char *schema, const char *name);
 const struct catalog_collation *catalog_collation(const struct catalog *catalog, uint32_t oid);
 const struct catalog_collation *catalog_collation_named(const struct catalog *catalog, const char *schema, const char *name);
+const struct catalog_table *catalog_table_by_oid(const struct catalog *catalog, uint32_t oid);
 const struct catalog_column *catalog_column(const struct catalog_table *table, const char *name);
 
 /* Reads the whole schema of the database that `conninfo` (libpq's) names. Blocks: for the control plane's threads only.

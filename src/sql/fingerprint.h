@@ -19,13 +19,14 @@
 enum literal_class {
 	LITERAL_INTEGER,                /* digits that fit int8: what the grammar makes int4 or int8 */
 	LITERAL_DECIMAL,                /* with point or exponent, or too large for int8 */
-	LITERAL_STRING,                 /* '…', E'…', U&'…', $$…$$, N'…' */
+	LITERAL_STRING,                 /* '…', E'…', U&'…', $$…$$; the string of N'…' */
 	LITERAL_BIT,                    /* B'…', X'…' */
 };
 
 struct literal {
 	enum literal_class class;
-	uint32_t offset, size;          /* in the text, quotes and prefix included */
+	uint32_t offset, size;          /* in the text, quotes, prefix (not N) and UESCAPE included: where the parser says
+					 * that the constant is */
 	uint32_t slot;
 	bool kept;                      /* its text stands in the normal form too */
 };
@@ -38,6 +39,8 @@ struct fingerprint {
 	size_t slot_count;
 	int param_max;                  /* highest $n seen */
 	bool several;                   /* more than one statement: a semicolon with something behind it */
+	bool standard_strings;          /* as it was made */
+	struct slice hint;              /* what a leading comment says after "nanu:", in the text; {NULL, 0}: none */
 };
 
 /* Working memory that one thread keeps and lends to each call. */
@@ -47,10 +50,12 @@ void fingerprinter_free(struct fingerprinter *fingerprinter);
 
 /* Fingerprints `sql` (UTF-8 or any encoding whose bytes >= 0x80 are not ASCII) as PostgreSQL's scanner reads it with
  * standard_conforming_strings = `standard_strings`. The result's pointers are valid until the next call.
- * ERR_SYNTAX: the scanner would refuse the text (unterminated string, …); PostgreSQL will say it better. */
+ * ERR_SYNTAX: the scanner would refuse the text (unterminated string, …); PostgreSQL will say it better.
+ * ERR_LIMIT: it is longer than STATEMENT_SIZE_MAX. */
 must_use int fingerprint_make(struct fingerprinter *fingerprinter, struct slice sql, bool standard_strings,
 			      const struct fingerprint **ret_fingerprint, struct err *err);
 
 /* The value of a literal as PostgreSQL reads it: quotes, escapes and prefix undone; continued strings ('a' newline 'b') joined.
- * Appended to `out`. Numbers come as they stand. ERR_SYNTAX for what PostgreSQL would refuse. */
+ * Appended to `out`. Numbers come as they stand, bit strings with the "b" or "x" that bit_in() knows, escaped Unicode as
+ * UTF-8. ERR_SYNTAX for what PostgreSQL would refuse; whether the bytes are valid in its encoding is not looked at. */
 must_use int literal_value(struct slice sql, const struct literal *literal, bool standard_strings, struct buf *out, struct err *err);

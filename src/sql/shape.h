@@ -5,7 +5,11 @@
  * put in. Names are as PostgreSQL folds them; nothing is resolved: that needs a catalog, and happens in route/.
  *
  * A statement has scopes: the top query, each subquery, each CTE, each arm of a set operation. Tables, equalities and the
- * clauses that were seen belong to a scope.
+ * clauses that were seen belong to a scope. Every shape has scope 0, also that of a statement without a query.
+ *
+ * A statement that wraps another (PREPARE, EXPLAIN, DECLARE, COPY (query), CREATE TABLE AS, …) has the other one whole in
+ * `inner`; what `inner` found of scopes, tables, equalities and functions stands in its own lists too, behind its own, so that
+ * whoever asks "which tables?" need not ask twice.
  */
 #pragma once
 
@@ -56,9 +60,9 @@ enum value_kind {
 	VALUE_DEFAULT,                  /* DEFAULT in VALUES or SET */
 };
 
-/* A value as written, perhaps under casts. `cast` is the outermost-but-only cast's type as written ("int8", "pg_catalog.int4", "text",
- * "uuid", "varchar"), without modifiers; a value under two casts, or under a cast with a modifier or array bounds, is OPAQUE
- * (but see `array` in struct equality). */
+/* A value as written, perhaps under a cast. `cast` is the cast's type as the parser has it ("int8", "uuid"; keywords become
+ * "pg_catalog.int4", "pg_catalog.varchar"); a typed literal (date '…') is a cast too. A value under two casts, or under a
+ * cast with a modifier or array bounds, is OPAQUE (but see `array` in struct equality). */
 struct value {
 	enum value_kind kind;
 	int slot;                       /* VALUE_LITERAL */
@@ -88,9 +92,10 @@ struct equality {
 	struct column_ref right;        /* is_column */
 	struct value *values;           /* !is_column */
 	size_t value_count;
-	bool array;                     /* column = ANY(value): the one value is an array (a literal '{…}' or a parameter);
+	bool array;                     /* column = ANY(value): the one value is an array (a literal '{…}' or a parameter), its
+	                                 * `cast` is the type of the elements;
 	                                 * ARRAY[…] is written out as values with array = false */
-};
+};                                      /* none of the values is OPAQUE: an equality with such a one is not listed */
 
 enum table_ref_kind { TABLE_REF_RELATION, TABLE_REF_CTE, TABLE_REF_SUBQUERY, TABLE_REF_FUNCTION, TABLE_REF_VALUES };
 
@@ -115,7 +120,8 @@ struct scope {
 	bool set_operation;             /* the scope itself is a UNION/INTERSECT/EXCEPT of its arms */
 	bool distinct, distinct_on, group_by, grouping_sets, having, window, order_by, limit, offset, with_ties;
 	bool locking;                   /* FOR UPDATE and friends */
-	bool natural_join;              /* columns joined that the shape does not list */
+	bool natural_join;              /* columns joined that the shape does not list: NATURAL, and USING where a side is not
+	                                 * a plain table or the join is full */
 	bool outer_join;
 };
 
@@ -127,6 +133,13 @@ struct function_ref {
 };
 
 enum set_scope { SET_SESSION, SET_LOCAL };
+
+/* WITH (format csv, header, force_null (a, b)): names in lower case; `value` is NULL where none was given, lists are joined
+ * with commas. */
+struct shape_option {
+	const char *name;
+	const char *value;
+};
 
 struct shape {
 	enum stmt_kind kind;
@@ -149,7 +162,7 @@ struct shape {
 	bool session_value;             /* CURRENT_USER, SESSION_USER, … appear */
 	bool time_value;                /* CURRENT_TIMESTAMP, LOCALTIME, … appear */
 
-	/* INSERT */
+	/* INSERT; the columns also of COPY t (…) */
 	enum { INSERT_NONE, INSERT_VALUES, INSERT_SELECT, INSERT_DEFAULT } insert_source;
 	const char **insert_columns;    /* none listed: all, in the table's order */
 	size_t insert_column_count;
@@ -157,7 +170,7 @@ struct shape {
 	size_t insert_width, insert_row_count;
 	bool overriding;
 
-	/* UPDATE (and ON CONFLICT DO UPDATE): the columns that are set */
+	/* UPDATE (and ON CONFLICT DO UPDATE, and MERGE's UPDATE, also in a CTE): the columns that are set */
 	const char **set_columns;
 	size_t set_column_count;
 
@@ -168,12 +181,13 @@ struct shape {
 	enum set_scope set_scope;
 	bool reset_all;
 	bool set_config;
-	bool set_config_opaque;         /* set_config() is called in a way that cannot be followed */
+	bool set_config_opaque;         /* a setting changes in a way that cannot be followed */
+	bool set_current;               /* SET x FROM CURRENT: nothing changes */
 
 	/* transactions */
 	bool tx_read_only, tx_read_write, tx_isolation_given, tx_chain, tx_session_characteristics;
 	const char *tx_isolation;       /* "read committed", … */
-	const char *name;               /* savepoint, prepared statement, cursor, channel, gid; NULL for ALL and * */
+	const char *name;               /* savepoint, prepared statement, cursor, channel, gid, snapshot; NULL for ALL and * */
 
 	/* PREPARE, DECLARE, EXPLAIN, COPY (query), CREATE TABLE AS, … wrap a statement */
 	struct shape *inner;
@@ -186,12 +200,16 @@ struct shape {
 
 	/* COPY */
 	bool copy_from, copy_stdio;     /* COPY … FROM; STDIN or STDOUT, not a file or program */
+	bool copy_where;
+	struct shape_option *options;         /* of COPY and EXPLAIN, also those of the old syntax */
+	size_t option_count;
 
 	/* DDL */
 	bool temporary;                 /* CREATE TEMP …, or a name in pg_temp */
 	bool concurrently;              /* CREATE/DROP/REINDEX INDEX CONCURRENTLY: not in a transaction */
-	bool drop_tables;               /* DROP TABLE: `tables` lists them */
+	bool drop_tables;               /* DROP TABLE: `tables` lists them (as it does for other relations, without this) */
 	const char *rename_to;
+	const char *rename_schema;      /* ALTER … SET SCHEMA, which is a STMT_RENAME too: the new schema */
 	bool rename_table, rename_column;       /* of tables[0]; rename_column: `name` is the old column */
 	const char **altered_columns;   /* ALTER TABLE: columns dropped or whose type is altered */
 	size_t altered_column_count;
@@ -206,7 +224,9 @@ struct shapes {
 };
 
 /* Parses `sql`. `fingerprint` is of the same text and names the slots; NULL: every literal is VALUE_OPAQUE.
- * On a syntax error: ERR_SYNTAX, and nothing else is known of the statement (PostgreSQL will say it better). */
+ * ret_shapes->items has at least one shape: of kind STMT_EMPTY when the text holds no statement.
+ * On a syntax error: ERR_SYNTAX, and nothing else is known of the statement (PostgreSQL will say it better).
+ * ERR_LIMIT: the text is longer than STATEMENT_SIZE_MAX or nested deeper than NESTING_MAX. */
 must_use int shape_parse(struct slice sql, const struct fingerprint *fingerprint, struct arena *arena, struct shapes *ret_shapes,
 			 struct err *err);
 

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 
 struct topology;
@@ -26,6 +27,9 @@ struct config_database {
 };
 
 struct config {
+	struct arena arena;             /* everything below lives here */
+	char *path;                     /* of the file that was read; relative paths in it are resolved against its folder */
+
 	char *listen_host;              /* 127.0.0.1 */
 	uint16_t listen_port;           /* 6432 */
 	unsigned workers;               /* 0: one a core */
@@ -35,7 +39,7 @@ struct config {
 
 	enum auth_method auth;          /* scram */
 	char *users_file;               /* `user password-or-verifier` a line, as in PgBouncer's userlist ("user" "secret") */
-	bool auth_from_nodes;           /* fetch verifiers from pg_authid with the node user when the users file lacks one */
+	bool auth_from_nodes;           /* true: fetch verifiers from pg_authid with the node user when the users file lacks one */
 	char *node_user;                /* what nanu itself connects as (control plane); default: postgres */
 	char *node_password;            /* its password, or NULL */
 	char *admin_users;              /* comma-separated: who may change the topology; default: node_user */
@@ -63,10 +67,12 @@ must_use int config_read(const char *path, struct config **ret_config, struct er
 void config_free(struct config *config);
 
 /* The first topology of a configuration (epoch 1, no tables), and: the nodes, shards and databases of the configuration with the tables of
- * `stored`. ERR_CONFIG when a stored table names a shard that the configuration no longer has. */
+ * `stored`, at stored's epoch when nothing changed and at the next one when something did. ERR_CONFIG when a stored table stands in a database
+ * or on a shard that the configuration no longer has, and when a database's home shard is not the stored one: its data would be lost. */
 must_use int config_topology(const struct config *config, const struct topology *stored, struct topology **ret_topology,
 			     struct err *err);
 
-/* One row a setting, for nanu.settings and `nanu serve --help`. */
+/* One row a setting, for nanu.settings and `nanu serve --help` (then without a configuration: NULL, and the values are the defaults).
+ * Fills at most rows_max rows; returns how many settings there are. The value of node_password is hidden. */
 struct setting_row { const char *name, *unit, *description; char value[128], default_value[64]; };
 size_t config_settings(const struct config *config, struct setting_row *rows, size_t rows_max);

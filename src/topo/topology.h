@@ -36,7 +36,7 @@ struct sharded_table {
 	const char *key_column;
 	uint32_t key_type;              /* a built-in OID */
 	enum key_kind key_kind;
-	const struct placement *placement;
+	const struct placement *placement; /* its shards are indexes into the database's `shards` */
 	int colocation;                 /* tables with the same number are colocated */
 };
 
@@ -67,6 +67,17 @@ void topology_unref(struct topology *topology);
 const struct database *topology_database(const struct topology *topology, const char *name);
 const struct sharded_table *database_table(const struct database *database, const char *schema, const char *name);
 
+/* The names of the shards behind `database` as ERR_… details say them: "s1, s2, s3"; memory of `arena`. */
+const char *database_shard_names(const struct topology *topology, const struct database *database, struct arena *arena);
+
+/* For builders, before they publish it: an empty topology, a mutable deep copy at the given epoch; each with one reference. */
+struct topology *topology_new(uint64_t epoch);
+struct topology *topology_copy(const struct topology *old, uint64_t epoch);
+
+/* Whether everything that the structs promise holds: indexes in range, names unique, not empty and in UTF-8, a primary for every shard that
+ * stands in it, bounds ascending from INT64_MIN, colocated tables placed alike. ERR_CONFIG says what does not. */
+must_use int topology_check(const struct topology *topology, struct err *err);
+
 /* The text form and back. Reading checks everything that the structs promise (indexes, names unique, bounds ascending) and says what is
  * wrong: ERR_CONFIG. */
 char *topology_to_json(const struct topology *topology);                /* mem_free() it */
@@ -75,7 +86,7 @@ must_use int topology_from_json(const char *json, struct topology **ret_topology
 /* A copy of `old` at epoch + 1 in which `database` has `table` (replaced when it is there already, by schema and name). */
 must_use int topology_with_table(const struct topology *old, const char *database, const struct sharded_table *table,
 				 struct topology **ret_topology, struct err *err);
-/* The same without the table (after DROP TABLE), or with it renamed. ERR_NOT_FOUND. */
+/* The same without the table (after DROP TABLE), or with it renamed; a NULL name stays as it is. ERR_NOT_FOUND. */
 must_use int topology_without_table(const struct topology *old, const char *database, const char *schema, const char *name,
 				    struct topology **ret_topology, struct err *err);
 must_use int topology_with_renamed(const struct topology *old, const char *database, const char *schema, const char *name,

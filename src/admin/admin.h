@@ -1,0 +1,39 @@
+/* admin: the `nanu` schema: tables over the router's own state, and functions that change the topology.
+ *
+ * Tables are answered by SQLite over rows that the workers are asked for at that moment, so any SELECT works on them, also when every
+ * node is down. Runs on the control plane's thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct config;
+struct database;
+struct job;
+struct node;
+struct services;
+struct snapshot;
+struct topology;
+struct users;
+
+struct admin {                          /* what the program lets it see and do */
+	const struct config *config;
+	struct services *services;
+	void *program;
+	struct snapshot *(*snapshot)(void *program);            /* a new reference to the newest */
+	/* Makes `topology` the current one on every worker; `durable`: after it was stored. ERR_CONFLICT: changed meanwhile by someone else. */
+	int (*change)(void *program, struct topology *topology, bool durable, struct err *err);
+	int (*refresh)(void *program, const char *database, struct err *err);           /* reads the database's schema anew */
+};
+
+/* Answers job->sql (JOB_LOCAL): fills columns, values and tag. Errors are SQL's: ERR_SYNTAX, ERR_UNDEFINED_TABLE, … */
+must_use int admin_answer(struct admin *admin, struct job *job);
+
+/* libpq's conninfo for nanu's own connection to a node; mem_free() it. */
+char *admin_conninfo(const struct config *config, const struct node *node, const char *database);
+
+/* Reads a user's SCRAM verifier from pg_authid of the database's home node and adds it to `users`. 0 also when there is no such user. */
+must_use int admin_fetch_secret(const struct config *config, const struct topology *topology, const struct database *database,
+				const char *user, struct users *users, struct err *err);

@@ -1,0 +1,134 @@
+#include "admin/call.h"
+
+#include <pg_query.h>
+#include <pg_query/pg_query.pb-c.h>
+#include <string.h>
+
+static const PgQuery__FuncCall *only_call(const PgQuery__ParseResult *tree, const char **ret_column)
+{
+	const PgQuery__SelectStmt *select;
+	const PgQuery__ResTarget *target;
+
+	if (tree->n_stmts != 1 || tree->stmts[0]->stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
+		return NULL;
+	select = tree->stmts[0]->stmt->select_stmt;
+	if (select->n_target_list != 1 || select->n_from_clause || select->where_clause || select->larg || select->n_values_lists ||
+	    select->n_sort_clause || select->limit_count || select->with_clause || select->n_distinct_clause)
+		return NULL;
+	target = select->target_list[0]->res_target;
+	if (!target->val || target->val->node_case != PG_QUERY__NODE__NODE_FUNC_CALL)
+		return NULL;
+	*ret_column = target->name && target->name[0] ? target->name : NULL;
+	return target->val->func_call;
+}
+
+static int read_value(const PgQuery__Node *node, const char *const *params, size_t param_count, struct arena *arena, const char **ret,
+		      struct err *err)
+{
+	const PgQuery__AConst *constant;
+
+	while (node->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
+		node = node->type_cast->arg;
+	if (node->node_case == PG_QUERY__NODE__NODE_PARAM_REF) {
+		size_t number = (size_t)node->param_ref->number;
+
+		*ret = number >= 1 && number <= param_count ? params[number - 1] : NULL;
+		return 0;
+	}
+	if (node->node_case != PG_QUERY__NODE__NODE_A_CONST)
+		return err_set(err, ERR_UNSUPPORTED, "the arguments of nanu's functions are constants or parameters");
+	constant = node->a_const;
+	*ret = NULL;
+	if (constant->isnull)
+		return 0;
+	switch (constant->val_case) {
+	case PG_QUERY__A__CONST__VAL_IVAL:
+		*ret = arena_printf(arena, "%d", constant->ival->ival);
+		break;
+	case PG_QUERY__A__CONST__VAL_FVAL:
+		*ret = arena_strdup(arena, constant->fval->fval);
+		break;
+	case PG_QUERY__A__CONST__VAL_BOOLVAL:
+		*ret = constant->boolval->boolval ? "true" : "false";
+		break;
+	case PG_QUERY__A__CONST__VAL_SVAL:
+		*ret = arena_strdup(arena, constant->sval->sval);
+		break;
+	default:
+		return err_set(err, ERR_UNSUPPORTED, "the arguments of nanu's functions are texts, numbers or booleans");
+	}
+	return 0;
+}
+
+static int read_call(const PgQuery__ParseResult *tree, const char *const *params, size_t param_count, struct arena *arena,
+		     struct call *call, struct err *err)
+{
+	const char *column = NULL;
+	const PgQuery__FuncCall *function = only_call(tree, &column);
+
+	if (!function || function->n_funcname != 2 || strcmp(function->funcname[0]->string->sval, "nanu") != 0)
+		return 0;
+	*call = (struct call){ .function = arena_strdup(arena, function->funcname[1]->string->sval) };
+	call->column = column ? arena_strdup(arena, column) : call->function;
+	if (function->n_args > CALL_ARGS_MAX)
+		return err_set(err, ERR_UNDEFINED_FUNCTION, "function nanu.%s does not take so many arguments", call->function);
+	for (size_t i = 0; i < function->n_args; i++) {
+		const PgQuery__Node *node = function->args[i];
+		struct call_arg *arg = &call->args[call->arg_count++];
+		int rc;
+
+		if (node->node_case == PG_QUERY__NODE__NODE_NAMED_ARG_EXPR) {
+			arg->name = arena_strdup(arena, node->named_arg_expr->name);
+			node = node->named_arg_expr->arg;
+		}
+		rc = read_value(node, params, param_count, arena, &arg->value, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 1;
+}
+
+int call_read(const char *sql, const char *const *params, size_t param_count, struct arena *arena, struct call *ret_call, struct err *err)
+{
+	PgQueryProtobufParseResult result = pg_query_parse_protobuf(sql);
+	PgQuery__ParseResult *tree;
+	int rc;
+
+	if (result.error) {
+		rc = err_set(err, ERR_SYNTAX, "%s", result.error->message);
+	} else {
+		tree = pg_query__parse_result__unpack(NULL, result.parse_tree.len, (const uint8_t *)result.parse_tree.data);
+		rc = tree ? read_call(tree, params, param_count, arena, ret_call, err) : err_set(err, ERR_SYNTAX, "cannot be parsed");
+		if (tree)
+			pg_query__parse_result__free_unpacked(tree, NULL);
+	}
+	pg_query_free_protobuf_parse_result(result);
+	return rc;
+}
+
+const char *call_arg(const struct call *call, size_t position, const char *name, const char *fallback)
+{
+	for (size_t i = 0; i < call->arg_count; i++)
+		if (call->args[i].name ? strcmp(call->args[i].name, name) == 0 : i == position)
+			return call->args[i].value ? call->args[i].value : fallback;
+	return fallback;
+}
+
+int call_check(const struct call *call, const char *const *names, struct err *err)
+{
+	size_t count = 0;
+
+	while (names[count])
+		count++;
+	for (size_t i = 0; i < call->arg_count; i++) {
+		bool known = !call->args[i].name && i < count;
+
+		for (size_t j = 0; call->args[i].name && j < count; j++)
+			known |= strcmp(call->args[i].name, names[j]) == 0;
+		if (!known)
+			return err_set(err, ERR_UNDEFINED_FUNCTION, "function nanu.%s has no argument %s%s%s", call->function,
+				       call->args[i].name ? "\"" : "number ", call->args[i].name ? call->args[i].name : "of this place",
+				       call->args[i].name ? "\"" : "");
+	}
+	return 0;
+}

@@ -1,0 +1,25 @@
+/* control: the control plane's thread: catalogs, topology, and what sessions ask of the router itself.
+ *
+ * It owns the store, the newest snapshot and the queue of jobs; it may block. Workers get each new snapshot before anyone hears that it is
+ * there.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "session/worker.h"
+
+struct admin;
+struct config;
+struct control;
+struct job;
+struct snapshot;
+struct topology;
+
+/* Opens the store, makes the first snapshot (nodes that do not answer are tried again later). ERR_IO, ERR_CONFIG. */
+must_use int control_new(const struct config *config, struct users *users, struct control **ret_control, struct err *err);
+void control_free(struct control *control);
+struct snapshot *control_snapshot(struct control *control);     /* a new reference to the newest */
+
+/* The thread takes jobs from now on. `services->submit` is set to reach it. */
+must_use int control_start(struct control *control, struct services *services, struct err *err);
+void control_stop(struct control *control);                     /* waits for its end; queued jobs are answered with ERR_SHUTDOWN */

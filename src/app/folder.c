@@ -1,0 +1,279 @@
+#include "app/folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+enum { FORMAT_VERSION = 1, PATH_SIZE = 4096, FOLDER_BLOCK_SIZE = 4 << 10, TREE_FDS = 32 };
+
+static const char mark_name[] = "playground.json";
+
+static int too_long(struct err *err)
+{
+	return err_set(err, ERR_IO, "the path of the playground would be longer than %d bytes", PATH_SIZE - 1);
+}
+
+int folder_default(const struct identity *identity, char ret_path[4096], struct err *err)
+{
+	char here[PATH_SIZE], blocked[PATH_SIZE];
+
+	if (!getcwd(here, sizeof(here)))
+		return err_set(err, ERR_IO, "cannot find the current folder: %s", strerror(errno));
+	if (snprintf(ret_path, PATH_SIZE, "%s/.nanu", strcmp(here, "/") == 0 ? "" : here) >= PATH_SIZE)
+		return too_long(err);
+	if (access(ret_path, F_OK) == 0 || identity_reaches(identity, here, blocked))
+		return 0;
+	if (mkdir("/var/lib/nanu", 0755) < 0 && errno != EEXIST)
+		return err_set(err, ERR_IO, "cannot make /var/lib/nanu: %s", strerror(errno));
+	for (char *at = here + 1; *at; at++)
+		if (*at == '/')
+			*at = '-';
+	return snprintf(ret_path, PATH_SIZE, "/var/lib/nanu/%s", here + 1) >= PATH_SIZE ? too_long(err) : 0;
+}
+
+static bool folder_is_empty(const char *path)
+{
+	DIR *all = opendir(path);
+	const struct dirent *entry;
+	bool empty = all != NULL;
+
+	while (all && empty && (entry = readdir(all)))
+		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+	if (all)
+		closedir(all);
+	return empty;
+}
+
+const char *folder_file(struct folder *folder, const char *name)
+{
+	return arena_printf(&folder->arena, "%s/%s", folder->path, name);
+}
+
+int folder_write(struct folder *folder, const char *name, const char *text, mode_t mode, struct err *err)
+{
+	const char *path = folder_file(folder, name), *fresh = arena_printf(&folder->arena, "%s.new", path);
+	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	size_t size = strlen(text);
+	bool good = fd >= 0 && fchmod(fd, mode) == 0 && write(fd, text, size) == (ssize_t)size && fsync(fd) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (!good || rename(fresh, path) < 0)
+		return err_set(err, ERR_IO, "cannot write %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int folder_save(struct folder *folder, struct err *err)
+{
+	json_t *ports = json_array();
+	json_t *root;
+	char *text;
+	int rc;
+
+	for (unsigned i = 0; i < folder->node_count; i++)
+		json_array_append_new(ports, json_integer(folder->node_ports[i]));
+	root = json_pack("{s:i, s:i, s:o}", "nanu_playground", FORMAT_VERSION, "port", (int)folder->port, "node_ports", ports);
+	text = json_dumps(root, JSON_INDENT(2));
+	json_decref(root);
+	rc = folder_write(folder, mark_name, text, 0644, err);
+	free(text);
+	return rc;
+}
+
+static int load_ports(struct folder *folder, json_t *ports)
+{
+	if (json_array_size(ports) > SHARDS_MAX)
+		return -1;
+	folder->node_count = (unsigned)json_array_size(ports);
+	for (unsigned i = 0; i < folder->node_count; i++) {
+		json_int_t port = json_integer_value(json_array_get(ports, i));
+
+		if (port < 1 || port > UINT16_MAX)
+			return -1;
+		folder->node_ports[i] = (uint16_t)port;
+	}
+	return 0;
+}
+
+static int load(struct folder *folder, struct err *err)
+{
+	const char *path = folder_file(folder, mark_name);
+	json_t *root = json_load_file(path, 0, NULL), *ports;
+	int version = 0, port = 0;
+	int rc = 0;
+
+	if (json_unpack(root, "{s:i, s:i, s:o}", "nanu_playground", &version, "port", &port, "node_ports", &ports) < 0 || port < 0 ||
+	    port > UINT16_MAX)
+		rc = err_set(err, ERR_CONFIG, "%s cannot be understood", path);
+	else if (version > FORMAT_VERSION)
+		rc = err_set(err, ERR_CONFIG, "%s was made by a newer nanu", folder->path);
+	else if (load_ports(folder, ports) < 0)
+		rc = err_set(err, ERR_CONFIG, "%s has no valid ports", path);
+	folder->port = (uint16_t)port;
+	json_decref(root);
+	return rc;
+}
+
+/* A password that nobody chose: 128 bits of randomness. */
+static int make_password(struct folder *folder, struct err *err)
+{
+	const char *path = folder_file(folder, "password");
+	unsigned char bytes[(PLAYGROUND_PASSWORD_SIZE - 1) / 2];
+	FILE *file = fopen(path, "re");
+	bool known = file && fgets(folder->password, sizeof(folder->password), file);
+
+	if (file)
+		fclose(file);
+	if (known && strlen(folder->password) == PLAYGROUND_PASSWORD_SIZE - 1)
+		return 0;
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return err_set(err, ERR_IO, "cannot get random bytes: %s", strerror(errno));
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(folder->password + 2 * i, 3, "%02x", bytes[i]);
+	return folder_write(folder, "password", folder->password, 0600, err);
+}
+
+static int make(struct folder *folder, const struct identity *identity, struct err *err)
+{
+	char blocked[PATH_SIZE];
+	int rc;
+
+	if (!identity_reaches(identity, folder->path, blocked)) {
+		if (folder->fresh)
+			rmdir(folder->path);
+		rc = err_set(err, ERR_IO, "user %s, whom the servers run as, may not enter %s", identity->name, blocked);
+		err_hint(err, "Choose another folder (--dir /var/lib/nanu/playground), or open this one: chmod o+x %s", blocked);
+		return rc;
+	}
+	rc = folder_save(folder, err);
+	return rc < 0 ? rc : make_password(folder, err);
+}
+
+static int not_a_playground(const char *path, struct err *err)
+{
+	int rc = err_set(err, ERR_CONFIG, "%s is not a playground: it has no %s", path, mark_name);
+
+	err_hint(err, "Choose a folder that is empty or not there yet: --dir DIR");
+	return rc;
+}
+
+/* Finds out what stands at the path, and makes what is missing. */
+static int settle(struct folder *folder, bool create, const struct identity *identity, struct err *err)
+{
+	int rc;
+
+	if (access(folder_file(folder, mark_name), F_OK) == 0) {
+		rc = load(folder, err);
+		return rc < 0 || !create ? rc : make(folder, identity, err);
+	}
+	if (!folder_is_empty(folder->path))
+		return not_a_playground(folder->path, err);
+	if (!create)
+		return err_set(err, ERR_NOT_FOUND, "there is no playground in %s", folder->path);
+	if (chmod(folder->path, identity->other ? 0711 : 0700) < 0)
+		return err_set(err, ERR_IO, "cannot change the mode of %s: %s", folder->path, strerror(errno));
+	return make(folder, identity, err);
+}
+
+int folder_open(const char *path, bool create, const struct identity *identity, struct folder **ret_folder, struct err *err)
+{
+	bool fresh = create && mkdir(path, 0700) == 0;
+	char real[PATH_SIZE];
+	struct folder *folder;
+	int rc;
+
+	if (create && !fresh && errno != EEXIST)
+		return err_set(err, ERR_IO, "cannot make %s: %s", path, strerror(errno));
+	if (!realpath(path, real)) {
+		if (errno == ENOENT)
+			return err_set(err, ERR_NOT_FOUND, "there is no playground in %s", path);
+		return err_set(err, ERR_IO, "cannot open %s: %s", path, strerror(errno));
+	}
+	folder = mem_calloc(1, sizeof(*folder));
+	arena_init(&folder->arena, FOLDER_BLOCK_SIZE);
+	folder->path = arena_strdup(&folder->arena, real);
+	folder->lock_fd = -1;
+	folder->fresh = fresh;
+	rc = settle(folder, create, identity, err);
+	if (rc < 0) {
+		folder_free(folder);
+		return rc;
+	}
+	*ret_folder = folder;
+	return 0;
+}
+
+void folder_free(struct folder *folder)
+{
+	if (!folder)
+		return;
+	if (folder->lock_fd >= 0)
+		close(folder->lock_fd);
+	arena_release(&folder->arena);
+	mem_free(folder);
+}
+
+/* A record lock: it goes with its process, however that ends, is not inherited by the servers, and the kernel knows whose it is. */
+int folder_lock(struct folder *folder, pid_t *ret_holder, struct err *err)
+{
+	struct flock wanted = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (folder->lock_fd < 0)
+		folder->lock_fd = open(folder_file(folder, "lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (folder->lock_fd < 0)
+		return err_set(err, ERR_IO, "cannot open %s/lock: %s", folder->path, strerror(errno));
+	if (fcntl(folder->lock_fd, F_SETLK, &wanted) == 0)
+		return 0;
+	if (errno != EAGAIN && errno != EACCES)
+		return err_set(err, ERR_IO, "cannot lock %s: %s", folder->path, strerror(errno));
+	if (fcntl(folder->lock_fd, F_GETLK, &wanted) == 0 && wanted.l_type != F_UNLCK)
+		*ret_holder = wanted.l_pid;
+	return err_set(err, ERR_WRONG_STATE, "another 'nanu playground' (pid %d) works in %s", (int)*ret_holder, folder->path);
+}
+
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
+{
+	return remove(path);
+}
+
+int folder_remove_tree(const char *path, struct err *err)
+{
+	if (nftw(path, remove_one, TREE_FDS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0 && errno != ENOENT)
+		return err_set(err, ERR_IO, "cannot remove %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int folder_remove(struct folder *folder, bool *ret_left, struct err *err)
+{
+	static const char *const files[] = { "password", "nanu.yaml", "users.txt", "nanu.db", "nanu.db-wal", "nanu.db-shm", "nanu.pid",
+					     "shop.loaded", "lock" };
+	int rc = folder_remove_tree(folder_file(folder, "log"), err);
+
+	for (unsigned i = 1; rc == 0 && i <= folder->node_count; i++) {
+		const char *data = folder_file(folder, arena_printf(&folder->arena, "n%u", i));
+
+		rc = folder_remove_tree(data, err);
+		if (rc == 0)
+			rc = folder_remove_tree(arena_printf(&folder->arena, "%s.new", data), err);
+	}
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (unlink(folder_file(folder, files[i])) < 0 && errno != ENOENT)
+			return err_set(err, ERR_IO, "cannot remove %s/%s: %s", folder->path, files[i], strerror(errno));
+	/* The mark last: what is left after a failure is still known as a playground. */
+	if (unlink(folder_file(folder, mark_name)) < 0)
+		return err_set(err, ERR_IO, "cannot remove %s/%s: %s", folder->path, mark_name, strerror(errno));
+	*ret_left = rmdir(folder->path) < 0;
+	return 0;
+}

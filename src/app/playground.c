@@ -1,0 +1,388 @@
+#include "app/playground.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <libpq-fe.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/cluster.h"
+#include "app/command.h"
+#include "app/folder.h"
+#include "app/port.h"
+#include "app/progress.h"
+#include "app/router.h"
+#include "app/shop.h"
+#include "base/limits.h"
+#include "topo/settings.h"
+
+const char playground_usage[] =
+	"Usage: nanu playground [OPTION ...]\n"
+	"\n"
+	"Starts local PostgreSQL servers, the router in front of them, and a sharded shop to play with.\n"
+	"Ctrl-C stops everything; the data stays for the next start.\n"
+	"\n"
+	"  --dir DIR     where everything is kept (default: .nanu)\n"
+	"  --port N      port of the router on 127.0.0.1 (default: 6432, or the last one)\n"
+	"  --shards N    number of servers, chosen at the first start (default: 2)\n"
+	"  --detach      leave everything running in the background\n"
+	"  --stop        stop what runs, keep the data\n"
+	"  --clean       stop what runs, delete the data\n"
+	"  --help, --version\n";
+
+enum { PORT_DEFAULT = 6432, NODES_DEFAULT = 2, PATH_SIZE = 4096, STOP_MS_MAX = 60 * 1000, LOCK_POLL_MS = 50 };
+
+/* The name of database, user and password: whoever plays should not have to remember more. It listens on 127.0.0.1 alone. */
+static const char shop_name[] = "shop";
+
+/* Each works, and shows another side: one shard, all shards merged, and what the router thinks. */
+static const char *const statements_to_try[] = {
+	"SELECT id, status, total, placed FROM orders WHERE user_id = 42 ORDER BY id;",
+	"SELECT city, count(*) FROM users GROUP BY city ORDER BY city LIMIT 5;",
+	"SELECT * FROM nanu.explain('SELECT count(*) FROM order_items WHERE user_id = 42');",
+};
+
+enum mode { MODE_FOREGROUND, MODE_DETACH, MODE_STOP, MODE_CLEAN };
+
+struct options {
+	char dir[PATH_SIZE];            /* "": the default */
+	unsigned port;                  /* 0: not given */
+	unsigned shards;                /* 0: not given */
+	enum mode mode;
+};
+
+struct playground {
+	struct options options;
+	struct identity identity;
+	struct folder *folder;
+	struct cluster cluster;
+	struct router router;
+};
+
+static int read_number(const char *name, const char *text, unsigned max, unsigned *ret_number)
+{
+	struct err err;
+
+	if (setting_number(name, text, 1, max, ret_number, &err) == 0)
+		return 0;
+	fprintf(stderr, "nanu playground: %s\n", err.message);
+	return -1;
+}
+
+static int read_mode(struct options *options, enum mode mode)
+{
+	if (options->mode != MODE_FOREGROUND && options->mode != mode) {
+		fputs("nanu playground: only one of --detach, --stop and --clean can be meant\n", stderr);
+		return -1;
+	}
+	options->mode = mode;
+	return 0;
+}
+
+static int read_options(int argc, char **argv, struct options *options)
+{
+	static const struct option known[] = {
+		{ "dir", required_argument, NULL, 'd' },
+		{ "port", required_argument, NULL, 'p' },
+		{ "shards", required_argument, NULL, 's' },
+		{ "detach", no_argument, NULL, MODE_DETACH },
+		{ "stop", no_argument, NULL, MODE_STOP },
+		{ "clean", no_argument, NULL, MODE_CLEAN },
+		{ 0 },
+	};
+	int option, rc = 0;
+
+	while (rc == 0 && (option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		if (option == 'd')
+			snprintf(options->dir, sizeof(options->dir), "%s", optarg);
+		else if (option == 'p')
+			rc = read_number("--port", optarg, UINT16_MAX, &options->port);
+		else if (option == 's')
+			rc = read_number("--shards", optarg, SHARDS_MAX, &options->shards);
+		else if (option == '?')
+			rc = -1;
+		else
+			rc = read_mode(options, (enum mode)option);
+	}
+	if (rc == 0 && optind < argc) {
+		fprintf(stderr, "nanu playground: unexpected argument '%s'\n", argv[optind]);
+		rc = -1;
+	}
+	return rc;
+}
+
+/* libpq and the servers would heed them; a playground is the same everywhere. */
+static void forget_pg_environment(void)
+{
+	static const char *const names[] = { "PGDATA", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGPASSFILE",
+					     "PGSERVICE", "PGSERVICEFILE", "PGOPTIONS", "PGSSLMODE", "PGREQUIRESSL", "PGCLIENTENCODING",
+					     "PGTZ", "PGDATESTYLE", "PGGEQO", "PGCHANNELBINDING", "PGTARGETSESSIONATTRS",
+					     "PGCONNECT_TIMEOUT", "PGGSSENCMODE", "PGREQUIREPEER" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		unsetenv(names[i]);
+}
+
+/* Ports and number of nodes: what was asked for, what is remembered, or the default. */
+static int settle_choices(struct playground *playground, struct err *err)
+{
+	struct folder *folder = playground->folder;
+	const struct options *options = &playground->options;
+	int rc;
+
+	if (folder->node_count && options->shards && options->shards != folder->node_count) {
+		rc = err_set(err, ERR_WRONG_STATE, "the playground in %s has %u shards, not %u", folder->path, folder->node_count,
+			     options->shards);
+		err_hint(err, "Leave --shards out, choose another --dir, or delete this one: nanu playground --clean --dir %s", folder->path);
+		return rc;
+	}
+	if (folder->node_count == 0)
+		folder->node_count = options->shards ? options->shards : NODES_DEFAULT;
+	if (options->port)
+		folder->port = (uint16_t)options->port;
+	else if (folder->port == 0)
+		folder->port = PORT_DEFAULT;
+	return folder_save(folder, err);
+}
+
+/* Before anything is started: the router's port must be free, unless the router that has it is this playground's. */
+static int check_port(struct playground *playground, uint16_t old_port, struct err *err)
+{
+	const struct folder *folder = playground->folder;
+	uint16_t wanted = playground->options.port ? (uint16_t)playground->options.port : old_port ? old_port : PORT_DEFAULT;
+	bool is_ours = playground->router.process.pid && wanted == old_port;
+	int rc;
+
+	if (is_ours || port_is_free(wanted))
+		return 0;
+	rc = err_set(err, ERR_WRONG_STATE, "port %u of 127.0.0.1 is in use by another program", wanted);
+	err_hint(err, "Choose another one: nanu playground --dir %s --port %u", folder->path, wanted + 1u);
+	return rc;
+}
+
+/* A port for every node before nanu.yaml is written; cluster_start() changes one that was taken meanwhile. */
+static int start_router(struct playground *playground, struct err *err)
+{
+	struct router *router = &playground->router;
+	bool written;
+	int rc = router_configure(router, shop_name, shop_name, &written, err);
+
+	if (rc < 0)
+		return rc;
+	if (router->process.pid && !written) {
+		progress_begin("finding the router");
+		progress_end("router found running on 127.0.0.1:%u", playground->folder->port);
+		return 0;
+	}
+	router_stop(router);
+	return router_start(router, err);
+}
+
+static int load_shop(struct playground *playground, struct err *err)
+{
+	struct folder *folder = playground->folder;
+	struct shop_counts counts;
+	const char *info;
+	int rc;
+
+	if (access(folder_file(folder, "shop.loaded"), F_OK) == 0)
+		return 0;
+	info = arena_printf(&folder->arena, "host=127.0.0.1 port=%u user=%s password=%s dbname=%s connect_timeout=10", folder->port, shop_name,
+			    shop_name, shop_name);
+	rc = shop_load(info, &counts, err);
+	return rc < 0 ? rc : folder_write(folder, "shop.loaded", "", 0600, err);
+}
+
+static int bring_up(struct playground *playground, struct err *err)
+{
+	unsigned started;
+	int rc = cluster_create(&playground->cluster, err);
+
+	if (rc == 0)
+		rc = cluster_start(&playground->cluster, &started, err);
+	if (rc == 0)
+		rc = cluster_prepare(&playground->cluster, shop_name, shop_name, err);
+	if (rc == 0)
+		rc = start_router(playground, err);
+	return rc < 0 ? rc : load_shop(playground, err);
+}
+
+static void take_down(struct playground *playground)
+{
+	if (!playground->router.process.pid && !cluster_running(&playground->cluster))
+		return;
+	progress_begin("stopping");
+	router_stop(&playground->router);
+	cluster_stop(&playground->cluster);
+	progress_end("stopped; the data is in %s", playground->folder->path);
+}
+
+static void print_how_to_connect(const struct playground *playground)
+{
+	const struct folder *folder = playground->folder;
+
+	printf("\nReady. Connect with any PostgreSQL driver:\n\n  psql 'postgresql://%s:%s@127.0.0.1:%u/%s'\n\nThree statements to try:\n\n",
+	       shop_name, shop_name, folder->port, shop_name);
+	for (size_t i = 0; i < sizeof(statements_to_try) / sizeof(statements_to_try[0]); i++)
+		printf("  %s\n", statements_to_try[i]);
+	printf("\nConfiguration, data and logs are in %s. ", folder->path);
+	if (playground->options.mode == MODE_DETACH)
+		printf("To stop: nanu playground --stop --dir %s\n", folder->path);
+	else
+		puts("Ctrl-C stops everything.");
+	fflush(stdout);
+}
+
+/* Until a signal asks to stop (0) or the router has ended (an error). A server that ends is told, and left alone: that may be the play. */
+static int stand_by(struct playground *playground, struct err *err)
+{
+	struct cluster *cluster = &playground->cluster;
+	struct pollfd fds[SHARDS_MAX + 1];
+	char how[64];
+	int rc;
+
+	for (;;) {
+		for (unsigned i = 0; i < cluster->node_count; i++)
+			fds[i] = (struct pollfd){ .fd = cluster->nodes[i].process.pid ? cluster->nodes[i].process.pidfd : -1, .events = POLLIN };
+		fds[cluster->node_count] = (struct pollfd){ .fd = playground->router.process.pidfd, .events = POLLIN };
+		rc = progress_wait(fds, cluster->node_count + 1u, STOP_MS_MAX, err);
+		if (rc < 0)
+			return 0;
+		for (unsigned i = 0; rc > 0 && i < cluster->node_count; i++) {
+			if (!fds[i].revents)
+				continue;
+			process_describe(process_reap(&cluster->nodes[i].process), how);
+			printf("server %s ended with %s; its log is %s\n", cluster->nodes[i].name, how, cluster->nodes[i].log);
+			fflush(stdout);
+		}
+		if (rc > 0 && fds[cluster->node_count].revents) {
+			process_describe(process_reap(&playground->router.process), how);
+			rc = err_set(err, ERR_INTERNAL, "the router ended with %s", how);
+			process_log_tail(playground->router.log, err);
+			return rc;
+		}
+	}
+}
+
+static int run(struct playground *playground, struct err *err)
+{
+	int rc = bring_up(playground, err);
+
+	if (rc == 0) {
+		print_how_to_connect(playground);
+		if (playground->options.mode == MODE_DETACH)
+			return 0;
+		rc = stand_by(playground, err);
+		putchar('\n');
+	}
+	take_down(playground);
+	return rc;
+}
+
+static int hold(struct playground *playground, struct err *err)
+{
+	int rc = cluster_init(&playground->cluster, playground->folder, &playground->identity, err);
+
+	if (rc == 0)
+		router_init(&playground->router, playground->folder);
+	return rc;
+}
+
+static int start(struct playground *playground, struct err *err)
+{
+	uint16_t old_port;
+	pid_t holder = 0;
+	int rc = folder_open(playground->options.dir, true, &playground->identity, &playground->folder, err);
+
+	if (rc == 0)
+		rc = folder_lock(playground->folder, &holder, err);
+	if (rc < 0) {
+		if (holder)
+			err_hint(err, "Stop it: nanu playground --stop --dir %s", playground->folder->path);
+		return rc;
+	}
+	old_port = playground->folder->port;
+	router_init(&playground->router, playground->folder);
+	rc = check_port(playground, old_port, err);
+	router_release(&playground->router);
+	if (rc == 0)
+		rc = settle_choices(playground, err);
+	if (rc == 0)
+		rc = hold(playground, err);
+	return rc < 0 ? rc : run(playground, err);
+}
+
+/* Asks the playground in the foreground, if there is one, to end, and waits until it has let go of the folder. */
+static int end_foreground(struct playground *playground, struct err *err)
+{
+	pid_t holder = 0;
+	int rc = folder_lock(playground->folder, &holder, err);
+
+	if (rc == ERR_WRONG_STATE && holder > 1 && kill(holder, SIGTERM) < 0 && errno != ESRCH)
+		return err_set(err, ERR_IO, "cannot stop 'nanu playground' (pid %d): %s", (int)holder, strerror(errno));
+	for (int waited_ms = 0; rc == ERR_WRONG_STATE && waited_ms < STOP_MS_MAX; waited_ms += LOCK_POLL_MS) {
+		rc = progress_wait(NULL, 0, LOCK_POLL_MS, err);
+		if (rc == 0)
+			rc = folder_lock(playground->folder, &holder, err);
+	}
+	return rc;
+}
+
+static int clean(struct playground *playground, struct err *err)
+{
+	bool left;
+	int rc = folder_remove(playground->folder, &left, err);
+
+	if (rc == 0)
+		printf(left ? "- deleted; %s has files of yours, which stay\n" : "- deleted %s\n", playground->folder->path);
+	return rc;
+}
+
+static int stop(struct playground *playground, struct err *err)
+{
+	bool runs;
+	int rc = folder_open(playground->options.dir, false, &playground->identity, &playground->folder, err);
+
+	if (rc == ERR_NOT_FOUND) {
+		printf("- %s\n", err->message);
+		return 0;
+	}
+	if (rc == 0)
+		rc = end_foreground(playground, err);
+	if (rc == 0)
+		rc = hold(playground, err);
+	if (rc < 0)
+		return rc;
+	runs = playground->router.process.pid || cluster_running(&playground->cluster);
+	take_down(playground);
+	if (playground->options.mode == MODE_CLEAN)
+		return clean(playground, err);
+	if (!runs)
+		printf("- nothing runs in %s\n", playground->folder->path);
+	return 0;
+}
+
+int playground_main(int argc, char **argv)
+{
+	struct playground playground = { .router.process = PROCESS_NONE };
+	struct err err = { 0 };
+	int rc;
+
+	if (read_options(argc, argv, &playground.options) < 0)
+		return command_misused("playground");
+	forget_pg_environment();
+	rc = identity_for_servers(&playground.identity, &err);
+	if (rc == 0 && !*playground.options.dir)
+		rc = folder_default(&playground.identity, playground.options.dir, &err);
+	if (rc == 0)
+		rc = progress_start(&err);
+	if (rc == 0)
+		rc = playground.options.mode >= MODE_STOP ? stop(&playground, &err) : start(&playground, &err);
+	router_release(&playground.router);
+	cluster_release(&playground.cluster);
+	folder_free(playground.folder);
+	return rc < 0 ? command_failed("playground", &err) : 0;
+}

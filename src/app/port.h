@@ -1,0 +1,12 @@
+/* port: whether somebody listens on a port of 127.0.0.1, and one where nobody does. What is free now may be taken the next moment. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+bool port_is_free(uint16_t port);
+
+/* ERR_IO when none is free. */
+must_use int port_choose(uint16_t *ret_port, struct err *err);

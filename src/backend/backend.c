@@ -1,0 +1,403 @@
+#include "backend/backend.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "backend/cancel.h"
+#include "backend/pool.h"
+#include "backend/users.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "net/env.h"
+#include "proto/message.h"
+#include "topo/config.h"
+
+static const struct stream_events stream_events;
+static const struct reply_events reply_events;
+
+struct prepared_copy {
+	struct list_node place;         /* in backend->prepared_order */
+	struct statement *statement;    /* a reference */
+};
+
+const char *backend_state_name(enum backend_state state)
+{
+	static const char *const names[BACKEND_STATE_COUNT_] = { "opening", "login", "idle", "lent", "cleaning", "closed" };
+
+	return names[state];
+}
+
+void backend_send(struct backend *backend, struct slice bytes)
+{
+	stream_write(&backend->stream, bytes);
+}
+
+static void send_buf(struct backend *backend, struct buf *out)
+{
+	backend_send(backend, buf_slice(out));
+	buf_release(out);
+}
+
+/* ---- the end ---- */
+
+static void closed(struct stream *stream)
+{
+	struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
+
+	if (backend->cancel)
+		cancel_forget(backend->cancel);
+	backend_forget_all_prepared(backend);
+	map_release(&backend->prepared);
+	statement_unref(backend->unnamed);
+	settings_unref(backend->settings);
+	params_unref(backend->params);
+	reply_release(&backend->reply);
+	mem_free(backend->scram);
+	mem_free(backend);
+}
+
+void backend_close(struct backend *backend, const struct err *why)
+{
+	if (backend->state == BACKEND_CLOSED)
+		return;
+	backend->why = *why;
+	loop_disarm(backend->pool->pools->loop, &backend->timer);
+	pool_lost(backend, why);
+	stream_close(&backend->stream);
+}
+
+static void lose(struct backend *backend, const struct err *why)
+{
+	const struct backend_holder *holder = backend->state == BACKEND_LENT ? backend->holder : NULL;
+
+	if (backend->state == BACKEND_CLOSED)
+		return;
+	backend_close(backend, why);
+	if (holder)
+		holder->lost(backend, why);
+}
+
+static void ended(struct stream *stream, int error)
+{
+	struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
+	struct err why = backend->why;
+
+	if (!why.code)
+		err_set(&why, backend->state <= BACKEND_LOGIN ? ERR_CONNECT : ERR_BACKEND_LOST, "node \"%s\" closed the connection%s%s",
+			backend->pool->node, error ? ": " : "", error ? strerror(error) : "");
+	lose(backend, &why);
+}
+
+/* ---- opening ---- */
+
+static void timed_out(struct timer *timer)
+{
+	struct backend *backend = CONTAINER_OF(timer, struct backend, timer);
+	struct err why = backend->why;
+
+	if (backend->state == BACKEND_IDLE)
+		err_set(&why, ERR_WRONG_STATE, "idle for longer than backend_idle_ms_max");
+	else if (!why.code)
+		err_set(&why, ERR_CONNECT, "node \"%s\" did not answer within connect_ms_max (%u ms)", backend->pool->node,
+			backend->pool->pools->config->connect_ms_max);
+	lose(backend, &why);
+}
+
+struct backend *backend_open(struct pool *pool)
+{
+	struct backend *backend = mem_calloc(1, sizeof(*backend));
+	struct loop *loop = pool->pools->loop;
+	int fd, on = 1;
+
+	stream_init(&backend->stream, loop, &stream_events);
+	backend->pool = pool;
+	backend->settings = settings_ref(pool->pools->settings.empty);
+	backend->params = params_empty(&pool->pools->params);
+	backend->opened_us = loop_now_us(loop);
+	backend->timer.fire = timed_out;
+	list_init(&backend->prepared_order);
+	reply_init(&backend->reply);
+	fd = socket(pool->address.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0) {
+		err_set(&backend->why, ERR_CONNECT, "cannot open a socket to node \"%s\": %m", pool->node);
+		loop_arm(loop, &backend->timer, 0);     /* the pool hears of it from the loop, as of every other failure */
+		return backend;
+	}
+	if (pool->address.address.ss_family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	loop_arm(loop, &backend->timer, (uint64_t)pool->pools->config->connect_ms_max * 1000);
+	stream_connect(&backend->stream, fd, (const struct sockaddr *)&pool->address.address, pool->address.size);
+	return backend;
+}
+
+static void connected(struct stream *stream, int error)
+{
+	struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
+	struct err why;
+	struct buf out;
+
+	if (error) {
+		err_set(&why, ERR_CONNECT, "cannot connect to node \"%s\": %s", backend->pool->node, strerror(error));
+		lose(backend, &why);
+		return;
+	}
+	pool_move(backend, BACKEND_LOGIN);
+	buf_init(&out, STARTUP_SIZE_MAX);
+	message_startup(&out, backend->pool->user, backend->pool->database);
+	send_buf(backend, &out);
+	stream_receive(stream, true);
+}
+
+static int authenticate(struct backend *backend, struct slice body, struct err *err)
+{
+	struct cursor cursor = cursor_of(body);
+	uint32_t code = cursor_u32(&cursor);
+	struct slice rest = slice_make(cursor.at, cursor_left(&cursor));
+	struct user_secret secret;
+	uint8_t nonce[SCRAM_NONCE_SIZE];
+	struct buf text, out;
+	size_t begin;
+	int rc = 0;
+
+	if (code == AUTH_CODE_OK)
+		return 0;
+	if (code == AUTH_CODE_SASL_FINAL) {
+		if (!backend->scram)
+			return err_set(err, ERR_PROTOCOL, "node \"%s\" ended a SCRAM exchange that had not begun", backend->pool->node);
+		return scram_client_verify(backend->scram, rest, err);
+	}
+	users_get(backend->pool->pools->users, backend->pool->user, &secret);
+	if (!secret.has_password) {
+		err_set(err, ERR_AUTH_SPEC, "node \"%s\" asks for the password of user \"%s\", which the router does not have",
+			backend->pool->node, backend->pool->user);
+		err_hint(err, "Put the password itself, not a verifier, into the users file.");
+		return err->code;
+	}
+	buf_init(&text, AUTH_MESSAGE_SIZE_MAX);
+	buf_init(&out, AUTH_MESSAGE_SIZE_MAX);
+	switch (code) {
+	case AUTH_CODE_CLEARTEXT:
+		buf_add_cstr(&text, secret.password);
+		break;
+	case AUTH_CODE_SASL:
+		mem_free(backend->scram);
+		backend->scram = mem_calloc(1, sizeof(*backend->scram));
+		loop_env(backend->stream.loop)->random(loop_env(backend->stream.loop)->world, nonce, sizeof(nonce));
+		buf_add_cstr(&text, "SCRAM-SHA-256");
+		buf_add_u32(&text, 0);
+		begin = text.size;
+		scram_client_first(backend->scram, nonce, &text);
+		if (!text.failed) {
+			uint32_t size = htonl((uint32_t)(text.size - begin));
+
+			memcpy(text.data + begin - 4, &size, sizeof(size));
+		}
+		break;
+	case AUTH_CODE_SASL_CONTINUE:
+		if (!backend->scram)
+			rc = err_set(err, ERR_PROTOCOL, "node \"%s\" continued a SCRAM exchange that had not begun", backend->pool->node);
+		else
+			rc = scram_client_final(backend->scram, slice_of(secret.password), rest, &text, err);
+		break;
+	default:
+		rc = err_set(err, ERR_UNSUPPORTED, "node \"%s\" asks for authentication method %u; SCRAM-SHA-256, password and trust are supported",
+			     backend->pool->node, code);
+	}
+	if (rc == 0) {
+		message_password(&out, buf_slice(&text));
+		backend_send(backend, buf_slice(&out));
+	}
+	buf_release(&text);
+	buf_release(&out);
+	return rc;
+}
+
+static void learn_parameter(struct backend *backend, struct slice body)
+{
+	struct cursor cursor = cursor_of(body);
+	struct slice name = cursor_cstr(&cursor), value = cursor_cstr(&cursor);
+	struct params *params;
+
+	if (cursor.failed)
+		return;
+	params = params_with(backend->params, name, value);
+	params_unref(backend->params);
+	backend->params = params;
+}
+
+/* The node's own words, under its own SQLSTATE. */
+static void learn_error(struct backend *backend, struct slice body)
+{
+	struct slice state = error_field(body, 'C'), text = error_field(body, 'M'), hint = error_field(body, 'H');
+
+	err_set(&backend->why, backend->state <= BACKEND_LOGIN ? ERR_CONNECT : ERR_BACKEND_LOST, "node \"%s\": %.*s", backend->pool->node,
+		SLICE_FMT(text));
+	if (hint.size)
+		err_hint(&backend->why, "%.*s", SLICE_FMT(hint));
+	if (state.size == 5)
+		err_sqlstate(&backend->why, state.data);
+}
+
+/* ---- messages outside a lending: opening, idle, cleaning ---- */
+
+static int own_message(struct backend *backend, char type, struct slice body, struct err *err)
+{
+	struct cursor cursor = cursor_of(body);
+
+	switch (type) {
+	case 'R':
+		return authenticate(backend, body, err);
+	case 'S':
+		learn_parameter(backend, body);
+		return 0;
+	case 'K':
+		backend->cancel_pid = cursor_u32(&cursor);
+		backend->cancel_secret = cursor_u32(&cursor);
+		return 0;
+	case 'E':
+		learn_error(backend, body);
+		if (backend->state == BACKEND_CLEANING) {
+			*err = backend->why;
+			return err->code;
+		}
+		return 0;
+	case 'Z':
+		backend->tx_status = (char)cursor_u8(&cursor);
+		if (backend->state == BACKEND_CLEANING) {
+			settings_assign(&backend->settings, backend->pool->pools->settings.empty);
+			backend->dirty = false;
+		}
+		if (backend->state == BACKEND_LOGIN || backend->state == BACKEND_CLEANING)
+			pool_opened(backend);
+		return 0;
+	default:
+		return 0;               /* notices, notifications, CommandComplete of DISCARD */
+	}
+}
+
+static enum reply_mode reply_header(void *owner, char type, uint32_t size)
+{
+	struct backend *backend = owner;
+
+	return backend->state == BACKEND_LENT ? backend->holder->header(backend, type, size) : REPLY_WHOLE;
+}
+
+static int reply_whole(void *owner, char type, struct slice body, struct err *err)
+{
+	struct backend *backend = owner;
+
+	if (backend->state == BACKEND_CLOSED)
+		return err_set(err, ERR_BACKEND_LOST, "closed");
+	if (backend->state != BACKEND_LENT)
+		return own_message(backend, type, body, err);
+	if (type == 'S')
+		learn_parameter(backend, body);
+	if (type == 'Z' && body.size == 1)
+		backend->tx_status = body.data[0];
+	return backend->holder->whole(backend, type, body, err);
+}
+
+static void reply_pass(void *owner, struct slice bytes)
+{
+	struct backend *backend = owner;
+
+	if (backend->state == BACKEND_LENT)
+		backend->holder->pass(backend, bytes);
+}
+
+static const struct reply_events reply_events = { reply_header, reply_whole, reply_pass };
+
+static void received(struct stream *stream, const char *data, size_t size)
+{
+	struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
+	struct err err;
+
+	if (reply_feed(&backend->reply, &reply_events, backend, slice_make(data, size), &err) < 0)
+		lose(backend, &err);
+	else if (backend->state == BACKEND_LENT)
+		backend->holder->read(backend);
+}
+
+static void drained(struct stream *stream)
+{
+	struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
+
+	if (backend->state == BACKEND_LENT)
+		backend->holder->drained(backend);
+}
+
+static const struct stream_events stream_events = {
+	.connected = connected, .received = received, .ended = ended, .drained = drained, .closed = closed,
+};
+
+void backend_clean(struct backend *backend)
+{
+	struct buf out;
+
+	pool_move(backend, BACKEND_CLEANING);
+	backend_forget_all_prepared(backend);
+	buf_init(&out, STARTUP_SIZE_MAX);
+	message_query(&out, "DISCARD ALL");
+	send_buf(backend, &out);
+	loop_arm(backend->stream.loop, &backend->timer, (uint64_t)backend->pool->pools->config->connect_ms_max * 1000);
+}
+
+/* ---- prepared copies ---- */
+
+static struct slice id_key(const struct statement *statement)
+{
+	return slice_make(&statement->id, sizeof(statement->id));
+}
+
+bool backend_has_prepared(const struct backend *backend, const struct statement *statement)
+{
+	return map_get(&backend->prepared, id_key(statement)) != NULL;
+}
+
+static void drop(struct backend *backend, struct prepared_copy *copy)
+{
+	list_remove(&backend->prepared_order, &copy->place);
+	map_remove(&backend->prepared, id_key(copy->statement));
+	statement_unref(copy->statement);
+	mem_free(copy);
+}
+
+int backend_add_prepared(struct backend *backend, struct statement *statement, struct buf *out)
+{
+	struct prepared_copy *copy = mem_calloc(1, sizeof(*copy));
+	int closes = 0;
+
+	if (backend->prepared.count >= BACKEND_STATEMENTS_MAX) {
+		struct prepared_copy *oldest = CONTAINER_OF(list_first(&backend->prepared_order), struct prepared_copy, place);
+
+		message_close(out, 'S', oldest->statement->name);
+		drop(backend, oldest);
+		closes = 1;
+	}
+	copy->statement = statement_ref(statement);
+	list_push_back(&backend->prepared_order, &copy->place);
+	map_set(&backend->prepared, id_key(statement), copy);
+	return closes;
+}
+
+void backend_drop_prepared(struct backend *backend, const struct statement *statement)
+{
+	struct prepared_copy *copy = map_get(&backend->prepared, id_key(statement));
+
+	if (copy)
+		drop(backend, copy);
+}
+
+void backend_forget_all_prepared(struct backend *backend)
+{
+	struct list_node *node;
+
+	while ((node = list_first(&backend->prepared_order)))
+		drop(backend, CONTAINER_OF(node, struct prepared_copy, place));
+	statement_unref(backend->unnamed);
+	backend->unnamed = NULL;
+}

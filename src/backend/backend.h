@@ -1,0 +1,87 @@
+/* backend: nanu's connection to one node, for one database and user.
+ *
+ * It belongs to its pool from its opening to its closing, and is lent to one holder (a session's leg) at a time. What it carries of a
+ * session (settings, prepared copies) is written down here, so that the next holder knows. One worker's.
+ *
+ *            connected         authenticated        lent             handed back
+ *  OPENING ────────────▶ LOGIN ─────────────▶ IDLE ────────▶ LENT ─────────────▶ IDLE
+ *     │                    │                    ▲              │ something to undo
+ *     │                    │                    └── CLEANING ◀─┘
+ *     └────────────────────┴──── any error, any state ────▶ CLOSED
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/reply.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "net/stream.h"
+#include "net/timer.h"
+
+struct backend;
+struct cancel;
+struct params;
+struct pool;
+struct scram_client;
+struct settings;
+struct statement;
+
+enum backend_state { BACKEND_OPENING, BACKEND_LOGIN, BACKEND_IDLE, BACKEND_LENT, BACKEND_CLEANING, BACKEND_CLOSED, BACKEND_STATE_COUNT_ };
+
+/* What the holder of a lent backend hears. */
+struct backend_holder {
+	enum reply_mode (*header)(struct backend *backend, char type, uint32_t size);
+	int (*whole)(struct backend *backend, char type, struct slice body, struct err *err);
+	void (*pass)(struct backend *backend, struct slice bytes);
+	void (*read)(struct backend *backend);                  /* everything received in this turn's piece was handed over */
+	void (*drained)(struct backend *backend);
+	void (*lost)(struct backend *backend, const struct err *why);   /* it is CLOSED; the holder lets go of it */
+};
+
+struct backend {
+	struct stream stream;
+	struct pool *pool;
+	enum backend_state state;
+	struct list_node place;         /* in the pool's list of its state */
+	const struct backend_holder *holder;
+	void *held_by;                  /* LENT: the holder's own */
+	void *leg;                      /* LENT: the holder's record of this leg */
+	struct reply reply;
+
+	struct settings *settings;      /* what was SET on it */
+	struct params *params;          /* what it reported */
+	struct map prepared;            /* statement id (8 bytes) -> struct statement, each a reference */
+	struct list prepared_order;     /* of struct prepared_copy, oldest first */
+	struct statement *unnamed;      /* what its unnamed statement is, or NULL */
+	char tx_status;                 /* of the last ReadyForQuery: I, T, E */
+	bool dirty;                     /* something was done that only DISCARD ALL undoes */
+	struct cancel *cancel;          /* a request under way: the backend is not to be lent to somebody else yet */
+
+	uint32_t cancel_pid, cancel_secret;
+	struct scram_client *scram;
+	struct timer timer;             /* OPENING and LOGIN: deadline; IDLE: since too long */
+	uint64_t opened_us, idle_since_us;
+	uint64_t queries;
+	struct err why;                 /* why it was closed, for whom it concerns */
+};
+
+/* Opens a connection; the pool hears of the end through pool_opened() or pool_lost(). */
+struct backend *backend_open(struct pool *pool);
+/* Closes it now, whatever it was doing; its holder, if any, is not told. */
+void backend_close(struct backend *backend, const struct err *why);
+const char *backend_state_name(enum backend_state state);
+
+void backend_send(struct backend *backend, struct slice bytes);
+
+/* The prepared copies on this backend. Forgetting the oldest at BACKEND_STATEMENTS_MAX appends a Close message to `out` and returns 1 (its
+ * CloseComplete will come); 0 otherwise. */
+bool backend_has_prepared(const struct backend *backend, const struct statement *statement);
+int backend_add_prepared(struct backend *backend, struct statement *statement, struct buf *out);
+void backend_drop_prepared(struct backend *backend, const struct statement *statement);
+void backend_forget_all_prepared(struct backend *backend);
+
+/* Undoes what only DISCARD ALL undoes, then offers it to the pool again. From LENT, idle, in no transaction. */
+void backend_clean(struct backend *backend);

@@ -1,0 +1,93 @@
+#include "backend/cancel.h"
+
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "backend/pool.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "proto/message.h"
+#include "topo/config.h"
+
+struct cancel {
+	struct stream stream;
+	struct timer timer;
+	struct pools *pools;
+	struct backend *backend;        /* NULL when it has gone */
+	uint32_t pid, secret;
+};
+
+static void closed(struct stream *stream)
+{
+	mem_free(CONTAINER_OF(stream, struct cancel, stream));
+}
+
+static void finish(struct cancel *cancel)
+{
+	struct backend *backend = cancel->backend;
+
+	cancel->backend = NULL;
+	loop_disarm(cancel->pools->loop, &cancel->timer);
+	stream_close(&cancel->stream);
+	if (backend) {
+		backend->cancel = NULL;
+		pool_cancel_over(backend);
+	}
+}
+
+void cancel_forget(struct cancel *cancel)
+{
+	cancel->backend = NULL;
+}
+
+static void ended(struct stream *stream, int error)
+{
+	finish(CONTAINER_OF(stream, struct cancel, stream));
+}
+
+static void timed_out(struct timer *timer)
+{
+	finish(CONTAINER_OF(timer, struct cancel, timer));
+}
+
+static void received(struct stream *stream, const char *data, size_t size)
+{
+}
+
+static void connected(struct stream *stream, int error)
+{
+	struct cancel *cancel = CONTAINER_OF(stream, struct cancel, stream);
+	struct buf out;
+
+	if (error) {
+		finish(cancel);
+		return;
+	}
+	buf_init(&out, 64);
+	message_cancel(&out, cancel->pid, cancel->secret);
+	stream_write(stream, buf_slice(&out));
+	buf_release(&out);
+	stream_receive(stream, true);
+}
+
+static const struct stream_events events = { .connected = connected, .received = received, .ended = ended, .closed = closed };
+
+void cancel_send(struct backend *backend)
+{
+	struct pool *pool = backend->pool;
+	struct cancel *cancel;
+	int fd = backend->cancel ? -1 : socket(pool->address.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;                 /* under way already; or no descriptor, and the client may ask again */
+	cancel = mem_calloc(1, sizeof(*cancel));
+	cancel->pools = pool->pools;
+	cancel->backend = backend;
+	backend->cancel = cancel;
+	cancel->pid = backend->cancel_pid;
+	cancel->secret = backend->cancel_secret;
+	cancel->timer.fire = timed_out;
+	stream_init(&cancel->stream, pool->pools->loop, &events);
+	loop_arm(pool->pools->loop, &cancel->timer, (uint64_t)pool->pools->config->connect_ms_max * 1000);
+	stream_connect(&cancel->stream, fd, (const struct sockaddr *)&pool->address.address, pool->address.size);
+}

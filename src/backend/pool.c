@@ -1,0 +1,412 @@
+#include "backend/pool.h"
+
+#include <stdio.h>
+
+#include "backend/quota.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "topo/config.h"
+
+enum { OPEN_PAUSE_US = 200000 };
+
+static void serve(struct pool *pool);
+
+static void pause_over(struct timer *timer)
+{
+	serve(CONTAINER_OF(timer, struct pool, pause));
+}
+
+static void retry_pools(struct later *later)
+{
+	pools_look(CONTAINER_OF(later, struct pools, retry));
+}
+
+void pools_init(struct pools *pools, struct loop *loop, const struct config *config, struct users *users, struct quotas *quotas,
+		unsigned worker)
+{
+	*pools = (struct pools){ .loop = loop, .config = config, .users = users, .quotas = quotas, .worker = worker };
+	pools->retry.run = retry_pools;
+	settings_table_init(&pools->settings);
+}
+
+static void pool_free(struct pool *pool)
+{
+	params_unref(pool->params);
+	mem_free(pool->node);
+	mem_free(pool->database);
+	mem_free(pool->user);
+	mem_free(pool);
+}
+
+void pools_release(struct pools *pools)
+{
+	size_t position = 0;
+	struct slice key;
+	void *pool;
+
+	while (map_next(&pools->by_key, &position, &key, &pool))
+		pool_free(pool);
+	map_release(&pools->by_key);
+	settings_table_release(&pools->settings);
+	map_release(&pools->params.lists);
+	map_release(&pools->statements.statements);
+}
+
+static bool pool_empty(const struct pool *pool)
+{
+	return list_empty(&pool->opening) && list_empty(&pool->idle) && list_empty(&pool->lent) && list_empty(&pool->cleaning);
+}
+
+bool pools_empty(const struct pools *pools)
+{
+	size_t position = 0;
+	struct slice key;
+	void *pool;
+
+	while (map_next(&pools->by_key, &position, &key, &pool))
+		if (!pool_empty(pool))
+			return false;
+	return true;
+}
+
+static void close_all(struct list *list, const struct err *why)
+{
+	struct list_node *node;
+
+	while ((node = list_first(list)))
+		backend_close(CONTAINER_OF(node, struct backend, place), why);
+}
+
+static void fail_waiting(struct pool *pool, const struct err *why)
+{
+	struct list_node *node;
+
+	while ((node = list_first(&pool->waiting))) {
+		struct pool_wait *wait = CONTAINER_OF(node, struct pool_wait, place);
+
+		pool_forget(wait);
+		wait->done(wait, NULL, why);
+	}
+}
+
+void pools_close(struct pools *pools)
+{
+	size_t position = 0;
+	struct slice key;
+	struct err why;
+	void *item;
+
+	pools->draining = true;
+	err_set(&why, ERR_SHUTDOWN, "the router is shutting down");
+	while (map_next(&pools->by_key, &position, &key, &item)) {
+		struct pool *pool = item;
+
+		fail_waiting(pool, &why);
+		close_all(&pool->opening, &why);
+		close_all(&pool->idle, &why);
+		close_all(&pool->cleaning, &why);
+		close_all(&pool->lent, &why);
+	}
+}
+
+struct pool *pools_get(struct pools *pools, const char *node, const struct node_address *address, const char *database, const char *user)
+{
+	char key[3 * NAME_SIZE_MAX + 256];
+	int size = snprintf(key, sizeof(key), "%s%c%s%c%s", node, 0, database, 0, user);
+	struct slice name = slice_make(key, (size_t)size < sizeof(key) ? (size_t)size : sizeof(key) - 1);
+	struct pool *pool = map_get(&pools->by_key, name);
+
+	if (pool) {
+		pool->address = *address;       /* a new topology may have moved the node */
+		return pool;
+	}
+	pool = mem_calloc(1, sizeof(*pool));
+	pool->pools = pools;
+	pool->node = mem_strdup(node);
+	pool->database = mem_strdup(database);
+	pool->user = mem_strdup(user);
+	pool->address = *address;
+	pool->pause.fire = pause_over;
+	list_init(&pool->opening);
+	list_init(&pool->idle);
+	list_init(&pool->lent);
+	list_init(&pool->cleaning);
+	list_init(&pool->waiting);
+	pool->quota = quotas_get(pools->quotas, name, pools->config->pool_size);
+	map_set(&pools->by_key, name, pool);
+	return pool;
+}
+
+/* ---- states ---- */
+
+static struct list *list_of(struct pool *pool, enum backend_state state)
+{
+	switch (state) {
+	case BACKEND_OPENING:
+	case BACKEND_LOGIN:
+		return &pool->opening;
+	case BACKEND_IDLE:
+		return &pool->idle;
+	case BACKEND_LENT:
+		return &pool->lent;
+	case BACKEND_CLEANING:
+		return &pool->cleaning;
+	case BACKEND_CLOSED:
+	case BACKEND_STATE_COUNT_:
+		break;
+	}
+	return NULL;
+}
+
+void pool_move(struct backend *backend, enum backend_state state)
+{
+	struct list *from = list_node_linked(&backend->place) ? list_of(backend->pool, backend->state) : NULL;
+	struct list *to = list_of(backend->pool, state);
+
+	if (from)
+		list_remove(from, &backend->place);
+	backend->state = state;
+	if (to)
+		list_push_back(to, &backend->place);
+}
+
+static void give_permit(struct pool *pool)
+{
+	struct pools *pools = pool->pools;
+	uint64_t waiting = quota_give(pool->quota);
+
+	for (unsigned worker = 0; waiting; worker++, waiting >>= 1) {
+		if (!(waiting & 1))
+			continue;
+		if (worker == pools->worker)
+			loop_later(pools->loop, &pools->retry);
+		else
+			pools->wake_worker(pools, worker);
+	}
+}
+
+static void lend(struct pool *pool, struct backend *backend, const struct backend_holder *holder, void *held_by)
+{
+	pool_move(backend, BACKEND_LENT);
+	loop_disarm(pool->pools->loop, &backend->timer);
+	backend->holder = holder;
+	backend->held_by = held_by;
+	backend->queries++;
+	pool->lent_count++;
+}
+
+/* The idle backend that suits best: most recently used among those that carry the same settings, else most recently used. */
+static struct backend *pick_idle(struct pool *pool, const struct settings *settings)
+{
+	enum { LOOK_MAX = 8 };
+	struct list_node *node = list_last(&pool->idle), *at = node;
+
+	for (int i = 0; at && i < LOOK_MAX; i++) {
+		struct backend *backend = CONTAINER_OF(at, struct backend, place);
+
+		if (backend->settings == settings)
+			return backend;
+		at = at->prev == &pool->idle.head ? NULL : at->prev;
+	}
+	return node ? CONTAINER_OF(node, struct backend, place) : NULL;
+}
+
+/* A worker that waits for permits takes one from a worker that has more than its share and an idle backend to spare. */
+static bool should_spare(const struct pool *pool)
+{
+	size_t have = pool->opening.count + pool->idle.count + pool->lent.count + pool->cleaning.count;
+	unsigned sharers = __atomic_load_n(&pool->quota->sharers, __ATOMIC_RELAXED);
+	size_t share = (pool->quota->limit + sharers - 1) / sharers;
+
+	return quota_wanted(pool->quota, pool->pools->worker) && (list_empty(&pool->waiting) || have > share);
+}
+
+static void spare(struct pool *pool)
+{
+	while (!list_empty(&pool->idle) && should_spare(pool)) {
+		struct err why;
+
+		err_set(&why, ERR_WRONG_STATE, "given up for another worker");
+		backend_close(CONTAINER_OF(list_first(&pool->idle), struct backend, place), &why);
+		if (__atomic_load_n(&pool->quota->used, __ATOMIC_RELAXED) < pool->quota->limit)
+			break;          /* one permit is free now; more will be asked for */
+	}
+}
+
+static void ask_others(struct pool *pool)
+{
+	struct pools *pools = pool->pools;
+
+	if (pool->asked_spare)
+		return;
+	pool->asked_spare = true;
+	quota_wait(pool->quota, pools->worker, true);
+	for (unsigned worker = 0; worker < WORKERS_MAX; worker++)
+		if (worker != pools->worker)
+			pools->wake_worker(pools, worker);
+}
+
+/* Gives backends to waiting sessions, first come first served, and opens more where the quota allows. */
+static void serve(struct pool *pool)
+{
+	struct list_node *node;
+
+	while ((node = list_first(&pool->waiting))) {
+		struct pool_wait *wait = CONTAINER_OF(node, struct pool_wait, place);
+		struct backend *backend = pick_idle(pool, wait->settings);
+
+		if (!backend)
+			break;
+		lend(pool, backend, wait->holder, wait->held_by);
+		pool->wait_us += loop_now_us(pool->pools->loop) - wait->since_us;
+		pool_forget(wait);
+		wait->done(wait, backend, NULL);
+	}
+	while (pool->waiting.count > pool->opening.count + pool->cleaning.count &&
+	       !pool->pools->draining && !pool->pause.place) {
+		if (!quota_take(pool->quota)) {
+			ask_others(pool);
+			if (!quota_take(pool->quota))
+				break;
+		}
+		pool_move(backend_open(pool), BACKEND_OPENING);
+	}
+	if (list_empty(&pool->waiting) && pool->asked_spare) {
+		pool->asked_spare = false;
+		quota_wait(pool->quota, pool->pools->worker, false);
+	}
+}
+
+void pools_look(struct pools *pools)
+{
+	size_t position = 0;
+	struct slice key;
+	void *item;
+
+	while (map_next(&pools->by_key, &position, &key, &item)) {
+		struct pool *pool = item;
+
+		serve(pool);
+		spare(pool);
+	}
+}
+
+/* ---- lending ---- */
+
+static void wait_timed_out(struct timer *timer)
+{
+	struct pool_wait *wait = CONTAINER_OF(timer, struct pool_wait, timer);
+	struct pool *pool = wait->pool;
+	struct err why;
+
+	if (pool->last_failure.code && pool_empty(pool))
+		why = pool->last_failure;
+	else
+		err_set(&why, ERR_POOL_TIMEOUT, "no connection to node \"%s\" became free within pool_wait_ms_max (%u ms)", pool->node,
+			pool->pools->config->pool_wait_ms_max);
+	err_hint(&why, "All %u connections (pool_size) are in use, or the node does not answer.", pool->quota->limit);
+	pool_forget(wait);
+	wait->done(wait, NULL, &why);
+}
+
+int pool_acquire(struct pool *pool, struct pool_wait *wait, struct backend **ret_backend, struct err *err)
+{
+	struct pools *pools = pool->pools;
+	struct backend *backend = list_empty(&pool->waiting) ? pick_idle(pool, wait->settings) : NULL;
+
+	if (backend) {
+		lend(pool, backend, wait->holder, wait->held_by);
+		*ret_backend = backend;
+		return 1;
+	}
+	if (pools->draining)
+		return err_set(err, ERR_SHUTDOWN, "the router is shutting down");
+	if (pool->waiting.count >= pools->config->pool_queue_max) {
+		err_set(err, ERR_POOL_FULL, "too many sessions wait for a connection to node \"%s\" (pool_queue_max = %u)", pool->node,
+			pools->config->pool_queue_max);
+		err_hint(err, "All %u connections (pool_size) are in use. Raise pool_size or pool_queue_max, or hold transactions shorter.",
+			 pool->quota->limit);
+		return err->code;
+	}
+	wait->pool = pool;
+	wait->since_us = loop_now_us(pools->loop);
+	wait->timer.fire = wait_timed_out;
+	pool->wait_count++;
+	list_push_back(&pool->waiting, &wait->place);
+	if (pools->config->pool_wait_ms_max)
+		loop_arm(pools->loop, &wait->timer, (uint64_t)pools->config->pool_wait_ms_max * 1000);
+	serve(pool);
+	return 0;
+}
+
+void pool_forget(struct pool_wait *wait)
+{
+	if (!wait->pool)
+		return;
+	list_remove(&wait->pool->waiting, &wait->place);
+	loop_disarm(wait->pool->pools->loop, &wait->timer);
+	wait->pool = NULL;
+}
+
+static void offer(struct backend *backend)
+{
+	struct pool *pool = backend->pool;
+
+	pool_move(backend, BACKEND_IDLE);
+	backend->holder = NULL;
+	backend->held_by = NULL;
+	backend->idle_since_us = loop_now_us(pool->pools->loop);
+	if (pool->pools->config->backend_idle_ms_max)
+		loop_arm(pool->pools->loop, &backend->timer, (uint64_t)pool->pools->config->backend_idle_ms_max * 1000);
+	if (!list_empty(&pool->waiting))
+		serve(pool);
+	if (quota_wanted(pool->quota, pool->pools->worker))
+		spare(pool);
+}
+
+void pool_release(struct backend *backend)
+{
+	if (backend->cancel)
+		pool_move(backend, BACKEND_CLEANING);
+	else if (backend->dirty)
+		backend_clean(backend);
+	else
+		offer(backend);
+}
+
+void pool_cancel_over(struct backend *backend)
+{
+	if (backend->state == BACKEND_CLEANING)
+		pool_release(backend);
+}
+
+void pool_opened(struct backend *backend)
+{
+	struct pool *pool = backend->pool;
+
+	if (backend->state == BACKEND_LOGIN) {
+		pool->opened_count++;
+		pool->last_failure.code = 0;
+		params_assign(&pool->params, backend->params);
+	}
+	offer(backend);
+}
+
+void pool_lost(struct backend *backend, const struct err *why)
+{
+	struct pool *pool = backend->pool;
+	bool was_opening = backend->state == BACKEND_OPENING || backend->state == BACKEND_LOGIN;
+
+	pool_move(backend, BACKEND_CLOSED);
+	give_permit(pool);
+	if (!was_opening) {
+		loop_later(pool->pools->loop, &pool->pools->retry);
+		return;
+	}
+	pool->failed_count++;
+	pool->last_failure = *why;
+	loop_arm(pool->pools->loop, &pool->pause, OPEN_PAUSE_US);
+	/* With other backends at work the wait goes on (the node may only be at its own limit); with none, waiting is in vain. */
+	if (pool_empty(pool))
+		fail_waiting(pool, why);
+}

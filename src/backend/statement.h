@@ -1,0 +1,45 @@
+/* statement: one text to prepare, shared by all sessions of a worker that prepare it in the same analysis context.
+ *
+ * The key is text, parameter types, form, the settings that change meaning, search path included, and the schema version: copies on backends
+ * are shared only where PostgreSQL would have read the text alike. Interned, counted by references; one worker's.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "base/slice.h"
+
+struct plan;
+struct settings;
+
+enum statement_form {
+	STATEMENT_PARSE,                /* a Parse message: text and types */
+	STATEMENT_SQL,                  /* an SQL PREPARE: text is everything behind the name, "(int) AS SELECT …" or " AS SELECT …" */
+};
+
+struct statement_table {
+	struct map statements;
+	uint64_t last_id;
+};
+
+struct statement {
+	struct statement_table *table;
+	unsigned refs;
+	uint64_t id;
+	char name[24];                  /* what it is called on backends */
+	enum statement_form form;
+	struct slice text;
+	const uint32_t *types;          /* parameter types as declared; 0 where not */
+	size_t type_count;
+	struct settings *settings;      /* the settings of the session that first prepared it */
+	struct slice key;
+};
+
+/* A new reference to the one statement of this key. Strings are copied. */
+struct statement *statement_intern(struct statement_table *table, enum statement_form form, struct slice text, const uint32_t *types,
+				   size_t type_count, struct settings *settings, uint64_t schema_version, const char *database,
+				   const char *user);
+struct statement *statement_ref(struct statement *statement);
+void statement_unref(struct statement *statement);              /* NULL is allowed */

@@ -1,0 +1,134 @@
+#include "backend/users.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "net/env.h"
+
+enum { LINE_SIZE_MAX = 1024 };
+
+struct users {
+	pthread_mutex_t lock;
+	struct map by_name;             /* name -> struct user_secret, owned */
+};
+
+struct users *users_new(void)
+{
+	struct users *users = mem_calloc(1, sizeof(*users));
+
+	pthread_mutex_init(&users->lock, NULL);
+	return users;
+}
+
+void users_free(struct users *users)
+{
+	size_t position = 0;
+	struct slice name;
+	void *secret;
+
+	if (!users)
+		return;
+	while (map_next(&users->by_name, &position, &name, &secret))
+		mem_free(secret);
+	map_release(&users->by_name);
+	pthread_mutex_destroy(&users->lock);
+	mem_free(users);
+}
+
+int users_set(struct users *users, const char *name, const char *secret, struct err *err)
+{
+	struct user_secret *fresh;
+	uint8_t salt[16];
+	int rc = 0;
+
+	if (strncmp(secret, "md5", 3) == 0 && strlen(secret) == 35)
+		return err_set(err, ERR_INVALID_VALUE, "user \"%s\": md5 passwords are not supported; give the password or a SCRAM verifier",
+			       name);
+	if (strlen(secret) >= sizeof(fresh->password))
+		return err_set(err, ERR_INVALID_VALUE, "user \"%s\": the secret is too long", name);
+	fresh = mem_calloc(1, sizeof(*fresh));
+	fresh->known = true;
+	if (strncmp(secret, "SCRAM-SHA-256$", 14) == 0) {
+		rc = scram_verifier_read(slice_of(secret), &fresh->verifier, err);
+	} else {
+		fresh->has_password = true;
+		memcpy(fresh->password, secret, strlen(secret));
+		env_system()->random(NULL, salt, sizeof(salt));
+		scram_verifier_make(slice_of(secret), salt, sizeof(salt), SCRAM_ITERATIONS, &fresh->verifier);
+	}
+	if (rc < 0) {
+		mem_free(fresh);
+		return rc;
+	}
+	pthread_mutex_lock(&users->lock);
+	mem_free(map_set(&users->by_name, slice_of(name), fresh));
+	pthread_mutex_unlock(&users->lock);
+	return 0;
+}
+
+void users_get(struct users *users, const char *name, struct user_secret *ret)
+{
+	const struct user_secret *found;
+
+	pthread_mutex_lock(&users->lock);
+	found = map_get(&users->by_name, slice_of(name));
+	if (found)
+		*ret = *found;
+	else
+		*ret = (struct user_secret){ 0 };
+	pthread_mutex_unlock(&users->lock);
+}
+
+/* Reads "text" with "" for a quote; moves *at behind it. */
+static bool quoted(const char **at, char *out, size_t out_size)
+{
+	const char *from = *at;
+	size_t size = 0;
+
+	while (*from == ' ' || *from == '\t')
+		from++;
+	if (*from++ != '"')
+		return false;
+	for (;; from++) {
+		if (*from == '"' && from[1] == '"')
+			from++;
+		else if (*from == '"')
+			break;
+		else if (*from == '\0' || *from == '\n')
+			return false;
+		if (size + 1 >= out_size)
+			return false;
+		out[size++] = *from;
+	}
+	out[size] = '\0';
+	*at = from + 1;
+	return true;
+}
+
+int users_read(struct users *users, const char *path, struct err *err)
+{
+	char line[LINE_SIZE_MAX], name[256], secret[256];
+	FILE *file = fopen(path, "re");
+	unsigned number = 0;
+	int rc = 0;
+
+	if (!file)
+		return err_set(err, ERR_CONFIG, "cannot read users file \"%s\": %m", path);
+	while (rc == 0 && fgets(line, sizeof(line), file)) {
+		const char *at = line + strspn(line, " \t");
+		struct err why;
+
+		number++;
+		if (*at == '\n' || *at == '\0' || *at == '#' || *at == ';')
+			continue;
+		if (!quoted(&at, name, sizeof(name)) || !quoted(&at, secret, sizeof(secret)))
+			rc = err_set(err, ERR_CONFIG, "%s, line %u: expected \"user\" \"password or SCRAM verifier\"", path, number);
+		else if (users_set(users, name, secret, &why) < 0)
+			rc = err_set(err, ERR_CONFIG, "%s, line %u: %s", path, number, why.message);
+	}
+	fclose(file);
+	return rc;
+}

@@ -1,0 +1,30 @@
+#include "net/address.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+
+struct node_address address_resolve(const char *host, uint16_t port)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV }, *found;
+	struct node_address result = { .size = 0 };
+	char service[8];
+
+	if (host[0] == '/') {
+		struct sockaddr_un *address = (struct sockaddr_un *)&result.address;
+		int size = snprintf(address->sun_path, sizeof(address->sun_path), "%s/.s.PGSQL.%u", host, port);
+
+		address->sun_family = AF_UNIX;
+		if (size > 0 && (size_t)size < sizeof(address->sun_path))
+			result.size = sizeof(*address);
+		return result;
+	}
+	snprintf(service, sizeof(service), "%u", port);
+	if (getaddrinfo(host, service, &hints, &found) != 0)
+		return result;
+	memcpy(&result.address, found->ai_addr, found->ai_addrlen);
+	result.size = found->ai_addrlen;
+	freeaddrinfo(found);
+	return result;
+}

@@ -1,0 +1,13 @@
+/* address: where a node listens, resolved to what connect(2) takes. */
+#pragma once
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct node_address {
+	struct sockaddr_storage address;
+	socklen_t size;                 /* 0: the name could not be resolved */
+};
+
+/* `host` is an address, a name (getaddrinfo(3): blocks), or the directory of a unix socket, which begins with '/'. */
+struct node_address address_resolve(const char *host, uint16_t port);

@@ -1,0 +1,240 @@
+#include "proto/scram.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SCRAM_ITERATIONS_MAX = 1000000 };
+
+static void hmac(const uint8_t key[SCRAM_KEY_SIZE], struct slice text, uint8_t out[SCRAM_KEY_SIZE])
+{
+	unsigned size = SCRAM_KEY_SIZE;
+
+	HMAC(EVP_sha256(), key, SCRAM_KEY_SIZE, (const unsigned char *)text.data, text.size, out, &size);
+}
+
+static void salted_password(struct slice password, const uint8_t *salt, size_t salt_size, uint32_t iterations,
+			    uint8_t out[SCRAM_KEY_SIZE])
+{
+	PKCS5_PBKDF2_HMAC(password.data, (int)password.size, salt, (int)salt_size, (int)iterations, EVP_sha256(), SCRAM_KEY_SIZE, out);
+}
+
+static void add_base64(struct buf *out, const uint8_t *bytes, size_t size)
+{
+	char *room = buf_reserve(out, (size + 2) / 3 * 4 + 1);
+
+	if (room)
+		out->size += (size_t)EVP_EncodeBlock((unsigned char *)room, bytes, (int)size);
+}
+
+/* Decodes strict base64 into at most `out_max` bytes; -1 when it is not. */
+static int read_base64(struct slice text, uint8_t *out, size_t out_max)
+{
+	uint8_t decoded[SCRAM_TEXT_MAX];
+	int size;
+
+	if (text.size == 0 || text.size % 4 || text.size / 4 * 3 > sizeof(decoded))
+		return -1;
+	size = EVP_DecodeBlock(decoded, (const unsigned char *)text.data, (int)text.size);
+	if (size < 0)
+		return -1;
+	for (size_t i = text.size; i > text.size - 2 && text.data[i - 1] == '='; i--)
+		size--;
+	if ((size_t)size > out_max)
+		return -1;
+	memcpy(out, decoded, (size_t)size);
+	return size;
+}
+
+/* The next part up to `stop` (or the end); moves `text` behind it. */
+static struct slice part(struct slice *text, char stop)
+{
+	const char *end = memchr(text->data, stop, text->size);
+	struct slice found = { text->data, end ? (size_t)(end - text->data) : text->size };
+	size_t skip = end ? found.size + 1 : found.size;
+
+	text->data += skip;
+	text->size -= skip;
+	return found;
+}
+
+/* The value of the next attribute, which must be `name`; false otherwise. */
+static bool attribute(struct slice *text, char name, struct slice *ret_value)
+{
+	struct slice found = part(text, ',');
+
+	if (found.size < 2 || found.data[0] != name || found.data[1] != '=')
+		return false;
+	*ret_value = slice_make(found.data + 2, found.size - 2);
+	return true;
+}
+
+/* ---- verifiers ---- */
+
+int scram_verifier_read(struct slice text, struct scram_verifier *ret_verifier, struct err *err)
+{
+	struct slice scheme = part(&text, '$'), iterations = part(&text, ':'), salt = part(&text, '$'), stored = part(&text, ':');
+	char number[16] = "";
+	int salt_size;
+
+	if (iterations.size < sizeof(number))
+		memcpy(number, iterations.data, iterations.size);
+	ret_verifier->iterations = (uint32_t)strtoul(number, NULL, 10);
+	salt_size = read_base64(salt, ret_verifier->salt, sizeof(ret_verifier->salt));
+	ret_verifier->salt_size = (size_t)salt_size;
+	if (!slice_is(scheme, "SCRAM-SHA-256") || ret_verifier->iterations == 0 || ret_verifier->iterations > SCRAM_ITERATIONS_MAX ||
+	    salt_size <= 0 || read_base64(stored, ret_verifier->stored_key, SCRAM_KEY_SIZE) != SCRAM_KEY_SIZE ||
+	    read_base64(text, ret_verifier->server_key, SCRAM_KEY_SIZE) != SCRAM_KEY_SIZE)
+		return err_set(err, ERR_INVALID_VALUE, "not a SCRAM-SHA-256 verifier");
+	return 0;
+}
+
+static void keys(const uint8_t salted[SCRAM_KEY_SIZE], uint8_t client_key[SCRAM_KEY_SIZE], uint8_t stored_key[SCRAM_KEY_SIZE],
+		 uint8_t server_key[SCRAM_KEY_SIZE])
+{
+	hmac(salted, SLICE_LIT("Client Key"), client_key);
+	SHA256(client_key, SCRAM_KEY_SIZE, stored_key);
+	hmac(salted, SLICE_LIT("Server Key"), server_key);
+}
+
+void scram_verifier_make(struct slice password, const uint8_t *salt, size_t salt_size, uint32_t iterations,
+			 struct scram_verifier *ret_verifier)
+{
+	uint8_t salted[SCRAM_KEY_SIZE], client_key[SCRAM_KEY_SIZE];
+
+	memcpy(ret_verifier->salt, salt, salt_size);
+	ret_verifier->salt_size = salt_size;
+	ret_verifier->iterations = iterations;
+	salted_password(password, salt, salt_size, iterations, salted);
+	keys(salted, client_key, ret_verifier->stored_key, ret_verifier->server_key);
+}
+
+/* ---- server ---- */
+
+int scram_server_first(struct scram_server *server, struct slice client_first, const uint8_t nonce[SCRAM_NONCE_SIZE], struct buf *out,
+		       struct err *err)
+{
+	struct slice rest = client_first, flag = part(&rest, ','), authzid = part(&rest, ','), bare = rest, user, client_nonce;
+	struct buf text;
+
+	if (flag.size != 1 || (flag.data[0] != 'n' && flag.data[0] != 'y') || authzid.size != 0)
+		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message: channel binding is not offered here");
+	if (!attribute(&rest, 'n', &user) || !attribute(&rest, 'r', &client_nonce) || client_nonce.size == 0 || client_nonce.size > 200 ||
+	    bare.size >= sizeof(server->client_first_bare) || memchr(client_first.data, '\0', client_first.size))
+		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message");
+	server->gs2_header = flag.data[0];
+	memcpy(server->client_first_bare, bare.data, bare.size);
+	server->client_first_bare[bare.size] = '\0';
+
+	buf_init(&text, SCRAM_TEXT_MAX - 1);
+	buf_add_slice(&text, client_nonce);
+	add_base64(&text, nonce, SCRAM_NONCE_SIZE);
+	memcpy(server->nonce, text.data, text.size);
+	server->nonce[text.size] = '\0';
+	buf_clear(&text);
+	buf_printf(&text, "r=%s,s=", server->nonce);
+	add_base64(&text, server->verifier.salt, server->verifier.salt_size);
+	buf_printf(&text, ",i=%u", server->verifier.iterations);
+	memcpy(server->server_first, text.data, text.size);
+	server->server_first[text.size] = '\0';
+	buf_add_slice(out, buf_slice(&text));
+	buf_release(&text);
+	return 0;
+}
+
+static void sign(const uint8_t key[SCRAM_KEY_SIZE], const char *first_bare, struct slice server_first, struct slice final_without_proof,
+		 uint8_t out[SCRAM_KEY_SIZE])
+{
+	struct buf text;
+
+	buf_init(&text, 4 * SCRAM_TEXT_MAX);
+	buf_printf(&text, "%s,%.*s,%.*s", first_bare, SLICE_FMT(server_first), SLICE_FMT(final_without_proof));
+	hmac(key, buf_slice(&text), out);
+	buf_release(&text);
+}
+
+int scram_server_final(struct scram_server *server, struct slice client_final, struct buf *out, struct err *err)
+{
+	struct slice rest = client_final, binding, nonce, proof_text, without_proof;
+	uint8_t signature[SCRAM_KEY_SIZE], proof[SCRAM_KEY_SIZE], client_key[SCRAM_KEY_SIZE], stored[SCRAM_KEY_SIZE];
+	const char *expected_binding = server->gs2_header == 'y' ? "eSws" : "biws";     /* base64 of "y,," and "n,," */
+
+	if (client_final.size >= SCRAM_TEXT_MAX || !attribute(&rest, 'c', &binding) || !attribute(&rest, 'r', &nonce))
+		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message");
+	without_proof = slice_make(client_final.data, (size_t)(nonce.data + nonce.size - client_final.data));
+	if (!slice_is(binding, expected_binding) || !slice_is(nonce, server->nonce) || !attribute(&rest, 'p', &proof_text) ||
+	    read_base64(proof_text, proof, SCRAM_KEY_SIZE) != SCRAM_KEY_SIZE)
+		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message");
+	sign(server->verifier.stored_key, server->client_first_bare, slice_of(server->server_first), without_proof, signature);
+	for (int i = 0; i < SCRAM_KEY_SIZE; i++)
+		client_key[i] = proof[i] ^ signature[i];
+	SHA256(client_key, SCRAM_KEY_SIZE, stored);
+	if (CRYPTO_memcmp(stored, server->verifier.stored_key, SCRAM_KEY_SIZE) != 0)
+		return err_set(err, ERR_AUTH, "password authentication failed");
+	sign(server->verifier.server_key, server->client_first_bare, slice_of(server->server_first), without_proof, signature);
+	buf_add_text(out, "v=");
+	add_base64(out, signature, SCRAM_KEY_SIZE);
+	return 0;
+}
+
+/* ---- client ---- */
+
+void scram_client_first(struct scram_client *client, const uint8_t nonce[SCRAM_NONCE_SIZE], struct buf *out)
+{
+	struct buf text;
+
+	buf_init(&text, sizeof(client->nonce) - 1);
+	add_base64(&text, nonce, SCRAM_NONCE_SIZE);
+	snprintf(client->nonce, sizeof(client->nonce), "%.*s", SLICE_FMT(buf_slice(&text)));
+	snprintf(client->client_first_bare, sizeof(client->client_first_bare), "n=,r=%s", client->nonce);
+	buf_printf(out, "n,,%s", client->client_first_bare);
+	buf_release(&text);
+}
+
+int scram_client_final(struct scram_client *client, struct slice password, struct slice server_first, struct buf *out, struct err *err)
+{
+	struct slice rest = server_first, nonce, salt_text, count;
+	uint8_t salt[SCRAM_SALT_SIZE_MAX], salted[SCRAM_KEY_SIZE], client_key[SCRAM_KEY_SIZE], stored_key[SCRAM_KEY_SIZE],
+		server_key[SCRAM_KEY_SIZE], signature[SCRAM_KEY_SIZE];
+	char number[16] = "";
+	struct buf text;
+	int salt_size;
+	unsigned long iterations;
+
+	if (server_first.size >= SCRAM_TEXT_MAX || !attribute(&rest, 'r', &nonce) || !attribute(&rest, 's', &salt_text) ||
+	    !attribute(&rest, 'i', &count) || count.size >= sizeof(number))
+		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message from the node");
+	memcpy(number, count.data, count.size);
+	iterations = strtoul(number, NULL, 10);
+	salt_size = read_base64(salt_text, salt, sizeof(salt));
+	if (nonce.size <= strlen(client->nonce) || memcmp(nonce.data, client->nonce, strlen(client->nonce)) != 0 || salt_size <= 0 ||
+	    iterations == 0 || iterations > SCRAM_ITERATIONS_MAX)
+		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message from the node");
+	buf_init(&text, SCRAM_TEXT_MAX);
+	buf_printf(&text, "c=biws,r=%.*s", SLICE_FMT(nonce));
+	salted_password(password, salt, (size_t)salt_size, (uint32_t)iterations, salted);
+	keys(salted, client_key, stored_key, server_key);
+	sign(stored_key, client->client_first_bare, server_first, buf_slice(&text), signature);
+	for (int i = 0; i < SCRAM_KEY_SIZE; i++)
+		client_key[i] ^= signature[i];
+	sign(server_key, client->client_first_bare, server_first, buf_slice(&text), client->server_signature);
+	buf_add_slice(out, buf_slice(&text));
+	buf_add_text(out, ",p=");
+	add_base64(out, client_key, SCRAM_KEY_SIZE);
+	buf_release(&text);
+	return 0;
+}
+
+int scram_client_verify(const struct scram_client *client, struct slice server_final, struct err *err)
+{
+	struct slice rest = server_final, text;
+	uint8_t signature[SCRAM_KEY_SIZE];
+
+	if (!attribute(&rest, 'v', &text) || read_base64(text, signature, SCRAM_KEY_SIZE) != SCRAM_KEY_SIZE ||
+	    CRYPTO_memcmp(signature, client->server_signature, SCRAM_KEY_SIZE) != 0)
+		return err_set(err, ERR_AUTH, "the node could not prove that it knows the password");
+	return 0;
+}

@@ -1,0 +1,537 @@
+#include "route/plan.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "catalog/catalog.h"
+#include "route/resolve.h"
+#include "route/snapshot.h"
+#include "topo/topology.h"
+
+enum { PLAN_BLOCK_SIZE = 4 << 10 };
+
+#define HINT_KEY "Name the shard key with = or IN in WHERE, so that the statement finds its shard."
+
+const char *route_kind_name(enum route_kind kind)
+{
+	static const char *const names[] = { "any shard", "home shard", "by key", "fan-out", "all shards", "all shards, each for itself",
+		"router", "refused" };
+
+	return names[kind];
+}
+
+static void refuse(struct plan_item *item, const char *what, const char *hint)
+{
+	item->kind = ROUTE_REFUSED;
+	err_set(&item->refusal, ERR_UNSUPPORTED, "%s", what);
+	err_hint(&item->refusal, "%s", hint);
+}
+
+/* ---- functions ---- */
+
+static bool is_system_function(const struct resolver *resolver, const struct function_ref *function, const struct catalog_function **ret)
+{
+	const struct catalog_function *found = NULL;
+
+	if (resolver->catalog)
+		found = catalog_function(resolver->catalog, function->schema, function->name);
+	*ret = found;
+	return found && found->builtin;
+}
+
+static bool writes_by_function(const struct resolver *resolver)
+{
+	for (size_t i = 0; i < resolver->shape->function_count; i++) {
+		const struct catalog_function *found;
+
+		if (!is_system_function(resolver, &resolver->shape->functions[i], &found) || found->volatility == VOLATILITY_VOLATILE)
+			return true;
+	}
+	return false;
+}
+
+/* A function that may read or write tables on its own sees one shard only. */
+static const char *opaque_function(const struct resolver *resolver)
+{
+	for (size_t i = 0; i < resolver->shape->function_count; i++) {
+		const struct function_ref *function = &resolver->shape->functions[i];
+		const struct catalog_function *found;
+
+		if (is_system_function(resolver, function, &found))
+			continue;
+		if (!found || found->volatility != VOLATILITY_IMMUTABLE)
+			return function->name;
+	}
+	return NULL;
+}
+
+/* ---- SELECT, UPDATE, DELETE ---- */
+
+struct table_counts {
+	size_t sharded, home, everywhere, local, views;
+	const char *home_name, *sharded_name, *view_name;
+};
+
+static struct table_counts count_tables(const struct resolver *resolver)
+{
+	struct table_counts counts = { 0 };
+
+	for (size_t i = 0; i < resolver->shape->table_count; i++) {
+		const struct table_ref *ref = &resolver->shape->tables[i];
+		const struct resolved_table *table = &resolver->tables[i];
+
+		if (ref->kind != TABLE_REF_RELATION)
+			continue;
+		if (table->local) {
+			counts.local++;
+		} else if (table->sharded) {
+			counts.sharded++;
+			counts.sharded_name = ref->name;
+		} else if (table->everywhere) {
+			counts.everywhere++;
+		} else {
+			counts.home++;
+			counts.home_name = ref->name;
+			if (table->table && (table->table->kind == 'v' || table->table->kind == 'm')) {
+				counts.views++;
+				counts.view_name = ref->name;
+			}
+		}
+	}
+	return counts;
+}
+
+static bool simple_for_fanout(const struct resolver *resolver, struct plan_item *item)
+{
+	const struct shape *shape = resolver->shape;
+
+	if (shape->kind != STMT_SELECT) {
+		refuse(item, "this statement would have to run on several shards", HINT_KEY);
+		return false;
+	}
+	if (shape->scope_count > 1) {
+		refuse(item, "subqueries, CTEs and set operations over several shards are not supported yet",
+		       "Pin every sharded table of the statement to one shard with its shard key, or split the statement.");
+		return false;
+	}
+	if (!resolve_colocated(resolver)) {
+		refuse(item, "joining sharded tables on other columns than their shard keys is not supported yet",
+		       "Add an equality between the shard keys of the joined tables, or name the key in WHERE.");
+		return false;
+	}
+	return true;
+}
+
+static void plan_rows(struct plan *plan, struct resolver *resolver, struct plan_item *item, const struct table_counts *counts)
+{
+	const struct shape *shape = resolver->shape;
+	const char *opaque;
+	size_t pinned = 0;
+	int *tables;
+
+	if (counts->home || counts->everywhere) {
+		refuse(item, "joining sharded tables with tables that stand on the home shard is not supported yet", "");
+		err_hint(&item->refusal, "Shard \"%s\" by the same key, or read the two with two statements.",
+			 counts->home ? counts->home_name : "the table");
+		return;
+	}
+	opaque = opaque_function(resolver);
+	if (opaque) {
+		refuse(item, "", "Declare it IMMUTABLE if it reads no table, or call it in a statement of its own.");
+		err_set(&item->refusal, ERR_UNSUPPORTED, "function %s() may read tables, of which it would see one shard only", opaque);
+		err_hint(&item->refusal, "Declare it IMMUTABLE if it reads no table, or call it in a statement of its own.");
+		return;
+	}
+	item->pins = arena_calloc(&plan->arena, counts->sharded, sizeof(*item->pins));
+	tables = arena_calloc(&plan->arena, counts->sharded, sizeof(*tables));
+	resolve_pins(resolver, item->pins, tables, &item->pin_count);
+	for (size_t i = 0; i < item->pin_count; i++)
+		if (item->pins[i].list_count)
+			pinned++;
+	if (pinned == item->pin_count) {
+		item->kind = ROUTE_KEYED;
+		item->fanout = simple_for_fanout(resolver, item);       /* leaves its reason for a key with several shards */
+		item->kind = ROUTE_KEYED;
+		return;
+	}
+	if (shape->kind == STMT_SELECT || shape->kind == STMT_INSERT) {
+		if (simple_for_fanout(resolver, item))
+			item->kind = ROUTE_FANOUT;
+		return;
+	}
+	refuse(item, "", HINT_KEY);
+	err_set(&item->refusal, ERR_UNSUPPORTED, "%s without the shard key would change rows on several shards, which is not supported yet",
+		stmt_kind_name(shape->kind));
+	err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", item->pins[0].table->name, item->pins[0].table->key_column);
+	err_hint(&item->refusal, HINT_KEY);
+}
+
+static void plan_update(struct plan *plan, struct resolver *resolver, struct plan_item *item, const struct table_counts *counts)
+{
+	for (size_t i = 0; i < resolver->shape->table_count; i++) {
+		const struct sharded_table *table = resolver->tables[i].sharded;
+
+		if (!resolver->shape->tables[i].target || !table)
+			continue;
+		for (size_t j = 0; j < resolver->shape->set_column_count; j++) {
+			if (strcmp(resolver->shape->set_columns[j], table->key_column) != 0)
+				continue;
+			refuse(item, "", "");
+			err_set(&item->refusal, ERR_UNSUPPORTED, "UPDATE of the shard key \"%s\" would move rows between shards", table->key_column);
+			err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", table->name, table->key_column);
+			err_hint(&item->refusal, "Delete the row and insert it anew, or update other columns only.");
+			return;
+		}
+	}
+	plan_rows(plan, resolver, item, counts);
+}
+
+/* ---- INSERT ---- */
+
+static int insert_position(const struct shape *shape, const struct catalog_table *table, const char *key)
+{
+	if (shape->insert_column_count) {
+		for (size_t i = 0; i < shape->insert_column_count; i++)
+			if (strcmp(shape->insert_columns[i], key) == 0)
+				return (int)i;
+		return -1;
+	}
+	for (size_t i = 0; table && i < table->column_count; i++)
+		if (strcmp(table->columns[i].name, key) == 0)
+			return (int)i;
+	return -1;
+}
+
+static void plan_insert(struct plan *plan, struct resolver *resolver, struct plan_item *item, const struct table_counts *counts)
+{
+	const struct shape *shape = resolver->shape;
+	const struct resolved_table *target = NULL;
+	int position;
+
+	for (size_t i = 0; i < shape->table_count; i++)
+		if (shape->tables[i].target)
+			target = &resolver->tables[i];
+	if (!target || !target->sharded) {
+		refuse(item, "INSERT of rows read from sharded tables into a table on the home shard is not supported yet",
+		       "Read the rows first and insert them with VALUES.");
+		return;
+	}
+	if (shape->insert_source != INSERT_VALUES || counts->sharded > 1 || counts->home || counts->everywhere) {
+		refuse(item, "INSERT into a sharded table takes VALUES only, as yet", "Read the rows first and insert them with VALUES.");
+		return;
+	}
+	for (size_t j = 0; j < shape->set_column_count; j++)
+		if (strcmp(shape->set_columns[j], target->sharded->key_column) == 0) {
+			refuse(item, "ON CONFLICT DO UPDATE of the shard key would move rows between shards", "Update other columns only.");
+			return;
+		}
+	position = insert_position(shape, target->table, target->sharded->key_column);
+	if (position < 0 || (size_t)position >= shape->insert_width) {
+		item->kind = ROUTE_REFUSED;
+		err_set(&item->refusal, ERR_NULL_KEY, "INSERT does not give the shard key \"%s\"", target->sharded->key_column);
+		err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", target->sharded->name, target->sharded->key_column);
+		err_hint(&item->refusal, "Give \"%s\" a value in every row.", target->sharded->key_column);
+		return;
+	}
+	item->kind = ROUTE_KEYED;
+	item->pin_count = shape->insert_row_count;
+	item->pins = arena_calloc(&plan->arena, item->pin_count, sizeof(*item->pins));
+	for (size_t row = 0; row < item->pin_count; row++) {
+		struct pin *pin = &item->pins[row];
+
+		*pin = (struct pin){ .table = target->sharded, .typmod = target->typmod, .list_count = 1 };
+		pin->lists = arena_alloc(&plan->arena, sizeof(*pin->lists));
+		pin->list_sizes = arena_alloc(&plan->arena, sizeof(*pin->list_sizes));
+		pin->list_arrays = arena_alloc(&plan->arena, sizeof(*pin->list_arrays));
+		pin->lists[0] = &shape->insert_values[row * shape->insert_width + (size_t)position];
+		pin->list_sizes[0] = 1;
+		pin->list_arrays[0] = false;
+	}
+	err_set(&item->refusal, ERR_UNSUPPORTED, "the rows of this INSERT belong to several shards, which is not supported yet");
+	err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", target->sharded->name, target->sharded->key_column);
+	err_hint(&item->refusal, "Insert the rows of one shard key at a time.");
+}
+
+/* ---- one statement ---- */
+
+static bool calls_nanu(const struct shape *shape)
+{
+	for (size_t i = 0; i < shape->function_count; i++)
+		if (shape->functions[i].schema && strcmp(shape->functions[i].schema, "nanu") == 0)
+			return true;
+	return false;
+}
+
+static void plan_query(struct plan *plan, struct resolver *resolver, struct plan_item *item)
+{
+	const struct shape *shape = resolver->shape;
+	struct table_counts counts = count_tables(resolver);
+	const char *opaque;
+
+	item->writes = shape->kind != STMT_SELECT || shape->cte_writes || writes_by_function(resolver);
+	item->dirties = opaque_function(resolver) != NULL;
+	for (size_t i = 0; i < shape->scope_count; i++)
+		item->writes |= shape->scopes[i].locking;
+	if (counts.local || calls_nanu(shape)) {
+		item->kind = ROUTE_LOCAL;
+		item->writes = false;
+		if (counts.sharded || counts.home || shape->kind != STMT_SELECT)
+			refuse(item, "the nanu schema cannot be joined with tables of the nodes, nor written",
+			       "Read it with SELECT; call its functions one at a time.");
+		return;
+	}
+	if (resolver->database->shard_count == 1 || !resolver->database->table_count) {
+		item->kind = counts.home || counts.everywhere || item->writes ? ROUTE_HOME : ROUTE_ANY;
+		return;
+	}
+	if (counts.sharded == 0) {
+		item->kind = counts.home || counts.everywhere || item->writes ? ROUTE_HOME : ROUTE_ANY;
+		opaque = counts.views ? NULL : opaque_function(resolver);
+		if (counts.views || opaque) {
+			item->kind = ROUTE_REFUSED;
+			err_set(&item->refusal, ERR_UNSUPPORTED, "%s \"%s\" may read sharded tables, of which it would see one shard only",
+				counts.views ? "view" : "function", counts.views ? counts.view_name : opaque);
+			err_hint(&item->refusal, counts.views ? "Write its query out." : "Declare it IMMUTABLE if it reads no table.");
+		}
+		return;
+	}
+	for (size_t i = 0; i < resolver->shape->table_count; i++) {
+		if (!resolver->tables[i].sharded || resolver->tables[i].sharded->placement)
+			continue;
+		item->kind = ROUTE_REFUSED;
+		err_set(&item->refusal, ERR_WRONG_STATE, "table \"%s\" is being sharded", resolver->shape->tables[i].name);
+		err_hint(&item->refusal, "Try again in a moment.");
+		return;
+	}
+	if (counts.views) {
+		refuse(item, "views beside sharded tables are not supported yet", "Write the view's query out.");
+		return;
+	}
+	switch (shape->kind) {
+	case STMT_INSERT:
+		plan_insert(plan, resolver, item, &counts);
+		break;
+	case STMT_UPDATE:
+		plan_update(plan, resolver, item, &counts);
+		break;
+	case STMT_MERGE:
+		refuse(item, "MERGE into a sharded table is not supported yet", "Use INSERT … ON CONFLICT, UPDATE or DELETE with the shard key.");
+		break;
+	default:
+		plan_rows(plan, resolver, item, &counts);
+	}
+}
+
+static bool touches_sharded(const struct resolver *resolver)
+{
+	for (size_t i = 0; i < resolver->shape->table_count; i++)
+		if (resolver->tables[i].sharded)
+			return true;
+	return false;
+}
+
+/* Definitions that would break the placement. */
+static void plan_definition(struct resolver *resolver, struct plan_item *item)
+{
+	const struct shape *shape = resolver->shape;
+	const struct sharded_table *table = shape->table_count ? resolver->tables[0].sharded : NULL;
+
+	item->kind = shape->concurrently ? ROUTE_ALL_LOOSE : ROUTE_ALL;
+	if (shape->temporary) {
+		item->kind = ROUTE_HOME;
+		item->writes = true;
+	}
+	for (size_t i = 0; table && i < shape->altered_column_count; i++) {
+		if (strcmp(shape->altered_columns[i], table->key_column) != 0)
+			continue;
+		refuse(item, "", "");
+		err_set(&item->refusal, ERR_UNSUPPORTED, "column \"%s\" is the shard key of table \"%s\": it can be neither dropped nor changed in type",
+			table->key_column, table->name);
+		err_hint(&item->refusal, "Make a new table, shard it, and copy the rows.");
+	}
+}
+
+static void plan_wrapper(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item);
+
+static void plan_item(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item)
+{
+	struct resolver resolver;
+	bool one_shard = context->snapshot->topology->databases[context->database].shard_count == 1;
+
+	item->shape = shape;
+	if (resolver_init(&resolver, context, shape, &plan->arena, &item->refusal) < 0) {
+		item->kind = ROUTE_REFUSED;
+		return;
+	}
+	for (size_t i = 0; i < shape->table_count; i++)
+		plan->unknown |= resolver.tables[i].unknown && !shape->temporary && !one_shard;
+	switch (shape->kind) {
+	case STMT_SELECT:
+	case STMT_INSERT:
+	case STMT_UPDATE:
+	case STMT_DELETE:
+	case STMT_MERGE:
+		plan_query(plan, &resolver, item);
+		return;
+	case STMT_PREPARE:
+	case STMT_DECLARE:
+	case STMT_EXPLAIN:
+	case STMT_COPY:
+	case STMT_CREATE_TABLE_AS:
+		plan_wrapper(plan, context, shape, item);
+		return;
+	case STMT_CREATE_TABLE:
+	case STMT_ALTER_TABLE:
+	case STMT_RENAME:
+	case STMT_DROP:
+	case STMT_CREATE_INDEX:
+	case STMT_DDL:
+	case STMT_TRUNCATE:
+		plan_definition(&resolver, item);
+		break;
+	case STMT_MAINTENANCE:
+		item->kind = ROUTE_ALL_LOOSE;
+		break;
+	case STMT_CLUSTER_DDL:
+		item->kind = ROUTE_HOME;
+		item->writes = true;
+		if (!one_shard)
+			refuse(item, "databases, roles and tablespaces belong to a node, not to the sharded database",
+			       "Run the statement on each node.");
+		break;
+	case STMT_LOCK:
+		item->kind = touches_sharded(&resolver) ? ROUTE_ALL : ROUTE_HOME;
+		item->writes = true;
+		break;
+	case STMT_CALL:
+	case STMT_DO:
+		item->dirties = true;
+		item->kind = ROUTE_HOME;
+		item->writes = true;
+		if (!one_shard && context->snapshot->topology->databases[context->database].table_count)
+			refuse(item, "a procedure or DO block may touch sharded tables, of which it would see one shard only",
+			       "Send its statements one by one.");
+		break;
+	case STMT_LISTEN:
+	case STMT_UNLISTEN:
+	case STMT_NOTIFY:
+	case STMT_PREPARE_TX:
+	case STMT_COMMIT_PREPARED:
+	case STMT_ROLLBACK_PREPARED:
+	case STMT_OTHER:
+		item->kind = ROUTE_HOME;
+		item->writes = true;
+		break;
+	case STMT_EMPTY:
+	case STMT_BEGIN:
+	case STMT_COMMIT:
+	case STMT_ROLLBACK:
+	case STMT_SAVEPOINT:
+	case STMT_RELEASE:
+	case STMT_ROLLBACK_TO:
+	case STMT_SET:
+	case STMT_RESET:
+	case STMT_SHOW:
+	case STMT_DISCARD:
+	case STMT_SET_TRANSACTION:
+	case STMT_SET_CONSTRAINTS:
+	case STMT_EXECUTE:
+	case STMT_DEALLOCATE:
+	case STMT_FETCH:
+	case STMT_CLOSE:
+	case STMT_KIND_COUNT_:
+		item->kind = ROUTE_ANY;
+		break;
+	}
+	if (one_shard && item->kind != ROUTE_REFUSED) {
+		item->kind = ROUTE_HOME;
+		item->writes = true;
+	}
+}
+
+/* Statements that wrap another go where the inner one goes, as far as that is one shard. */
+static void plan_wrapper(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item)
+{
+	struct resolver resolver;
+	bool one_shard = context->snapshot->topology->databases[context->database].shard_count == 1;
+
+	item->shape = shape;
+	item->kind = ROUTE_HOME;
+	item->writes = shape->kind == STMT_COPY ? shape->copy_from : shape->kind == STMT_CREATE_TABLE_AS;
+	if (shape->inner && shape->kind != STMT_PREPARE) {
+		plan_item(plan, context, shape->inner, item);
+		item->shape = shape;
+		item->writes |= shape->kind == STMT_CREATE_TABLE_AS || shape->kind == STMT_DECLARE;
+		if (item->kind == ROUTE_FANOUT) {
+			item->fanout = false;
+			refuse(item, "", HINT_KEY);
+			err_set(&item->refusal, ERR_UNSUPPORTED, "%s of a statement over several shards is not supported yet", stmt_kind_name(shape->kind));
+			err_hint(&item->refusal, HINT_KEY);
+		} else if (item->kind == ROUTE_LOCAL) {
+			refuse(item, "the nanu schema is read with plain SELECTs", "Leave out what stands around the SELECT.");
+		} else if (item->fanout) {
+			item->fanout = false;
+			err_set(&item->refusal, ERR_UNSUPPORTED, "%s of a statement over several shards is not supported yet", stmt_kind_name(shape->kind));
+			err_hint(&item->refusal, HINT_KEY);
+		} else if (item->kind == ROUTE_ANY) {
+			item->kind = ROUTE_HOME;
+		}
+		if (shape->kind == STMT_CREATE_TABLE_AS && !one_shard && item->kind != ROUTE_REFUSED && !shape->temporary)
+			refuse(item, "CREATE TABLE AS is not supported yet in a database of several shards",
+			       "Create the table, then insert the rows.");
+		return;
+	}
+	if (resolver_init(&resolver, context, shape, &plan->arena, &item->refusal) < 0)
+		item->kind = ROUTE_REFUSED;
+	else if (shape->kind == STMT_COPY && touches_sharded(&resolver))
+		refuse(item, "COPY of a sharded table is not supported yet",
+		       "COPY (SELECT … WHERE the shard key = …) TO reads one shard; INSERT with the shard key writes.");
+}
+
+static bool item_uses_literals(const struct plan_item *item)
+{
+	for (size_t i = 0; i < item->pin_count; i++)
+		for (size_t j = 0; j < item->pins[i].list_count; j++)
+			for (size_t k = 0; k < item->pins[i].list_sizes[j]; k++)
+				if (item->pins[i].lists[j][k].kind == VALUE_LITERAL)
+					return true;
+	return false;
+}
+
+struct plan *plan_new(const struct plan_context *context, struct slice sql, const struct fingerprint *fingerprint)
+{
+	struct plan *plan = mem_calloc(1, sizeof(*plan));
+
+	plan->refs = 1;
+	plan->snapshot_version = context->snapshot->version;
+	arena_init(&plan->arena, PLAN_BLOCK_SIZE);
+	plan->parsed = shape_parse(sql, fingerprint, &plan->arena, &plan->shapes, NULL) == 0;
+	if (!plan->parsed) {
+		struct shape *shape = arena_calloc(&plan->arena, 1, sizeof(*shape));
+
+		shape->kind = STMT_OTHER;
+		plan->shapes = (struct shapes){ .items = shape, .count = 1 };
+	}
+	plan->items = arena_calloc(&plan->arena, plan->shapes.count + 1, sizeof(*plan->items));
+	for (size_t i = 0; i < plan->shapes.count; i++) {
+		plan_item(plan, context, &plan->shapes.items[i], &plan->items[i]);
+		plan->uses_literals |= item_uses_literals(&plan->items[i]);
+	}
+	if (!plan->parsed)
+		plan->items[0].kind = ROUTE_HOME;
+	return plan;
+}
+
+struct plan *plan_ref(struct plan *plan)
+{
+	plan->refs++;
+	return plan;
+}
+
+void plan_unref(struct plan *plan)
+{
+	if (!plan || --plan->refs > 0)
+		return;
+	arena_release(&plan->arena);
+	mem_free(plan);
+}

@@ -1,0 +1,94 @@
+/* plan: a shape with its route: which shards, what kind of run.
+ *
+ * Made once for a fingerprint in one analysis context, then asked for each execution where its literals or parameters lead. Immutable,
+ * counted by references, one worker's.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/slice.h"
+#include "sql/fingerprint.h"
+#include "sql/shape.h"
+
+struct bind;
+struct catalog;
+struct database;
+struct sharded_table;
+struct snapshot;
+
+enum route_kind {
+	ROUTE_ANY,                      /* any one shard will do: no tables, or only what all shards have alike */
+	ROUTE_HOME,                     /* the home shard: tables nobody sharded, the catalogs */
+	ROUTE_KEYED,                    /* the key's shard; more than one: fan-out over these */
+	ROUTE_FANOUT,                   /* a SELECT over all shards, merged */
+	ROUTE_ALL,                      /* every shard, in one transaction: definitions */
+	ROUTE_ALL_LOOSE,                /* every shard, each for itself: VACUUM, CREATE INDEX CONCURRENTLY */
+	ROUTE_LOCAL,                    /* the router answers: the nanu schema */
+	ROUTE_REFUSED,
+};
+
+struct pin {                            /* what is known of the key of one sharded table reference */
+	const struct sharded_table *table;
+	const struct value **lists;     /* each list: key = one of; all lists hold */
+	size_t *list_sizes;
+	bool *list_arrays;              /* the one value is an array */
+	size_t list_count;
+	int typmod;                     /* of the key column */
+};
+
+struct plan_item {                      /* one statement of the text */
+	const struct shape *shape;
+	enum route_kind kind;
+	bool writes;                    /* may change data, or take locks, on the shard it runs on */
+	bool dirties;                   /* runs code that may change its session unseen: functions, DO, CALL */
+	bool fanout;                    /* KEYED: may also run as a fan-out when the key names several shards */
+	struct pin *pins;               /* KEYED: one for each sharded table reference; INSERT: one for each row */
+	size_t pin_count;
+	struct err refusal;             /* REFUSED; and KEYED without fanout: why several shards cannot be served */
+};
+
+struct plan {
+	unsigned refs;
+	struct arena arena;
+	uint64_t snapshot_version;
+	struct shapes shapes;
+	struct plan_item *items;
+	bool uses_literals;             /* some pin needs the statement's literals */
+	bool unknown;                   /* names a relation that the catalog does not have: to be planned anew with a fresh one */
+	bool parsed;                    /* false: PostgreSQL will not parse it either; one REFUSED-less item of kind ANY */
+};
+
+/* What tells one analysis context from another, for planning. */
+struct plan_context {
+	const struct snapshot *snapshot;
+	int database;                   /* index into the topology's databases */
+	const char *search_path;        /* as set by the session: SQL text or a raw value; NULL: the default */
+};
+
+/* Plans `sql`. Never fails: what cannot be planned is REFUSED with its reason, what does not parse goes to PostgreSQL for its error. */
+struct plan *plan_new(const struct plan_context *context, struct slice sql, const struct fingerprint *fingerprint);
+struct plan *plan_ref(struct plan *plan);
+void plan_unref(struct plan *plan);
+
+/* The values of one execution. */
+struct plan_values {
+	struct slice sql;
+	const struct fingerprint *fingerprint;  /* of `sql`; NULL when no literal is needed */
+	bool standard_strings;
+	const struct bind *bind;                /* or NULL */
+	const uint32_t *param_types;            /* declared in Parse; 0 where not */
+	size_t param_type_count;
+	const struct shape *execute;            /* SQL EXECUTE: its arguments stand for the parameters; else NULL */
+	const struct plan_values *execute_values;       /* the EXECUTE's own text and literals */
+};
+
+/* The shards of the database (bit i: its i-th shard) on which `item` runs. ERR_UNSUPPORTED, ERR_NULL_KEY, … with the reason. More than one bit in
+ * ret_shards only for FANOUT, ALL and KEYED with fanout. */
+must_use int plan_route(const struct plan_context *context, const struct plan_item *item, const struct plan_values *values,
+			uint64_t *ret_shards, struct err *err);
+
+const char *route_kind_name(enum route_kind kind);

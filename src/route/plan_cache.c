@@ -1,0 +1,83 @@
+#include "route/plan_cache.h"
+
+#include <xxhash.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "route/snapshot.h"
+
+struct cached_plan {
+	struct list_node by_use;
+	struct plan *plan;
+	uint64_t key[2];
+	struct slice normal;            /* compared, so that a collision costs time and never an answer */
+	char *search_path;              /* or NULL */
+	int database;
+};
+
+void plan_cache_init(struct plan_cache *cache)
+{
+	*cache = (struct plan_cache){ 0 };
+	list_init(&cache->by_use);
+}
+
+static void drop(struct plan_cache *cache, struct cached_plan *cached)
+{
+	map_remove(&cache->plans, slice_make(cached->key, sizeof(cached->key)));
+	list_remove(&cache->by_use, &cached->by_use);
+	plan_unref(cached->plan);
+	mem_free((void *)(uintptr_t)cached->normal.data);
+	mem_free(cached->search_path);
+	mem_free(cached);
+}
+
+void plan_cache_release(struct plan_cache *cache)
+{
+	struct list_node *node;
+
+	while ((node = list_first(&cache->by_use)))
+		drop(cache, CONTAINER_OF(node, struct cached_plan, by_use));
+	map_release(&cache->plans);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+struct plan *plan_cache_get(struct plan_cache *cache, const struct plan_context *context, struct slice sql,
+			    const struct fingerprint *fingerprint)
+{
+	struct cached_plan *cached;
+	uint64_t key[2];
+
+	if (!fingerprint || fingerprint->normal.size > PLAN_TEXT_SIZE_MAX)
+		return plan_new(context, sql, fingerprint);
+	key[0] = fingerprint->hash[0] ^ ((uint64_t)context->database << 48);
+	key[1] = fingerprint->hash[1];
+	if (context->search_path)
+		key[1] ^= XXH3_64bits(context->search_path, strlen(context->search_path));
+	cached = map_get(&cache->plans, slice_make(key, sizeof(key)));
+	if (cached && cached->plan->snapshot_version == context->snapshot->version && cached->database == context->database &&
+	    same_text(cached->search_path, context->search_path) && slice_eq(cached->normal, fingerprint->normal)) {
+		cache->hits++;
+		list_remove(&cache->by_use, &cached->by_use);
+		list_push_back(&cache->by_use, &cached->by_use);
+		return plan_ref(cached->plan);
+	}
+	cache->misses++;
+	if (cached)
+		drop(cache, cached);
+	else if (cache->plans.count >= PLAN_CACHE_COUNT_MAX)
+		drop(cache, CONTAINER_OF(list_first(&cache->by_use), struct cached_plan, by_use));
+	cached = mem_calloc(1, sizeof(*cached));
+	cached->key[0] = key[0];
+	cached->key[1] = key[1];
+	cached->database = context->database;
+	cached->search_path = context->search_path ? mem_strdup(context->search_path) : NULL;
+	cached->normal = slice_make(mem_strndup(fingerprint->normal.data, fingerprint->normal.size), fingerprint->normal.size);
+	cached->plan = plan_new(context, sql, fingerprint);
+	map_set(&cache->plans, slice_make(key, sizeof(key)), cached);
+	list_push_back(&cache->by_use, &cached->by_use);
+	return plan_ref(cached->plan);
+}

@@ -1,0 +1,312 @@
+#include "route/resolve.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "catalog/catalog.h"
+#include "route/snapshot.h"
+#include "topo/topology.h"
+
+static bool system_schema(const char *schema)
+{
+	return strcmp(schema, "pg_catalog") == 0 || strcmp(schema, "information_schema") == 0 || strcmp(schema, "pg_toast") == 0;
+}
+
+/* ---- names of tables ---- */
+
+/* "a, 'b', "C"" -> a, b, C. False when it holds what is not a plain list of names. */
+static bool split_search_path(struct resolver *resolver, const char *text)
+{
+	size_t capacity = sizeof(resolver->search_path) / sizeof(resolver->search_path[0]);
+
+	while (*text) {
+		struct buf name;
+		char quote = 0;
+
+		while (isspace((unsigned char)*text) || *text == ',')
+			text++;
+		if (!*text)
+			break;
+		if (*text == '\'' || *text == '"')
+			quote = *text++;
+		buf_init(&name, 256);
+		for (; *text; text++) {
+			if (quote && *text == quote && text[1] == quote)
+				text++;
+			else if (quote ? *text == quote : *text == ',' || isspace((unsigned char)*text))
+				break;
+			buf_add_u8(&name, (uint8_t)(quote == '"' ? *text : tolower((unsigned char)*text)));
+		}
+		if (quote && *text++ != quote) {
+			buf_release(&name);
+			return false;
+		}
+		/* 'a, b' as one string is a raw list: what set_config() and start-up packets have. */
+		if (quote == '\'' && memchr(name.data ? name.data : "", ',', name.size)) {
+			char *inner = arena_strndup(resolver->arena, name.data, name.size);
+
+			buf_release(&name);
+			if (!split_search_path(resolver, inner))
+				return false;
+			continue;
+		}
+		if (resolver->search_path_count < capacity)
+			resolver->search_path[resolver->search_path_count++] = arena_strndup(resolver->arena, name.data ? name.data : "", name.size);
+		buf_release(&name);
+	}
+	return true;
+}
+
+static const struct catalog_table *find_table(const struct resolver *resolver, const char *schema, const char *name)
+{
+	const struct catalog_table *found;
+
+	if (!resolver->catalog)
+		return NULL;
+	if (schema || !resolver->context->search_path)
+		return catalog_table(resolver->catalog, schema, name);
+	found = catalog_table(resolver->catalog, "pg_catalog", name);
+	for (size_t i = 0; !found && i < resolver->search_path_count; i++)
+		found = catalog_table(resolver->catalog, resolver->search_path[i], name);
+	return found;
+}
+
+static struct resolved_table resolve_table(const struct resolver *resolver, const struct table_ref *ref)
+{
+	struct resolved_table result = { .typmod = -1 };
+	const struct catalog_column *key;
+
+	if (ref->kind != TABLE_REF_RELATION)
+		return result;
+	if (ref->schema && strcmp(ref->schema, "nanu") == 0) {
+		result.local = true;
+		return result;
+	}
+	result.table = find_table(resolver, ref->schema, ref->name);
+	if (!result.table) {
+		/* Not read yet, or no node could be read: a name that is sharded in some schema is taken for that. */
+		result.everywhere = ref->schema && system_schema(ref->schema);
+		result.unknown = !result.everywhere;
+		for (size_t i = 0; i < resolver->database->table_count; i++)
+			if (strcmp(resolver->database->tables[i].name, ref->name) == 0)
+				result.sharded = &resolver->database->tables[i];
+		return result;
+	}
+	result.everywhere = system_schema(result.table->schema);
+	result.sharded = database_table(resolver->database, result.table->schema, result.table->name);
+	if (result.sharded) {
+		key = catalog_column(result.table, result.sharded->key_column);
+		result.typmod = key ? key->typmod : -1;
+	}
+	return result;
+}
+
+int resolver_init(struct resolver *resolver, const struct plan_context *context, const struct shape *shape, struct arena *arena,
+		  struct err *err)
+{
+	*resolver = (struct resolver){ .context = context, .shape = shape, .arena = arena };
+	resolver->database = &context->snapshot->topology->databases[context->database];
+	resolver->catalog = context->snapshot->catalogs[context->database];
+	if (context->search_path && !split_search_path(resolver, context->search_path))
+		return err_set(err, ERR_UNSUPPORTED, "the search_path of this session cannot be followed");
+	resolver->tables = arena_calloc(arena, shape->table_count + 1, sizeof(*resolver->tables));
+	for (size_t i = 0; i < shape->table_count; i++)
+		resolver->tables[i] = resolve_table(resolver, &shape->tables[i]);
+	return 0;
+}
+
+/* ---- names of columns ---- */
+
+static bool scope_within(const struct shape *shape, int inner, int outer)
+{
+	while (inner >= 0 && inner != outer)
+		inner = shape->scopes[inner].parent;
+	return inner == outer;
+}
+
+static bool names(const struct table_ref *table, const struct column_ref *ref)
+{
+	if (table->alias)
+		return !ref->qualifier_schema && strcmp(table->alias, ref->qualifier) == 0;
+	if (table->kind != TABLE_REF_RELATION && table->kind != TABLE_REF_CTE)
+		return false;
+	if (ref->qualifier_schema && (!table->schema || strcmp(table->schema, ref->qualifier_schema) != 0))
+		return false;
+	return strcmp(table->name, ref->qualifier) == 0;
+}
+
+/* In one scope: the table, -1 when none has it, -2 when that cannot be told. */
+static int column_in_scope(const struct resolver *resolver, int scope, const struct column_ref *ref)
+{
+	int found = -1;
+
+	for (size_t i = 0; i < resolver->shape->table_count; i++) {
+		const struct table_ref *table = &resolver->shape->tables[i];
+
+		if (table->scope != scope)
+			continue;
+		if (ref->qualifier) {
+			if (names(table, ref))
+				found = found == -1 ? (int)i : -2;
+			continue;
+		}
+		if (!resolver->tables[i].table || table->column_aliases)
+			return -2;      /* what it has is not known */
+		if (catalog_column(resolver->tables[i].table, ref->name))
+			found = found == -1 ? (int)i : -2;
+	}
+	return found;
+}
+
+int resolve_column(const struct resolver *resolver, int scope, const struct column_ref *ref)
+{
+	for (; scope >= 0; scope = resolver->shape->scopes[scope].parent) {
+		int found = column_in_scope(resolver, scope, ref);
+
+		if (found == -2)
+			return -1;
+		if (found >= 0)
+			return resolver->shape->tables[found].column_aliases ? -1 : found;
+	}
+	return -1;
+}
+
+/* The sharded table whose shard key `ref` is, or -1. */
+static int key_of(const struct resolver *resolver, int scope, const struct column_ref *ref)
+{
+	int table = resolve_column(resolver, scope, ref);
+
+	if (table < 0 || !resolver->tables[table].sharded || strcmp(resolver->tables[table].sharded->key_column, ref->name) != 0)
+		return -1;
+	return table;
+}
+
+/* ---- what holds a key ---- */
+
+static void add_list(const struct resolver *resolver, struct pin *pin, const struct value *values, size_t count, bool array)
+{
+	size_t at = pin->list_count;
+
+	for (size_t i = 0; i < at; i++)
+		if (pin->lists[i] == values)
+			return;
+	if (at % 8 == 0) {
+		const struct value **lists = arena_alloc(resolver->arena, (at + 8) * sizeof(*lists));
+		size_t *sizes = arena_alloc(resolver->arena, (at + 8) * sizeof(*sizes));
+		bool *arrays = arena_alloc(resolver->arena, (at + 8) * sizeof(*arrays));
+
+		for (size_t i = 0; i < at; i++) {
+			lists[i] = pin->lists[i];
+			sizes[i] = pin->list_sizes[i];
+			arrays[i] = pin->list_arrays[i];
+		}
+		pin->lists = lists;
+		pin->list_sizes = sizes;
+		pin->list_arrays = arrays;
+	}
+	pin->lists[at] = values;
+	pin->list_sizes[at] = count;
+	pin->list_arrays[at] = array;
+	pin->list_count++;
+}
+
+/* A list may pass from table `from` to `to` over an equality written in `scope`: only where that equality holds for every row of `to` that
+ * matters, which is in its own scope and those below. Colocated keys of one type are equal in PostgreSQL exactly when they are equal
+ * here. */
+static bool pass(const struct resolver *resolver, struct pin *pins, const int *pin_of, int scope, int from, int to)
+{
+	const struct shape *shape = resolver->shape;
+	struct pin *source = &pins[pin_of[from]], *target = &pins[pin_of[to]];
+	size_t before = target->list_count;
+
+	if (!scope_within(shape, shape->tables[to].scope, scope) || source->table->key_kind != target->table->key_kind)
+		return false;
+	/* What holds a table of an inner scope does not hold a table outside of it. */
+	if (!scope_within(shape, shape->tables[to].scope, shape->tables[from].scope))
+		return false;
+	for (size_t i = 0; i < source->list_count; i++)
+		add_list(resolver, target, source->lists[i], source->list_sizes[i], source->list_arrays[i]);
+	return target->list_count > before;
+}
+
+void resolve_pins(const struct resolver *resolver, struct pin *ret_pins, int *ret_tables, size_t *ret_count)
+{
+	const struct shape *shape = resolver->shape;
+	int *pin_of = arena_alloc(resolver->arena, (shape->table_count + 1) * sizeof(*pin_of));
+	bool changed = true;
+	size_t count = 0;
+
+	for (size_t i = 0; i < shape->table_count; i++) {
+		pin_of[i] = -1;
+		if (!resolver->tables[i].sharded)
+			continue;
+		ret_pins[count] = (struct pin){ .table = resolver->tables[i].sharded, .typmod = resolver->tables[i].typmod };
+		ret_tables[count] = (int)i;
+		pin_of[i] = (int)count++;
+	}
+	*ret_count = count;
+	for (size_t i = 0; i < shape->equality_count; i++) {
+		const struct equality *equality = &shape->equalities[i];
+		int table;
+
+		if (equality->is_column || equality->strength != EQUALITY_FILTER)
+			continue;
+		table = key_of(resolver, equality->scope, &equality->left);
+		if (table >= 0 && scope_within(shape, shape->tables[table].scope, equality->scope))
+			add_list(resolver, &ret_pins[pin_of[table]], equality->values, equality->value_count, equality->array);
+	}
+	while (changed) {
+		changed = false;
+		for (size_t i = 0; i < shape->equality_count; i++) {
+			const struct equality *equality = &shape->equalities[i];
+			int left, right;
+
+			if (!equality->is_column)
+				continue;
+			left = key_of(resolver, equality->scope, &equality->left);
+			right = key_of(resolver, equality->scope, &equality->right);
+			if (left < 0 || right < 0 || left == right)
+				continue;
+			changed |= pass(resolver, ret_pins, pin_of, equality->scope, left, right);
+			changed |= pass(resolver, ret_pins, pin_of, equality->scope, right, left);
+		}
+	}
+}
+
+bool resolve_colocated(const struct resolver *resolver)
+{
+	const struct shape *shape = resolver->shape;
+	int *group = arena_alloc(resolver->arena, (shape->table_count + 1) * sizeof(*group));
+	int first = -1;
+
+	for (size_t i = 0; i < shape->table_count; i++)
+		group[i] = (int)i;
+	for (size_t i = 0; i < shape->equality_count; i++) {
+		const struct equality *equality = &shape->equalities[i];
+		int left, right, from, to;
+
+		if (!equality->is_column)
+			continue;
+		left = key_of(resolver, equality->scope, &equality->left);
+		right = key_of(resolver, equality->scope, &equality->right);
+		if (left < 0 || right < 0)
+			continue;
+		if (resolver->tables[left].sharded->colocation != resolver->tables[right].sharded->colocation ||
+		    resolver->tables[left].sharded->key_kind != resolver->tables[right].sharded->key_kind)
+			continue;
+		from = group[left];
+		to = group[right];
+		for (size_t j = 0; j < shape->table_count; j++)
+			if (group[j] == from)
+				group[j] = to;
+	}
+	for (size_t i = 0; i < shape->table_count; i++) {
+		if (!resolver->tables[i].sharded)
+			continue;
+		if (first < 0)
+			first = (int)i;
+		else if (group[i] != group[first])
+			return false;
+	}
+	return true;
+}

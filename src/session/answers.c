@@ -1,0 +1,115 @@
+/* answers: what the client must hear, in order; the queue that backend messages are matched with. */
+#include "base/mem.h"
+#include "session/session.h"
+
+enum { ANSWERS_FIRST_CAPACITY = 16 };
+
+struct answer *answers_head(struct session *session)
+{
+	return session->answer_count ? &session->answers[session->answer_first] : NULL;
+}
+
+static void grow(struct session *session)
+{
+	size_t capacity = session->answer_capacity ? session->answer_capacity * 2 : ANSWERS_FIRST_CAPACITY;
+	struct answer *answers = mem_alloc(capacity * sizeof(*answers));
+
+	for (size_t i = 0; i < session->answer_count; i++)
+		answers[i] = session->answers[(session->answer_first + i) % session->answer_capacity];
+	mem_free(session->answers);
+	session->answers = answers;
+	session->answer_capacity = capacity;
+	session->answer_first = 0;
+}
+
+struct answer *answers_push(struct session *session, enum answer_kind kind)
+{
+	struct answer *answer;
+
+	if (session->answer_count == session->answer_capacity)
+		grow(session);
+	answer = &session->answers[(session->answer_first + session->answer_count++) % session->answer_capacity];
+	*answer = (struct answer){ .kind = kind };
+	return answer;
+}
+
+static void drop_head(struct session *session)
+{
+	struct answer *head = answers_head(session);
+
+	plan_unref(head->plan);
+	statement_unref(head->statement);
+	session->answer_first = (session->answer_first + 1) % session->answer_capacity;
+	session->answer_count--;
+}
+
+static void say_texts(struct session *session)
+{
+	struct answer *head;
+
+	while ((head = answers_head(session)) && head->kind == ANSWER_TEXT) {
+		session_write(session, slice_make(session->texts.data + head->text_offset, head->text_size));
+		drop_head(session);
+	}
+	if (!session->answer_count)
+		buf_release(&session->texts);
+}
+
+void answers_pop(struct session *session)
+{
+	drop_head(session);
+	say_texts(session);
+}
+
+void answers_text(struct session *session, struct slice bytes)
+{
+	struct answer *answer;
+	size_t offset = session->texts.size;
+
+	if (!session->answer_count) {
+		session_write(session, bytes);
+		return;
+	}
+	buf_add_slice(&session->texts, bytes);
+	answer = answers_push(session, ANSWER_TEXT);
+	answer->text_offset = (uint32_t)offset;
+	answer->text_size = (uint32_t)bytes.size;
+}
+
+/* A copy that a skipped Parse should have made was not made; a name that it should have given is not given. */
+void answers_undo(struct session *session, const struct answer *answer)
+{
+	struct backend *backend = session->current ? session->current->backend : NULL;
+
+	if (!answer->statement)
+		return;
+	if (backend && backend->unnamed == answer->statement) {
+		statement_unref(backend->unnamed);
+		backend->unnamed = NULL;
+	}
+	if (backend && answer->copy)
+		backend_drop_prepared(backend, answer->statement);
+	if (answer->registered) {
+		struct prepared *prepared = prepared_find(session, answer->statement_name);
+
+		if (prepared && prepared->statement == answer->statement)
+			prepared_remove(session, answer->statement_name);
+	}
+}
+
+void answers_skip_to_sync(struct session *session)
+{
+	struct answer *head;
+
+	while ((head = answers_head(session)) && head->kind != ANSWER_SYNC && head->kind != ANSWER_QUERY) {
+		answers_undo(session, head);
+		drop_head(session);
+	}
+}
+
+void answers_clear(struct session *session)
+{
+	while (session->answer_count)
+		drop_head(session);
+	buf_release(&session->texts);
+}

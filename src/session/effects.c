@@ -1,0 +1,295 @@
+/* effects: what a finished statement changed for its session: settings, transaction, savepoints, pins, schema. */
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "session/session.h"
+
+/* Temporary objects, session-level advisory locks, WITH HOLD cursors, channels: how many of each are left on this backend. */
+const char effects_probe_sql[] =
+	"SELECT (SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema()),"
+	" (SELECT count(*) FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()),"
+	" (SELECT count(*) FROM pg_catalog.pg_cursors WHERE is_holdable),"
+	" (SELECT count(*) FROM pg_catalog.pg_listening_channels())";
+
+void effects_probed(struct session *session, struct slice row)
+{
+	static const unsigned pins[] = { PIN_TEMPORARY, PIN_ADVISORY, PIN_CURSOR, PIN_LISTEN };
+	struct cursor cursor = cursor_of(row);
+	unsigned count = cursor_u16(&cursor);
+
+	for (unsigned i = 0; i < count && i < 4; i++) {
+		struct slice text = cursor_bytes(&cursor, cursor_u32(&cursor));
+
+		if (slice_is(text, "0"))
+			session->pins &= ~pins[i];
+		else
+			session->pins |= pins[i];
+	}
+}
+
+/* ---- settings ---- */
+
+static void put_setting(struct settings **place, const char *name, const char *value, enum setting_form form)
+{
+	struct settings *more = settings_with(*place, name, value, form);
+
+	if (!more)
+		return;
+	settings_unref(*place);
+	*place = more;
+}
+
+/* 'it''s' -> it's, for the values of set_config(), which are not read as SET reads its own. */
+static char *unquoted(const char *literal)
+{
+	char *text = mem_strdup(literal);
+	size_t size = strlen(text), used = 0;
+
+	if (size < 2 || text[0] != '\'')
+		return text;
+	for (size_t i = 1; i + 1 < size; i++) {
+		text[used++] = text[i];
+		if (text[i] == '\'' && text[i + 1] == '\'')
+			i++;
+	}
+	text[used] = '\0';
+	return text;
+}
+
+static void change_setting(struct session *session, struct leg *leg, const struct shape *shape)
+{
+	enum setting_form form = shape->set_config ? SETTING_RAW : SETTING_SQL;
+	struct backend *backend = leg ? leg->backend : NULL;
+	const struct setting *first = shape->setting ? settings_find(session->initial, shape->setting) : NULL;
+	char *value = NULL;
+
+	if (shape->reset_all) {
+		settings_assign(&session->settings, session->initial);
+		if (backend)
+			settings_assign(&backend->settings, session->worker->pools.settings.empty);
+		return;
+	}
+	if (!shape->setting)
+		return;
+	if (shape->setting_value)
+		value = shape->set_config ? unquoted(shape->setting_value) : mem_strdup(shape->setting_value);
+	if (shape->set_scope == SET_LOCAL) {
+		if (!session->local)
+			session->local = settings_ref(session->worker->pools.settings.empty);
+		if (value)
+			put_setting(&session->local, shape->setting, value, form);
+	} else {
+		if (backend)
+			put_setting(&backend->settings, shape->setting, value, form);
+		if (value)
+			put_setting(&session->settings, shape->setting, value, form);
+		else
+			put_setting(&session->settings, shape->setting, first ? first->value : NULL, first ? first->form : form);
+	}
+	mem_free(value);
+}
+
+/* ---- transactions and savepoints ---- */
+
+static void savepoints_cut(struct session *session, size_t count)
+{
+	while (session->savepoint_count > count) {
+		struct savepoint *last = &session->savepoints[--session->savepoint_count];
+
+		mem_free(last->name);
+		settings_unref(last->settings);
+	}
+}
+
+static size_t savepoint_find(const struct session *session, const char *name)
+{
+	for (size_t i = session->savepoint_count; i > 0; i--)
+		if (strcmp(session->savepoints[i - 1].name, name) == 0)
+			return i - 1;
+	return SIZE_MAX;
+}
+
+static void savepoint_effect(struct session *session, struct leg *leg, const struct shape *shape)
+{
+	size_t found = shape->name ? savepoint_find(session, shape->name) : SIZE_MAX;
+
+	if (shape->kind == STMT_SAVEPOINT) {
+		if (session->savepoint_count >= SAVEPOINTS_MAX || !shape->name)
+			return;
+		session->savepoints = mem_realloc(session->savepoints, (session->savepoint_count + 1) * sizeof(*session->savepoints));
+		session->savepoints[session->savepoint_count++] = (struct savepoint){ mem_strdup(shape->name), settings_ref(session->settings) };
+		return;
+	}
+	if (found == SIZE_MAX)
+		return;
+	if (shape->kind == STMT_RELEASE) {
+		savepoints_cut(session, found);
+		return;
+	}
+	settings_assign(&session->settings, session->savepoints[found].settings);
+	if (leg && leg->backend)
+		settings_assign(&leg->backend->settings, session->settings);
+	savepoints_cut(session, found + 1);
+}
+
+void effects_begin(struct session *session, const struct shape *shape)
+{
+	buf_clear(&session->tx_begin);
+	buf_add_text(&session->tx_begin, "BEGIN");
+	if (shape && shape->tx_isolation)
+		buf_printf(&session->tx_begin, " ISOLATION LEVEL %s", shape->tx_isolation);
+	if (shape && shape->tx_read_only)
+		buf_add_text(&session->tx_begin, " READ ONLY");
+	if (shape && shape->tx_read_write)
+		buf_add_text(&session->tx_begin, " READ WRITE");
+	session->tx_snapshot = shape && shape->tx_isolation && strcmp(shape->tx_isolation, "read committed") != 0 &&
+			       strcmp(shape->tx_isolation, "read uncommitted") != 0;
+	session->tx_write_shard = -1;
+	session->tx_error.code = 0;
+}
+
+void effects_end_tx(struct session *session, bool committed)
+{
+	if (committed)
+		settings_assign(&session->committed, session->settings);
+	else
+		settings_assign(&session->settings, session->committed);
+	LIST_EACH(&session->legs, node)
+		leg_end_tx(CONTAINER_OF(node, struct leg, place), committed);
+	settings_unref(session->local);
+	session->local = NULL;
+	savepoints_cut(session, 0);
+	session->tx_write_shard = -1;
+	session->tx_snapshot = false;
+	buf_release(&session->tx_begin);
+	session->worker->counters.transactions++;
+}
+
+/* ---- pins ---- */
+
+static bool starts(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+static void pin_by_functions(struct session *session, const struct shape *shape)
+{
+	for (size_t i = 0; i < shape->function_count; i++) {
+		const char *name = shape->functions[i].name;
+
+		if (starts(name, "pg_advisory_unlock"))
+			session->probe_pins = true;
+		else if ((starts(name, "pg_advisory_lock") || starts(name, "pg_try_advisory_lock")))
+			session->pins |= PIN_ADVISORY;
+	}
+}
+
+static void pin(struct session *session, const struct shape *shape)
+{
+	if (shape->temporary)
+		session->pins |= PIN_TEMPORARY;
+	if (shape->kind == STMT_DECLARE && shape->cursor_hold)
+		session->pins |= PIN_CURSOR;
+	if (shape->kind == STMT_LISTEN)
+		session->pins |= PIN_LISTEN;
+	if (shape->set_config_opaque || (shape->kind == STMT_SET_TRANSACTION && shape->tx_session_characteristics))
+		session->pins |= PIN_SETTINGS;
+	if (session->pins & (PIN_TEMPORARY | PIN_CURSOR | PIN_LISTEN) &&
+	    (shape->kind == STMT_DROP || shape->kind == STMT_CLOSE || shape->kind == STMT_UNLISTEN || shape->kind == STMT_DISCARD))
+		session->probe_pins = true;
+	pin_by_functions(session, shape);
+	if (shape->inner)
+		pin_by_functions(session, shape->inner);
+}
+
+/* ---- one statement ---- */
+
+static void discard(struct session *session, struct leg *leg, const struct shape *shape)
+{
+	if (!shape->reset_all)
+		return;
+	change_setting(session, leg, shape);
+	prepared_remove_all(session);
+	if (leg && leg->backend)
+		backend_forget_all_prepared(leg->backend);
+	session->pins &= PIN_MODE;
+}
+
+void effects_complete(struct session *session, struct leg *leg, const struct plan *plan, size_t item, struct slice tag)
+{
+	const struct shape *shape;
+
+	if (item >= plan->shapes.count)
+		return;
+	shape = plan->items[item].shape;
+	session->statements++;
+	session->worker->counters.statements++;
+	if (leg && leg->backend && plan->items[item].dirties)
+		leg->backend->dirty = true;
+	pin(session, shape);
+	switch (shape->kind) {
+	case STMT_SET:
+	case STMT_RESET:
+		change_setting(session, leg, shape);
+		break;
+	case STMT_SELECT:
+		if (shape->set_config)
+			change_setting(session, leg, shape);
+		break;
+	case STMT_DISCARD:
+		discard(session, leg, shape);
+		break;
+	case STMT_BEGIN:
+		if (session->tx_begin.size == 0)
+			effects_begin(session, shape);
+		break;
+	case STMT_SET_TRANSACTION:
+		session->tx_snapshot = true;    /* another leg would not know of it */
+		break;
+	case STMT_COMMIT:
+	case STMT_ROLLBACK:
+	case STMT_PREPARE_TX:
+		effects_end_tx(session, !slice_is(tag, "ROLLBACK"));
+		break;
+	case STMT_SAVEPOINT:
+	case STMT_RELEASE:
+	case STMT_ROLLBACK_TO:
+		savepoint_effect(session, leg, shape);
+		break;
+	case STMT_CREATE_TABLE:
+	case STMT_CREATE_TABLE_AS:
+	case STMT_ALTER_TABLE:
+	case STMT_RENAME:
+	case STMT_DROP:
+	case STMT_DDL:
+		session->definitions |= !shape->temporary;
+		break;
+	default:
+		break;
+	}
+}
+
+void effects_ready(struct session *session, char tx_status)
+{
+	struct buf out;
+
+	if (tx_status == 'I' && (session->tx_status != 'I' || session->failed || session->settings != session->committed || session->local))
+		effects_end_tx(session, !session->failed);
+	session->tx_status = tx_status;
+	if (tx_status == 'I') {
+		session->tx_error.code = 0;
+		session->tx_write_shard = -1;
+	}
+	/* The answer to a definition is given when this router knows of it, so that the next statement is planned with it. */
+	if (tx_status == 'I' && session->definitions) {
+		session->definitions = false;
+		session->ready_owed = true;
+		local_refresh(session);
+		return;
+	}
+	buf_init(&out, 16);
+	message_ready(&out, tx_status);
+	session_write(session, buf_slice(&out));
+	buf_release(&out);
+}

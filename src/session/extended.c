@@ -1,0 +1,576 @@
+/* extended: Parse, Bind, Describe, Execute, Close and Sync. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "route/snapshot.h"
+#include "session/session.h"
+#include "session/units.h"
+
+enum { EXTENDED_SIZE_MAX = 128 << 20, PARSE_TYPES_MAX = 65535 };
+
+static void say_empty(struct session *session, char type)
+{
+	char message[5] = { type, 0, 0, 0, 4 };
+
+	answers_text(session, slice_make(message, sizeof(message)));
+}
+
+/* Whether the router answers this statement, or runs it on several legs by its text, without any Parse on a node. */
+static enum portal_kind kind_here(const struct session *session, const struct plan *plan)
+{
+	bool several = session_shard_count(session) > 1;
+	const struct plan_item *item = &plan->items[0];
+
+	if (plan->shapes.count != 1)
+		return PORTAL_LEG;
+	switch (item->shape->kind) {
+	case STMT_BEGIN:
+	case STMT_COMMIT:
+	case STMT_ROLLBACK:
+		return several ? PORTAL_SPREAD : PORTAL_LEG;
+	case STMT_DEALLOCATE:
+		return PORTAL_SPREAD;
+	case STMT_SAVEPOINT:
+	case STMT_RELEASE:
+	case STMT_ROLLBACK_TO:
+	case STMT_SET:
+	case STMT_RESET:
+	case STMT_SET_CONSTRAINTS:
+		return several && session->tx_status == 'T' ? PORTAL_SPREAD : PORTAL_LEG;
+	default:
+		break;
+	}
+	if (item->kind == ROUTE_LOCAL)
+		return PORTAL_LOCAL;
+	if ((item->kind == ROUTE_ALL || item->kind == ROUTE_ALL_LOOSE) && several)
+		return PORTAL_SPREAD;
+	return PORTAL_LEG;
+}
+
+/* The shard for messages that any shard could take: where the rest of the segment goes, if that can be told, else where the session is.
+ * `parsed` (or NULL) is what a Parse is about to call `name`. */
+static int likely_shard(struct session *session, struct slice name, const struct prepared *parsed)
+{
+	if (session_shard_count(session) == 1 || session->tx_status == 'T')
+		return units_any_shard(session);
+	for (size_t i = session->unit_at; i < session->unit_count; i++) {
+		const struct prepared *prepared;
+		struct bind bind;
+		uint64_t shards;
+
+		if (session->units[i].kind != UNIT_BIND || bind_read(unit_body(session, &session->units[i]), &bind, NULL) < 0)
+			continue;
+		prepared = parsed && slice_eq(name, bind.statement) ? parsed : prepared_find(session, bind.statement);
+		if (prepared && prepared->plan->shapes.count && prepared->plan->items[0].kind != ROUTE_ANY &&
+		    units_route(session, prepared->plan, 0, prepared->sql, &bind, prepared->statement, &shards, NULL) == 0)
+			return __builtin_ctzll(shards);
+	}
+	return units_any_shard(session);
+}
+
+/* ---- Parse ---- */
+
+static int read_types(struct session *session, struct cursor *cursor, const uint32_t **ret_types, size_t *ret_count, struct err *err)
+{
+	size_t count = cursor_u16(cursor);
+	uint32_t *types = arena_alloc(&session->arena, (count + 1) * sizeof(*types));
+
+	for (size_t i = 0; i < count; i++)
+		types[i] = cursor_u32(cursor);
+	if (cursor->failed || cursor_left(cursor))
+		return err_set(err, ERR_PROTOCOL, "invalid Parse message");
+	*ret_types = types;
+	*ret_count = count;
+	return 0;
+}
+
+static int send_parse(struct session *session, struct leg *leg, const struct prepared *prepared, bool registered, struct slice raw)
+{
+	struct statement *statement = prepared->statement;
+	bool named = prepared->name[0] != '\0';
+	struct answer *answer;
+	struct buf out;
+	int closes = 0;
+
+	if (named && backend_has_prepared(leg->backend, statement)) {
+		say_empty(session, '1');
+		return 1;
+	}
+	answer = answers_push(session, ANSWER_PARSE);
+	answer->statement = statement_ref(statement);
+	answer->copy = named;
+	answer->registered = registered;
+	answer->statement_name = arena_slice(&session->arena, slice_of(prepared->name));
+	leg->needs_sync = true;
+	if (!named) {
+		leg_send(leg, raw);
+		statement_unref(leg->backend->unnamed);
+		leg->backend->unnamed = statement_ref(statement);
+		return 1;
+	}
+	buf_init(&out, EXTENDED_SIZE_MAX);
+	message_parse(&out, statement->name, statement->text, statement->types, statement->type_count);
+	closes = backend_add_prepared(leg->backend, statement, &out);
+	if (closes)
+		answers_push(session, ANSWER_CLOSE)->hidden = true;
+	leg_send(leg, buf_slice(&out));
+	buf_release(&out);
+	return 1;
+}
+
+static int parse_planned(struct session *session, const struct unit *unit, struct plan *plan, struct slice name, struct slice sql,
+			 const uint32_t *types, size_t type_count, struct err *err)
+{
+	const struct plan_item *item = plan->shapes.count ? &plan->items[0] : NULL;
+	enum portal_kind kind = item ? kind_here(session, plan) : PORTAL_LEG;
+	struct statement *statement;
+	struct prepared *prepared;
+	struct leg *leg = NULL;
+	int rc;
+
+	rc = units_aborted(session, item ? item->shape : NULL, err);
+	if (rc < 0)
+		return rc;
+	if (name.size && prepared_find(session, name))
+		return err_set(err, ERR_DUPLICATE_STATEMENT, "prepared statement \"%.*s\" already exists", SLICE_FMT(name));
+	if (session->prepared.count >= STATEMENTS_MAX)
+		return err_set(err, ERR_LIMIT, "a session may prepare %d statements", STATEMENTS_MAX);
+	if (item && item->kind == ROUTE_REFUSED) {
+		*err = item->refusal;
+		return err->code;
+	}
+	if (item && (item->shape->kind == STMT_PREPARE || item->shape->kind == STMT_EXECUTE)) {
+		err_set(err, ERR_UNSUPPORTED, "%s inside the extended protocol is not supported", stmt_kind_name(item->shape->kind));
+		err_hint(err, "Use the driver's own prepared statements, or the simple protocol.");
+		return err->code;
+	}
+	statement = statement_intern(&session->worker->pools.statements, STATEMENT_PARSE, sql, types, type_count, session->settings,
+				     session->snapshot->version, session->database_name, session->user);
+	if (kind == PORTAL_LEG) {
+		struct prepared parsed = { .statement = statement, .plan = plan, .sql = statement->text };
+
+		/* The leg comes first: until it is there, nothing has happened. */
+		rc = units_on(session, likely_shard(session, name, &parsed), &leg, err);
+		if (rc <= 0) {
+			statement_unref(statement);
+			return rc;
+		}
+	}
+	prepared = prepared_add(session, name, statement, plan, statement->text, false);
+	if (kind == PORTAL_LEG)
+		rc = send_parse(session, leg, prepared, true, unit_raw(session, unit));
+	else
+		say_empty(session, '1');
+	statement_unref(statement);
+	return 1;
+}
+
+int extended_parse(struct session *session, const struct unit *unit, struct err *err)
+{
+	struct cursor cursor = cursor_of(unit_body(session, unit));
+	struct slice name = cursor_cstr(&cursor), sql = cursor_cstr(&cursor);
+	const uint32_t *types = NULL;
+	struct plan *plan;
+	size_t count = 0;
+	int rc = read_types(session, &cursor, &types, &count, err);
+
+	if (rc < 0)
+		return rc;
+	plan = units_plan(session, sql);
+	rc = units_fresh(session, &plan, sql);
+	if (rc > 0)
+		rc = parse_planned(session, unit, plan, name, sql, types, count, err);
+	plan_unref(plan);
+	return rc;
+}
+
+/* ---- Bind ---- */
+
+static int unknown_statement(struct slice name, struct err *err)
+{
+	if (!name.size)
+		return err_set(err, ERR_UNDEFINED_STATEMENT, "unnamed prepared statement does not exist");
+	return err_set(err, ERR_UNDEFINED_STATEMENT, "prepared statement \"%.*s\" does not exist", SLICE_FMT(name));
+}
+
+static void keep_portal(struct session *session, struct slice name, const struct prepared *prepared, enum portal_kind kind, int shard,
+			uint64_t shards, struct slice body)
+{
+	struct portal *portal = portal_add(session, name);
+
+	portal->kind = kind;
+	portal->shard = shard;
+	portal->shards = shards;
+	portal->plan = plan_ref(prepared->plan);
+	portal->statement = statement_ref(prepared->statement);
+	portal->sql = prepared->sql;
+	if (kind != PORTAL_LEG)
+		buf_add_slice(&portal->bind, body);
+}
+
+/* Bind with the name that the statement has on the backend. */
+static void send_bind(struct session *session, struct leg *leg, const struct bind *bind, const char *copy, struct slice raw, struct slice body)
+{
+	struct slice rest;
+	struct buf out;
+	size_t begin;
+
+	if (strcmp(copy, bind->statement.data) == 0) {
+		leg_send(leg, raw);
+	} else {
+		rest.data = bind->statement.data + bind->statement.size + 1;
+		rest.size = (size_t)(body.data + body.size - rest.data);
+		buf_init(&out, EXTENDED_SIZE_MAX);
+		begin = frame_begin(&out, 'B');
+		buf_add_slice(&out, bind->portal);
+		buf_add_u8(&out, 0);
+		buf_add_cstr(&out, copy);
+		buf_add_slice(&out, rest);
+		frame_end(&out, begin);
+		leg_send(leg, buf_slice(&out));
+		buf_release(&out);
+	}
+	leg->needs_sync = true;
+}
+
+int extended_bind(struct session *session, const struct unit *unit, struct err *err)
+{
+	struct slice body = unit_body(session, unit);
+	const struct plan_item *item;
+	struct prepared *prepared;
+	enum portal_kind kind;
+	uint64_t shards = 1;
+	const char *copy;
+	struct bind bind;
+	struct leg *leg;
+	int rc = bind_read(body, &bind, err);
+
+	if (rc < 0)
+		return rc;
+	prepared = prepared_find(session, bind.statement);
+	if (!prepared)
+		return unknown_statement(bind.statement, err);
+	if (prepared->plan->snapshot_version != session->snapshot->version && !prepared->from_sql) {
+		struct plan *plan = units_plan(session, prepared->sql);
+
+		plan_unref(prepared->plan);
+		prepared->plan = plan;
+	}
+	item = prepared->plan->shapes.count ? &prepared->plan->items[0] : NULL;
+	rc = units_aborted(session, item ? item->shape : NULL, err);
+	if (rc < 0)
+		return rc;
+	kind = item ? kind_here(session, prepared->plan) : PORTAL_LEG;
+	if (kind != PORTAL_LEG) {
+		keep_portal(session, bind.portal, prepared, kind, 0, 0, body);
+		say_empty(session, '2');
+		return 1;
+	}
+	if (item) {
+		rc = units_route(session, prepared->plan, 0, prepared->sql, &bind, prepared->statement, &shards, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (!item || item->kind == ROUTE_ANY)
+		shards = UINT64_C(1) << units_any_shard(session);
+	if (shards & (shards - 1)) {
+		keep_portal(session, bind.portal, prepared, PORTAL_FAN, 0, shards, body);
+		say_empty(session, '2');
+		return 1;
+	}
+	rc = item ? units_join(session, shards, item, err) : 0;
+	if (rc == 0)
+		rc = units_on(session, __builtin_ctzll(shards), &leg, err);
+	if (rc > 0)
+		rc = units_ensure(session, leg, prepared, &copy, err);
+	if (rc <= 0)
+		return rc;
+	send_bind(session, leg, &bind, copy, unit_raw(session, unit), body);
+	answers_push(session, ANSWER_BIND);
+	keep_portal(session, bind.portal, prepared, PORTAL_LEG, leg->shard, shards, body);
+	return 1;
+}
+
+/* ---- Describe ---- */
+
+static void say_no_data(struct session *session, bool statement)
+{
+	if (statement)
+		answers_text(session, SLICE_LIT("t\0\0\0\6\0\0"));
+	say_empty(session, 'n');
+}
+
+static int describe_statement(struct session *session, struct slice name, struct err *err)
+{
+	struct prepared *prepared = prepared_find(session, name);
+	enum portal_kind kind;
+	const char *copy;
+	struct leg *leg;
+	struct buf out;
+	int rc;
+
+	if (!prepared)
+		return unknown_statement(name, err);
+	kind = prepared->plan->shapes.count ? kind_here(session, prepared->plan) : PORTAL_LEG;
+	if (kind == PORTAL_LOCAL)
+		return local_start(session, prepared->sql, NULL, LOCAL_DESCRIBE_STATEMENT, err);
+	if (kind != PORTAL_LEG) {
+		say_no_data(session, true);
+		return 1;
+	}
+	rc = units_on(session, session->current && session->answer_count ? session->current->shard :
+		      likely_shard(session, name, NULL), &leg, err);
+	if (rc > 0)
+		rc = units_ensure(session, leg, prepared, &copy, err);
+	if (rc <= 0)
+		return rc;
+	buf_init(&out, 1024);
+	message_describe(&out, 'S', copy);
+	leg_send(leg, buf_slice(&out));
+	buf_release(&out);
+	leg->needs_sync = true;
+	answers_push(session, ANSWER_DESCRIBE);
+	return 1;
+}
+
+/* A fan-out's portal is described by one shard, from the statement as the client wrote it. */
+static int describe_fan(struct session *session, struct portal *portal, struct err *err)
+{
+	struct prepared stand_in = { .name = (char[]){ "nanu" }, .statement = portal->statement, .plan = portal->plan, .sql = portal->sql };
+	struct slice body = buf_slice(&portal->bind);
+	const char *copy;
+	struct bind bind;
+	struct leg *leg;
+	struct buf out;
+	int rc = units_on(session, __builtin_ctzll(portal->shards), &leg, err);
+
+	if (rc > 0)
+		rc = units_ensure(session, leg, &stand_in, &copy, err);
+	if (rc > 0)
+		rc = bind_read(body, &bind, err) < 0 ? err->code : 1;
+	if (rc <= 0)
+		return rc;
+	bind.portal = (struct slice){ "", 0 };
+	send_bind(session, leg, &bind, copy, (struct slice){ 0 }, body);
+	answers_push(session, ANSWER_BIND)->hidden = true;
+	buf_init(&out, 64);
+	message_describe(&out, 'P', "");
+	leg_send(leg, buf_slice(&out));
+	buf_release(&out);
+	answers_push(session, ANSWER_DESCRIBE);
+	return 1;
+}
+
+int extended_describe(struct session *session, const struct unit *unit, struct err *err)
+{
+	struct cursor cursor = cursor_of(unit_body(session, unit));
+	char what = (char)cursor_u8(&cursor);
+	struct slice name = cursor_cstr(&cursor);
+	struct portal *portal;
+	struct leg *leg;
+	int rc;
+
+	if (cursor.failed || (what != 'S' && what != 'P'))
+		return err_set(err, ERR_PROTOCOL, "invalid DESCRIBE message subtype %d", (unsigned char)what);
+	if (what == 'S')
+		return describe_statement(session, name, err);
+	portal = portal_find(session, name);
+	if (portal && portal->kind == PORTAL_LOCAL) {
+		struct bind bind;
+
+		rc = bind_read(buf_slice(&portal->bind), &bind, err);
+		return rc < 0 ? rc : local_start(session, portal->sql, &bind, LOCAL_DESCRIBE_PORTAL, err);
+	}
+	if (portal && portal->kind == PORTAL_SPREAD) {
+		say_no_data(session, false);
+		return 1;
+	}
+	if (portal && portal->kind == PORTAL_FAN)
+		return describe_fan(session, portal, err);
+	/* A cursor that SQL declared is a portal too. */
+	rc = units_on(session, portal ? portal->shard : units_any_shard(session), &leg, err);
+	if (rc <= 0)
+		return rc;
+	leg_send(leg, unit_raw(session, unit));
+	leg->needs_sync = true;
+	answers_push(session, ANSWER_DESCRIBE);
+	return 1;
+}
+
+/* ---- Execute ---- */
+
+static int execute_spread(struct session *session, struct portal *portal, struct err *err)
+{
+	const struct plan_item *item = &portal->plan->items[0];
+	struct answer *answer;
+	struct leg *leg;
+	struct buf out;
+	int rc;
+
+	switch (item->shape->kind) {
+	case STMT_BEGIN:
+		query_begin_deferred(session, item->shape);
+		return 1;
+	case STMT_DEALLOCATE:
+		return query_deallocate(session, item->shape, false, err);
+	case STMT_COMMIT:
+	case STMT_ROLLBACK:
+		if (session->answer_count) {
+			units_flush(session);
+			return 0;
+		}
+		rc = query_tx_end(session, portal->plan, portal->sql, true, err);
+		if (rc != 0)
+			return rc == SPREAD_WAITS ? 0 : rc;
+		break;
+	default:
+		if (session->answer_count) {
+			units_flush(session);
+			return 0;
+		}
+		if (item->kind != ROUTE_ANY || legs_shards(session))
+			return spread_start(session, portal->plan, portal->sql, true, item->kind == ROUTE_ALL_LOOSE, err);
+		break;
+	}
+	/* One leg is enough: the statement goes there whole. */
+	rc = units_on(session, units_any_shard(session), &leg, err);
+	if (rc <= 0)
+		return rc;
+	buf_init(&out, EXTENDED_SIZE_MAX);
+	message_parse(&out, "", portal->sql, NULL, 0);
+	buf_add(&out, "B\0\0\0\14\0\0\0\0\0\0\0\0", 13);
+	message_execute(&out, "", 0);
+	leg_send(leg, buf_slice(&out));
+	buf_release(&out);
+	leg->needs_sync = true;
+	statement_unref(leg->backend->unnamed);
+	leg->backend->unnamed = NULL;
+	answers_push(session, ANSWER_PARSE)->hidden = true;
+	answers_push(session, ANSWER_BIND)->hidden = true;
+	answer = answers_push(session, ANSWER_EXECUTE);
+	answer->plan = plan_ref(portal->plan);
+	return 1;
+}
+
+int extended_execute(struct session *session, const struct unit *unit, struct err *err)
+{
+	struct cursor cursor = cursor_of(unit_body(session, unit));
+	struct slice name = cursor_cstr(&cursor);
+	uint32_t row_max = cursor_u32(&cursor);
+	struct portal *portal = portal_find(session, name);
+	struct answer *answer;
+	struct leg *leg;
+	struct bind bind;
+	int rc;
+
+	if (cursor.failed)
+		return err_set(err, ERR_PROTOCOL, "invalid Execute message");
+	if (portal && portal->kind == PORTAL_SPREAD)
+		return execute_spread(session, portal, err);
+	if (portal && portal->kind == PORTAL_LOCAL) {
+		rc = bind_read(buf_slice(&portal->bind), &bind, err);
+		return rc < 0 ? rc : local_start(session, portal->sql, &bind, LOCAL_EXECUTE, err);
+	}
+	if (portal && portal->kind == PORTAL_FAN) {
+		if (row_max) {
+			err_set(err, ERR_UNSUPPORTED, "fetching a result over several shards in portions is not supported yet");
+			err_hint(err, "Fetch all rows at once (fetch size 0), or name the shard key in WHERE.");
+			return err->code;
+		}
+		rc = bind_read(buf_slice(&portal->bind), &bind, err);
+		return rc < 0 ? rc : fan_start(session, portal->plan, portal->sql, &bind, portal->statement, portal->shards, FAN_EXECUTE, err);
+	}
+	rc = units_on(session, portal ? portal->shard : units_any_shard(session), &leg, err);
+	if (rc <= 0)
+		return rc;
+	leg_send(leg, unit_raw(session, unit));
+	leg->needs_sync = true;
+	answer = answers_push(session, ANSWER_EXECUTE);
+	if (portal)
+		answer->plan = plan_ref(portal->plan);
+	return 1;
+}
+
+/* ---- Close, Sync ---- */
+
+int extended_close(struct session *session, const struct unit *unit, struct err *err)
+{
+	struct cursor cursor = cursor_of(unit_body(session, unit));
+	char what = (char)cursor_u8(&cursor);
+	struct slice name = cursor_cstr(&cursor);
+	struct portal *portal;
+	struct leg *leg;
+	int rc;
+
+	if (cursor.failed || (what != 'S' && what != 'P'))
+		return err_set(err, ERR_PROTOCOL, "invalid CLOSE message subtype %d", (unsigned char)what);
+	if (what == 'S') {
+		prepared_remove(session, name);         /* the backend keeps its copy for others */
+		say_empty(session, '3');
+		return 1;
+	}
+	portal = portal_find(session, name);
+	if (!portal || portal->kind != PORTAL_LEG || !leg_find(session, portal->shard)) {
+		portal_remove(session, name);
+		say_empty(session, '3');
+		return 1;
+	}
+	rc = units_on(session, portal->shard, &leg, err);
+	if (rc <= 0)
+		return rc;
+	leg_send(leg, unit_raw(session, unit));
+	leg->needs_sync = true;
+	answers_push(session, ANSWER_CLOSE);
+	portal_remove(session, name);
+	return 1;
+}
+
+static bool copy_awaited(const struct session *session)
+{
+	for (size_t i = 0; i < session->answer_count; i++) {
+		const struct answer *answer = &session->answers[(session->answer_first + i) % session->answer_capacity];
+
+		if (answer->kind == ANSWER_EXECUTE && answer->plan && answer->plan->shapes.count == 1 &&
+		    answer->plan->items[0].shape->kind == STMT_COPY && answer->plan->items[0].shape->copy_from &&
+		    answer->plan->items[0].shape->copy_stdio)
+			return true;
+	}
+	return false;
+}
+
+int extended_sync(struct session *session, struct err *err)
+{
+	struct leg *leg = session->current;
+
+	/* Legs that the segment left behind are synchronised out of the client's hearing. */
+	LIST_EACH(&session->legs, node) {
+		struct leg *other = CONTAINER_OF(node, struct leg, place);
+
+		if (other == leg || !other->needs_sync || !other->backend)
+			continue;
+		leg_send(other, SLICE_LIT("S\0\0\0\4"));
+		other->needs_sync = false;
+		other->setup_left++;
+		other->state = LEG_SETTING_UP;
+	}
+	if (leg && leg->needs_sync && leg->backend) {
+		if (copy_awaited(session)) {
+			/* Within COPY the server ignores a Sync: it is sent only if the copy does not begin. */
+			session->copy_sync_owed = true;
+			leg_send(leg, SLICE_LIT("H\0\0\0\4"));
+			return 1;
+		}
+		session->skipping = false;
+		leg_send(leg, SLICE_LIT("S\0\0\0\4"));
+		answers_push(session, ANSWER_SYNC);
+		return 1;
+	}
+	session->skipping = false;
+	if (session->answer_count)
+		return 0;
+	effects_ready(session, session->tx_status);
+	return 1;
+}

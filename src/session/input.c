@@ -1,0 +1,248 @@
+/* input: the client's bytes -> segments of units; CopyData straight through. */
+#include <arpa/inet.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "session/session.h"
+#include "topo/config.h"
+
+enum {
+	SEGMENT_SIZE_ENOUGH = 256 << 10,        /* a pipeline longer than this is worked on before its Sync has come */
+	INPUT_SIZE_WAITING_MAX = 64 << 10,      /* what is read ahead while a segment is worked on */
+	COPY_END_SIZE_MAX = 64 << 10,
+};
+
+static const struct { char type; enum unit_kind kind; bool ends; } unit_types[] = {
+	{ 'Q', UNIT_QUERY, true }, { 'P', UNIT_PARSE, false }, { 'B', UNIT_BIND, false }, { 'D', UNIT_DESCRIBE, false },
+	{ 'E', UNIT_EXECUTE, false }, { 'C', UNIT_CLOSE, false }, { 'S', UNIT_SYNC, true }, { 'H', UNIT_FLUSH, true },
+	{ 'F', UNIT_FUNCTION, true },
+};
+
+static void break_protocol(struct session *session, const struct err *err)
+{
+	session_fatal(session, err);
+}
+
+/* ---- COPY FROM STDIN ---- */
+
+/* Passes the client's copy messages on to the leg; true when bytes were used up to where it can go. */
+static size_t copy_through(struct session *session, struct slice bytes)
+{
+	size_t used = 0;
+
+	while (session->copy_in && used < bytes.size) {
+		const char *at = bytes.data + used;
+		size_t have = bytes.size - used;
+		uint32_t length;
+
+		if (session->copy_left) {
+			size_t part = have < session->copy_left ? have : session->copy_left;
+
+			leg_send(session->current, slice_make(at, part));
+			session->copy_left -= (uint32_t)part;
+			used += part;
+			continue;
+		}
+		if (have < FRAME_HEADER_SIZE)
+			break;
+		memcpy(&length, at + 1, sizeof(length));
+		length = ntohl(length);
+		if (length < 4 || length > INT32_MAX) {
+			struct err err;
+
+			err_set(&err, ERR_PROTOCOL, "invalid message length");
+			break_protocol(session, &err);
+			return bytes.size;
+		}
+		if (at[0] == 'd') {
+			leg_send(session->current, slice_make(at, FRAME_HEADER_SIZE));
+			session->copy_left = length - 4;
+			used += FRAME_HEADER_SIZE;
+			continue;
+		}
+		if (length + 1 > COPY_END_SIZE_MAX) {
+			struct err err;
+
+			err_set(&err, ERR_PROTOCOL, "unexpected message type 0x%02X during COPY from stdin", (unsigned char)at[0]);
+			break_protocol(session, &err);
+			return bytes.size;
+		}
+		if (have < length + 1)
+			break;
+		used += length + 1;
+		if (at[0] == 'H' || at[0] == 'S')
+			continue;               /* PostgreSQL ignores these within COPY */
+		leg_send(session->current, slice_make(at, length + 1));
+		session->copy_in = false;
+		/* With the extended protocol, the server answers when it is flushed. */
+		if (answers_head(session) && answers_head(session)->kind == ANSWER_EXECUTE)
+			leg_send(session->current, SLICE_LIT("H\0\0\0\4"));
+	}
+	if (session->copy_in && session->current->backend && stream_over_limit(&session->current->backend->stream))
+		stream_receive(&session->stream, false);        /* until the leg has drained */
+	return used;
+}
+
+/* ---- segments ---- */
+
+static int add_unit(struct session *session, const struct message *message, size_t offset, size_t size, bool *ret_ends, struct err *err)
+{
+	for (size_t i = 0; i < sizeof(unit_types) / sizeof(unit_types[0]); i++) {
+		if (unit_types[i].type != message->type)
+			continue;
+		if (session->unit_count % 16 == 0) {
+			struct unit *units = arena_alloc(&session->arena, (session->unit_count + 16) * sizeof(*units));
+
+			if (session->unit_count)
+				memcpy(units, session->units, session->unit_count * sizeof(*units));
+			session->units = units;
+		}
+		session->units[session->unit_count++] = (struct unit){ unit_types[i].kind, offset, size };
+		*ret_ends = unit_types[i].ends;
+		return 0;
+	}
+	return err_set(err, ERR_PROTOCOL, "invalid frontend message type %d", (unsigned char)message->type);
+}
+
+/* Collects units until the segment is complete: 1; 0: more must come; negative: the client broke the protocol. */
+static int collect(struct session *session, struct err *err)
+{
+	size_t at = 0;
+	bool ends = false;
+
+	session->unit_count = session->unit_at = 0;
+	session->in_used = 0;
+	for (;;) {
+		struct message message;
+		size_t size;
+		int rc = frame_next(slice_make(session->in.data + at, session->in.size - at), session->worker->config->statement_size_max,
+				    &message, &size, err);
+
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			break;
+		if (message.type == 'X') {
+			if (session->unit_count == 0) {
+				session_close(session);
+				return 0;
+			}
+			break;
+		}
+		if (message.type != 'd' && message.type != 'c' && message.type != 'f') {        /* stray copy messages are ignored */
+			rc = add_unit(session, &message, at, size, &ends, err);
+			if (rc < 0)
+				return rc;
+		}
+		at += size;
+		session->in_used = at;
+		if (ends)
+			return 1;
+	}
+	return session->unit_count && at > SEGMENT_SIZE_ENOUGH;
+}
+
+void input_go(struct session *session)
+{
+	struct err err;
+	int rc;
+
+	if (session->state != SESSION_READY || session->in.size == 0)
+		return;
+	rc = collect(session, &err);
+	if (session->state == SESSION_CLOSED)
+		return;
+	if (rc < 0) {
+		break_protocol(session, &err);
+		return;
+	}
+	if (rc == 0) {
+		if (session->unit_count == 0 && session->in_used) {
+			buf_drop_front(&session->in, session->in_used);
+			session->in_used = 0;
+		}
+		arena_reset(&session->arena);
+		return;
+	}
+	session->state = SESSION_WORKING;
+	session->failed = false;
+	session->segment_us = loop_now_us(session->worker->loop);
+	units_go(session);
+}
+
+void input_done(struct session *session)
+{
+	struct worker *worker = session->worker;
+
+	buf_drop_front(&session->in, session->in_used);
+	session->in_used = 0;
+	session->unit_count = session->unit_at = 0;
+	arena_reset(&session->arena);
+	if (session->in.size == 0)
+		buf_release(&session->in);
+	session->state = SESSION_READY;
+	worker->counters.statement_us += loop_now_us(worker->loop) - session->segment_us;
+	legs_finish(session);
+	if (session->state != SESSION_READY)
+		return;
+	stream_receive(&session->stream, true);
+	if (session->in.size)
+		session_resume(session);
+}
+
+void input_copy(struct session *session)
+{
+	char *rest = session->in.data + session->in_used;
+	size_t size = session->in.size - session->in_used, used;
+
+	stream_receive(&session->stream, true);
+	if (size == 0)
+		return;
+	used = copy_through(session, slice_make(rest, size));
+	if (session->state == SESSION_CLOSED)
+		return;
+	memmove(rest, rest + used, size - used);
+	session->in.size -= used;
+}
+
+void input_received(struct session *session, const char *data, size_t size)
+{
+	struct slice bytes = slice_make(data, size);
+	struct err err;
+	size_t used;
+
+	session->worker->counters.received_bytes += size;
+	if (session->copy_in && session->in.size == session->in_used) {
+		used = copy_through(session, bytes);
+		if (session->state == SESSION_CLOSED)
+			return;
+		bytes = slice_make(bytes.data + used, bytes.size - used);
+	}
+	if (bytes.size == 0)
+		return;
+	buf_add_slice(&session->in, bytes);
+	if (session->in.failed) {
+		err_set(&err, ERR_LIMIT, "the message is larger than statement_size_max (%u bytes)", session->worker->config->statement_size_max);
+		err_hint(&err, "Send large values with COPY, or raise statement_size_max.");
+		break_protocol(session, &err);
+		return;
+	}
+	switch (session->state) {
+	case SESSION_LOGIN:
+		login_received(session);
+		break;
+	case SESSION_READY:
+		input_go(session);
+		break;
+	case SESSION_WORKING:
+		if (session->copy_in) {
+			input_copy(session);
+		} else if (session->in.size - session->in_used > INPUT_SIZE_WAITING_MAX) {
+			stream_receive(&session->stream, false);
+		}
+		break;
+	case SESSION_CLOSED:
+	case SESSION_STATE_COUNT_:
+		break;
+	}
+}

@@ -1,0 +1,388 @@
+/* legs: backends borrowed for a session's statement or transaction, made to carry what the session carries, and given back.
+ *
+ *            lent             set-up answered                     the transaction is over
+ *  WAITING ────────▶ SETTING_UP ───────────────▶ READY ◀──▶ … ──────────────────────────▶ (released)
+ *     └──────────────────┴────── pool or node failed ──────▶ LOST
+ */
+#include "base/mem.h"
+#include "backend/cancel.h"
+#include "base/limits.h"
+#include "route/snapshot.h"
+#include "session/session.h"
+
+enum { SETUP_SIZE_MAX = 1 << 20 };
+
+struct leg *leg_find(struct session *session, int shard)
+{
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (leg->shard == shard)
+			return leg;
+	}
+	return NULL;
+}
+
+uint64_t legs_shards(const struct session *session)
+{
+	uint64_t shards = 0;
+
+	LIST_EACH(&session->legs, node)
+		shards |= UINT64_C(1) << CONTAINER_OF(node, struct leg, place)->shard;
+	return shards;
+}
+
+void leg_send(struct leg *leg, struct slice bytes)
+{
+	if (leg->backend)
+		backend_send(leg->backend, bytes);
+}
+
+/* ---- set-up ---- */
+
+void leg_hide(struct leg *leg, const char *sql)
+{
+	struct buf out;
+
+	buf_init(&out, SETUP_SIZE_MAX);
+	message_query(&out, sql);
+	leg_send(leg, buf_slice(&out));
+	buf_release(&out);
+	leg->setup_left++;
+	leg->state = LEG_SETTING_UP;
+	statement_unref(leg->backend->unnamed);         /* a simple query takes the unnamed statement away */
+	leg->backend->unnamed = NULL;
+}
+
+static void hide_diff(struct leg *leg, const struct settings *from, const struct settings *to)
+{
+	struct buf sql;
+
+	if (from == to)
+		return;
+	buf_init(&sql, SETUP_SIZE_MAX);
+	settings_diff(from, to, &sql);
+	buf_add_u8(&sql, 0);
+	if (sql.size > 1)
+		leg_hide(leg, sql.data);
+	buf_release(&sql);
+}
+
+static void hide_locals(struct leg *leg, const struct settings *local)
+{
+	struct buf sql;
+
+	if (!local || !local->count)
+		return;
+	buf_init(&sql, SETUP_SIZE_MAX);
+	for (size_t i = 0; i < local->count; i++) {
+		const struct setting *item = &local->items[i];
+
+		buf_clear(&sql);
+		if (item->form == SETTING_RAW) {
+			buf_add_text(&sql, "SELECT pg_catalog.set_config(");
+			settings_quote(&sql, item->name);
+			buf_add_u8(&sql, ',');
+			settings_quote(&sql, item->value);
+			buf_add_text(&sql, ",true)");
+		} else {
+			buf_printf(&sql, "SET LOCAL \"%s\" TO %s", item->name, item->value);
+		}
+		buf_add_u8(&sql, 0);
+		leg_hide(leg, sql.data);
+	}
+	buf_release(&sql);
+}
+
+/* Brings the backend to where the session is: its settings, and its transaction. */
+static void set_up(struct leg *leg, bool begin)
+{
+	struct session *session = leg->session;
+	struct backend *backend = leg->backend;
+	bool in_tx = session->tx_status == 'T';
+
+	leg->state = LEG_READY;
+	if (!in_tx) {
+		hide_diff(leg, backend->settings, session->settings);
+		settings_assign(&backend->settings, session->settings);
+		settings_assign(&leg->base, backend->settings);
+		if (begin)
+			leg_hide(leg, "BEGIN");
+		return;
+	}
+	/* Late for a transaction: what was set before it, its beginning, what was set in it. */
+	hide_diff(leg, backend->settings, session->committed);
+	settings_assign(&leg->base, session->committed);
+	buf_add_u8(&session->tx_begin, 0);
+	leg_hide(leg, session->tx_begin.size > 1 ? session->tx_begin.data : "BEGIN");
+	session->tx_begin.size--;
+	hide_diff(leg, session->committed, session->settings);
+	hide_locals(leg, session->local);
+	settings_assign(&backend->settings, session->settings);
+}
+
+int leg_setup_message(struct leg *leg, char type, struct slice body)
+{
+	struct session *session = leg->session;
+	struct buf out;
+
+	if (!leg->setup_left)
+		return 0;
+	if (type == 'D' && session->probing)
+		effects_probed(session, body);
+	if (type == 'E' && !leg->err.code) {
+		err_set(&leg->err, ERR_WRONG_STATE, "node \"%s\" could not be set up for this session: %.*s", leg->backend->pool->node,
+			SLICE_FMT(error_field(body, 'M')));
+		if (error_field(body, 'C').size == 5)
+			err_sqlstate(&leg->err, error_field(body, 'C').data);
+	}
+	if (type != 'Z' || body.size != 1)
+		return 1;
+	leg->in_tx = body.data[0] != 'I';
+	leg->failed = body.data[0] == 'E';
+	if (--leg->setup_left)
+		return 1;
+	session->probing = false;
+	if (leg->err.code) {
+		struct backend *backend = leg->backend;
+
+		leg->state = LEG_LOST;
+		leg->backend = NULL;
+		backend_close(backend, &leg->err);
+	} else {
+		leg->state = LEG_READY;
+		if (session->params && session->state != SESSION_LOGIN) {
+			buf_init(&out, SETUP_SIZE_MAX);
+			params_tell(session->params, leg->backend->params, &out);
+			session_write_buf(session, &out);
+			buf_release(&out);
+			params_assign(&session->params, leg->backend->params);
+		}
+	}
+	if (session->state == SESSION_LOGIN)
+		login_backend(session);
+	else
+		session_resume(session);
+	return 1;
+}
+
+/* ---- borrowing ---- */
+
+static void lent(struct leg *leg, struct backend *backend)
+{
+	leg->backend = backend;
+	backend->leg = leg;
+	set_up(leg, leg->begin);
+}
+
+static void wait_done(struct pool_wait *wait, struct backend *backend, const struct err *err)
+{
+	struct leg *leg = CONTAINER_OF(wait, struct leg, wait);
+	struct session *session = leg->session;
+
+	if (backend) {
+		lent(leg, backend);
+		if (leg->state != LEG_READY)
+			return;
+	} else {
+		leg->state = LEG_LOST;
+		leg->err = *err;
+	}
+	if (session->state == SESSION_LOGIN)
+		login_backend(session);
+	else
+		session_resume(session);
+}
+
+static void forget(struct leg *leg)
+{
+	pool_forget(&leg->wait);
+	if (leg->session->current == leg)
+		leg->session->current = NULL;
+	list_remove(&leg->session->legs, &leg->place);
+	settings_unref(leg->base);
+	mem_free(leg);
+}
+
+static int borrow(struct session *session, int shard, bool begin, struct err *err)
+{
+	const struct topology *topology = session->snapshot->topology;
+	const struct database *database = session_database(session);
+	int node = topology->shards[database->shards[shard]].primary;
+	struct leg *leg = mem_calloc(1, sizeof(*leg));
+	struct backend *backend;
+	struct pool *pool;
+	int rc;
+
+	leg->session = session;
+	leg->shard = shard;
+	leg->begin = begin;
+	leg->state = LEG_WAITING;
+	list_push_back(&session->legs, &leg->place);
+	if (!session->snapshot->addresses[node].size) {
+		forget(leg);
+		return err_set(err, ERR_CONNECT, "the host name \"%s\" of node \"%s\" cannot be resolved", topology->nodes[node].host,
+			       topology->nodes[node].name);
+	}
+	pool = pools_get(&session->worker->pools, topology->nodes[node].name, &session->snapshot->addresses[node], database->node_database,
+			 session->user);
+	leg->wait = (struct pool_wait){ .holder = &leg_holder, .held_by = session, .settings = session->settings, .done = wait_done };
+	rc = pool_acquire(pool, &leg->wait, &backend, err);
+	if (rc < 0)
+		forget(leg);
+	else if (rc > 0)
+		lent(leg, backend);
+	return rc < 0 ? rc : 0;
+}
+
+/* A SET that was undone, or a RESET to what the start-up packet had, leaves a leg that carries something else than the session. */
+static void catch_up(struct leg *leg)
+{
+	struct session *session = leg->session;
+
+	if (leg->backend->settings == session->settings || leg->failed || leg->needs_sync ||
+	    (session->current == leg && session->answer_count))
+		return;
+	hide_diff(leg, leg->backend->settings, session->settings);
+	settings_assign(&leg->backend->settings, session->settings);
+}
+
+int legs_want(struct session *session, uint64_t shards, bool begin, struct err *err)
+{
+	bool all_ready = true;
+	int rc;
+
+	for (int shard = 0; shards >> shard; shard++) {
+		struct leg *leg = leg_find(session, shard);
+
+		if (!(shards >> shard & 1))
+			continue;
+		if (!leg) {
+			rc = borrow(session, shard, begin, err);
+			if (rc < 0)
+				return rc;
+			leg = leg_find(session, shard);
+		} else if (leg->state == LEG_READY) {
+			if ((begin || session->tx_status == 'T') && !leg->in_tx && !session->answer_count)
+				set_up(leg, begin);
+			else
+				catch_up(leg);
+		}
+		if (leg->state == LEG_LOST) {
+			*err = leg->err;
+			forget(leg);
+			return err->code;
+		}
+		all_ready &= leg->state == LEG_READY;
+	}
+	return all_ready;
+}
+
+/* ---- giving back ---- */
+
+void leg_end_tx(struct leg *leg, bool committed)
+{
+	leg->in_tx = leg->failed = false;
+	if (!leg->backend)
+		return;
+	if (committed)
+		settings_assign(&leg->base, leg->backend->settings);
+	else
+		settings_assign(&leg->backend->settings, leg->base);
+}
+
+void leg_release(struct leg *leg, bool healthy)
+{
+	struct backend *backend = leg->backend;
+	struct err why;
+
+	forget(leg);
+	if (!backend)
+		return;
+	backend->leg = NULL;
+	stream_receive(&backend->stream, true);
+	if (healthy) {
+		pool_release(backend);
+	} else {
+		err_set(&why, ERR_WRONG_STATE, "its session ended in the middle of a statement or transaction");
+		backend_close(backend, &why);
+	}
+}
+
+static bool idle(const struct session *session, const struct leg *leg)
+{
+	return leg->state == LEG_READY && leg->backend && leg->backend->tx_status == 'I' && !leg->needs_sync && !leg->working &&
+	       !(session->answer_count && leg == session->current);
+}
+
+/* Between transactions a session takes the newest topology. */
+void session_renew(struct session *session)
+{
+	struct snapshot *newest = session->worker->snapshot;
+	struct err err;
+
+	if (session->snapshot == newest)
+		return;
+	snapshot_unref(session->snapshot);
+	session->snapshot = snapshot_ref(newest);
+	session->database = -1;
+	for (size_t i = 0; i < newest->topology->database_count; i++)
+		if (strcmp(newest->topology->databases[i].name, session->database_name) == 0)
+			session->database = (int)i;
+	if (session->database < 0) {
+		err_set(&err, ERR_NO_DATABASE, "database \"%s\" was taken out of the topology", session->database_name);
+		session_fatal(session, &err);
+	}
+}
+
+void legs_finish(struct session *session)
+{
+	if (session->tx_status != 'I')
+		return;
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->needs_sync)
+			return;
+	portals_clear(session);
+	if (session->pins && session->probe_pins && !list_empty(&session->legs)) {
+		struct leg *leg = CONTAINER_OF(list_first(&session->legs), struct leg, place);
+
+		session->probe_pins = false;
+		if (leg->state == LEG_READY && leg->backend) {
+			session->probing = true;
+			leg_hide(leg, effects_probe_sql);
+			return;
+		}
+	}
+	if (session->pins) {
+		session_renew(session);
+		return;
+	}
+	while (!list_empty(&session->legs)) {
+		struct leg *leg = CONTAINER_OF(list_first(&session->legs), struct leg, place);
+
+		leg_release(leg, idle(session, leg));
+	}
+	session_renew(session);
+}
+
+void legs_drop(struct session *session)
+{
+	while (!list_empty(&session->legs)) {
+		struct leg *leg = CONTAINER_OF(list_first(&session->legs), struct leg, place);
+		bool healthy = idle(session, leg);
+
+		if (healthy && session->pins)
+			leg->backend->dirty = true;
+		if (!healthy && leg->backend && leg->backend->state == BACKEND_LENT)
+			cancel_send(leg->backend);      /* what runs for nobody should end */
+		leg_release(leg, healthy);
+	}
+}
+
+void legs_cancel_wait(struct leg *leg)
+{
+	pool_forget(&leg->wait);
+	leg->state = LEG_LOST;
+	err_set(&leg->err, ERR_CANCELED, "canceling statement due to user request");
+	session_resume(leg->session);
+}

@@ -1,0 +1,460 @@
+/* login: from the first byte to the first ReadyForQuery.
+ *
+ * Source: PostgreSQL 15 documentation, 55.2.1 "Start-up", 55.3 "SASL Authentication".
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/users.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/env.h"
+#include "proto/scram.h"
+#include "route/snapshot.h"
+#include "session/job.h"
+#include "session/session.h"
+#include "topo/config.h"
+
+enum login_step { LOGIN_STARTUP, LOGIN_SECRET, LOGIN_PASSWORD, LOGIN_SASL_FIRST, LOGIN_SASL_FINAL, LOGIN_BACKEND };
+
+struct login {
+	enum login_step step;
+	struct user_secret secret;
+	struct scram_server scram;
+	bool asked_nodes;
+};
+
+static void timed_out(struct timer *timer)
+{
+	struct session *session = CONTAINER_OF(timer, struct session, timer);
+	struct err err;
+
+	err_set(&err, ERR_AUTH_SPEC, "canceling authentication due to timeout");
+	session_fatal(session, &err);
+}
+
+void login_start(struct session *session)
+{
+	struct worker *worker = session->worker;
+	struct err err;
+
+	session->login = mem_calloc(1, sizeof(*session->login));
+	session->timer.fire = timed_out;
+	loop_arm(worker->loop, &session->timer, (uint64_t)worker->config->login_ms_max * 1000);
+	if (__atomic_add_fetch(&worker->services->client_count, 1, __ATOMIC_RELAXED) > worker->config->client_max) {
+		err_set(&err, ERR_POOL_FULL, "sorry, too many clients already");
+		err_detail(&err, "The router takes %u clients (client_max).", worker->config->client_max);
+		session_fatal(session, &err);
+	}
+}
+
+void login_free(struct login *login)
+{
+	mem_free(login);
+}
+
+static void refuse(struct session *session, struct err *err)
+{
+	session_fatal(session, err);
+}
+
+static void say(struct session *session, struct buf *out)
+{
+	session_write_buf(session, out);
+	buf_release(out);
+}
+
+/* ---- start-up packet ---- */
+
+static struct settings *with_setting(struct settings *settings, const char *name, const char *value)
+{
+	struct settings *more = settings_with(settings, name, value, SETTING_RAW);
+
+	if (!more)
+		return settings;
+	settings_unref(settings);
+	return more;
+}
+
+static void lower(char *text)
+{
+	for (; *text; text++)
+		if (*text >= 'A' && *text <= 'Z')
+			*text = (char)(*text + 32);
+}
+
+/* "-c name=value --name=value", with backslash before a blank that belongs to a value. */
+static struct settings *with_options(struct settings *settings, const char *options)
+{
+	char word[1024];
+
+	while (*options) {
+		size_t size = 0;
+		char *name = word, *value;
+
+		while (*options == ' ')
+			options++;
+		for (; *options && *options != ' ' && size + 1 < sizeof(word); options++) {
+			if (*options == '\\' && options[1])
+				options++;
+			word[size++] = *options;
+		}
+		word[size] = '\0';
+		if (strcmp(word, "-c") == 0)
+			continue;
+		if (strncmp(word, "--", 2) == 0 || strncmp(word, "-c", 2) == 0)
+			name += 2;
+		value = strchr(name, '=');
+		if (!value)
+			continue;
+		*value++ = '\0';
+		for (char *at = name; *at; at++)
+			if (*at == '-')
+				*at = '_';
+		lower(name);
+		settings = with_setting(settings, name, value);
+	}
+	return settings;
+}
+
+static int take_parameters(struct session *session, struct slice parameters, struct err *err)
+{
+	struct settings *settings = settings_ref(session->worker->pools.settings.empty);
+	struct slice key, value, rest = parameters;
+
+	while (startup_next(&rest, &key, &value)) {
+		char name[NAME_SIZE_MAX * 2];
+
+		if (slice_is(key, "user") && !session->user)
+			session->user = mem_strndup(value.data, value.size);
+		else if (slice_is(key, "database") && !session->database_name)
+			session->database_name = mem_strndup(value.data, value.size);
+		else if (slice_is(key, "options"))
+			settings = with_options(settings, value.data);
+		else if (slice_is(key, "replication") && !slice_is(value, "false") && !slice_is(value, "off") && !slice_is(value, "0")) {
+			settings_unref(settings);
+			return err_set(err, ERR_UNSUPPORTED, "replication connections go to a node, not through the router");
+		} else if (!slice_is(key, "user") && !slice_is(key, "database") && !slice_is(key, "replication") &&
+			   strncmp(key.data, "_pq_.", 5) != 0) {
+			snprintf(name, sizeof(name), "%s", key.data);
+			lower(name);
+			settings = with_setting(settings, name, value.data);
+		}
+	}
+	session->initial = settings;
+	session->settings = settings_ref(settings);
+	session->committed = settings_ref(settings);
+	if (!session->user || !session->user[0])
+		return err_set(err, ERR_AUTH_SPEC, "no PostgreSQL user name specified in startup packet");
+	if (!session->database_name || !session->database_name[0]) {
+		mem_free(session->database_name);
+		session->database_name = mem_strdup(session->user);
+	}
+	return 0;
+}
+
+static int find_database(struct session *session, struct err *err)
+{
+	const struct topology *topology = session->snapshot->topology;
+
+	for (size_t i = 0; i < topology->database_count; i++)
+		if (strcmp(topology->databases[i].name, session->database_name) == 0)
+			session->database = (int)i;
+	if (session->database < 0) {
+		err_set(err, ERR_NO_DATABASE, "database \"%s\" does not exist", session->database_name);
+		err_hint(err, "SELECT from nanu.databases, or see \"databases\" in the router's configuration.");
+		return err->code;
+	}
+	return 0;
+}
+
+static void cancel_somebody(struct session *session, const struct startup *startup)
+{
+	struct services *services = session->worker->services;
+	unsigned index = startup->cancel_pid >> 24;
+
+	if (index < services->worker_count)
+		worker_post_cancel(services->workers[index], startup->cancel_pid & 0xffffff, startup->cancel_secret);
+	session_close(session);
+}
+
+/* ---- authentication ---- */
+
+static void ask_backend(struct session *session);
+
+static void authenticated(struct session *session)
+{
+	struct buf out;
+
+	buf_init(&out, STARTUP_SIZE_MAX);
+	message_auth(&out, AUTH_CODE_OK, (struct slice){ 0 });
+	say(session, &out);
+	ask_backend(session);
+}
+
+static void challenge(struct session *session)
+{
+	struct login *login = session->login;
+	struct err err;
+	struct buf out;
+
+	if (session->worker->config->auth == AUTH_TRUST) {
+		authenticated(session);
+		return;
+	}
+	users_get(session->worker->services->users, session->user, &login->secret);
+	if (!login->secret.known && session->worker->config->auth_from_nodes && !login->asked_nodes) {
+		struct job *job = job_new(JOB_SECRET, session->worker->loop, session->number);
+
+		login->asked_nodes = true;
+		login->step = LOGIN_SECRET;
+		job->user = arena_strdup(&job->arena, session->user);
+		job->database = arena_strdup(&job->arena, session->database_name);
+		session->worker->services->submit(session->worker->services, job);
+		return;
+	}
+	buf_init(&out, STARTUP_SIZE_MAX);
+	if (session->worker->config->auth == AUTH_PASSWORD) {
+		login->step = LOGIN_PASSWORD;
+		message_auth(&out, AUTH_CODE_CLEARTEXT, (struct slice){ 0 });
+	} else {
+		/* An unknown user goes through the same exchange, against a verifier that nobody knows. */
+		if (!login->secret.known) {
+			uint8_t nobody[32];
+
+			loop_env(session->worker->loop)->random(loop_env(session->worker->loop)->world, nobody, sizeof(nobody));
+			scram_verifier_make(slice_make(nobody, 16), nobody + 16, 16, SCRAM_ITERATIONS, &login->secret.verifier);
+		}
+		login->step = LOGIN_SASL_FIRST;
+		login->scram.verifier = login->secret.verifier;
+		message_auth(&out, AUTH_CODE_SASL, slice_make("SCRAM-SHA-256\0", 15));
+	}
+	if (out.failed)
+		session_fatal(session, (err_set(&err, ERR_INTERNAL, "authentication"), &err));
+	say(session, &out);
+}
+
+void login_answered(struct session *session, struct job *job)
+{
+	char quoted[600];
+
+	if (job->rc < 0)
+		log_warn("login", "user=%s msg=\"cannot fetch the verifier: %s\"", session->user,
+			 log_quote(job->err.message, quoted, sizeof(quoted)));
+	if (session->login && session->login->step == LOGIN_SECRET)
+		challenge(session);
+}
+
+static bool password_matches(const struct login *login, struct slice body)
+{
+	struct cursor cursor = cursor_of(body);
+	struct slice given = cursor_cstr(&cursor);
+	struct scram_verifier made;
+
+	if (cursor.failed || !login->secret.known)
+		return false;
+	scram_verifier_make(given, login->secret.verifier.salt, login->secret.verifier.salt_size, login->secret.verifier.iterations, &made);
+	return memcmp(made.stored_key, login->secret.verifier.stored_key, SCRAM_KEY_SIZE) == 0;
+}
+
+static int sasl_first(struct session *session, struct slice body, struct err *err)
+{
+	const struct env *env = loop_env(session->worker->loop);
+	struct cursor cursor = cursor_of(body);
+	struct slice mechanism = cursor_cstr(&cursor);
+	uint32_t size = cursor_u32(&cursor);
+	struct slice first = cursor_bytes(&cursor, size);
+	uint8_t nonce[SCRAM_NONCE_SIZE];
+	struct buf text, out;
+	int rc;
+
+	if (cursor.failed || !slice_is(mechanism, "SCRAM-SHA-256"))
+		return err_set(err, ERR_PROTOCOL, "client selected an invalid SASL authentication mechanism");
+	env->random(env->world, nonce, sizeof(nonce));
+	buf_init(&text, AUTH_MESSAGE_SIZE_MAX);
+	rc = scram_server_first(&session->login->scram, first, nonce, &text, err);
+	if (rc == 0) {
+		buf_init(&out, AUTH_MESSAGE_SIZE_MAX);
+		message_auth(&out, AUTH_CODE_SASL_CONTINUE, buf_slice(&text));
+		say(session, &out);
+		session->login->step = LOGIN_SASL_FINAL;
+	}
+	buf_release(&text);
+	return rc;
+}
+
+static int sasl_final(struct session *session, struct slice body, struct err *err)
+{
+	struct buf text, out;
+	int rc;
+
+	buf_init(&text, AUTH_MESSAGE_SIZE_MAX);
+	rc = scram_server_final(&session->login->scram, body, &text, err);
+	if (rc == 0 && !session->login->secret.known)
+		rc = err_set(err, ERR_AUTH, "password authentication failed");
+	if (rc == 0) {
+		buf_init(&out, AUTH_MESSAGE_SIZE_MAX);
+		message_auth(&out, AUTH_CODE_SASL_FINAL, buf_slice(&text));
+		say(session, &out);
+	}
+	buf_release(&text);
+	return rc;
+}
+
+static int take_secret(struct session *session, const struct message *message, struct err *err)
+{
+	int rc = 0;
+
+	if (message->type != 'p')
+		return err_set(err, ERR_PROTOCOL, "expected password response, got message type %d", message->type);
+	switch (session->login->step) {
+	case LOGIN_PASSWORD:
+		if (!password_matches(session->login, message->body))
+			rc = err_set(err, ERR_AUTH, "password authentication failed");
+		else
+			authenticated(session);
+		break;
+	case LOGIN_SASL_FIRST:
+		rc = sasl_first(session, message->body, err);
+		break;
+	case LOGIN_SASL_FINAL:
+		rc = sasl_final(session, message->body, err);
+		if (rc == 0)
+			authenticated(session);
+		break;
+	case LOGIN_STARTUP:
+	case LOGIN_SECRET:
+	case LOGIN_BACKEND:
+		rc = err_set(err, ERR_PROTOCOL, "unexpected message during start-up");
+	}
+	if (rc == ERR_AUTH)
+		err_set(err, ERR_AUTH, "password authentication failed for user \"%s\"", session->user);
+	return rc;
+}
+
+/* ---- what the server would say of itself ---- */
+
+/* What a session is told while no node can be asked: PostgreSQL 15's defaults. */
+static void tell_defaults(struct session *session)
+{
+	static const char *const defaults[][2] = {
+		{ "DateStyle", "ISO, MDY" }, { "IntervalStyle", "postgres" }, { "TimeZone", "Etc/UTC" }, { "client_encoding", "UTF8" },
+		{ "default_transaction_read_only", "off" }, { "in_hot_standby", "off" }, { "integer_datetimes", "on" },
+		{ "is_superuser", "off" }, { "server_encoding", "UTF8" }, { "server_version", "15.0" }, { "standard_conforming_strings", "on" },
+	};
+	struct params *params = params_empty(&session->worker->pools.params), *more;
+
+	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+		more = params_with(params, slice_of(defaults[i][0]), slice_of(defaults[i][1]));
+		params_unref(params);
+		params = more;
+	}
+	more = params_with(params, SLICE_LIT("session_authorization"), slice_of(session->user));
+	params_unref(params);
+	session->params = more;
+}
+
+static void ready(struct session *session)
+{
+	struct buf out;
+
+	loop_disarm(session->worker->loop, &session->timer);
+	login_free(session->login);
+	session->login = NULL;
+	buf_init(&out, STARTUP_SIZE_MAX * 8);
+	params_tell(NULL, session->params, &out);
+	message_key_data(&out, (session->worker->index << 24) | session->number, session->secret);
+	message_ready(&out, 'I');
+	say(session, &out);
+	session->state = SESSION_READY;
+	if (session->worker->config->pool_mode == POOL_SESSION)
+		session->pins |= PIN_MODE;
+	legs_finish(session);
+	session_resume(session);
+}
+
+/* The client's first parameters are those of a real backend that carries its settings; this also proves that the node lets the user in. */
+static void ask_backend(struct session *session)
+{
+	struct err err;
+	int rc;
+
+	session->login->step = LOGIN_BACKEND;
+	rc = legs_want(session, 1, false, &err);
+	if (rc < 0) {
+		if (err.code == ERR_CONNECT || err.code == ERR_POOL_FULL || err.code == ERR_POOL_TIMEOUT) {
+			tell_defaults(session);
+			ready(session);
+		} else {
+			refuse(session, &err);
+		}
+	} else if (rc > 0) {
+		struct leg *leg = leg_find(session, 0);
+
+		params_assign(&session->params, leg->backend->params);
+		ready(session);
+	}
+}
+
+void login_backend(struct session *session)
+{
+	ask_backend(session);
+}
+
+/* ---- messages ---- */
+
+static int startup(struct session *session, bool *ret_more, struct err *err)
+{
+	struct startup startup;
+	size_t size;
+	int rc = startup_read(buf_slice(&session->in), &startup, &size, err);
+
+	*ret_more = false;
+	if (rc <= 0)
+		return rc;
+	switch (startup.kind) {
+	case STARTUP_SSL:
+	case STARTUP_GSS:
+		buf_drop_front(&session->in, size);
+		session_write(session, SLICE_LIT("N"));
+		*ret_more = true;
+		return 0;
+	case STARTUP_CANCEL:
+		cancel_somebody(session, &startup);
+		return 0;
+	case STARTUP_SESSION:
+		break;
+	}
+	rc = take_parameters(session, startup.parameters, err);
+	buf_drop_front(&session->in, size);
+	if (rc == 0)
+		rc = find_database(session, err);
+	if (rc == 0)
+		challenge(session);
+	return rc;
+}
+
+void login_received(struct session *session)
+{
+	struct message message;
+	struct err err;
+	size_t size;
+	bool more = true;
+	int rc = 0;
+
+	while (more && rc == 0 && session->state == SESSION_LOGIN && session->login->step == LOGIN_STARTUP)
+		rc = startup(session, &more, &err);
+	while (rc == 0 && session->state == SESSION_LOGIN && session->login->step != LOGIN_STARTUP &&
+	       session->login->step != LOGIN_SECRET && session->login->step != LOGIN_BACKEND) {
+		rc = frame_next(buf_slice(&session->in), AUTH_MESSAGE_SIZE_MAX, &message, &size, &err);
+		if (rc <= 0)
+			break;
+		rc = take_secret(session, &message, &err);
+		if (session->state == SESSION_CLOSED)
+			return;
+		buf_drop_front(&session->in, size);
+	}
+	if (rc < 0)
+		refuse(session, &err);
+}

@@ -1,0 +1,251 @@
+/* relay: what a leg's backend says -> the answers that are awaited -> the client.
+ *
+ * Rows hop through without being looked into; everything else is matched with the head of the queue of answers.
+ */
+#include "base/log.h"
+#include "session/session.h"
+
+static struct session *session_of(const struct backend *backend)
+{
+	return backend->held_by;
+}
+
+static struct leg *leg_of(const struct backend *backend)
+{
+	return backend->leg;
+}
+
+static enum reply_mode header(struct backend *backend, char type, uint32_t size)
+{
+	struct session *session = session_of(backend);
+	struct leg *leg = leg_of(backend);
+	struct answer *head;
+
+	if (leg->setup_left || session->spread)
+		return REPLY_WHOLE;
+	if (session->fan)
+		return fan_header(session, leg, type);
+	if (type != 'D' && type != 'd' && type != 'V')
+		return REPLY_WHOLE;
+	head = answers_head(session);
+	return head && head->hidden ? REPLY_SKIP : REPLY_PASS;
+}
+
+static void pass(struct backend *backend, struct slice bytes)
+{
+	session_write(session_of(backend), bytes);
+}
+
+/* The message with its header, which stands right before its body in whatever buffer holds it. */
+static struct slice whole_message(struct slice body)
+{
+	return slice_make(body.data - FRAME_HEADER_SIZE, body.size + FRAME_HEADER_SIZE);
+}
+
+static void tell_parameter(struct session *session, struct backend *backend, struct slice message)
+{
+	if (session->params == backend->params)
+		return;
+	params_assign(&session->params, backend->params);
+	session_write(session, message);
+}
+
+static void complete(struct session *session, struct leg *leg, struct answer *head, struct slice body)
+{
+	struct cursor cursor = cursor_of(body);
+	struct slice tag = cursor_cstr(&cursor);
+
+	if (head->plan)
+		effects_complete(session, leg, head->plan, head->item, tag);
+	head->item++;
+}
+
+static void failed(struct session *session, struct leg *leg, struct slice body)
+{
+	struct answer *head = answers_head(session);
+
+	session->failed = true;
+	session->copy_in = false;
+	session->worker->counters.errors++;
+	if (head && head->kind == ANSWER_QUERY) {
+		answers_undo(session, head);
+		return;
+	}
+	/* The server skips the rest up to Sync, and so do we. */
+	answers_skip_to_sync(session);
+	session->skipping = !answers_head(session) && !session->copy_sync_owed;
+	if (session->copy_sync_owed) {
+		session->copy_sync_owed = false;
+		leg_send(leg, SLICE_LIT("S\0\0\0\4"));
+		answers_push(session, ANSWER_SYNC);
+	}
+}
+
+static void ready(struct session *session, struct leg *leg, char tx_status)
+{
+	struct answer *head = answers_head(session);
+	bool hidden = head && head->hidden;
+
+	leg->in_tx = tx_status != 'I';
+	leg->failed = tx_status == 'E';
+	leg->needs_sync = false;
+	session->copy_in = false;
+	if (head && (head->kind == ANSWER_QUERY || head->kind == ANSWER_SYNC))
+		answers_pop(session);
+	if (!hidden)
+		effects_ready(session, tx_status);
+	session_resume(session);
+}
+
+static int whole(struct backend *backend, char type, struct slice body, struct err *err)
+{
+	struct session *session = session_of(backend);
+	struct leg *leg = leg_of(backend);
+	struct answer *head;
+	bool hidden;
+
+	if (leg_setup_message(leg, type, body))
+		return backend->state == BACKEND_CLOSED ? err_set(err, ERR_BACKEND_LOST, "closed") : 0;
+	if (type == 'S') {
+		tell_parameter(session, backend, whole_message(body));
+		return 0;
+	}
+	if (type == 'A') {
+		session_write(session, whole_message(body));
+		return 0;
+	}
+	if (session->fan)
+		return fan_message(session, leg, type, body, err);
+	if (session->spread)
+		return spread_message(session, leg, type, body, err);
+	head = answers_head(session);
+	hidden = head && head->hidden;
+	if (type == 'Z') {
+		if (body.size != 1)
+			return err_set(err, ERR_PROTOCOL, "malformed ReadyForQuery");
+		ready(session, leg, body.data[0]);
+		return 0;
+	}
+	if (!hidden || type == 'E')
+		session_write(session, whole_message(body));
+	switch (type) {
+	case '1':
+	case '2':
+	case '3':
+	case 's':
+		if (head && head->kind != ANSWER_QUERY)
+			answers_pop(session);
+		break;
+	case 'T':
+	case 'n':
+		if (head && head->kind == ANSWER_DESCRIBE)
+			answers_pop(session);
+		break;
+	case 'C':
+	case 'I':
+		if (head) {
+			complete(session, leg, head, body);
+			if (head->kind == ANSWER_EXECUTE)
+				answers_pop(session);
+		}
+		break;
+	case 'G':
+		session->copy_in = true;
+		session->copy_left = 0;
+		session->copy_sync_owed = false;
+		input_copy(session);
+		break;
+	case 'E':
+		failed(session, leg, body);
+		break;
+	default:
+		break;
+	}
+	if (!session->answer_count)
+		session_resume(session);
+	return 0;
+}
+
+static void read_some(struct backend *backend)
+{
+	struct session *session = session_of(backend);
+
+	if (session->fan)
+		fan_read(session, leg_of(backend));
+	else
+		session_pause_source(session);
+}
+
+static void drained(struct backend *backend)
+{
+	struct session *session = session_of(backend);
+
+	if (session->copy_in)
+		input_copy(session);
+}
+
+/* ---- the node goes away ---- */
+
+static bool commits(const struct session *session)
+{
+	for (size_t i = 0; i < session->answer_count; i++) {
+		const struct answer *answer = &session->answers[(session->answer_first + i) % session->answer_capacity];
+
+		for (size_t item = 0; answer->plan && item < answer->plan->shapes.count; item++)
+			if (answer->plan->items[item].shape->kind == STMT_COMMIT || (session->tx_status == 'I' && answer->plan->items[item].writes))
+				return true;
+	}
+	return false;
+}
+
+static void lost(struct backend *backend, const struct err *why)
+{
+	struct session *session = session_of(backend);
+	struct leg *leg = leg_of(backend);
+	bool mid_message = backend->reply.left > 0 && backend->reply.mode == REPLY_PASS;
+	bool working = session->answer_count && leg == session->current;
+	bool spread = session->spread != NULL, fan = session->fan != NULL;
+	struct err err = *why;
+
+	leg->backend = NULL;
+	leg->state = LEG_LOST;
+	leg->err = *why;
+	leg->setup_left = 0;
+	if (session->state == SESSION_LOGIN) {
+		login_backend(session);
+		return;
+	}
+	if (fan) {
+		fan_lost(session, leg, why);
+		return;
+	}
+	if (spread) {
+		spread_lost(session, leg, why);
+		return;
+	}
+	if (mid_message || session->copy_in || (session->pins & ~(unsigned)PIN_MODE)) {
+		session_fatal(session, why);
+		return;
+	}
+	if (working) {
+		if (commits(session)) {
+			err_set(&err, ERR_UNKNOWN_OUTCOME, "the connection to the node was lost before it answered: it is not known whether the change was made");
+			err_detail(&err, "%s", why->message);
+			err_hint(&err, "Read the data to find out, before repeating the statement.");
+		}
+		units_lost(session, leg, &err);
+		return;
+	}
+	if (session->state == SESSION_WORKING && !leg->in_tx) {
+		session_resume(session);        /* legs_want() tells */
+		return;
+	}
+	if (leg->in_tx) {
+		session->tx_error = err;
+		session->tx_status = 'E';
+	}
+	leg_release(leg, false);
+	session_resume(session);
+}
+
+const struct backend_holder leg_holder = { header, whole, pass, read_some, drained, lost };

@@ -1,0 +1,249 @@
+#include "session/session.h"
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/env.h"
+#include "route/snapshot.h"
+#include "topo/config.h"
+
+enum { SESSION_ARENA_BLOCK = 2048, TEXTS_SIZE_MAX = 16 << 20 };
+
+static const struct stream_events events;
+
+static void resume(struct later *later)
+{
+	struct session *session = CONTAINER_OF(later, struct session, resume);
+
+	if (session->state == SESSION_WORKING)
+		units_go(session);
+	else if (session->state == SESSION_READY)
+		input_go(session);
+}
+
+static void describe_peer(struct session *session, int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+	char text[INET6_ADDRSTRLEN] = "";
+
+	snprintf(session->peer, sizeof(session->peer), "local");
+	if (getpeername(fd, (struct sockaddr *)&address, &size) < 0)
+		return;
+	if (address.ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
+
+		inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
+		snprintf(session->peer, sizeof(session->peer), "%s:%u", text, ntohs(in->sin_port));
+	} else if (address.ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
+
+		inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
+		snprintf(session->peer, sizeof(session->peer), "[%s]:%u", text, ntohs(in6->sin6_port));
+	}
+}
+
+void session_new(struct worker *worker, int fd)
+{
+	struct session *session = mem_calloc(1, sizeof(*session));
+	const struct env *env = loop_env(worker->loop);
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	stream_init(&session->stream, worker->loop, &events);
+	session->worker = worker;
+	session->database = -1;
+	session->snapshot = snapshot_ref(worker->snapshot);
+	session->since_us = loop_now_us(worker->loop);
+	session->tx_status = 'I';
+	session->tx_write_shard = -1;
+	session->resume.run = resume;
+	list_init(&session->legs);
+	list_init(&session->portals);
+	buf_init(&session->in, (size_t)worker->config->statement_size_max + FRAME_HEADER_SIZE + CHUNK_SIZE * 8);
+	buf_init(&session->texts, TEXTS_SIZE_MAX);
+	buf_init(&session->tx_begin, STARTUP_SIZE_MAX);
+	arena_init(&session->arena, SESSION_ARENA_BLOCK);
+	do {
+		session->number = ++worker->last_number & 0xffffff;
+	} while (session->number == 0 || worker_session(worker, session->number));
+	env->random(env->world, &session->secret, sizeof(session->secret));
+	map_set(&worker->by_number, slice_make(&session->number, sizeof(session->number)), session);
+	list_push_back(&worker->sessions, &session->place);
+	worker->counters.sessions_total++;
+	describe_peer(session, fd);
+	stream_open(&session->stream, fd);
+	login_start(session);
+	stream_receive(&session->stream, true);
+}
+
+static void closed(struct stream *stream)
+{
+	struct session *session = CONTAINER_OF(stream, struct session, stream);
+
+	mem_free(session);
+}
+
+/* Everything but the stream itself, which the kernel may still hold. */
+static void let_go(struct session *session)
+{
+	struct worker *worker = session->worker;
+
+	if (session->state == SESSION_CLOSED)
+		return;
+	session->state = SESSION_CLOSED;
+	loop_disarm(worker->loop, &session->timer);
+	loop_forget(worker->loop, &session->resume);
+	map_remove(&worker->by_number, slice_make(&session->number, sizeof(session->number)));
+	list_remove(&worker->sessions, &session->place);
+	__atomic_sub_fetch(&worker->services->client_count, 1, __ATOMIC_RELAXED);
+	fan_free(session->fan);
+	spread_free(session->spread);
+	legs_drop(session);
+	login_free(session->login);
+	answers_clear(session);
+	mem_free(session->answers);
+	prepared_release(session);
+	portals_clear(session);
+	for (size_t i = 0; i < session->savepoint_count; i++) {
+		mem_free(session->savepoints[i].name);
+		settings_unref(session->savepoints[i].settings);
+	}
+	mem_free(session->savepoints);
+	settings_unref(session->initial);
+	settings_unref(session->settings);
+	settings_unref(session->committed);
+	settings_unref(session->local);
+	params_unref(session->params);
+	buf_release(&session->in);
+	buf_release(&session->texts);
+	buf_release(&session->tx_begin);
+	arena_release(&session->arena);
+	snapshot_unref(session->snapshot);
+	mem_free(session->user);
+	mem_free(session->database_name);
+}
+
+void session_close(struct session *session)
+{
+	let_go(session);
+	stream_close(&session->stream);
+}
+
+void session_fatal(struct session *session, const struct err *err)
+{
+	char quoted[600];
+	struct buf out;
+
+	if (session->state == SESSION_CLOSED)
+		return;
+	log_info("session", "session=%u.%u peer=%s user=%s database=%s sqlstate=%s msg=\"closed: %s\"", session->worker->index, session->number,
+		 session->peer, session->user ? session->user : "-", session->database_name ? session->database_name : "-", err->sqlstate,
+		 log_quote(err->message, quoted, sizeof(quoted)));
+	buf_init(&out, STARTUP_SIZE_MAX);
+	message_error(&out, "FATAL", err);
+	session_write_buf(session, &out);
+	buf_release(&out);
+	let_go(session);
+	stream_finish(&session->stream);
+}
+
+void session_write(struct session *session, struct slice bytes)
+{
+	stream_write(&session->stream, bytes);
+}
+
+void session_write_buf(struct session *session, struct buf *buf)
+{
+	stream_write(&session->stream, buf_slice(buf));
+	buf_clear(buf);
+}
+
+/* ---- what everything asks ---- */
+
+bool session_standard_strings(const struct session *session)
+{
+	struct slice value = session->params ? params_get(session->params, "standard_conforming_strings") : (struct slice){ "", 0 };
+
+	return !slice_is(value, "off");
+}
+
+const struct database *session_database(const struct session *session)
+{
+	return &session->snapshot->topology->databases[session->database];
+}
+
+size_t session_shard_count(const struct session *session)
+{
+	return session_database(session)->shard_count;
+}
+
+struct plan_context session_plan_context(const struct session *session)
+{
+	struct plan_context context = { .snapshot = session->snapshot, .database = session->database };
+	const struct setting *search_path = session->settings ? settings_find(session->settings, "search_path") : NULL;
+
+	if (session->local && settings_find(session->local, "search_path"))
+		search_path = settings_find(session->local, "search_path");
+	if (search_path)
+		context.search_path = search_path->value;
+	return context;
+}
+
+void session_resume(struct session *session)
+{
+	if (session->state == SESSION_WORKING || session->state == SESSION_READY)
+		loop_later(session->worker->loop, &session->resume);
+}
+
+void session_pause_source(struct session *session)
+{
+	if (!stream_over_limit(&session->stream))
+		return;
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (!leg->backend || leg->paused)
+			continue;
+		leg->paused = true;
+		stream_receive(&leg->backend->stream, false);
+	}
+}
+
+static void drained(struct stream *stream)
+{
+	struct session *session = CONTAINER_OF(stream, struct session, stream);
+
+	if (session->state == SESSION_CLOSED)
+		return;
+	if (session->fan) {
+		fan_drained(session);
+		return;
+	}
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (!leg->backend || !leg->paused)
+			continue;
+		leg->paused = false;
+		stream_receive(&leg->backend->stream, true);
+	}
+}
+
+static void received(struct stream *stream, const char *data, size_t size)
+{
+	input_received(CONTAINER_OF(stream, struct session, stream), data, size);
+}
+
+static void ended(struct stream *stream, int error)
+{
+	session_close(CONTAINER_OF(stream, struct session, stream));
+}
+
+static const struct stream_events events = { .received = received, .ended = ended, .drained = drained, .closed = closed };

@@ -1,0 +1,317 @@
+/* session: a client's connection, from its start-up packet to its end. The inside of session/, shared by its files.
+ *
+ * A session takes the client's messages in *segments*: one simple Query, or the extended-protocol messages up to a Sync (or Flush). The
+ * units of a segment run in order. Each needs one leg (a backend lent from the shard's pool) or several; consecutive units on the
+ * same single leg are sent without waiting for each other. What the client must hear, in order, is the queue of *answers*.
+ *
+ *   input.c     bytes -> units                    legs.c      borrow, set up, give back backends
+ *   units.c     unit -> plan -> legs, send        relay.c     backend messages -> answers -> client
+ *   effects.c   what a finished statement changed: settings, transaction, savepoints, pins
+ *   fan.c       one SELECT on several legs        spread.c    one definition, or COMMIT, on several legs
+ *   local.c     the nanu schema                   login.c     start-up, authentication, cancel requests
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/backend.h"
+#include "backend/pool.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "net/stream.h"
+#include "net/timer.h"
+#include "proto/message.h"
+#include "route/plan.h"
+#include "session/worker.h"
+
+struct fan;
+struct job;
+struct login;
+struct snapshot;
+struct spread;
+
+/*            start-up             authenticated         segment complete
+ *  LOGIN ───────────────────────────────────▶ READY ◀───────────────────▶ WORKING
+ *    └──────────────── any error, X, end of file, any state ──────────────▶ CLOSED
+ */
+enum session_state { SESSION_LOGIN, SESSION_READY, SESSION_WORKING, SESSION_CLOSED, SESSION_STATE_COUNT_ };
+
+enum pin_reason {                            /* why a session keeps its backend between transactions */
+	PIN_TEMPORARY = 1,              /* temporary tables */
+	PIN_ADVISORY = 2,               /* session-level advisory locks */
+	PIN_CURSOR = 4,                 /* WITH HOLD cursors */
+	PIN_LISTEN = 8,
+	PIN_SETTINGS = 16,              /* settings that could not be followed */
+	PIN_MODE = 32,                  /* pool_mode = session */
+};
+
+/* ---- what a client prepared ---- */
+
+struct prepared {                       /* a name of this session (the unnamed statement too) */
+	char *name;
+	struct statement *statement;    /* the text and types, shared */
+	struct plan *plan;              /* of the text (SQL PREPARE: of the inner statement) */
+	struct slice sql;               /* of which `plan` is; in statement->text */
+	bool from_sql;                  /* SQL PREPARE */
+};
+
+enum portal_kind {
+	PORTAL_LEG,                     /* stands on one leg's backend */
+	PORTAL_FAN,                     /* a fan-out: kept here until Execute */
+	PORTAL_SPREAD,                  /* a definition, or the end of a transaction, on several legs */
+	PORTAL_LOCAL,                   /* the router answers */
+};
+
+struct portal {                         /* what Bind made */
+	struct list_node place;
+	char *name;
+	enum portal_kind kind;
+	int shard;                      /* PORTAL_LEG: index among the database's shards */
+	struct plan *plan;              /* references: the prepared statement may go before the portal does */
+	struct statement *statement;
+	struct slice sql;               /* in statement->text */
+	struct buf bind;                /* FAN, LOCAL: the Bind message's body */
+	uint64_t shards;                /* FAN */
+};
+
+/* ---- legs ---- */
+
+enum leg_state {
+	LEG_WAITING,                    /* for its pool */
+	LEG_SETTING_UP,                 /* its answers to set-up queries are awaited */
+	LEG_READY,
+	LEG_LOST,
+};
+
+struct leg {
+	struct session *session;
+	struct list_node place;
+	int shard;                      /* index among the database's shards */
+	enum leg_state state;
+	struct backend *backend;        /* NULL while waiting, and when lost */
+	struct pool_wait wait;
+	unsigned setup_left;            /* ReadyForQuery that end set-up queries */
+	bool in_tx;                     /* a transaction block is open on it */
+	bool failed;                    /* and has failed */
+	bool begin;                     /* it is to begin a transaction of its own */
+	bool needs_sync;                /* extended-protocol messages were sent without Sync */
+	bool working;                   /* fan, spread: its ReadyForQuery is awaited */
+	bool paused;                    /* not read, because the client or the merge is behind */
+	struct settings *base;          /* what the backend had SET when its transaction began */
+	struct err err;                 /* of the set-up, or why it was lost */
+};
+
+/* ---- answers ---- */
+
+enum answer_kind {
+	ANSWER_QUERY,                   /* everything up to ReadyForQuery */
+	ANSWER_PARSE, ANSWER_BIND, ANSWER_DESCRIBE, ANSWER_EXECUTE, ANSWER_CLOSE,
+	ANSWER_SYNC,
+	ANSWER_TEXT,                    /* nothing is awaited: `text` is sent when its turn comes */
+};
+
+struct answer {
+	enum answer_kind kind;
+	bool hidden;                    /* the client does not hear it */
+	uint32_t item;                  /* QUERY: statements of the text that have completed */
+	uint32_t text_offset, text_size;        /* TEXT: in session->texts */
+	struct plan *plan;              /* QUERY, EXECUTE: whose effects follow; a reference */
+	struct statement *statement;    /* PARSE: what is parsed; a reference */
+	bool copy;                      /* PARSE: it became a named copy on the backend */
+	bool registered;                /* PARSE: and a name of the session, which must go when it fails */
+	struct slice statement_name;    /* in the segment's arena */
+};
+
+struct savepoint {
+	char *name;
+	struct settings *settings;
+};
+
+struct session {
+	struct stream stream;
+	struct worker *worker;
+	struct list_node place;         /* in worker->sessions */
+	enum session_state state;
+	uint32_t number, secret;        /* the cancel key */
+	struct login *login;            /* while LOGIN */
+	char *user, *database_name;
+	char peer[64];
+	int database;                   /* index in the snapshot's topology; -1 before it is known */
+	struct snapshot *snapshot;      /* of the transaction under way, else the worker's */
+	uint64_t since_us, segment_us;
+	uint64_t statements;
+	struct timer timer;
+
+	/* input */
+	struct buf in;
+	size_t in_used;                 /* bytes of `in` that the segment has taken */
+	bool input_ended;
+	bool copy_in;                   /* CopyData goes straight through */
+	uint32_t copy_left;             /* bytes of a CopyData message still to come */
+	bool copy_sync_owed;            /* Sync was held back behind a COPY FROM STDIN */
+
+	/* segment */
+	struct arena arena;             /* one segment's lifetime */
+	struct unit *units;
+	size_t unit_count, unit_at;
+	bool skipping;                  /* after an error, up to Sync */
+	bool failed;                    /* this segment had an error */
+	bool waiting;                   /* the next unit waits for answers, legs or a job */
+	struct later resume;
+	struct answer *answers;         /* a ring */
+	size_t answer_first, answer_count, answer_capacity;
+	struct buf texts;
+	struct leg *current;            /* the leg whose messages answer the queue */
+	struct fan *fan;
+	struct spread *spread;
+	bool job_pending;
+	bool ready_owed;                /* ReadyForQuery waits for the fresh catalog */
+	uint64_t refreshed_version;     /* a catalog was asked for because of this segment's text */
+
+	/* legs and transaction */
+	struct list legs;
+	char tx_status;                 /* as the client knows it: I, T, E. T without legs: BEGIN was answered, and is still to be sent */
+	struct buf tx_begin;            /* what begins the transaction on another leg: "BEGIN ISOLATION LEVEL …" */
+	bool tx_snapshot;               /* REPEATABLE READ or SERIALIZABLE */
+	bool tx_read_only;
+	int tx_write_shard;             /* -1: none yet */
+	bool tx_spread;                 /* definitions ran on every leg */
+	struct err tx_error;            /* why the transaction was lost while nobody listened */
+	struct savepoint *savepoints;
+	size_t savepoint_count;
+	bool definitions;               /* this transaction changed the schema: refresh the catalog at its end */
+
+	/* what it carries */
+	struct settings *initial;       /* from the start-up packet: what RESET goes back to */
+	struct settings *settings;      /* now */
+	struct settings *committed;     /* at the last commit: what a rollback goes back to */
+	struct settings *local;         /* SET LOCAL in this transaction */
+	struct params *params;          /* what the client was told */
+	unsigned pins;                  /* of enum pin_reason */
+	bool probe_pins;                /* ask the backend what of them is left */
+	bool probing;
+	struct map prepared;            /* name -> struct prepared */
+	struct prepared *unnamed;
+	struct list portals;
+};
+
+enum unit_kind { UNIT_QUERY, UNIT_PARSE, UNIT_BIND, UNIT_DESCRIBE, UNIT_EXECUTE, UNIT_CLOSE, UNIT_SYNC, UNIT_FLUSH, UNIT_FUNCTION };
+
+struct unit {
+	enum unit_kind kind;
+	size_t offset, size;            /* the whole message, header included, in session->in: which grows, and so may move */
+};
+
+static inline struct slice unit_raw(const struct session *session, const struct unit *unit)
+{
+	return slice_make(session->in.data + unit->offset, unit->size);
+}
+
+static inline struct slice unit_body(const struct session *session, const struct unit *unit)
+{
+	return slice_make(session->in.data + unit->offset + FRAME_HEADER_SIZE, unit->size - FRAME_HEADER_SIZE);
+}
+
+/* session.c */
+void session_new(struct worker *worker, int fd);
+void session_close(struct session *session);                            /* now, without a word */
+void session_fatal(struct session *session, const struct err *err);     /* FATAL, then the end */
+void session_write(struct session *session, struct slice bytes);
+void session_write_buf(struct session *session, struct buf *buf);       /* and clears it */
+bool session_standard_strings(const struct session *session);
+const struct database *session_database(const struct session *session);
+size_t session_shard_count(const struct session *session);
+struct plan_context session_plan_context(const struct session *session);
+void session_resume(struct session *session);                           /* go on with the segment at the end of this turn */
+void session_renew(struct session *session);                            /* takes the worker's newest snapshot */
+void session_pause_source(struct session *session);                     /* backends stop while the client is behind */
+
+/* login.c */
+void login_start(struct session *session);
+void login_received(struct session *session);
+void login_free(struct login *login);
+void login_answered(struct session *session, struct job *job);
+void login_backend(struct session *session);                            /* a leg is there, or failed */
+
+/* input.c */
+void input_received(struct session *session, const char *data, size_t size);
+void input_go(struct session *session);                                 /* starts the next segment, if one is there */
+void input_done(struct session *session);                               /* the segment is over */
+void input_copy(struct session *session);                               /* COPY FROM STDIN has begun, or its leg has drained */
+
+/* units.c */
+void units_go(struct session *session);                                 /* as far as it can go */
+void units_fail(struct session *session, const struct err *err);        /* ErrorResponse; the rest of the segment is skipped */
+void units_lost(struct session *session, struct leg *leg, const struct err *err);       /* in the middle of its answers */
+struct plan *units_plan(struct session *session, struct slice sql);     /* a new reference */
+
+/* prepared.c */
+struct prepared *prepared_find(struct session *session, struct slice name);
+struct prepared *prepared_add(struct session *session, struct slice name, struct statement *statement, struct plan *plan, struct slice sql,
+			      bool from_sql);
+void prepared_remove(struct session *session, struct slice name);
+void prepared_remove_all(struct session *session);                      /* not the unnamed one */
+void prepared_release(struct session *session);                         /* everything */
+struct portal *portal_find(struct session *session, struct slice name);
+struct portal *portal_add(struct session *session, struct slice name);  /* replaces the unnamed one */
+void portal_remove(struct session *session, struct slice name);
+void portals_clear(struct session *session);
+
+/* answers.c */
+struct answer *answers_push(struct session *session, enum answer_kind kind);
+struct answer *answers_head(struct session *session);
+void answers_pop(struct session *session);
+void answers_text(struct session *session, struct slice bytes);         /* said at once when nothing is awaited */
+void answers_skip_to_sync(struct session *session);                     /* after an error */
+void answers_undo(struct session *session, const struct answer *answer);        /* its Parse or PREPARE did not happen */
+void answers_clear(struct session *session);
+
+/* legs.c */
+struct leg *leg_find(struct session *session, int shard);
+/* Makes every shard of the set a leg that is ready. 1: they are; 0: not yet, units_go() will be called again; negative: cannot be had. */
+must_use int legs_want(struct session *session, uint64_t shards, bool begin, struct err *err);
+uint64_t legs_shards(const struct session *session);    /* those that have a leg */
+void leg_send(struct leg *leg, struct slice bytes);
+void legs_finish(struct session *session);              /* the segment is over: give back what is not kept */
+void legs_drop(struct session *session);                /* the session ends: close or give back */
+void legs_cancel_wait(struct leg *leg);                 /* the client no longer wants to wait for a backend */
+void leg_release(struct leg *leg, bool healthy);
+void leg_end_tx(struct leg *leg, bool committed);
+extern const struct backend_holder leg_holder;          /* relay.c */
+must_use int leg_setup_message(struct leg *leg, char type, struct slice body);  /* 1: it was the set-up's; 0: not */
+void leg_hide(struct leg *leg, const char *sql);        /* a query whose answer nobody hears; the leg is being set up until it came */
+
+/* effects.c */
+void effects_complete(struct session *session, struct leg *leg, const struct plan *plan, size_t item, struct slice tag);
+void effects_ready(struct session *session, char tx_status);            /* the client is ready for the next query: says so, or soon will */
+void effects_begin(struct session *session, const struct shape *shape);
+void effects_end_tx(struct session *session, bool committed);
+extern const char effects_probe_sql[];                                  /* one row: what is left of each pin */
+void effects_probed(struct session *session, struct slice row);
+
+/* fan.c */
+enum fan_form { FAN_QUERY, FAN_EXECUTE };       /* with RowDescription and ReadyForQuery, or rows and CommandComplete only */
+/* 1: done (never), 0: it waits, and the unit is over when it ends; negative: refused. */
+must_use int fan_start(struct session *session, struct plan *plan, struct slice sql, const struct bind *bind,
+		       const struct statement *statement, uint64_t shards, enum fan_form form, struct err *err);
+enum reply_mode fan_header(struct session *session, struct leg *leg, char type);
+int fan_message(struct session *session, struct leg *leg, char type, struct slice body, struct err *err);
+void fan_read(struct session *session, struct leg *leg);
+void fan_drained(struct session *session);
+void fan_lost(struct session *session, struct leg *leg, const struct err *why);
+void fan_free(struct fan *fan);
+
+/* spread.c */
+enum { SPREAD_WAITS = 2 };                      /* to be run again: legs or answers are awaited */
+must_use int spread_start(struct session *session, struct plan *plan, struct slice sql, bool extended, bool loose, struct err *err);
+int spread_message(struct session *session, struct leg *leg, char type, struct slice body, struct err *err);
+void spread_lost(struct session *session, struct leg *leg, const struct err *why);
+void spread_free(struct spread *spread);
+
+/* local.c */
+enum local_form { LOCAL_QUERY, LOCAL_DESCRIBE_STATEMENT, LOCAL_DESCRIBE_PORTAL, LOCAL_EXECUTE };
+must_use int local_start(struct session *session, struct slice sql, const struct bind *bind, enum local_form form, struct err *err);
+void local_answered(struct session *session, struct job *job);
+void local_refresh(struct session *session);

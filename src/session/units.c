@@ -1,0 +1,386 @@
+/* units: one unit of a segment after the other: what it means, where it goes, what is sent.
+ *
+ * run_*() return 1 when the unit is done with (sent, or answered here), 0 when it waits (for legs, answers, a job) and will be run again, or a
+ * negative error, which becomes an ErrorResponse.
+ */
+#include "session/units.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "route/plan_cache.h"
+#include "route/snapshot.h"
+#include "session/session.h"
+
+enum { OUT_SIZE_MAX = 128 << 20 };
+
+/* ---- planning ---- */
+
+static const struct fingerprint *fingerprint(struct session *session, struct slice sql)
+{
+	const struct fingerprint *found;
+
+	if (fingerprint_make(session->worker->fingerprinter, sql, session_standard_strings(session), &found, NULL) < 0)
+		return NULL;
+	return found;
+}
+
+struct plan *units_plan(struct session *session, struct slice sql)
+{
+	struct plan_context context = session_plan_context(session);
+
+	return plan_cache_get(&session->worker->plans, &context, sql, fingerprint(session, sql));
+}
+
+int units_route(struct session *session, const struct plan *plan, size_t item, struct slice sql, const struct bind *bind,
+		const struct statement *statement, uint64_t *ret_shards, struct err *err)
+{
+	struct plan_context context = session_plan_context(session);
+	struct plan_values values = { .sql = sql, .standard_strings = session_standard_strings(session), .bind = bind };
+
+	if (plan->uses_literals)
+		values.fingerprint = fingerprint(session, sql);
+	if (statement) {
+		values.param_types = statement->types;
+		values.param_type_count = statement->type_count;
+	}
+	return plan_route(&context, &plan->items[item], &values, ret_shards, err);
+}
+
+/* A relation that the catalog does not have may be new: look once before the statement is planned for good. */
+int units_fresh(struct session *session, struct plan **plan, struct slice sql)
+{
+	if (!(*plan)->unknown || session->refreshed_version || session->pins & PIN_TEMPORARY)
+		return 1;
+	session->refreshed_version = session->snapshot->version + 1;
+	local_refresh(session);
+	return 0;
+}
+
+/* ---- where a statement may go within its transaction ---- */
+
+/* Adds the shards of one statement to the transaction; refuses what a transaction may not touch. */
+int units_join(struct session *session, uint64_t shards, const struct plan_item *item, struct err *err)
+{
+	uint64_t have = legs_shards(session), other = have & ~shards;
+	bool in_tx = session->tx_status == 'T';
+	int shard = __builtin_ctzll(shards);
+
+	if (session->tx_status != 'I' && session->snapshot->topology->epoch != session->worker->snapshot->topology->epoch) {
+		err_set(err, ERR_CONFLICT, "the topology changed during the transaction");
+		err_hint(err, "Roll back and run the transaction again.");
+		return err->code;
+	}
+	/* Between Parse and Sync there is a transaction too. */
+	LIST_EACH(&session->legs, node)
+		in_tx |= CONTAINER_OF(node, struct leg, place)->needs_sync;
+	if (!in_tx && !(session->unit_count > 1))
+		return 0;
+	if (session->tx_snapshot && (shards & ~have) && other) {
+		err_set(err, ERR_UNSUPPORTED, "a transaction that keeps one snapshot cannot touch a second shard yet");
+		err_hint(err, "Use READ COMMITTED, or name one shard key in all its statements.");
+		return err->code;
+	}
+	if ((shards & ~have) && session->savepoint_count && other) {
+		err_set(err, ERR_UNSUPPORTED, "a transaction with open savepoints cannot touch a second shard yet");
+		err_hint(err, "Release the savepoints first, or name one shard key in all its statements.");
+		return err->code;
+	}
+	if (!item->writes)
+		return 0;
+	if (session->tx_write_shard >= 0 && (session->tx_write_shard != shard || (shards & (shards - 1)))) {
+		err_set(err, ERR_UNSUPPORTED, "this transaction has already written on another shard; writing on a second one is not supported yet");
+		err_hint(err, "Commit first, or name one shard key in all writing statements of the transaction.");
+		return err->code;
+	}
+	session->tx_write_shard = shard;
+	return 0;
+}
+
+/* Waits until the leg of `shard` may be sent to: it is there, set up, and nobody else's answers are awaited. */
+int units_on(struct session *session, int shard, struct leg **ret_leg, struct err *err)
+{
+	int rc;
+
+	if (session->current && session->current->shard != shard && session->answer_count) {
+		units_flush(session);
+		return 0;
+	}
+	rc = legs_want(session, UINT64_C(1) << shard, false, err);
+	if (rc <= 0)
+		return rc;
+	*ret_leg = session->current = leg_find(session, shard);
+	return 1;
+}
+
+/* Has the server answer what it was sent without a Sync. */
+void units_flush(struct session *session)
+{
+	if (session->current && session->current->needs_sync && session->answer_count)
+		leg_send(session->current, SLICE_LIT("H\0\0\0\4"));
+}
+
+/* The shard for what any shard can do: where the session is already, else the home shard. */
+int units_any_shard(const struct session *session)
+{
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->in_tx)
+			return CONTAINER_OF(node, struct leg, place)->shard;
+	if (session->current)
+		return session->current->shard;
+	return list_empty(&session->legs) ? 0 : CONTAINER_OF(list_first(&session->legs), struct leg, place)->shard;
+}
+
+/* ---- errors ---- */
+
+void units_fail(struct session *session, const struct err *err)
+{
+	const struct unit *unit = session->unit_at < session->unit_count ? &session->units[session->unit_at] : NULL;
+	bool simple = unit && (unit->kind == UNIT_QUERY || unit->kind == UNIT_FUNCTION);
+	struct buf out;
+
+	session->worker->counters.errors++;
+	session->worker->counters.refused += err->code == ERR_UNSUPPORTED;
+	session->failed = true;
+	buf_init(&out, STARTUP_SIZE_MAX);
+	message_error(&out, "ERROR", err);
+	answers_text(session, buf_slice(&out));
+	buf_release(&out);
+	if (session->tx_status == 'T')
+		session->tx_status = 'E';
+	if (simple)
+		effects_ready(session, session->tx_status);
+	else
+		session->skipping = true;
+}
+
+void units_lost(struct session *session, struct leg *leg, const struct err *err)
+{
+	bool was_tx = leg->in_tx || session->tx_status != 'I';
+	struct answer *head = answers_head(session);
+	bool simple = head && head->kind == ANSWER_QUERY, synced = false;
+	struct buf out;
+
+	while ((head = answers_head(session))) {
+		synced |= head->kind == ANSWER_SYNC;
+		answers_skip_to_sync(session);
+		if (answers_head(session))
+			answers_pop(session);
+	}
+	leg->needs_sync = false;
+	leg_release(leg, false);
+	session->failed = true;
+	session->worker->counters.errors++;
+	buf_init(&out, STARTUP_SIZE_MAX);
+	message_error(&out, "ERROR", err);
+	session_write_buf(session, &out);
+	buf_release(&out);
+	if (was_tx)
+		session->tx_status = 'E';
+	if (simple || synced)
+		effects_ready(session, session->tx_status);
+	else
+		session->skipping = true;
+	session_resume(session);
+}
+
+/* In a failed transaction only its end is listened to. */
+int units_aborted(struct session *session, const struct shape *shape, struct err *err)
+{
+	if (session->tx_status != 'E' || (shape && (shape->kind == STMT_ROLLBACK || shape->kind == STMT_COMMIT ||
+						    shape->kind == STMT_PREPARE_TX || shape->kind == STMT_ROLLBACK_TO)))
+		return 0;
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->failed)
+			return 0;       /* the server says it in its own words */
+	if (session->tx_error.code) {
+		*err = session->tx_error;
+		session->tx_error.code = 0;
+		return err->code;
+	}
+	return err_set(err, ERR_TX_ABORTED, "current transaction is aborted, commands ignored until end of transaction block");
+}
+
+/* The leg that a failed transaction's statements go to, to hear it from the server. */
+static int failed_shard(const struct session *session)
+{
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->failed)
+			return CONTAINER_OF(node, struct leg, place)->shard;
+	return -1;
+}
+
+/* ---- copies on backends ---- */
+
+static void note_parse(struct session *session, struct leg *leg, struct statement *statement, bool copy, bool hidden)
+{
+	struct answer *answer = answers_push(session, ANSWER_PARSE);
+
+	answer->hidden = hidden;
+	answer->statement = statement_ref(statement);
+	answer->copy = copy;
+	leg->needs_sync = true;
+	if (copy)
+		return;
+	statement_unref(leg->backend->unnamed);
+	leg->backend->unnamed = statement_ref(statement);
+}
+
+/* Gives the backend the copy of `prepared` that the client expects it to have. Its name there is left in *ret_name. */
+int units_ensure(struct session *session, struct leg *leg, const struct prepared *prepared, const char **ret_name, struct err *err)
+{
+	struct statement *statement = prepared->statement;
+	bool unnamed = prepared->name[0] == '\0';
+	struct buf out;
+	int closes = 0;
+
+	*ret_name = unnamed ? "" : statement->name;
+	if (unnamed ? leg->backend->unnamed == statement : backend_has_prepared(leg->backend, statement))
+		return 1;
+	if (statement->settings->analysis != session->settings->analysis) {
+		/* The text was read under other settings: they stand while it is read again. */
+		struct buf sql;
+
+		if (session->answer_count || leg->needs_sync) {
+			units_flush(session);
+			return session->answer_count ? 0 : err_set(err, ERR_UNSUPPORTED, "the settings changed since the statement was prepared");
+		}
+		buf_init(&sql, OUT_SIZE_MAX);
+		settings_diff(session->settings, statement->settings, &sql);
+		buf_add_u8(&sql, 0);
+		leg_hide(leg, sql.data);
+		buf_init(&out, OUT_SIZE_MAX);
+		message_parse(&out, *ret_name, statement->text, statement->types, statement->type_count);
+		buf_add(&out, "S\0\0\0\4", 5);
+		leg_send(leg, buf_slice(&out));
+		leg->setup_left++;
+		buf_clear(&sql);
+		settings_diff(statement->settings, session->settings, &sql);
+		buf_add_u8(&sql, 0);
+		leg_hide(leg, sql.data);
+		buf_release(&sql);
+		buf_clear(&out);
+		if (!unnamed)
+			backend_add_prepared(leg->backend, statement, &out);
+		else
+			leg->backend->unnamed = statement_ref(statement);
+		if (out.size) {         /* an old copy had to go */
+			buf_add(&out, "S\0\0\0\4", 5);
+			leg_send(leg, buf_slice(&out));
+			leg->setup_left++;
+		}
+		buf_release(&out);
+		return 0;
+	}
+	buf_init(&out, OUT_SIZE_MAX);
+	if (prepared->from_sql) {
+		/* A copy that SQL made is made by SQL again: its parameter types are in its text. */
+		struct buf sql;
+
+		buf_init(&sql, OUT_SIZE_MAX);
+		buf_printf(&sql, "PREPARE %s", statement->name);
+		buf_add_slice(&sql, statement->text);
+		message_parse(&out, "", buf_slice(&sql), NULL, 0);
+		buf_release(&sql);
+		buf_add(&out, "B\0\0\0\14\0\0\0\0\0\0\0\0", 13);
+		message_execute(&out, "", 0);
+		answers_push(session, ANSWER_PARSE)->hidden = true;
+		answers_push(session, ANSWER_BIND)->hidden = true;
+		answers_push(session, ANSWER_EXECUTE)->hidden = true;
+		statement_unref(leg->backend->unnamed);
+		leg->backend->unnamed = NULL;
+		leg->needs_sync = true;
+	} else {
+		message_parse(&out, *ret_name, statement->text, statement->types, statement->type_count);
+		note_parse(session, leg, statement, !unnamed, true);
+	}
+	if (!unnamed)
+		closes = backend_add_prepared(leg->backend, statement, &out);
+	if (closes)
+		answers_push(session, ANSWER_CLOSE)->hidden = true;
+	leg_send(leg, buf_slice(&out));
+	buf_release(&out);
+	return 1;
+}
+
+/* ---- the loop ---- */
+
+static bool settled(const struct session *session)
+{
+	if (session->answer_count || session->fan || session->spread || session->job_pending || session->ready_owed || session->copy_in)
+		return false;
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->setup_left)
+			return false;
+	return true;
+}
+
+static int run(struct session *session, const struct unit *unit, struct err *err)
+{
+	int shard = failed_shard(session);
+
+	switch (unit->kind) {
+	case UNIT_QUERY:
+		return query_run(session, unit, err);
+	case UNIT_PARSE:
+		return extended_parse(session, unit, err);
+	case UNIT_BIND:
+		return extended_bind(session, unit, err);
+	case UNIT_DESCRIBE:
+		return extended_describe(session, unit, err);
+	case UNIT_EXECUTE:
+		return extended_execute(session, unit, err);
+	case UNIT_CLOSE:
+		return extended_close(session, unit, err);
+	case UNIT_SYNC:
+		return extended_sync(session, err);
+	case UNIT_FLUSH:
+		units_flush(session);
+		return 1;
+	case UNIT_FUNCTION:
+		return query_function(session, unit, shard >= 0 ? shard : 0, err);
+	}
+	return err_set(err, ERR_INTERNAL, "unknown unit");
+}
+
+/* Something was sent without a Sync: an implicit transaction is open. */
+static bool mid_segment(const struct session *session)
+{
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->needs_sync)
+			return true;
+	return session->answer_count > 0;
+}
+
+void units_go(struct session *session)
+{
+	while (session->state == SESSION_WORKING && session->unit_at < session->unit_count) {
+		const struct unit *unit = &session->units[session->unit_at];
+		struct err err;
+		int rc;
+
+		if (session->fan || session->spread || session->job_pending || session->ready_owed || session->probing)
+			return;
+		if (session->tx_status == 'I' && !mid_segment(session) && session->snapshot != session->worker->snapshot)
+			session_renew(session);
+		if (session->state != SESSION_WORKING)
+			return;
+		if (session->skipping && unit->kind != UNIT_SYNC) {
+			session->unit_at++;
+			continue;
+		}
+		rc = run(session, unit, &err);
+		if (rc == 0)
+			return;
+		if (session->state != SESSION_WORKING)
+			return;
+		if (rc < 0)
+			units_fail(session, &err);
+		session->unit_at++;
+		session->refreshed_version = 0;
+	}
+	if (session->state == SESSION_WORKING && settled(session))
+		input_done(session);
+}

@@ -1,0 +1,28 @@
+/* units: shared by units.c, query.c (simple protocol) and extended.c (extended protocol). */
+#pragma once
+
+#include "session/session.h"
+
+int units_route(struct session *session, const struct plan *plan, size_t item, struct slice sql, const struct bind *bind,
+		const struct statement *statement, uint64_t *ret_shards, struct err *err);
+int units_fresh(struct session *session, struct plan **plan, struct slice sql);
+int units_join(struct session *session, uint64_t shards, const struct plan_item *item, struct err *err);
+int units_on(struct session *session, int shard, struct leg **ret_leg, struct err *err);
+int units_aborted(struct session *session, const struct shape *shape, struct err *err);
+int units_ensure(struct session *session, struct leg *leg, const struct prepared *prepared, const char **ret_name, struct err *err);
+int units_any_shard(const struct session *session);
+void units_flush(struct session *session);
+
+int query_run(struct session *session, const struct unit *unit, struct err *err);
+int query_function(struct session *session, const struct unit *unit, int shard, struct err *err);
+/* The end of a transaction that no leg, or a failed one, or several legs have a part in: 1 when it was seen to here; 0: send it as it is. */
+int query_tx_end(struct session *session, struct plan *plan, struct slice sql, bool extended, struct err *err);
+int query_deallocate(struct session *session, const struct shape *shape, bool ready, struct err *err);
+void query_begin_deferred(struct session *session, const struct shape *shape);
+
+int extended_parse(struct session *session, const struct unit *unit, struct err *err);
+int extended_bind(struct session *session, const struct unit *unit, struct err *err);
+int extended_describe(struct session *session, const struct unit *unit, struct err *err);
+int extended_execute(struct session *session, const struct unit *unit, struct err *err);
+int extended_close(struct session *session, const struct unit *unit, struct err *err);
+int extended_sync(struct session *session, struct err *err);

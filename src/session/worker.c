@@ -1,0 +1,253 @@
+#include "session/worker.h"
+
+#include <semaphore.h>
+#include <unistd.h>
+
+#include "backend/cancel.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/env.h"
+#include "route/snapshot.h"
+#include "session/job.h"
+#include "session/session.h"
+#include "sql/fingerprint.h"
+#include "topo/config.h"
+
+enum { LISTENER_PAUSE_US = 100000, DRAIN_TURN_US = 20000 };
+
+/* ---- the listener ---- */
+
+static void listener_again(struct timer *timer)
+{
+	stream_receive(&CONTAINER_OF(timer, struct worker, listener_pause)->listener, true);
+}
+
+static void accepted(struct stream *listener, int fd)
+{
+	struct worker *worker = CONTAINER_OF(listener, struct worker, listener);
+
+	if (fd < 0) {
+		log_warn("worker", "worker=%u msg=\"cannot accept connections for a moment\" errno=%d", worker->index, -fd);
+		stream_receive(listener, false);
+		loop_arm(worker->loop, &worker->listener_pause, LISTENER_PAUSE_US);
+		return;
+	}
+	if (worker->stopping)
+		close(fd);
+	else
+		session_new(worker, fd);
+}
+
+static void listener_closed(struct stream *listener)
+{
+}
+
+static const struct stream_events listener_events = { .accepted = accepted, .closed = listener_closed };
+
+/* ---- permits over workers ---- */
+
+static void wake_worker(struct pools *pools, unsigned index)
+{
+	struct worker *worker = CONTAINER_OF(pools, struct worker, pools);
+
+	if (index < worker->services->worker_count && worker->services->workers[index])
+		worker_post_look(worker->services->workers[index]);
+}
+
+/* ---- life ---- */
+
+int worker_init(struct worker *worker, struct services *services, unsigned index, struct snapshot *snapshot, int listen_fd, struct err *err)
+{
+	enum loop_engine engine = services->config->io == IO_URING ? LOOP_URING : services->config->io == IO_EPOLL ? LOOP_EPOLL : LOOP_AUTO;
+	int rc;
+
+	*worker = (struct worker){ .services = services, .config = services->config, .index = index };
+	rc = loop_new(engine, env_system(), worker, &worker->loop, err);
+	if (rc < 0)
+		return rc;
+	worker->snapshot = snapshot_ref(snapshot);
+	worker->started_us = loop_now_us(worker->loop);
+	worker->fingerprinter = fingerprinter_new();
+	worker->second_fingerprinter = fingerprinter_new();
+	worker->listener_pause.fire = listener_again;
+	list_init(&worker->sessions);
+	plan_cache_init(&worker->plans);
+	pools_init(&worker->pools, worker->loop, services->config, services->users, services->quotas, index);
+	worker->pools.wake_worker = wake_worker;
+	stream_init(&worker->listener, worker->loop, &listener_events);
+	stream_listen(&worker->listener, listen_fd);
+	stream_receive(&worker->listener, true);
+	return 0;
+}
+
+void worker_run(struct worker *worker)
+{
+	loop_run(worker->loop);
+}
+
+void worker_release(struct worker *worker)
+{
+	map_release(&worker->by_number);
+	pools_release(&worker->pools);
+	plan_cache_release(&worker->plans);
+	fingerprinter_free(worker->fingerprinter);
+	fingerprinter_free(worker->second_fingerprinter);
+	snapshot_unref(worker->snapshot);
+	loop_free(worker->loop);
+}
+
+struct session *worker_session(struct worker *worker, uint32_t number)
+{
+	return map_get(&worker->by_number, slice_make(&number, sizeof(number)));
+}
+
+/* ---- letters ---- */
+
+struct call {
+	struct letter letter;
+	void (*visit)(struct worker *worker, void *argument);
+	void *argument;
+};
+
+static void deliver_call(struct letter *letter, void *worker)
+{
+	struct call *call = CONTAINER_OF(letter, struct call, letter);
+
+	call->visit(worker, call->argument);
+	mem_free(call);
+}
+
+void worker_post_call(struct worker *worker, void (*visit)(struct worker *worker, void *argument), void *argument)
+{
+	struct call *call = mem_calloc(1, sizeof(*call));
+
+	call->letter.deliver = deliver_call;
+	call->visit = visit;
+	call->argument = argument;
+	loop_post(worker->loop, &call->letter);
+}
+
+struct visits {
+	void (*visit)(struct worker *worker, void *argument);
+	void *argument;
+	sem_t done;
+};
+
+static void visit_one(struct worker *worker, void *argument)
+{
+	struct visits *visits = argument;
+
+	visits->visit(worker, visits->argument);
+	sem_post(&visits->done);
+}
+
+void services_visit(struct services *services, void (*visit)(struct worker *worker, void *argument), void *argument)
+{
+	struct visits visits = { .visit = visit, .argument = argument };
+
+	sem_init(&visits.done, 0, 0);
+	for (unsigned i = 0; i < services->worker_count; i++)
+		worker_post_call(services->workers[i], visit_one, &visits);
+	for (unsigned i = 0; i < services->worker_count; i++)
+		while (sem_wait(&visits.done) < 0)
+			;
+	sem_destroy(&visits.done);
+}
+
+static void look(struct worker *worker, void *argument)
+{
+	pools_look(&worker->pools);
+}
+
+void worker_post_look(struct worker *worker)
+{
+	worker_post_call(worker, look, NULL);
+}
+
+static void take_snapshot(struct worker *worker, void *argument)
+{
+	snapshot_unref(worker->snapshot);
+	worker->snapshot = snapshot_ref(argument);
+}
+
+void services_publish(struct services *services, struct snapshot *snapshot)
+{
+	services_visit(services, take_snapshot, snapshot);
+}
+
+/* ---- cancel requests ---- */
+
+struct cancel_key { uint32_t number, secret; };
+
+static void cancel(struct worker *worker, void *argument)
+{
+	struct cancel_key *key = argument;
+	struct session *session = worker_session(worker, key->number);
+
+	if (session && session->secret == key->secret && session->state == SESSION_WORKING) {
+		LIST_EACH(&session->legs, node) {
+			struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+			if (leg->state == LEG_READY && leg->backend)
+				cancel_send(leg->backend);
+			else if (leg->state == LEG_WAITING)
+				legs_cancel_wait(leg);
+		}
+	}
+	mem_free(key);
+}
+
+void worker_post_cancel(struct worker *worker, uint32_t number, uint32_t secret)
+{
+	struct cancel_key *key = mem_calloc(1, sizeof(*key));
+
+	*key = (struct cancel_key){ number, secret };
+	worker_post_call(worker, cancel, key);
+}
+
+/* ---- the end ---- */
+
+struct drain {
+	struct timer timer;
+	struct worker *worker;
+};
+
+/* Everything is closed in order, and the loop ends when nothing is left in it. */
+static void drained(struct timer *timer)
+{
+	struct drain *drain = CONTAINER_OF(timer, struct drain, timer);
+	struct worker *worker = drain->worker;
+
+	if (!pools_empty(&worker->pools) || !list_empty(&worker->sessions)) {
+		loop_arm(worker->loop, timer, DRAIN_TURN_US);
+		return;
+	}
+	loop_stop(worker->loop);
+	mem_free(drain);
+}
+
+static void stop(struct worker *worker, void *argument)
+{
+	struct drain *drain;
+	struct err why;
+
+	if (worker->stopping)
+		return;
+	worker->stopping = true;
+	loop_disarm(worker->loop, &worker->listener_pause);
+	stream_close(&worker->listener);
+	err_set(&why, ERR_SHUTDOWN, "terminating connection: the router is shutting down");
+	while (!list_empty(&worker->sessions))
+		session_fatal(CONTAINER_OF(list_first(&worker->sessions), struct session, place), &why);
+	pools_close(&worker->pools);
+	drain = mem_calloc(1, sizeof(*drain));
+	drain->timer.fire = drained;
+	drain->worker = worker;
+	loop_arm(worker->loop, &drain->timer, DRAIN_TURN_US * 5);       /* a few turns, for the kernel to let go of what was closed */
+}
+
+void worker_post_stop(struct worker *worker)
+{
+	worker_post_call(worker, stop, NULL);
+}

@@ -1,0 +1,66 @@
+/* shape_make: what the parts of the shape's maker share. Private to src/sql/.
+ *
+ * One maker makes one shape: it walks libpg_query's tree (as protobuf messages) once and collects into vectors that live in
+ * the shape's arena. shape.c drives; shape_query.c walks queries, shape_where.c reads values and equalities,
+ * shape_settings.c reads settings and transactions, shape_ddl.c definitions.
+ */
+#pragma once
+
+#include <pg_query/pg_query.pb-c.h>
+
+#include "sql/fingerprint.h"
+#include "sql/shape.h"
+
+/* Items of one size, in an arena. */
+struct vector {
+	void *items;
+	size_t count, capacity;
+};
+
+/* The CTEs that a name may mean, innermost first. */
+struct cte {
+	const char *name;
+	const struct cte *next;
+};
+
+struct maker {
+	struct arena *arena;
+	struct slice sql;                       /* the whole text, which the tree's locations count in */
+	const struct fingerprint *fingerprint;  /* or NULL */
+	struct shape *shape;
+	struct vector scopes, tables, equalities, functions, set_columns;
+	const struct cte *ctes;
+};
+
+/* A new item, zeroed. */
+void *vector_add(struct vector *vector, struct arena *arena, size_t item_size);
+
+/* NULL for the empty string that protobuf has instead of NULL. */
+const char *text_or_null(struct maker *maker, const char *text);
+const char *node_string(const PgQuery__Node *node);             /* of a String, or NULL */
+char *lower_text(struct arena *arena, const char *text);
+
+/* shape.c */
+struct shape *shape_of_statement(struct maker *outer, const PgQuery__Node *statement);
+
+/* shape_query.c. walk() finds tables, calls, values and subqueries anywhere below a message. */
+int scope_add(struct maker *maker, enum scope_kind kind, int parent);
+struct scope *scope_at(struct maker *maker, int scope);
+struct table_ref *table_add(struct maker *maker, const PgQuery__RangeVar *range, int scope);
+void walk(struct maker *maker, const ProtobufCMessage *message, int scope);
+void walk_nodes(struct maker *maker, PgQuery__Node *const *nodes, size_t count, int scope);
+void walk_query(struct maker *maker, const PgQuery__Node *query, int scope);   /* SELECT, INSERT, UPDATE, DELETE, MERGE */
+
+#define WALK(maker, message, scope) ((message) ? walk(maker, &(message)->base, scope) : (void)0)
+
+/* shape_where.c */
+void value_read(struct maker *maker, const PgQuery__Node *node, struct value *ret_value);
+void equalities_add(struct maker *maker, const PgQuery__Node *condition, int scope, enum equality_strength strength);
+void equality_of_columns(struct maker *maker, int scope, enum equality_strength strength, struct column_ref left,
+			 struct column_ref right);
+
+/* shape_settings.c, shape_ddl.c: they fill the shape when the statement is of theirs, and say so. */
+bool shape_setting(struct maker *maker, const PgQuery__Node *statement);
+bool shape_transaction(struct maker *maker, const PgQuery__Node *statement);
+bool shape_ddl(struct maker *maker, const PgQuery__Node *statement);
+void shape_set_config(struct maker *maker, const PgQuery__SelectStmt *select);

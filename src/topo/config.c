@@ -1,0 +1,281 @@
+#include "topo/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "topo/config_yaml.h"
+#include "topo/lines.h"
+#include "topo/settings.h"
+
+enum { CONFIG_BLOCK_SIZE = 4 << 10, WHERE_SIZE = 64, NODE_PORT_DEFAULT = 5432 };
+
+/* One reading of one file. */
+struct reading {
+	struct config *config;
+	const struct config_yaml *yaml;
+	const struct lines *lines;
+	struct err *err;
+};
+
+/* `where` is the place in the file that is to blame: "shards[1].nodes[0]". */
+__attribute__((format(printf, 3, 4))) static int refuse(const struct reading *reading, const char *where, const char *format, ...)
+{
+	char reason[400];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	return err_set(reading->err, ERR_CONFIG, "%s:%u: %s", reading->config->path, lines_of(reading->lines, where), reason);
+}
+
+static const char *at(char where[WHERE_SIZE], const char *list, unsigned index, const char *rest)
+{
+	snprintf(where, WHERE_SIZE, "%s[%u]%s", list, index, rest);
+	return where;
+}
+
+static int read_settings(const struct reading *reading)
+{
+	for (size_t i = 0; i < setting_count; i++) {
+		const char *given = reading->yaml->settings[i];
+		const char *text = given ? given : settings[i].initial;
+		struct err reason;
+
+		if (text && setting_read(&settings[i], text, reading->config, &reason) < 0)
+			return refuse(reading, settings[i].name, "%s", reason.message);
+	}
+	return 0;
+}
+
+static int read_name(const struct reading *reading, const char *list, unsigned index, const char *what, const char *name,
+		     char **ret_name)
+{
+	char where[WHERE_SIZE];
+
+	if (!*name)
+		return refuse(reading, at(where, list, index, ".name"), "a %s needs a name", what);
+	if (strlen(name) >= NAME_SIZE_MAX)
+		return refuse(reading, at(where, list, index, ".name"), "the name of a %s has at most %d bytes", what,
+			      NAME_SIZE_MAX - 1);
+	*ret_name = arena_strdup(&reading->config->arena, name);
+	return 0;
+}
+
+static int read_node(const struct reading *reading, unsigned index)
+{
+	const struct yaml_node_entry *entry = &reading->yaml->nodes[index];
+	struct config_node *nodes = reading->config->nodes, *node = &nodes[index];
+	struct arena *arena = &reading->config->arena;
+	unsigned port = NODE_PORT_DEFAULT;
+	char where[WHERE_SIZE];
+	struct err reason;
+	int rc = read_name(reading, "nodes", index, "node", entry->name, &node->name);
+
+	if (rc < 0)
+		return rc;
+	if (!*entry->host)
+		return refuse(reading, at(where, "nodes", index, ".host"), "node \"%s\" needs a host", node->name);
+	if (entry->port && setting_number("port", entry->port, 1, UINT16_MAX, &port, &reason) < 0)
+		return refuse(reading, at(where, "nodes", index, ".port"), "node \"%s\": %s", node->name, reason.message);
+	node->host = arena_strdup(arena, entry->host);
+	node->port = (uint16_t)port;
+	node->region = arena_strdup(arena, entry->region ? entry->region : "");
+	node->zone = arena_strdup(arena, entry->zone ? entry->zone : "");
+	for (unsigned i = 0; i < index; i++) {
+		if (strcmp(nodes[i].name, node->name) == 0)
+			return refuse(reading, at(where, "nodes", index, ".name"), "two nodes are named \"%s\"", node->name);
+		if (nodes[i].port == node->port && strcmp(nodes[i].host, node->host) == 0)
+			return refuse(reading, at(where, "nodes", index, ".host"),
+				      "nodes \"%s\" and \"%s\" are the same server, %s port %u", nodes[i].name, node->name,
+				      node->host, node->port);
+	}
+	return 0;
+}
+
+/* Whether an earlier place of the file, of shard `shard` entry `entry`, has taken this node already. */
+static const char *taken_by(const struct config *config, const char *node, unsigned shard, unsigned entry)
+{
+	for (unsigned i = 0; i <= shard; i++)
+		for (unsigned j = 0; j < (i < shard ? config->shards[i].nodes_count : entry); j++)
+			if (strcmp(config->shards[i].nodes[j], node) == 0)
+				return config->shards[i].name;
+	return NULL;
+}
+
+static bool has_node(const struct config *config, const char *name)
+{
+	for (unsigned i = 0; i < config->nodes_count; i++)
+		if (strcmp(config->nodes[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static int read_shard(const struct reading *reading, unsigned index)
+{
+	const struct yaml_shard_entry *entry = &reading->yaml->shards[index];
+	struct config *config = reading->config;
+	struct config_shard *shard = &config->shards[index];
+	char where[WHERE_SIZE], rest[WHERE_SIZE / 2];
+	int rc = read_name(reading, "shards", index, "shard", entry->name, &shard->name);
+
+	if (rc < 0)
+		return rc;
+	for (unsigned i = 0; i < index; i++)
+		if (strcmp(config->shards[i].name, shard->name) == 0)
+			return refuse(reading, at(where, "shards", index, ".name"), "two shards are named \"%s\"", shard->name);
+	shard->nodes_count = entry->nodes_count;
+	shard->nodes = arena_calloc(&config->arena, entry->nodes_count, sizeof(*shard->nodes));
+	for (unsigned i = 0; i < entry->nodes_count; i++) {
+		const char *node = entry->nodes[i], *other = taken_by(config, node, index, i);
+
+		snprintf(rest, sizeof(rest), ".nodes[%u]", i);
+		if (!has_node(config, node))
+			return refuse(reading, at(where, "shards", index, rest), "shard \"%s\" names node \"%s\", which is not there",
+				      shard->name, node);
+		if (other)
+			return refuse(reading, at(where, "shards", index, rest),
+				      "node \"%s\" of shard \"%s\" is already a node of shard \"%s\"", node, shard->name, other);
+		shard->nodes[i] = arena_strdup(&config->arena, node);
+	}
+	return 0;
+}
+
+static int check_nodes_used(const struct reading *reading)
+{
+	const struct config *config = reading->config;
+	char where[WHERE_SIZE];
+
+	for (unsigned i = 0; i < config->nodes_count; i++)
+		if (!taken_by(config, config->nodes[i].name, config->shards_count - 1,
+			      config->shards[config->shards_count - 1].nodes_count))
+			return refuse(reading, at(where, "nodes", i, ".name"), "node \"%s\" is in no shard", config->nodes[i].name);
+	return 0;
+}
+
+static bool has_shard(const struct config *config, const char *name)
+{
+	for (unsigned i = 0; i < config->shards_count; i++)
+		if (strcmp(config->shards[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static int read_database_shards(const struct reading *reading, unsigned index)
+{
+	const struct yaml_database_entry *entry = &reading->yaml->databases[index];
+	struct config *config = reading->config;
+	struct config_database *database = &config->databases[index];
+	char where[WHERE_SIZE], rest[WHERE_SIZE / 2];
+
+	database->shards_count = entry->shards ? entry->shards_count : config->shards_count;
+	database->shards = arena_calloc(&config->arena, database->shards_count, sizeof(*database->shards));
+	for (unsigned i = 0; i < database->shards_count; i++) {
+		const char *shard = entry->shards ? entry->shards[i] : config->shards[i].name;
+
+		snprintf(rest, sizeof(rest), ".shards[%u]", i);
+		if (!has_shard(config, shard))
+			return refuse(reading, at(where, "databases", index, rest),
+				      "database \"%s\" names shard \"%s\", which is not there", database->name, shard);
+		for (unsigned j = 0; j < i; j++)
+			if (strcmp(database->shards[j], shard) == 0)
+				return refuse(reading, at(where, "databases", index, rest), "database \"%s\" names shard \"%s\" twice",
+					      database->name, shard);
+		database->shards[i] = arena_strdup(&config->arena, shard);
+	}
+	return 0;
+}
+
+static int read_database(const struct reading *reading, unsigned index)
+{
+	const struct yaml_database_entry *entry = &reading->yaml->databases[index];
+	struct config *config = reading->config;
+	struct config_database *databases = config->databases, *database = &databases[index];
+	const char *inner = entry->node_database ? entry->node_database : entry->name;
+	char where[WHERE_SIZE];
+	int rc = read_name(reading, "databases", index, "database", entry->name, &database->name);
+
+	if (rc < 0)
+		return rc;
+	if (!*inner || strlen(inner) >= NAME_SIZE_MAX)
+		return refuse(reading, at(where, "databases", index, ".node_database"),
+			      "node_database of \"%s\" must have from 1 to %d bytes", database->name, NAME_SIZE_MAX - 1);
+	database->node_database = arena_strdup(&config->arena, inner);
+	for (unsigned i = 0; i < index; i++)
+		if (strcmp(databases[i].name, database->name) == 0)
+			return refuse(reading, at(where, "databases", index, ".name"), "two databases are named \"%s\"",
+				      database->name);
+	return read_database_shards(reading, index);
+}
+
+/* What only two settings together can get wrong. */
+static int check_settings(const struct reading *reading)
+{
+	struct config *config = reading->config;
+
+	if (!config->admin_users)
+		config->admin_users = arena_strdup(&config->arena, config->node_user);
+	if (config->auth != AUTH_TRUST && !config->users_file && !config->auth_from_nodes)
+		return refuse(reading, "auth_from_nodes", "nobody could log in: there is no users_file, and auth_from_nodes is false");
+	return 0;
+}
+
+static int read_all(const struct reading *reading)
+{
+	const struct config_yaml *yaml = reading->yaml;
+	struct config *config = reading->config;
+	int rc = read_settings(reading);
+
+	config->nodes_count = yaml->nodes_count;
+	config->nodes = arena_calloc(&config->arena, yaml->nodes_count, sizeof(*config->nodes));
+	config->shards_count = yaml->shards_count;
+	config->shards = arena_calloc(&config->arena, yaml->shards_count, sizeof(*config->shards));
+	config->databases_count = yaml->databases_count;
+	config->databases = arena_calloc(&config->arena, yaml->databases_count, sizeof(*config->databases));
+	for (unsigned i = 0; rc == 0 && i < yaml->nodes_count; i++)
+		rc = read_node(reading, i);
+	for (unsigned i = 0; rc == 0 && i < yaml->shards_count; i++)
+		rc = read_shard(reading, i);
+	if (rc == 0)
+		rc = check_nodes_used(reading);
+	for (unsigned i = 0; rc == 0 && i < yaml->databases_count; i++)
+		rc = read_database(reading, i);
+	return rc < 0 ? rc : check_settings(reading);
+}
+
+int config_read(const char *path, struct config **ret_config, struct err *err)
+{
+	struct config_yaml *yaml = NULL;
+	struct lines *lines = NULL;
+	struct config *config;
+	int rc = lines_read(path, &lines, err);
+
+	if (rc == 0)
+		rc = config_yaml_read(path, lines, &yaml, err);
+	if (rc < 0) {
+		lines_free(lines);
+		return rc;
+	}
+	config = mem_calloc(1, sizeof(*config));
+	arena_init(&config->arena, CONFIG_BLOCK_SIZE);
+	config->path = arena_strdup(&config->arena, path);
+	rc = read_all(&(struct reading){ .config = config, .yaml = yaml, .lines = lines, .err = err });
+	config_yaml_free(yaml);
+	lines_free(lines);
+	if (rc < 0) {
+		config_free(config);
+		return rc;
+	}
+	*ret_config = config;
+	return 0;
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	arena_release(&config->arena);
+	mem_free(config);
+}

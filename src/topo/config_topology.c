@@ -1,0 +1,191 @@
+#include <string.h>
+
+#include "base/mem.h"
+#include "topo/config.h"
+#include "topo/topology.h"
+
+static int shard_index(const struct config *config, const char *name)
+{
+	for (unsigned i = 0; i < config->shards_count; i++)
+		if (strcmp(config->shards[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+static int node_index(const struct config *config, const char *name)
+{
+	for (unsigned i = 0; i < config->nodes_count; i++)
+		if (strcmp(config->nodes[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+static void add_nodes_and_shards(const struct config *config, struct topology *topology)
+{
+	struct arena *arena = &topology->arena;
+	struct node *nodes = arena_calloc(arena, config->nodes_count, sizeof(*nodes));
+	struct shard *shards = arena_calloc(arena, config->shards_count, sizeof(*shards));
+
+	for (unsigned i = 0; i < config->nodes_count; i++)
+		nodes[i] = (struct node){
+			.name = arena_strdup(arena, config->nodes[i].name),
+			.host = arena_strdup(arena, config->nodes[i].host),
+			.port = config->nodes[i].port,
+			.region = arena_strdup(arena, config->nodes[i].region),
+			.zone = arena_strdup(arena, config->nodes[i].zone),
+			.shard = -1,
+		};
+	for (unsigned i = 0; i < config->shards_count; i++) {
+		const struct config_shard *shard = &config->shards[i];
+
+		shards[i].name = arena_strdup(arena, shard->name);
+		shards[i].primary = node_index(config, shard->nodes[0]);
+		for (unsigned j = 0; j < shard->nodes_count; j++) {
+			struct node *node = &nodes[node_index(config, shard->nodes[j])];
+
+			node->shard = (int)i;
+			node->role = j == 0 ? NODE_PRIMARY : NODE_REPLICA;
+		}
+	}
+	topology->nodes = nodes;
+	topology->node_count = config->nodes_count;
+	topology->shards = shards;
+	topology->shard_count = config->shards_count;
+}
+
+static void add_databases(const struct config *config, struct topology *topology)
+{
+	struct arena *arena = &topology->arena;
+	struct database *databases = arena_calloc(arena, config->databases_count, sizeof(*databases));
+
+	for (unsigned i = 0; i < config->databases_count; i++) {
+		const struct config_database *from = &config->databases[i];
+		int *shards = arena_calloc(arena, from->shards_count, sizeof(*shards));
+
+		for (unsigned j = 0; j < from->shards_count; j++)
+			shards[j] = shard_index(config, from->shards[j]);
+		databases[i] = (struct database){
+			.name = arena_strdup(arena, from->name),
+			.node_database = arena_strdup(arena, from->node_database),
+			.shards = shards,
+			.shard_count = from->shards_count,
+		};
+	}
+	topology->databases = databases;
+	topology->database_count = config->databases_count;
+}
+
+/* The place in `database` of the shard that stands at place `old_place` of the stored database. */
+static int same_shard(const struct topology *stored, const struct database *old, int old_place, const struct topology *topology,
+		      const struct database *database)
+{
+	const char *name = stored->shards[old->shards[old_place]].name;
+
+	for (size_t i = 0; i < database->shard_count; i++)
+		if (strcmp(topology->shards[database->shards[i]].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* Copies one stored table. A slice's shard is found again by its name: the configuration may list the shards in another order. */
+static int keep_table(const struct topology *stored, const struct database *old, const struct sharded_table *table,
+		      struct topology *topology, const struct database *database, struct sharded_table *ret_table, struct err *err)
+{
+	struct arena *arena = &topology->arena;
+	struct placement *placement = arena_alloc(arena, sizeof(*placement));
+	size_t count = table->placement->slice_count;
+	int64_t *bounds = arena_calloc(arena, count, sizeof(*bounds));
+	int *shards = arena_calloc(arena, count, sizeof(*shards));
+
+	for (size_t i = 0; i < count; i++) {
+		int old_place = table->placement->shards[i];
+
+		bounds[i] = table->placement->bounds[i];
+		shards[i] = same_shard(stored, old, old_place, topology, database);
+		if (shards[i] < 0) {
+			int rc = err_set(err, ERR_CONFIG, "table \"%s\" of database \"%s\" has rows on shard \"%s\", which the configuration "
+					 "does not give to the database", table->name, old->name,
+					 stored->shards[old->shards[old_place]].name);
+
+			err_hint(err, "Put the shard back; tables move away from a shard only by resharding.");
+			return rc;
+		}
+	}
+	*placement = (struct placement){
+		.name = arena_strdup(arena, table->placement->name), .slice_count = count, .bounds = bounds, .shards = shards,
+	};
+	*ret_table = *table;
+	ret_table->schema = arena_strdup(arena, table->schema);
+	ret_table->name = arena_strdup(arena, table->name);
+	ret_table->key_column = arena_strdup(arena, table->key_column);
+	ret_table->placement = placement;
+	return 0;
+}
+
+static int keep_database(const struct topology *stored, const struct database *old, struct topology *topology, struct err *err)
+{
+	struct database *database = (struct database *)(uintptr_t)topology_database(topology, old->name);
+	const char *old_home = stored->shards[old->shards[0]].name, *home;
+	struct sharded_table *tables;
+
+	if (!database && old->table_count == 0)
+		return 0;
+	if (!database) {
+		int rc = err_set(err, ERR_CONFIG, "database \"%s\" has sharded tables in the store, but is not in the configuration",
+				 old->name);
+
+		err_hint(err, "Put it back, or unshard or drop its tables first.");
+		return rc;
+	}
+	home = topology->shards[database->shards[0]].name;
+	if (strcmp(home, old_home) != 0) {
+		int rc = err_set(err, ERR_CONFIG, "the home shard of database \"%s\" was \"%s\" and would become \"%s\"", old->name,
+				 old_home, home);
+
+		err_detail(err, "The tables that nobody sharded live on the first shard of their database.");
+		err_hint(err, "List shard \"%s\" first in the database's shards.", old_home);
+		return rc;
+	}
+	tables = arena_calloc(&topology->arena, old->table_count, sizeof(*tables));
+	for (size_t i = 0; i < old->table_count; i++) {
+		int rc = keep_table(stored, old, &old->tables[i], topology, database, &tables[i], err);
+
+		if (rc < 0)
+			return rc;
+	}
+	database->tables = tables;
+	database->table_count = old->table_count;
+	return 0;
+}
+
+/* Only what the text form says can differ. */
+static bool same_content(const struct topology *a, const struct topology *b)
+{
+	char *left = topology_to_json(a), *right = topology_to_json(b);
+	bool same = strcmp(left, right) == 0;
+
+	mem_free(left);
+	mem_free(right);
+	return same;
+}
+
+int config_topology(const struct config *config, const struct topology *stored, struct topology **ret_topology, struct err *err)
+{
+	struct topology *topology = topology_new(stored ? stored->epoch : 1);
+	int rc = 0;
+
+	add_nodes_and_shards(config, topology);
+	add_databases(config, topology);
+	for (size_t i = 0; stored && rc == 0 && i < stored->database_count; i++)
+		rc = keep_database(stored, &stored->databases[i], topology, err);
+	if (rc == 0)
+		rc = topology_check(topology, err);
+	if (rc < 0) {
+		topology_unref(topology);
+		return rc;
+	}
+	if (stored && !same_content(topology, stored))
+		topology->epoch++;
+	*ret_topology = topology;
+	return 0;
+}

@@ -1,0 +1,239 @@
+#include "topo/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "topo/config.h"
+
+static const char *const io_names[] = { [IO_AUTO] = "auto", [IO_URING] = "uring", [IO_EPOLL] = "epoll", NULL };
+static const char *const auth_names[] = { [AUTH_TRUST] = "trust", [AUTH_PASSWORD] = "password", [AUTH_SCRAM] = "scram", NULL };
+static const char *const pool_names[] = { [POOL_TRANSACTION] = "transaction", [POOL_SESSION] = "session", NULL };
+static const char *const level_names[] = { "debug", "info", "warn", "error", NULL };
+
+enum { MINUTE_MS = 60 * 1000, DAY_MS = 24 * 60 * MINUTE_MS, POOL_SIZE_MAX = 10000, CLIENTS_MAX = 1000000 };
+
+_Static_assert(STATEMENT_SIZE_MAX == 67108864, "the default of statement_size_max below");
+
+#define AT(member) .offset = offsetof(struct config, member)
+
+const struct setting settings[] = {
+	{ "listen_host", "", "address that clients connect to; * means every address", SETTING_TEXT, AT(listen_host),
+	  .initial = "127.0.0.1" },
+	{ "listen_port", "", "port that clients connect to", SETTING_PORT, AT(listen_port), .initial = "6432" },
+	{ "workers", "threads", "worker threads; 0 means one a core", SETTING_COUNT, AT(workers), .initial = "0", .min = 0,
+	  .max = WORKERS_MAX },
+	{ "io", "", "event loop: auto takes io_uring when the kernel allows it, epoll otherwise", SETTING_CHOICE, AT(io),
+	  .initial = "auto", .choices = io_names },
+	{ "log_level", "", "least important lines to log", SETTING_WORD, AT(log_level), .initial = "info", .choices = level_names },
+	{ "store", "", "SQLite file that keeps the topology", SETTING_PATH, AT(store), .initial = "nanu.db" },
+	{ "auth", "", "how clients prove who they are", SETTING_CHOICE, AT(auth), .initial = "scram", .choices = auth_names },
+	{ "users_file", "", "users, as in PgBouncer's userlist: \"user\" \"password or SCRAM verifier\" a line", SETTING_PATH,
+	  AT(users_file) },
+	{ "auth_from_nodes", "", "fetch the verifiers of users whom the users file lacks from the nodes", SETTING_SWITCH,
+	  AT(auth_from_nodes), .initial = "true" },
+	{ "node_user", "", "user that nanu itself connects to the nodes as", SETTING_TEXT, AT(node_user), .initial = "postgres" },
+	{ "node_password", "", "its password; when not given, the users file's", SETTING_TEXT, AT(node_password) },
+	{ "admin_users", "", "who may change the topology, separated by commas; when not given, node_user", SETTING_TEXT,
+	  AT(admin_users) },
+	{ "pool_mode", "", "what a backend is lent for", SETTING_CHOICE, AT(pool_mode), .initial = "transaction",
+	  .choices = pool_names },
+	{ "pool_size", "backends", "backends for each node, database and user, over all workers", SETTING_COUNT, AT(pool_size),
+	  .initial = "20", .min = 1, .max = POOL_SIZE_MAX },
+	{ "client_max", "clients", "connections of clients, over all workers", SETTING_COUNT, AT(client_max), .initial = "10000",
+	  .min = 1, .max = CLIENTS_MAX },
+	{ "pool_queue_max", "sessions", "sessions that may wait for one pool", SETTING_COUNT, AT(pool_queue_max), .initial = "1000",
+	  .min = 0, .max = POOL_QUEUE_MAX },
+	{ "pool_wait_ms_max", "ms", "longest wait for a backend; 0 means for ever", SETTING_COUNT, AT(pool_wait_ms_max),
+	  .initial = "60000", .min = 0, .max = DAY_MS },
+	{ "connect_ms_max", "ms", "longest opening of a backend", SETTING_COUNT, AT(connect_ms_max), .initial = "5000", .min = 1,
+	  .max = 10 * MINUTE_MS },
+	{ "login_ms_max", "ms", "longest start-up and authentication of a client", SETTING_COUNT, AT(login_ms_max),
+	  .initial = "60000", .min = 1, .max = 10 * MINUTE_MS },
+	{ "backend_idle_ms_max", "ms", "an idle backend is closed after this; 0 means never", SETTING_COUNT,
+	  AT(backend_idle_ms_max), .initial = "600000", .min = 0, .max = DAY_MS },
+	{ "statement_size_max", "bytes", "longest text of one statement", SETTING_COUNT, AT(statement_size_max),
+	  .initial = "67108864", .min = 1024, .max = 1u << 30 },
+};
+
+const size_t setting_count = sizeof(settings) / sizeof(settings[0]);
+
+static void *member(struct config *config, const struct setting *setting)
+{
+	return (char *)config + setting->offset;
+}
+
+int setting_number(const char *name, const char *text, unsigned min, unsigned max, unsigned *ret_value, struct err *err)
+{
+	size_t digits = strspn(text, "0123456789");
+	unsigned long long value;
+
+	if (digits == 0 || text[digits] || digits > 18)
+		return err_set(err, ERR_CONFIG, "%s must be a whole number from %u to %u, not \"%s\"", name, min, max, text);
+	value = strtoull(text, NULL, 10);
+	if (value < min || value > max)
+		return err_set(err, ERR_CONFIG, "%s must be from %u to %u, not %s", name, min, max, text);
+	*ret_value = (unsigned)value;
+	return 0;
+}
+
+/* The index of `text` among the choices; ERR_CONFIG names them all. */
+static int read_choice(const struct setting *setting, const char *text, struct err *err)
+{
+	char all[128] = "";
+
+	for (int i = 0; setting->choices[i]; i++) {
+		size_t used = strlen(all);
+
+		if (strcmp(setting->choices[i], text) == 0)
+			return i;
+		snprintf(all + used, sizeof(all) - used, "%s%s", i ? ", " : "", setting->choices[i]);
+	}
+	return err_set(err, ERR_CONFIG, "%s must be one of %s, not \"%s\"", setting->name, all, text);
+}
+
+static int read_switch(const struct setting *setting, const char *text, bool *ret_value, struct err *err)
+{
+	*ret_value = strcmp(text, "true") == 0;
+	if (!*ret_value && strcmp(text, "false") != 0)
+		return err_set(err, ERR_CONFIG, "%s must be true or false, not \"%s\"", setting->name, text);
+	return 0;
+}
+
+/* Relative paths are meant beside the configuration file, wherever nanu was started. */
+static char *resolve_path(struct config *config, const char *text)
+{
+	const char *slash = config->path ? strrchr(config->path, '/') : NULL;
+
+	if (*text == '/' || !slash)
+		return arena_strdup(&config->arena, text);
+	return arena_printf(&config->arena, "%.*s/%s", (int)(slash - config->path), config->path, text);
+}
+
+int setting_read(const struct setting *setting, const char *text, struct config *config, struct err *err)
+{
+	void *target = member(config, setting);
+	unsigned number;
+	int rc = 0;
+
+	if (!*text)
+		return err_set(err, ERR_CONFIG, "%s has no value", setting->name);
+	switch (setting->kind) {
+	case SETTING_COUNT:
+		return setting_number(setting->name, text, setting->min, setting->max, target, err);
+	case SETTING_PORT:
+		rc = setting_number(setting->name, text, 1, UINT16_MAX, &number, err);
+		if (rc == 0)
+			*(uint16_t *)target = (uint16_t)number;
+		return rc;
+	case SETTING_SWITCH:
+		return read_switch(setting, text, target, err);
+	case SETTING_CHOICE:
+		rc = read_choice(setting, text, err);
+		if (rc < 0)
+			return rc;
+		*(unsigned *)target = (unsigned)rc;
+		return 0;
+	case SETTING_WORD:
+		rc = read_choice(setting, text, err);
+		if (rc < 0)
+			return rc;
+		*(char **)target = arena_strdup(&config->arena, text);
+		return 0;
+	case SETTING_TEXT:
+		*(char **)target = arena_strdup(&config->arena, text);
+		return 0;
+	case SETTING_PATH:
+		*(char **)target = resolve_path(config, text);
+		return 0;
+	}
+	return err_set(err, ERR_INTERNAL, "setting \"%s\" has no kind", setting->name);
+}
+
+static void show_value(const struct setting *setting, const struct config *config, char *out, size_t size)
+{
+	const void *source = (const char *)config + setting->offset;
+	const char *text = NULL;
+
+	switch (setting->kind) {
+	case SETTING_COUNT:
+		snprintf(out, size, "%u", *(const unsigned *)source);
+		return;
+	case SETTING_PORT:
+		snprintf(out, size, "%u", *(const uint16_t *)source);
+		return;
+	case SETTING_SWITCH:
+		text = *(const bool *)source ? "true" : "false";
+		break;
+	case SETTING_CHOICE:
+		text = setting->choices[*(const unsigned *)source];
+		break;
+	case SETTING_WORD:
+	case SETTING_TEXT:
+	case SETTING_PATH:
+		text = *(char *const *)source;
+		break;
+	}
+	if (text && setting->offset == offsetof(struct config, node_password))
+		text = "(hidden)";
+	snprintf(out, size, "%s", text ? text : "");
+}
+
+size_t config_settings(const struct config *config, struct setting_row *rows, size_t rows_max)
+{
+	for (size_t i = 0; i < setting_count && i < rows_max; i++) {
+		const struct setting *setting = &settings[i];
+		struct setting_row *row = &rows[i];
+
+		row->name = setting->name;
+		row->unit = setting->unit;
+		row->description = setting->description;
+		snprintf(row->default_value, sizeof(row->default_value), "%s", setting->initial ? setting->initial : "");
+		if (config)
+			show_value(setting, config, row->value, sizeof(row->value));
+		else
+			snprintf(row->value, sizeof(row->value), "%s", row->default_value);
+	}
+	return setting_count;
+}
+
+enum { NEAR_SIZE_MAX = 40, NEAR_DISTANCE_MAX = 3 };
+
+/* Levenshtein's distance, with one row of the table. */
+static unsigned distance(const char *a, const char *b)
+{
+	size_t b_size = strlen(b);
+	unsigned row[NEAR_SIZE_MAX + 1];
+
+	for (size_t j = 0; j <= b_size; j++)
+		row[j] = (unsigned)j;
+	for (; *a; a++) {
+		unsigned diagonal = row[0]++;
+
+		for (size_t j = 1; j <= b_size; j++) {
+			unsigned change = diagonal + (*a == b[j - 1] ? 0 : 1);
+			unsigned shift = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+
+			diagonal = row[j];
+			row[j] = change < shift ? change : shift;
+		}
+	}
+	return row[b_size];
+}
+
+const char *setting_nearest(const char *text, const char *const *names)
+{
+	const char *nearest = NULL;
+	unsigned best = NEAR_DISTANCE_MAX + 1;
+
+	for (; *names; names++) {
+		unsigned now = strlen(*names) <= NEAR_SIZE_MAX ? distance(text, *names) : best;
+
+		if (now < best) {
+			best = now;
+			nearest = *names;
+		}
+	}
+	return nearest;
+}

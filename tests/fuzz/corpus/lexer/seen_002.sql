@@ -1,0 +1,1 @@
+select "abalance", "Foo", "select" from t where x in (1,2,3) and y in ('a', 'b') and z in (1, 2.5) and w in (-1, 2)

@@ -1,0 +1,1 @@
+select 'x'::text, 'now'::timestamp, date '2020-01-01', interval '1 day', 5::varchar(10), cast('now' as date), cast('x' as text)

@@ -1,0 +1,1 @@
+select * from t order by 1, 2 desc limit 5 offset 10

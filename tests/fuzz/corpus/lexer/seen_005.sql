@@ -1,0 +1,1 @@
+select a, count(*) from t group by 1, 2 having count(*) > 5 order by f(2) fetch first 5 rows only

@@ -1,0 +1,1 @@
+select distinct on (1) a from t

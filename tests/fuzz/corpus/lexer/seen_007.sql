@@ -1,0 +1,1 @@
+select nextval('s'), nextval(('s')::regclass), set_config('a','b',false), nanu.explain('x'), x('y')

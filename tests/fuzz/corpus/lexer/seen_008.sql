@@ -1,0 +1,1 @@
+set a = 5; select 5

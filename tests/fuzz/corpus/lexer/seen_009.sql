@@ -1,0 +1,1 @@
+/* nanu: shard=s2, consistency=strong */ select 1;

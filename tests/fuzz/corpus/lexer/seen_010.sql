@@ -1,0 +1,1 @@
+select array[1,2,3], array['now']::date[], array['a','b']::text[], array[[1],[2]]

@@ -1,0 +1,1 @@
+select row('now','b')::t, (('now'))::date, ('x')::int, N'abc', n 'abc', U&'d!0061t' UESCAPE '!'

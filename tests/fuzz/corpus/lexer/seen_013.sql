@@ -1,0 +1,1 @@
+select a like 'x', b between 'a' and 'b', x at time zone 'utc', substring('abc' from 1 for 2)

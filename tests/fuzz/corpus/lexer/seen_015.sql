@@ -1,0 +1,1 @@
+select 'a'::character varying(10), cast('5' as int), ' x'::pg_catalog.int4, '{1}'::int[], 'a'::text::date

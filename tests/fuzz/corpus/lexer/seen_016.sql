@@ -1,0 +1,1 @@
+select 1 from t t1 where t1.limit > 5 order by t1.limit, 1

@@ -1,0 +1,1 @@
+with a as materialized (select 5) select x as "y", 'a' 'b' from a

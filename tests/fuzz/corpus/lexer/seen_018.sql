@@ -1,0 +1,1 @@
+SELECT abalance FROM pgbench_accounts WHERE aid = -12345 and 'x'::text = b and c in (1,2,3) and d = any('{1,2}'::int[]) and e = any($1) and f = any(array['a']::uuid[])

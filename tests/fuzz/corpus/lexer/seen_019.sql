@@ -1,0 +1,1 @@
+select * from a left join b on a.id = b.id and b.x = 5 join c using (id) where a.k = b.k or a.z = 1

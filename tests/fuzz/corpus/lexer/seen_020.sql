@@ -1,0 +1,1 @@
+with recursive q as (insert into t(a,b) values (1,default),($1,now()) returning *) select count(*), max(x) over () from q, lateral (select 1) s where exists (select from u where u.id = q.id) order by 1 limit 5

@@ -1,0 +1,1 @@
+insert into t (a,b) values (-5, 'x'), (true, null) on conflict (a) do update set b = excluded.b returning *

@@ -1,0 +1,1 @@
+update t set a = 1, (b,c) = (select 1,2) from s where t.id = s.id and row(t.x,t.y) = row(1,$2)

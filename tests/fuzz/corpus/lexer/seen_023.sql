@@ -1,0 +1,1 @@
+set search_path to public, "$user"; set local time zone interval '-8' hour to minute; set session characteristics as transaction isolation level serializable; reset all

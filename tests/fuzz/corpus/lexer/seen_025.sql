@@ -1,0 +1,1 @@
+select set_config('a.b',$1,true)

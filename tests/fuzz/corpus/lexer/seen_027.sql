@@ -1,0 +1,1 @@
+prepare p (int) as select * from t where id = $1

@@ -1,0 +1,1 @@
+explain (analyze, format json) execute p(1, 'x'::uuid)

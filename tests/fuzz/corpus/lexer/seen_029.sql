@@ -1,0 +1,1 @@
+create temp table x (a int references y(b) default nextval('s'))

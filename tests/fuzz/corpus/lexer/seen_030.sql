@@ -1,0 +1,1 @@
+drop table a, pg_temp.b

@@ -1,0 +1,1 @@
+alter table t drop column a, alter column b type int

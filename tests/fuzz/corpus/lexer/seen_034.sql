@@ -1,0 +1,1 @@
+copy (select * from t where a = 5) to stdout

@@ -1,0 +1,1 @@
+create view v as select * from t where f(1) = 2

@@ -1,0 +1,1 @@
+select * from (values (1)) v(a), generate_series(1,2) g, t tablesample bernoulli(5), xmltable('/a' passing x columns c int)

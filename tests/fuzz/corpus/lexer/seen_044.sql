@@ -1,0 +1,1 @@
+fetch 5 from c

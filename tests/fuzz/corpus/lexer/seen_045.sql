@@ -1,0 +1,1 @@
+listen x; unlisten *; notify x, 'y'; deallocate all; discard all; close all; lock t; truncate t; do $$x$$; call f(1)

@@ -1,0 +1,1 @@
+(select 1 union select 2 from a) union all select 3 from b

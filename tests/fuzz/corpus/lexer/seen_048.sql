@@ -1,0 +1,1 @@
+select * from t where id = operator(pg_catalog.=) 5

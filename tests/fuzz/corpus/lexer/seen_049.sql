@@ -1,0 +1,1 @@
+select * from t where id operator(pg_catalog.=) 5 and x operator(s.=) 6 and d = date '2020-01-01' and e = '5'::varchar(3) and f = N'abc' and g = - - 7 and h = -(8)

@@ -1,0 +1,1 @@
+select * from a full join b using (x) right join c using (y) natural join d

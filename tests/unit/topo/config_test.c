@@ -1,0 +1,226 @@
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "scratch.h"
+#include "topo/config.h"
+
+#define REST \
+	"nodes:\n" \
+	"  - {name: n1, host: 10.0.0.1, port: 5433}\n" \
+	"  - {name: n2, host: 10.0.0.2, region: eu, zone: eu-a}\n" \
+	"shards:\n" \
+	"  - {name: s1, nodes: [n1]}\n" \
+	"  - {name: s2, nodes: [n2]}\n" \
+	"databases:\n" \
+	"  - name: shop\n"
+
+static struct config *read_text(const char *text)
+{
+	struct config *config = NULL;
+	struct err err = { 0 };
+
+	if (config_read(scratch_write(text), &config, &err) < 0)
+		fail_msg("%s", err.message);
+	return config;
+}
+
+static void a_short_file_gets_every_default(void **state)
+{
+	struct config *config = read_text(REST);
+	char store[128];
+
+	assert_string_equal(config->listen_host, "127.0.0.1");
+	assert_int_equal(config->listen_port, 6432);
+	assert_int_equal(config->workers, 0);
+	assert_int_equal(config->io, IO_AUTO);
+	assert_string_equal(config->log_level, "info");
+	snprintf(store, sizeof(store), "%s/nanu.db", scratch_folder);
+	assert_string_equal(config->store, store);
+	assert_int_equal(config->auth, AUTH_SCRAM);
+	assert_null(config->users_file);
+	assert_true(config->auth_from_nodes);
+	assert_string_equal(config->node_user, "postgres");
+	assert_null(config->node_password);
+	assert_string_equal(config->admin_users, "postgres");
+	assert_int_equal(config->pool_mode, POOL_TRANSACTION);
+	assert_int_equal(config->pool_size, 20);
+	assert_int_equal(config->client_max, 10000);
+	assert_int_equal(config->pool_queue_max, 1000);
+	assert_int_equal(config->pool_wait_ms_max, 60000);
+	assert_int_equal(config->connect_ms_max, 5000);
+	assert_int_equal(config->login_ms_max, 60000);
+	assert_int_equal(config->backend_idle_ms_max, 600000);
+	assert_int_equal(config->statement_size_max, 64 << 20);
+	assert_int_equal(config->nodes[1].port, 5432);
+	assert_string_equal(config->nodes[0].region, "");
+	assert_string_equal(config->nodes[1].zone, "eu-a");
+	assert_string_equal(config->databases[0].node_database, "shop");
+	assert_int_equal(config->databases[0].shards_count, 2);
+	assert_string_equal(config->databases[0].shards[1], "s2");
+	config_free(config);
+}
+
+static void given_values_are_taken(void **state)
+{
+	struct config *config = read_text("listen_port: 7000\nio: epoll\nauth: trust\npool_mode: session\npool_wait_ms_max: 0\n"
+					  "users_file: /etc/users\nstore: sub/x.db\nauth_from_nodes: false\n"
+					  "node_user: nanu\nlog_level: debug\nnode_password: 'it''s'\n"
+					  "databases:\n  - {name: a, node_database: b, shards: [s1]}\n"
+					  "shards:\n  - {name: s1, nodes: [n1]}\nnodes:\n  - {name: n1, host: /tmp}\n");
+	char store[128];
+
+	assert_int_equal(config->listen_port, 7000);
+	assert_int_equal(config->io, IO_EPOLL);
+	assert_int_equal(config->auth, AUTH_TRUST);
+	assert_int_equal(config->pool_mode, POOL_SESSION);
+	assert_int_equal(config->pool_wait_ms_max, 0);
+	assert_string_equal(config->users_file, "/etc/users");
+	snprintf(store, sizeof(store), "%s/sub/x.db", scratch_folder);
+	assert_string_equal(config->store, store);
+	assert_string_equal(config->admin_users, "nanu");
+	assert_string_equal(config->node_password, "it's");
+	assert_string_equal(config->databases[0].node_database, "b");
+	config_free(config);
+}
+
+static void mistakes_are_refused_with_line_and_reason(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned line;
+		const char *reason, *hint;
+	} cases[] = {
+		{ "pool_szie: 3\n" REST, 1, "\"pool_szie\" is not a setting", "\"pool_size\"" },
+		{ "workers: 1\n\npool_szie: 3\n" REST, 3, "\"pool_szie\" is not a setting", "\"pool_size\"" },
+		{ "workers: 1\nworkers: 2\n" REST, 2, "\"workers\" stands here a second time", "" },
+		{ "workers: 1\n", 1, "\"nodes\" is missing", "" },
+		{ "workers: 65\n" REST, 1, "workers must be from 0 to 64, not 65", "" },
+		{ "io: auto\nworkers: 3x\n" REST, 2, "workers must be a whole number from 0 to 64, not \"3x\"", "" },
+		{ "workers: -1\n" REST, 1, "workers must be a whole number", "" },
+		{ "workers: 99999999999999999999999\n" REST, 1, "workers must be a whole number", "" },
+		{ "pool_size: 0\n" REST, 1, "pool_size must be from 1", "" },
+		{ "listen_port: 0\n" REST, 1, "listen_port must be from 1 to 65535", "" },
+		{ "listen_port: 65536\n" REST, 1, "listen_port must be from 1 to 65535", "" },
+		{ "io: fast\n" REST, 1, "io must be one of auto, uring, epoll, not \"fast\"", "" },
+		{ "auth: md5\n" REST, 1, "auth must be one of trust, password, scram", "" },
+		{ "log_level: loud\n" REST, 1, "log_level must be one of debug, info", "" },
+		{ "auth_from_nodes: maybe\n" REST, 1, "auth_from_nodes must be true or false", "" },
+		{ "auth_from_nodes: false\n" REST, 1, "nobody could log in", "" },
+		{ "listen_host:\n" REST, 1, "listen_host has no value", "" },
+		{ "listen_host: [a]\n" REST, 1, "SEQUENCE", "" },
+		{ "listen_host: &x a\nnode_user: *x\n" REST, 2, "alias", "" },
+		{ "nodes: 3\nshards: []\ndatabases: []\n", 1, "SEQUENCE", "" },
+		{ "nodes:\n  - {name: n1}\n", 2, "\"host\" is missing", "" },
+		{ "nodes:\n  - name: n1\n    host: a\n    prot: 1\n", 4, "\"prot\" is not a setting", "\"port\"" },
+		{ "nodes:\n  - {name: n1, host: a, port: 0}\nshards:\n  - {name: s, nodes: [n1]}\ndatabases:\n  - name: d\n", 2,
+		  "node \"n1\": port must be from 1", "" },
+		{ "nodes:\n  - {name: n1, host: a}\n  - {name: n1, host: b}\nshards:\n  - {name: s, nodes: [n1]}\n"
+		  "databases:\n  - name: d\n", 3, "two nodes are named \"n1\"", "" },
+		{ "nodes:\n  - {name: n1, host: a}\n  - {name: n2, host: a}\nshards:\n  - {name: s, nodes: [n1]}\n"
+		  "databases:\n  - name: d\n", 3, "are the same server", "" },
+		{ "nodes:\n  - {name: '', host: a}\nshards:\n  - {name: s, nodes: [n1]}\ndatabases:\n  - name: d\n", 2, "needs a name",
+		  "" },
+		{ "nodes:\n  - {name: n1, host: ''}\nshards:\n  - {name: s, nodes: [n1]}\ndatabases:\n  - name: d\n", 2,
+		  "needs a host", "" },
+		{ "nodes:\n  - {name: n123456789012345678901234567890123456789012345678901234567890123, host: a}\n"
+		  "shards:\n  - {name: s, nodes: [n1]}\ndatabases:\n  - name: d\n", 2, "at most 63 bytes", "" },
+		{ "nodes:\n  - {name: n1, host: a}\nshards:\n  - name: s\n    nodes:\n      - n1\n      - n9\ndatabases:\n  - name: d\n", 7,
+		  "shard \"s\" names node \"n9\", which is not there", "" },
+		{ "nodes:\n  - {name: n1, host: a}\nshards:\n  - {name: s, nodes: []}\ndatabases:\n  - name: d\n", 4, "entries", "" },
+		{ "nodes:\n  - {name: n1, host: a}\nshards:\n  - {name: s, nodes: [n1]}\n  - {name: t, nodes: [n1]}\n"
+		  "databases:\n  - name: d\n", 5, "node \"n1\" of shard \"t\" is already a node of shard \"s\"", "" },
+		{ "nodes:\n  - {name: n1, host: a}\nshards:\n  - {name: s, nodes: [n1, n1]}\ndatabases:\n  - name: d\n", 4,
+		  "already a node of shard \"s\"", "" },
+		{ "nodes:\n  - {name: n1, host: a}\n  - {name: n2, host: b}\nshards:\n  - {name: s, nodes: [n1]}\n"
+		  "databases:\n  - name: d\n", 3, "node \"n2\" is in no shard", "" },
+		{ "nodes:\n  - {name: n1, host: a}\n  - {name: n2, host: b}\nshards:\n  - {name: s, nodes: [n1]}\n"
+		  "  - {name: s, nodes: [n2]}\ndatabases:\n  - name: d\n", 6, "two shards are named \"s\"", "" },
+		{ REST "    shards: [s1, s3]\n", 9, "names shard \"s3\", which is not there", "" },
+		{ REST "    shards: [s1, s1]\n", 9, "names shard \"s1\" twice", "" },
+		{ REST "  - name: shop\n", 9, "two databases are named \"shop\"", "" },
+		{ REST "    node_database: ''\n", 9, "node_database of \"shop\" must have", "" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config *config = NULL;
+		struct err err = { 0 };
+		char start[128];
+
+		assert_int_equal(config_read(scratch_write(cases[i].text), &config, &err), ERR_CONFIG);
+		assert_null(config);
+		snprintf(start, sizeof(start), "%s:%u: ", scratch_path, cases[i].line);
+		if (strncmp(err.message, start, strlen(start)) != 0)
+			fail_msg("case %zu: \"%s\" does not name line %u", i, err.message, cases[i].line);
+		if (!strstr(err.message, cases[i].reason))
+			fail_msg("case %zu: \"%s\" does not say \"%s\"", i, err.message, cases[i].reason);
+		if (!strstr(err.hint, cases[i].hint))
+			fail_msg("case %zu: the hint \"%s\" does not say \"%s\"", i, err.hint, cases[i].hint);
+	}
+}
+
+static void settings_show_values_and_defaults(void **state)
+{
+	struct config *config = read_text("pool_size: 7\nnode_password: secret\n" REST);
+	struct setting_row rows[64];
+	size_t count = config_settings(config, rows, 64);
+	bool seen = false;
+
+	assert_int_equal(count, 21);
+	for (size_t i = 0; i < count; i++) {
+		assert_true(*rows[i].name && *rows[i].description);
+		assert_null(strstr(rows[i].value, "secret"));
+		if (strcmp(rows[i].name, "pool_size") == 0) {
+			assert_string_equal(rows[i].value, "7");
+			assert_string_equal(rows[i].default_value, "20");
+			assert_string_equal(rows[i].unit, "backends");
+			seen = true;
+		}
+	}
+	assert_true(seen);
+	assert_int_equal(config_settings(config, rows, 1), count);
+	assert_int_equal(config_settings(NULL, rows, 64), count);
+	assert_string_equal(rows[0].value, "127.0.0.1");
+	config_free(config);
+}
+
+/* The example must name every setting, so that it stays the place to look them up. */
+static void the_example_is_valid_and_whole(void **state)
+{
+	static char text[64 << 10];
+	struct config *config = NULL;
+	struct setting_row rows[64];
+	struct err err = { 0 };
+	FILE *file = fopen(EXAMPLES "/nanu.yaml", "re");
+
+	assert_non_null(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	if (config_read(EXAMPLES "/nanu.yaml", &config, &err) < 0)
+		fail_msg("%s", err.message);
+	for (size_t i = config_settings(config, rows, 64); i-- > 0;) {
+		char line[80];
+
+		snprintf(line, sizeof(line), "\n%s: ", rows[i].name);
+		if (!strstr(text, line))
+			fail_msg("%s is not in the example", rows[i].name);
+	}
+	config_free(config);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_short_file_gets_every_default),
+		cmocka_unit_test(given_values_are_taken),
+		cmocka_unit_test(mistakes_are_refused_with_line_and_reason),
+		cmocka_unit_test(settings_show_values_and_defaults),
+		cmocka_unit_test(the_example_is_valid_and_whole),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, scratch_remove);
+}

@@ -1,0 +1,144 @@
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "scratch.h"
+#include "topo/config.h"
+#include "topo/topology.h"
+
+#define NODES "nodes:\n  - {name: n1, host: a}\n  - {name: n2, host: b}\n  - {name: n3, host: c}\n"
+#define IN_ORDER "shards:\n  - {name: s1, nodes: [n1, n3]}\n  - {name: s2, nodes: [n2]}\n"
+#define REVERSED "shards:\n  - {name: s2, nodes: [n2]}\n  - {name: s1, nodes: [n1, n3]}\n"
+
+static int make(const char *text, const struct topology *stored, struct topology **ret_topology, struct err *err)
+{
+	struct config *config = NULL;
+	int rc;
+
+	if (config_read(scratch_write(text), &config, err) < 0)
+		fail_msg("%s", err->message);
+	rc = config_topology(config, stored, ret_topology, err);
+	config_free(config);
+	return rc;
+}
+
+static struct topology *make_good(const char *text, const struct topology *stored)
+{
+	struct topology *topology = NULL;
+	struct err err = { 0 };
+
+	if (make(text, stored, &topology, &err) < 0)
+		fail_msg("%s", err.message);
+	return topology;
+}
+
+/* Database shop with table orders over s1 and s2. */
+static struct topology *stored_topology(void)
+{
+	struct topology *first = make_good(NODES IN_ORDER "databases:\n  - {name: shop}\n", NULL), *second;
+	struct sharded_table table = {
+		.schema = "public", .name = "orders", .key_column = "user_id", .key_type = 20, .key_kind = KEY_INT,
+	};
+	struct arena arena;
+
+	arena_init(&arena, 1024);
+	table.placement = placement_hash(&arena, 2);
+	assert_int_equal(topology_with_table(first, "shop", &table, &second, NULL), 0);
+	arena_release(&arena);
+	topology_unref(first);
+	return second;
+}
+
+static void the_first_topology_is_the_configuration(void **state)
+{
+	struct topology *topology = make_good(NODES IN_ORDER "databases:\n  - {name: shop, node_database: x, shards: [s2]}\n", NULL);
+
+	assert_int_equal(topology->epoch, 1);
+	assert_int_equal(topology->nodes[0].role, NODE_PRIMARY);
+	assert_int_equal(topology->nodes[2].role, NODE_REPLICA);
+	assert_int_equal(topology->nodes[2].shard, 0);
+	assert_int_equal(topology->shards[1].primary, 1);
+	assert_string_equal(topology->databases[0].node_database, "x");
+	assert_int_equal(topology->databases[0].shards[0], 1);
+	assert_int_equal(topology->databases[0].table_count, 0);
+	topology_unref(topology);
+}
+
+static void the_same_configuration_keeps_the_epoch(void **state)
+{
+	struct topology *stored = stored_topology();
+	struct topology *topology = make_good(NODES IN_ORDER "databases:\n  - {name: shop}\n", stored);
+
+	assert_int_equal(topology->epoch, stored->epoch);
+	assert_non_null(database_table(&topology->databases[0], "public", "orders"));
+	topology_unref(topology);
+	topology_unref(stored);
+}
+
+static void another_configuration_raises_the_epoch_and_keeps_the_tables(void **state)
+{
+	struct topology *stored = stored_topology();
+	struct topology *topology = make_good(NODES IN_ORDER "databases:\n  - {name: shop}\n  - {name: more}\n", stored);
+
+	assert_int_equal(topology->epoch, stored->epoch + 1);
+	assert_int_equal(topology_database(topology, "shop")->table_count, 1);
+	assert_int_equal(topology_database(topology, "more")->table_count, 0);
+	topology_unref(topology);
+	topology_unref(stored);
+}
+
+/* Rows stay where they are: a slice follows its shard's name, not the place of the name in the file. */
+static void slices_follow_their_shards_by_name(void **state)
+{
+	struct topology *stored = stored_topology();
+	struct topology *topology = make_good(NODES REVERSED "databases:\n  - {name: shop, shards: [s1, s2]}\n", stored);
+	const struct database *database = topology_database(topology, "shop");
+	const struct placement *placement = database_table(database, "public", "orders")->placement;
+
+	assert_string_equal(topology->shards[database->shards[placement->shards[0]]].name, "s1");
+	assert_string_equal(topology->shards[database->shards[placement->shards[1]]].name, "s2");
+	topology_unref(topology);
+	topology_unref(stored);
+}
+
+static void what_would_lose_rows_is_refused(void **state)
+{
+	static const struct {
+		const char *text, *reason;
+	} cases[] = {
+		{ NODES IN_ORDER "databases:\n  - {name: other}\n", "is not in the configuration" },
+		{ NODES IN_ORDER "databases:\n  - {name: shop, shards: [s1]}\n", "has rows on shard \"s2\"" },
+		{ NODES IN_ORDER "databases:\n  - {name: shop, shards: [s2, s1]}\n", "home shard" },
+		{ NODES REVERSED "databases:\n  - {name: shop}\n", "home shard" },
+	};
+	struct topology *stored = stored_topology();
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct topology *topology = NULL;
+		struct err err = { 0 };
+
+		assert_int_equal(make(cases[i].text, stored, &topology, &err), ERR_CONFIG);
+		assert_null(topology);
+		if (!strstr(err.message, cases[i].reason))
+			fail_msg("case %zu: \"%s\" does not say \"%s\"", i, err.message, cases[i].reason);
+		assert_true(*err.hint);
+	}
+	topology_unref(stored);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_topology_is_the_configuration),
+		cmocka_unit_test(the_same_configuration_keeps_the_epoch),
+		cmocka_unit_test(another_configuration_raises_the_epoch_and_keeps_the_tables),
+		cmocka_unit_test(slices_follow_their_shards_by_name),
+		cmocka_unit_test(what_would_lose_rows_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, scratch_remove);
+}
