@@ -30,6 +30,9 @@ enum {
 	PLAN_CACHE_COUNT_MAX = 4096,            /* plans of one worker */
 	PLAN_TEXT_SIZE_MAX = 64 << 10,          /* a longer statement is planned each time, not cached */
 	MERGE_MEMORY_MAX = 16 << 20,            /* rows held by one merging statement */
+	FANOUT_TABLES_MAX = 100,                /* tables of one statement over several shards */
+	TARGET_LIST_MAX = 1664,                 /* MaxTupleAttributeNumber of PostgreSQL: columns of one answer, hidden ones included */
+	COLLATIONS_MAX = 1024,                  /* locales that the router compares by */
 	ADMIN_ROWS_MAX = 100000,                /* rows of one answer of the nanu schema */
 	MAILBOX_COUNT_MAX = 65536,
 };

@@ -7,13 +7,11 @@
 #include <strings.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "route/value.h"
 
-enum {
-	COLLATION_COUNT_MAX = 256,              /* a database's pg_collation names a few hundred locales, statements a handful */
-	COLLATION_STACK_SIZE = 1024,            /* texts up to this are made zero-ended without allocating, as varstr_cmp does */
-};
+enum { COLLATION_STACK_SIZE = 1024 };           /* texts up to this are made zero-ended without allocating, as varstr_cmp does */
 
 struct collation {
 	const char *name;
@@ -23,7 +21,7 @@ struct collation {
 static const struct collation by_bytes = { .name = "C" };
 
 static pthread_mutex_t made_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct collation made[COLLATION_COUNT_MAX];
+static struct collation made[COLLATIONS_MAX];
 static size_t made_count;
 
 const struct collation *collation_bytes(void)
@@ -48,8 +46,8 @@ static int find_or_make(const char *locale, const struct collation **ret_collati
 			return 0;
 		}
 	}
-	if (made_count == COLLATION_COUNT_MAX)
-		return err_set(err, ERR_LIMIT, "more than %d collations are in use", COLLATION_COUNT_MAX);
+	if (made_count == COLLATIONS_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d collations are in use", COLLATIONS_MAX);
 	/* Both categories, as PostgreSQL asks for them: what a byte means comes from LC_CTYPE. */
 	handle = newlocale(LC_COLLATE_MASK | LC_CTYPE_MASK, locale, (locale_t)0);
 	if (!handle) {

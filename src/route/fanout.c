@@ -3,26 +3,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "route/fanout_check.h"
 #include "route/fanout_limit.h"
 #include "route/fanout_name.h"
 #include "route/fanout_planner.h"
 
-enum { TARGETS_MAX = 1664 };            /* MaxTupleAttributeNumber of PostgreSQL */
-
 int planner_hide(struct planner *planner, PgQuery__Node *node, bool shared, int *ret_column, struct err *err)
 {
-	struct slice canonical = shared ? scope_canonical(&planner->scope, node) : slice_make(NULL, 0);
+	struct slice canonical = scope_canonical(&planner->scope, node);
 
 	for (size_t i = planner->entry_count; shared && i < planner->target_count; i++) {
-		if (slice_eq(scope_canonical(&planner->scope, planner->targets[i]->res_target->val), canonical)) {
+		if (slice_eq(planner->canonicals[i], canonical)) {
 			*ret_column = (int)i;
 			return 0;
 		}
 	}
-	if (planner->target_count == planner->target_capacity)
-		return check_refuse(err, "a target list that grows beyond %d entries", TARGETS_MAX);
+	if (planner->target_count == TARGET_LIST_MAX)
+		return check_refuse(err, "a target list that grows beyond %d entries", TARGET_LIST_MAX);
 	*ret_column = (int)planner->target_count;
+	planner->canonicals[planner->target_count] = canonical;
 	planner->targets[planner->target_count] =
 		tree_target(planner->arena, node, arena_printf(planner->arena, "nanu_%zu", planner->target_count + 1));
 	planner->target_count++;
@@ -85,9 +85,9 @@ static int read_targets(struct planner *planner, struct err *err)
 	PgQuery__SelectStmt *select = planner->select;
 
 	planner->entry_count = planner->target_count = select->n_target_list;
-	planner->target_capacity = TARGETS_MAX;
 	planner->entries = arena_calloc(planner->arena, planner->entry_count + 1, sizeof(*planner->entries));
-	planner->targets = arena_alloc(planner->arena, TARGETS_MAX * sizeof(*planner->targets));
+	planner->targets = arena_alloc(planner->arena, TARGET_LIST_MAX * sizeof(*planner->targets));
+	planner->canonicals = arena_alloc(planner->arena, TARGET_LIST_MAX * sizeof(*planner->canonicals));
 	if (planner->entry_count == 0)
 		return check_refuse(err, "an empty select list");
 	for (size_t i = 0; i < planner->entry_count; i++) {
@@ -102,6 +102,7 @@ static int read_targets(struct planner *planner, struct err *err)
 			code = check_expression(&planner->scope, target->val, CHECK_VALUE, err);
 		if (code < 0)
 			return code;
+		entry->canonical = scope_canonical(&planner->scope, target->val);
 	}
 	return 0;
 }

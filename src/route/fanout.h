@@ -1,10 +1,10 @@
 /* fanout: one SELECT over sharded tables -> the SELECT that each shard runs and the merge of their rows.
  *
  * The caller has proven that every row of the answer comes from exactly one shard (joins are colocated, no outer join keeps rows of a
- * reference table, at least one table is sharded), that the names mean what `catalog` says (its search_path is the session's), and that the
- * text's tree is not too deep (shape_parse() did). This decides whether the rest (ordering, grouping, aggregates, limits) can be
- * merged exactly, and refuses otherwise with the reason (ERR_UNSUPPORTED, with a hint). The shard's statement is deparsed by
- * libpg_query. Pure: text in, text out.
+ * reference table, at least one table is sharded), that names mean what `catalog` says (its search_path is the session's), that
+ * standard_conforming_strings is on, and that the text's tree is not too deep (shape_parse() did). This decides whether the rest (ordering,
+ * grouping, aggregates, limits) can be merged exactly, and refuses otherwise with the reason (ERR_UNSUPPORTED, with a hint). The shard's
+ * statement is deparsed by libpg_query. Pure: text in, text out.
  *
  * The shards' rows begin with the client's own columns, unchanged: cut to `visible_count`, their RowDescription is the client's. Hidden
  * columns follow, always in binary. A value that more than one row of an equal group or DISTINCT could show (numeric 1.0 and 1.00) is

@@ -65,6 +65,34 @@ static int refuse_clock(const char *name, struct err *err)
 	return ERR_UNSUPPORTED;
 }
 
+/* Whether the input of dates and times would read the literal as the clock: 'now', 'today 10:00'. */
+static bool reads_clock(const PgQuery__Node *argument)
+{
+	const char *text;
+	char word[16];
+	size_t size = 0;
+
+	if (!argument || argument->node_case != PG_QUERY__NODE__NODE_A_CONST ||
+	    argument->a_const->val_case != PG_QUERY__A__CONST__VAL_SVAL)
+		return false;
+	text = argument->a_const->sval->sval;
+	text += strspn(text, " \t\n\v\f\r");
+	for (; size < sizeof(word) - 1 && (text[size] | 32) >= 'a' && (text[size] | 32) <= 'z'; size++)
+		word[size] = (char)(text[size] | 32);
+	word[size] = '\0';
+	return LISTED(clock_words, word) && text[size + strspn(text + size, " \t\n\v\f\r0123456789:.+-")] == '\0';
+}
+
+/* A literal takes the type that its place asks for: beside a timestamp, 'now' is one. */
+static int check_literal(const struct check *check, const PgQuery__Node *argument, struct err *err)
+{
+	if (check->place == CHECK_FILTER || !reads_clock(argument))
+		return 0;
+	refuse_clock("a literal such as 'now' as an operand", err);
+	err_hint(err, "Cast it to text if it is one, pass the time as a parameter, or add the shard key to WHERE.");
+	return ERR_UNSUPPORTED;
+}
+
 static int check_builtin(const struct check *check, const PgQuery__FuncCall *call, const struct catalog_function *function,
 			 struct err *err)
 {
@@ -131,6 +159,8 @@ static int check_function(const struct check *check, const PgQuery__FuncCall *ca
 			code = function ? check_one(check, call, function, err) : 0;
 		}
 	}
+	for (size_t i = 0; i < call->n_args && code == 0; i++)
+		code = check_literal(check, call->args[i], err);
 	if (!found) {
 		check_refuse(err, "the unknown function %s()", name);
 		err_detail(err, "It is not in the schema as the router last read it.");
@@ -170,29 +200,6 @@ static int check_sql_value(const struct check *check, const PgQuery__SQLValueFun
 	}
 }
 
-/* 'now'::timestamp and its like. */
-static bool reads_clock(const PgQuery__Node *argument)
-{
-	const char *text;
-	char word[16] = "";
-	size_t size;
-
-	if (!argument || argument->node_case != PG_QUERY__NODE__NODE_A_CONST ||
-	    argument->a_const->val_case != PG_QUERY__A__CONST__VAL_SVAL)
-		return false;
-	text = argument->a_const->sval->sval;
-	/* The words may stand among others ('today 10:00'). */
-	for (; *text; text += size ? size : 1) {
-		for (size = 0; (text[size] | 32) >= 'a' && (text[size] | 32) <= 'z'; size++)
-			if (size < sizeof(word) - 1)
-				word[size] = (char)(text[size] | 32);
-		word[size < sizeof(word) ? size : sizeof(word) - 1] = '\0';
-		if (size && LISTED(clock_words, word))
-			return true;
-	}
-	return false;
-}
-
 static bool is_time_type(const char *name)
 {
 	static const char *const names[] = { "date", "time", "timestamp", "timestamptz", "timetz" };
@@ -217,10 +224,15 @@ static int check_cast(const struct check *check, const PgQuery__TypeCast *cast, 
 	return refuse_clock("a literal such as 'now'", err);
 }
 
-static int check_operator(const PgQuery__AExpr *expr, struct err *err)
+static int check_operator(const struct check *check, const PgQuery__AExpr *expr, struct err *err)
 {
 	const char *schema = expr->n_name > 1 ? tree_name(expr->name, expr->n_name, 0) : NULL;
+	int code = check_literal(check, expr->lexpr, err);
 
+	if (code == 0)
+		code = check_literal(check, expr->rexpr, err);
+	if (code < 0)
+		return code;
 	if (schema && strcmp(schema, "pg_catalog") != 0)
 		return check_refuse(err, "the operator of schema \"%s\"", schema);
 	return 0;
@@ -243,7 +255,7 @@ static int visit(const ProtobufCMessage *message, void *context, struct err *err
 	else if (TREE_IS(message, type_cast))
 		code = check_cast(check, (const PgQuery__TypeCast *)message, err);
 	else if (TREE_IS(message, a__expr))
-		code = check_operator((const PgQuery__AExpr *)message, err);
+		code = check_operator(check, (const PgQuery__AExpr *)message, err);
 	else if (TREE_IS(message, sub_link) || TREE_IS(message, select_stmt))
 		code = check_refuse(err, "a subquery");
 	else if (TREE_IS(message, window_def))

@@ -109,7 +109,7 @@ static int parse_expression(const char *text, struct arena *arena, PgQuery__Node
 static const char *bigint_of(const struct fanout_value *value, const char *type, struct arena *arena)
 {
 	if (value->param)
-		return arena_printf(arena, "$%d::%s::int8", value->param, type);
+		return arena_printf(arena, "$%d::%s%s", value->param, type, strcmp(type, "int8") == 0 ? "" : "::int8");
 	return arena_printf(arena, "%llu", (unsigned long long)value->number);
 }
 

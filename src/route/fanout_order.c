@@ -44,8 +44,7 @@ static int by_name(const struct planner *planner, const char *name, const char *
 	for (size_t i = 0; i < planner->entry_count; i++) {
 		if (strcmp(planner->entries[i].name, name) != 0)
 			continue;
-		if (item->entry >= 0 && !slice_eq(scope_canonical(&planner->scope, planner->entries[item->entry].target->val),
-						  scope_canonical(&planner->scope, planner->entries[i].target->val)))
+		if (item->entry >= 0 && !slice_eq(planner->entries[item->entry].canonical, planner->entries[i].canonical))
 			return wrong(err, "42702", arena_printf(planner->arena, "%s \"%s\" is ambiguous", clause, name));
 		if (item->entry < 0)
 			item->entry = (int)i;
@@ -73,15 +72,15 @@ static int resolve(const struct planner *planner, PgQuery__Node *node, bool grou
 	if (item->entry >= 0) {
 		item->node = planner->entries[item->entry].target->val;
 		item->aggregate = planner->entries[item->entry].aggregate;
+		item->canonical = planner->entries[item->entry].canonical;
 	} else {
+		item->canonical = scope_canonical(&planner->scope, item->node);
 		code = aggregate_recognize(planner, item->node, &item->aggregate, err);
 		if (code == 0 && !item->aggregate)
 			code = check_expression(&planner->scope, item->node, CHECK_VALUE, err);
 	}
 	if (code == 0 && group && item->aggregate)
 		code = wrong(err, "42803", "aggregate functions are not allowed in GROUP BY");
-	if (code == 0)
-		item->canonical = scope_canonical(&planner->scope, item->node);
 	return code;
 }
 
@@ -214,9 +213,9 @@ static int plan_distinct(struct planner *planner, const struct items *order, str
 	int code = 0;
 
 	for (; entries.count < planner->entry_count; entries.count++) {
-		PgQuery__Node *node = planner->entries[entries.count].target->val;
+		const struct planner_entry *entry = &planner->entries[entries.count];
 
-		entries.items[entries.count] = (struct item){ .node = node, .canonical = scope_canonical(&planner->scope, node) };
+		entries.items[entries.count] = (struct item){ .node = entry->target->val, .canonical = entry->canonical };
 	}
 	spec->distinct = true;
 	spec->order = new_keys(planner, order->count + entries.count);
@@ -246,8 +245,7 @@ static int find_aggregate(const struct planner *planner, const struct item *item
 	if (item->entry >= 0)
 		return item->entry;
 	for (size_t i = 0; i < planner->entry_count; i++)
-		if (planner->entries[i].aggregate &&
-		    slice_eq(scope_canonical(&planner->scope, planner->entries[i].target->val), item->canonical))
+		if (planner->entries[i].aggregate && slice_eq(planner->entries[i].canonical, item->canonical))
 			return (int)i;
 	return -1;
 }

@@ -19,6 +19,7 @@ struct planner_entry {                  /* one column that the client sees */
 	PgQuery__ResTarget *target;
 	const char *name;
 	const char *aggregate;          /* the aggregate that it is, or NULL */
+	struct slice canonical;         /* scope_canonical() of its expression */
 };
 
 struct planner {
@@ -29,7 +30,8 @@ struct planner {
 	struct planner_entry *entries;
 	size_t entry_count;
 	PgQuery__Node **targets;        /* the shards' target list as it grows: the entries, then hidden columns */
-	size_t target_count, target_capacity;
+	struct slice *canonicals;       /* of the hidden ones */
+	size_t target_count;
 };
 
 /* Appends a hidden column; gives the index of one that is there already when `node` is equal to it and `shared`. */

@@ -2,9 +2,8 @@
 
 #include <string.h>
 
+#include "base/limits.h"
 #include "catalog/catalog.h"
-
-enum { RELATIONS_MAX = 100, COLUMNS_MAX = 1664 };       /* 1664: MaxTupleAttributeNumber of PostgreSQL, also of a target list */
 
 static int refuse(struct err *err, const char *what, const char *hint)
 {
@@ -33,8 +32,8 @@ static void grow(struct columns *columns)
 
 static int add_column(struct columns *columns, struct scope_column column, struct err *err)
 {
-	if (columns->count == COLUMNS_MAX) {
-		err_set(err, ERR_LIMIT, "target lists can have at most %d entries", COLUMNS_MAX);
+	if (columns->count == TARGET_LIST_MAX) {
+		err_set(err, ERR_LIMIT, "target lists can have at most %d entries", TARGET_LIST_MAX);
 		err_sqlstate(err, "54011");
 		return ERR_LIMIT;
 	}
@@ -75,10 +74,12 @@ static int add_relation(struct scope *scope, const PgQuery__RangeVar *var, struc
 		return refuse(err, "a table name with a database before it", "Write schema.table.");
 	if (!table)
 		return err_set(err, ERR_UNDEFINED_TABLE, "relation \"%s\" does not exist", var->relname);
+	if (table->kind == 'S')
+		return refuse(err, "a sequence", "Ask one node for it.");
 	if (table->kind != 'r' && table->kind != 'p' && table->kind != 'f')
 		return refuse(err, "a view", "Write the view's query out, or add the shard key to WHERE.");
-	if (scope->relation_count == RELATIONS_MAX)
-		return err_set(err, ERR_LIMIT, "more than %d tables in one query over several shards", RELATIONS_MAX);
+	if (scope->relation_count == FANOUT_TABLES_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d tables in one query over several shards", FANOUT_TABLES_MAX);
 	*relation = (struct scope_relation){ .table = table, .name = var->alias ? var->alias->aliasname : var->relname,
 					     .schema = var->alias ? NULL : schema };
 	for (size_t i = 0; i < scope->relation_count; i++) {
@@ -207,7 +208,7 @@ int scope_init(struct scope *scope, const PgQuery__SelectStmt *select, const str
 	struct columns columns = { .arena = arena };
 
 	*scope = (struct scope){ .arena = arena, .catalog = catalog };
-	scope->relations = arena_alloc(arena, RELATIONS_MAX * sizeof(*scope->relations));
+	scope->relations = arena_alloc(arena, FANOUT_TABLES_MAX * sizeof(*scope->relations));
 	if (select->n_from_clause == 0)
 		return refuse(err, "a SELECT without FROM", "It needs no shard: any node answers it.");
 	for (size_t i = 0; i < select->n_from_clause; i++) {
@@ -386,8 +387,8 @@ static int expand(const struct scope *scope, const PgQuery__ColumnRef *star, PgQ
 		struct scope_column column = { .name = relation ? relation->column_names[i] : NULL,
 					       .relation = relation ? (int)(relation - scope->relations) : 0 };
 
-		if (*count == COLUMNS_MAX)
-			return err_set(err, ERR_LIMIT, "target lists can have at most %d entries", COLUMNS_MAX);
+		if (*count == TARGET_LIST_MAX)
+			return err_set(err, ERR_LIMIT, "target lists can have at most %d entries", TARGET_LIST_MAX);
 		code = reference_to(scope, relation ? &column : &scope->columns[i], &targets[(*count)++], err);
 	}
 	return code;
@@ -395,7 +396,7 @@ static int expand(const struct scope *scope, const PgQuery__ColumnRef *star, PgQ
 
 int scope_expand_stars(const struct scope *scope, PgQuery__SelectStmt *select, struct err *err)
 {
-	PgQuery__Node **targets = arena_alloc(scope->arena, (COLUMNS_MAX + 1) * sizeof(*targets));
+	PgQuery__Node **targets = arena_alloc(scope->arena, (TARGET_LIST_MAX + 1) * sizeof(*targets));
 	size_t count = 0;
 
 	for (size_t i = 0; i < select->n_target_list; i++) {
@@ -404,10 +405,10 @@ int scope_expand_stars(const struct scope *scope, PgQuery__SelectStmt *select, s
 
 		if (star)
 			code = expand(scope, star, targets, &count, err);
-		else if (count < COLUMNS_MAX)
+		else if (count < TARGET_LIST_MAX)
 			targets[count++] = select->target_list[i];
 		else
-			code = err_set(err, ERR_LIMIT, "target lists can have at most %d entries", COLUMNS_MAX);
+			code = err_set(err, ERR_LIMIT, "target lists can have at most %d entries", TARGET_LIST_MAX);
 		if (code < 0)
 			return code;
 	}

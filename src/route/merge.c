@@ -32,7 +32,7 @@ struct merge {
 	size_t missing_count;                   /* streams that have no row, and may get one */
 	size_t next_stream;                     /* no keys: the stream to look at first */
 
-	struct merge_row *last;                 /* distinct: what the next row must differ from */
+	struct merge_row *last;                 /* keys, not grouped: the next row must not come before it; distinct: must differ */
 	struct merge_group *group;              /* grouped */
 	struct merge_order_key *final_keys;     /* grouped: the client's order, if not that of the groups */
 	struct merge_sort sort;                 /* final_keys */
@@ -262,23 +262,37 @@ static struct merge_row *next_input(struct merge *merge, bool *ret_end)
 	return row;
 }
 
+/* Were a node's order not the router's, merging would give wrong answers without a sign. It shows here: as soon as a stream goes back,
+ * so does what is merged. */
+static int out_of_order(struct err *err)
+{
+	err_set(err, ERR_WRONG_STATE, "a shard sent its rows in an order that is not the router's");
+	err_detail(err, "The collation may differ between the node's machine and the router's, or the session's encoding from the database's.");
+	err_hint(err, "Order by the expression COLLATE \"C\", or reload the schema.");
+	return ERR_WRONG_STATE;
+}
+
 /* Each of the next three gives: 1 and a row, 0 to wait, ROWS_END, or an error. */
 enum { ROWS_END = 2 };
 
-static int next_plain(struct merge *merge, struct merge_row **ret_row)
+static int next_plain(struct merge *merge, struct merge_row **ret_row, struct err *err)
 {
 	for (;;) {
 		bool end;
 		struct merge_row *row = next_input(merge, &end);
+		int order = -1;
 
 		if (!row)
 			return end ? ROWS_END : 0;
-		*ret_row = row;
-		if (!merge->spec.distinct)
+		if (merge->last)
+			order = merge_row_compare(merge->last, row, merge->keys, merge->key_count);
+		if (order < 0 || (order == 0 && !merge->spec.distinct)) {
+			*ret_row = row;
 			return 1;
-		if (!merge->last || merge_row_compare(merge->last, row, merge->keys, merge->key_count) != 0)
-			return 1;
+		}
 		merge_row_free(row, &merge->held_bytes);
+		if (order > 0)
+			return out_of_order(err);
 	}
 }
 
@@ -291,6 +305,7 @@ static int next_group(struct merge *merge, struct merge_row **ret_row, struct er
 	for (;;) {
 		bool end;
 		struct merge_row *row = next_input(merge, &end);
+		int order = 0;
 
 		if (!row && !end)
 			return 0;
@@ -301,8 +316,13 @@ static int next_group(struct merge *merge, struct merge_row **ret_row, struct er
 			code = merge_group_finish(merge->group, &merge->held_bytes, ret_row, err);
 			return code < 0 ? code : 1;
 		}
-		if (!merge_group_open(merge->group) ||
-		    merge_row_compare(merge_group_first(merge->group), row, merge->keys, merge->key_count) == 0) {
+		if (merge_group_open(merge->group))
+			order = merge_row_compare(merge_group_first(merge->group), row, merge->keys, merge->key_count);
+		if (order > 0) {
+			merge_row_free(row, &merge->held_bytes);
+			return out_of_order(err);
+		}
+		if (order == 0) {
 			code = merge_group_add(merge->group, row, &merge->held_bytes, err);
 			if (code < 0)
 				return code;
@@ -344,7 +364,7 @@ static int next_sorted_group(struct merge *merge, struct merge_row **ret_row, st
 static int next_output(struct merge *merge, struct merge_row **ret_row, struct err *err)
 {
 	if (!merge->spec.grouped)
-		return next_plain(merge, ret_row);
+		return next_plain(merge, ret_row, err);
 	return merge->final_keys ? next_sorted_group(merge, ret_row, err) : next_group(merge, ret_row, err);
 }
 
@@ -366,7 +386,7 @@ static void send_row(const struct merge *merge, const struct merge_row *row, str
 
 static void give_up_row(struct merge *merge, struct merge_row *row)
 {
-	if (merge->spec.distinct) {
+	if (!merge->spec.grouped && (merge->key_count > 0 || merge->spec.distinct)) {
 		merge_row_free(merge->last, &merge->held_bytes);
 		merge->last = row;
 		return;

@@ -85,7 +85,7 @@ void merge_end(struct merge *merge, size_t stream);             /* the stream ha
 bool merge_wants(const struct merge *merge, size_t stream);     /* it cannot go on without this stream's next row (or has room) */
 
 /* Takes what is ready: appends whole DataRow messages ('D', length, body) to `out` until it holds `size_enough` bytes or more.
- * Returns the number of rows appended (0: it waits for more input, or has ended), or a negative error: ERR_LIMIT, ERR_OUT_OF_RANGE,
- * also when `out` is full. */
+ * Returns the number of rows appended (0: it waits for more input, or has ended), or a negative error: ERR_OUT_OF_RANGE; ERR_LIMIT,
+ * also when `out` is full; ERR_WRONG_STATE when a stream turns out not to be in order. */
 must_use int64_t merge_take(struct merge *merge, struct buf *out, size_t size_enough, struct err *err);
 bool merge_done(const struct merge *merge);                     /* all rows were taken, or LIMIT was reached */

@@ -267,6 +267,8 @@ static int print_int8(__int128 value, int format, struct buf *out, struct err *e
 /* The final value of COUNT, SUM and AVG, which are not NULL here. */
 static int print_final(const struct aggregate *aggregate, int format, struct buf *out, struct err *err)
 {
+	if (aggregate->output->aggregate == AGGREGATE_AVG && aggregate->total > INT64_MAX)
+		return err_set(err, ERR_OUT_OF_RANGE, "bigint out of range");
 	if (aggregate->output->aggregate == AGGREGATE_AVG)
 		return numeric_sum_divide(&aggregate->sum, (int64_t)aggregate->total, format, out, err);
 	if (aggregate->type == OID_NUMERIC)
