@@ -138,6 +138,11 @@ static int check_session(const struct session *session, struct err *err)
 		err_hint(err, "SET client_encoding TO %s.", params_get(session->params, "server_encoding").data);
 		return err->code;
 	}
+	if (!session_standard_strings(session)) {
+		err_set(err, ERR_UNSUPPORTED, "statements over several shards need standard_conforming_strings = on");
+		err_hint(err, "SET standard_conforming_strings TO on.");
+		return err->code;
+	}
 	if (session_plan_context(session).search_path) {
 		err_set(err, ERR_UNSUPPORTED, "statements over several shards are planned with the database's own search_path only, as yet");
 		err_hint(err, "RESET search_path, and write schema names out.");
