@@ -1,5 +1,79 @@
-"""Options that all suites share; the fixtures themselves are in tests/harness/."""
+"""Fixtures and options that all suites share.
+
+    io              the event loop that the routers of this test use: the test runs once for each of --io
+    farm            PostgreSQL servers, started when wanted, shared by all
+    start_cluster   start_cluster(shards=2, pool_mode="session", …) -> Cluster: a router with a database of its own, for this module
+    start_own       the same, for one test: when it kills, stops or fills its router
+
+A router that ended badly, or logged what a healthy one never logs, fails the last test that used it. A failing test shows the logs.
+"""
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+LOG_LINES_SHOWN = 60
+live_clusters = []
 
 
 def pytest_addoption(parser):
     parser.addoption("--io", choices=["uring", "epoll", "both"], default="both", help="event loops to test the router on")
+
+
+def pytest_generate_tests(metafunc):
+    if "io" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("io")
+        metafunc.parametrize("io", ["uring", "epoll"] if chosen == "both" else [chosen], scope="session")
+
+
+@pytest.fixture(scope="session")
+def farm():
+    from harness.postgres import Farm
+    servers = Farm()
+    yield servers
+    servers.close()
+
+
+def cluster_factory(farm, io):
+    from harness.cluster import Cluster
+    started = []
+
+    def start(**options):
+        options.setdefault("io", io)
+        cluster = Cluster(farm, **options)
+        started.append(cluster)
+        live_clusters.append(cluster)
+        return cluster.start()
+
+    yield start
+    problems = []
+    for cluster in reversed(started):
+        try:
+            cluster.stop()
+        except Exception as problem:  # one that ends badly must not keep the others running
+            problems.append(problem)
+        live_clusters.remove(cluster)
+    if problems:
+        raise problems[0]
+
+
+@pytest.fixture(scope="module")
+def start_cluster(farm, io):
+    yield from cluster_factory(farm, io)
+
+
+@pytest.fixture
+def start_own(farm, io):
+    yield from cluster_factory(farm, io)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for cluster in live_clusters:
+            for title, text in cluster.logs():
+                report.sections.append((f"log of {title}", "\n".join(text.splitlines()[-LOG_LINES_SHOWN:])))

@@ -195,7 +195,7 @@ static int check_foreign(struct work *work)
 	PGresult *result = PQexecParams(work->conns[0],
 		"SELECT f.conname, n.nspname, o.relname, f.conrelid = $1::pg_catalog.regclass,"
 		"  (SELECT pg_catalog.string_agg(a.attname || '=' || b.attname, ',')"
-		"   FROM pg_catalog.unnest(f.conkey, f.confkey) AS p(x, y)"
+		"   FROM unnest(f.conkey, f.confkey) AS p(x, y)"
 		"   JOIN pg_catalog.pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = p.x"
 		"   JOIN pg_catalog.pg_attribute b ON b.attrelid = f.confrelid AND b.attnum = p.y)"
 		" FROM pg_catalog.pg_constraint f"
@@ -223,6 +223,21 @@ static int check_foreign(struct work *work)
 			PQgetvalue(result, i, 0), work->table->name, other_name);
 		err_hint(work->err, "Drop it, shard both tables by the columns that it pairs, and create it again.");
 	}
+	PQclear(result);
+	return work->err->code;
+}
+
+static int check_inheritance(struct work *work)
+{
+	const char *params[1] = { work->quoted };
+	PGresult *result = PQexecParams(work->conns[0],
+		"SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = $1::pg_catalog.regclass OR inhparent = $1::pg_catalog.regclass LIMIT 1",
+		1, NULL, params, NULL, NULL, 0);
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		return server_error(work, 0, result, work->conns[0]);
+	if (PQntuples(result))
+		err_set(work->err, ERR_UNSUPPORTED, "table \"%s\" is a partition, or inherits or is inherited from", work->table->name);
 	PQclear(result);
 	return work->err->code;
 }
@@ -326,13 +341,14 @@ static int split_sequences(struct work *work)
 
 /* ---- the steps ---- */
 
-static int publish(struct work *work, const struct placement *placement, bool durable)
+static int publish(struct work *work, bool durable)
 {
 	struct snapshot *newest = work->admin->snapshot(work->admin->program);
 	struct topology *next = NULL;
 	struct sharded_table table = {
 		.schema = work->table->schema, .name = work->table->name, .key_column = work->key->name, .key_type = work->key->type,
-		.key_kind = work->key_kind, .placement = placement, .colocation = (int)work->key_kind + 1,
+		.key_kind = work->key_kind, .placement = placement_hash(&work->job->arena, work->database->shard_count),
+		.being_sharded = !durable, .colocation = (int)work->key_kind + 1,
 	};
 	int rc = topology_with_table(newest->topology, work->database->name, &table, &next, work->err);
 
@@ -371,7 +387,9 @@ static int shard(struct work *work, const char *table, const char *key)
 	if (rc == 0)
 		rc = check_foreign(work);
 	if (rc == 0)
-		rc = publish(work, NULL, false);
+		rc = check_inheritance(work);
+	if (rc == 0)
+		rc = publish(work, false);
 	if (rc < 0)
 		return rc;
 	rc = lock_all(work);
@@ -381,7 +399,7 @@ static int shard(struct work *work, const char *table, const char *key)
 		if (PQtransactionStatus(work->conns[i]) != PQTRANS_INTRANS)
 			rc = err_set(work->err, ERR_BACKEND_LOST, "the connection to a shard was lost");
 	if (rc == 0)
-		rc = publish(work, placement_hash(&work->job->arena, work->database->shard_count), true);
+		rc = publish(work, true);
 	if (rc < 0) {
 		take_back(work);
 		return rc;

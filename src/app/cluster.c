@@ -43,11 +43,11 @@ static bool find_server(struct cluster *cluster, struct cluster_node *node)
 static const char *find_programs(struct arena *arena)
 {
 	static const char debian[] = "/usr/lib/postgresql/15/bin";
-	char *path, *rest, *part;
+	char *rest, *part;
 
 	if (access("/usr/lib/postgresql/15/bin/initdb", X_OK) == 0)
 		return debian;
-	rest = path = arena_strdup(arena, getenv("PATH") ? getenv("PATH") : "");
+	rest = arena_strdup(arena, getenv("PATH") ? getenv("PATH") : "");
 	while ((part = strsep(&rest, ":")))
 		if (*part == '/' && access(arena_printf(arena, "%s/initdb", part), X_OK) == 0 &&
 		    access(arena_printf(arena, "%s/postgres", part), X_OK) == 0)

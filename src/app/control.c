@@ -91,7 +91,7 @@ static struct topology *follow(const struct snapshot *old, size_t index, const s
 		const char *key_name = table->key_column;
 		int rc;
 
-		if (!before || !table->placement)
+		if (!before || table->being_sharded)
 			continue;
 		for (size_t j = 0; after && key && j < after->column_count; j++)
 			if (after->columns[j].attnum == key->attnum)

@@ -107,9 +107,9 @@ static const char *order_status(uint64_t *random, int64_t age_s)
 {
 	if (pick(random, 20) == 0)
 		return "cancelled";
-	if (age_s > 10 * DAY_S)
+	if (age_s > 10 * (int64_t)DAY_S)
 		return "delivered";
-	if (age_s > 4 * DAY_S)
+	if (age_s > 4 * (int64_t)DAY_S)
 		return "shipped";
 	return age_s > DAY_S ? "paid" : "open";
 }

@@ -15,6 +15,7 @@ enum {
 	LOGIN_TIME_MS_MAX = 60 * 1000,          /* authentication_timeout of PostgreSQL */
 	STATEMENT_SIZE_MAX = 64 << 20,          /* the text of one Query or Parse, held whole to be understood */
 	PARAMETER_COUNT_MAX = 65535,
+	CTES_MAX = 1000,                        /* WITH queries of one statement */
 	NESTING_MAX = 1000,                     /* levels of one statement's parse tree; what 8 MB of stack hold, four times */
 
 	CHUNK_SIZE = 16 << 10,                  /* one lent reading buffer */

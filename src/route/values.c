@@ -213,11 +213,13 @@ static enum outcome from_array_text(const struct evaluation *evaluation, struct 
 	while (outcome == OUTCOME_KEY && array_text_next(&text, &element, &null, &bad)) {
 		uint64_t shards = 0;
 
-		if (bad)
+		if (bad) {
 			outcome = OUTCOME_UNKNOWN;
-		else if (!null)
-			outcome = merge_outcome(from_text(evaluation, evaluation->pin->table->key_type,
-							  arena_slice(evaluation->arena, buf_slice(&element)), &shards), shards, ret_shards);
+		} else if (!null) {
+			outcome = from_text(evaluation, evaluation->pin->table->key_type, arena_slice(evaluation->arena, buf_slice(&element)),
+					    &shards);
+			outcome = merge_outcome(outcome, shards, ret_shards);
+		}
 	}
 	buf_release(&element);
 	return outcome;
@@ -318,7 +320,8 @@ static enum outcome from_value(const struct evaluation *evaluation, const struct
 			if ((int)fingerprint->literals[i].slot != value->slot)
 				continue;
 			found = true;
-			outcome = merge_outcome(from_literal(evaluation, value, &fingerprint->literals[i], &shards), shards, ret_shards);
+			outcome = from_literal(evaluation, value, &fingerprint->literals[i], &shards);
+			outcome = merge_outcome(outcome, shards, ret_shards);
 		}
 		return found ? outcome : OUTCOME_UNKNOWN;
 	case VALUE_OPAQUE:

@@ -64,6 +64,8 @@ static void change_setting(struct session *session, struct leg *leg, const struc
 	const struct setting *first = shape->setting ? settings_find(session->initial, shape->setting) : NULL;
 	char *value = NULL;
 
+	if (shape->set_current)
+		return;
 	if (shape->reset_all) {
 		settings_assign(&session->settings, session->initial);
 		if (backend)

@@ -9,5 +9,5 @@
 #include <stddef.h>
 
 /* Puts spaces over the comments; newlines that end a `--` comment stay. A text that the scanner refuses stays as it is from
- * there on. */
+ * the last good token on. */
 void comments_blank(char *text, size_t size, bool standard_strings);

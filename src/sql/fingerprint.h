@@ -58,4 +58,5 @@ must_use int fingerprint_make(struct fingerprinter *fingerprinter, struct slice 
 /* The value of a literal as PostgreSQL reads it: quotes, escapes and prefix undone; continued strings ('a' newline 'b') joined.
  * Appended to `out`. Numbers come as they stand, bit strings with the "b" or "x" that bit_in() knows, escaped Unicode as
  * UTF-8. ERR_SYNTAX for what PostgreSQL would refuse; whether the bytes are valid in its encoding is not looked at. */
-must_use int literal_value(struct slice sql, const struct literal *literal, bool standard_strings, struct buf *out, struct err *err);
+must_use int literal_value(struct slice sql, const struct literal *literal, bool standard_strings, struct buf *out,
+			   struct err *err);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { CAST_PARENTHESES_MAX = 16 };     /* around one literal; with more it is kept, so that `((((…` costs no square */
+
 static const struct token *at(const struct tokens *tokens, size_t index)
 {
 	static const struct token none = { .kind = TOKEN_CHAR };
@@ -103,7 +105,7 @@ static bool is_base_type(const struct tokens *tokens, size_t index)
 /* Are the tokens `low` to `high`, perhaps in parentheses, cast to a type that may give a string another meaning? */
 static bool is_cast(const struct tokens *tokens, size_t low, size_t high)
 {
-	for (;; low--, high++) {
+	for (int i = 0; i < CAST_PARENTHESES_MAX; i++, low--, high++) {
 		if (at(tokens, high + 1)->kind == TOKEN_TYPECAST)
 			return !is_base_type(tokens, high + 2);
 		if (!is_char(tokens, low - 1, '('))
@@ -113,6 +115,7 @@ static bool is_cast(const struct tokens *tokens, size_t low, size_t high)
 		if (at(tokens, low - 1)->match != high + 1 || is_function_name(tokens, low - 2))
 			return false;
 	}
+	return true;
 }
 
 /* A name, perhaps with dots, that stands behind :: or AS: a type. `index` is the last part of the name. */

@@ -194,7 +194,8 @@ static int read_uescape(struct lexer *lexer, bool standard_strings, char *ret_es
 	struct literal literal = { LITERAL_STRING, token.offset, token.size, 0, false };
 
 	buf_init(&text, 16);
-	rc = literal_value(slice_make(lexer->text, (size_t)(lexer->end - lexer->text)), &literal, standard_strings, &text, err);
+	rc = literal_value(slice_make(lexer->text, (size_t)(lexer->end - lexer->text)), &literal, standard_strings, &text,
+			   err);
 	if (rc == 0 && (text.size != 1 || digit_value(text.data[0]) >= 0 || strchr("+'\" \t\n\r\f", text.data[0])))
 		rc = refuse(err, "invalid Unicode escape character");
 	if (rc == 0)
@@ -203,7 +204,8 @@ static int read_uescape(struct lexer *lexer, bool standard_strings, char *ret_es
 	return rc;
 }
 
-static int add_unicode_string(struct slice quoted, struct lexer *lexer, bool standard_strings, struct buf *out, struct err *err)
+static int add_unicode_string(struct slice quoted, struct lexer *lexer, bool standard_strings, struct buf *out,
+			      struct err *err)
 {
 	struct buf raw;
 	char escape;

@@ -101,7 +101,8 @@ static size_t character_of(struct slice text, bool utf8, size_t byte)
 	return position;
 }
 
-size_t rewrite_position(const struct rewrite *rewrite, struct slice old_text, struct slice new_text, bool utf8, size_t position)
+size_t rewrite_position(const struct rewrite *rewrite, struct slice old_text, struct slice new_text, bool utf8,
+			size_t position)
 {
 	size_t byte = byte_of(new_text, utf8, position);
 

@@ -27,4 +27,5 @@ void rewrite_quote_name(struct slice name, struct buf *out);
 
 /* The place in the old text, in characters and counted from 1 as PostgreSQL's 'P' field has it, of `position` in the new
  * text. Inside of the replaced name it is where that began. Both texts are UTF-8, or of one byte a character. */
-size_t rewrite_position(const struct rewrite *rewrite, struct slice old_text, struct slice new_text, bool utf8, size_t position);
+size_t rewrite_position(const struct rewrite *rewrite, struct slice old_text, struct slice new_text, bool utf8,
+			size_t position);

@@ -87,6 +87,7 @@ static void adopt(struct maker *maker, const struct shape *inner)
 	shape->inner = (struct shape *)(uintptr_t)inner;
 	shape->param_max = inner->param_max > shape->param_max ? inner->param_max : shape->param_max;
 	shape->cte_writes |= inner->cte_writes;
+	shape->current_of = inner->current_of;
 	shape->recursive |= inner->recursive;
 	shape->session_value |= inner->session_value;
 	shape->time_value |= inner->time_value;
@@ -320,7 +321,9 @@ static void read_other(struct maker *maker, const PgQuery__Node *statement)
 
 struct shape *shape_of_statement(struct maker *outer, const PgQuery__Node *statement)
 {
-	struct maker maker = { .arena = outer->arena, .sql = outer->sql, .fingerprint = outer->fingerprint };
+	struct maker maker = {
+		.arena = outer->arena, .sql = outer->sql, .fingerprint = outer->fingerprint, .too_many = outer->too_many,
+	};
 	struct shape *shape = arena_calloc(outer->arena, 1, sizeof(*shape));
 
 	shape->arena = outer->arena;
@@ -376,8 +379,8 @@ static void make_shapes(struct maker *maker, const PgQuery__ParseResult *tree, s
 int shape_parse(struct slice sql, const struct fingerprint *fingerprint, struct arena *arena, struct shapes *ret_shapes,
 		struct err *err)
 {
-	struct maker maker = { .arena = arena, .sql = sql, .fingerprint = fingerprint };
-	bool standard = !fingerprint || fingerprint->standard_strings;
+	bool standard = !fingerprint || fingerprint->standard_strings, too_many = false;
+	struct maker maker = { .arena = arena, .sql = sql, .fingerprint = fingerprint, .too_many = &too_many };
 	PgQueryProtobufParseResult result;
 	PgQuery__ParseResult *tree = NULL;
 	size_t nesting;
@@ -410,6 +413,10 @@ int shape_parse(struct slice sql, const struct fingerprint *fingerprint, struct 
 		pg_query__parse_result__free_unpacked(tree, NULL);
 	} else if (rc == 0) {
 		rc = err_set(err, ERR_INTERNAL, "the parser's tree cannot be read");
+	}
+	if (too_many) {
+		*ret_shapes = (struct shapes){ 0 };
+		rc = err_set(err, ERR_LIMIT, "the statement has more than %d WITH queries", CTES_MAX);
 	}
 	pg_query_free_protobuf_parse_result(result);
 	return rc;

@@ -92,8 +92,8 @@ struct equality {
 	struct column_ref right;        /* is_column */
 	struct value *values;           /* !is_column */
 	size_t value_count;
-	bool array;                     /* column = ANY(value): the one value is an array (a literal '{…}' or a parameter), its
-	                                 * `cast` is the type of the elements;
+	bool array;                     /* column = ANY(value): the one value is an array (a literal '{…}' or a parameter),
+	                                 * its `cast` is the type of the elements;
 	                                 * ARRAY[…] is written out as values with array = false */
 };                                      /* none of the values is OPAQUE: an equality with such a one is not listed */
 
@@ -109,10 +109,17 @@ struct table_ref {
 	bool target;                    /* INSERT INTO, UPDATE, DELETE FROM, MERGE INTO, COPY FROM, … writes it */
 	bool nullable;                  /* on the nullable side of an outer join */
 	bool only;                      /* ONLY t */
-	int subquery_scope;             /* TABLE_REF_SUBQUERY */
+	int subquery_scope;             /* TABLE_REF_SUBQUERY, and TABLE_REF_VALUES in a FROM; else -1 */
 };
 
-enum scope_kind { SCOPE_TOP, SCOPE_SUBLINK, SCOPE_FROM, SCOPE_CTE, SCOPE_SETOP_ARM, SCOPE_SOURCE /* INSERT … SELECT */ };
+enum scope_kind {
+	SCOPE_TOP,
+	SCOPE_SUBLINK,                  /* a subquery in an expression; also the query of a view, a rule, a function's body */
+	SCOPE_FROM,
+	SCOPE_CTE,
+	SCOPE_SETOP_ARM,
+	SCOPE_SOURCE,                   /* INSERT … SELECT */
+};
 
 struct scope {
 	enum scope_kind kind;
@@ -120,8 +127,8 @@ struct scope {
 	bool set_operation;             /* the scope itself is a UNION/INTERSECT/EXCEPT of its arms */
 	bool distinct, distinct_on, group_by, grouping_sets, having, window, order_by, limit, offset, with_ties;
 	bool locking;                   /* FOR UPDATE and friends */
-	bool natural_join;              /* columns joined that the shape does not list: NATURAL, and USING where a side is not
-	                                 * a plain table or the join is full */
+	bool natural_join;              /* columns are joined that the shape does not list, or that are of no one table:
+	                                 * NATURAL, USING where a side is not a plain table, FULL JOIN USING */
 	bool outer_join;
 };
 
@@ -141,17 +148,28 @@ struct shape_option {
 	const char *value;
 };
 
+/* A unique or foreign key that ALTER TABLE or CREATE UNIQUE INDEX adds to tables[0]. */
+struct shape_key {
+	bool foreign;                   /* else it makes its columns unique (or excludes by them) */
+	const char **columns;           /* without expressions */
+	size_t column_count;
+	const char *ref_schema, *ref_table;     /* foreign; the schema as written, or NULL */
+	const char **ref_columns;       /* none listed: the primary key */
+	size_t ref_column_count;
+};
+
 struct shape {
 	enum stmt_kind kind;
 	struct arena *arena;            /* where all of this lives; not owned */
 
-	struct scope *scopes;           /* [0] is the top one, for SELECT, INSERT, UPDATE, DELETE, MERGE and what wraps one */
+	struct scope *scopes;           /* [0] is the statement's own; those of `inner` follow, [1] being its own */
 	size_t scope_count;
 	struct table_ref *tables;
 	size_t table_count;
 	struct equality *equalities;
 	size_t equality_count;
-	struct function_ref *functions; /* every call in the statement, also in defaults of nothing: SQL as written only */
+	struct function_ref *functions; /* every call that is written in the statement; TABLESAMPLE's method too. Operators
+	                                 * are not listed */
 	size_t function_count;
 	int param_max;                  /* highest $n */
 
@@ -159,6 +177,7 @@ struct shape {
 	bool on_conflict;
 	bool cte_writes;                /* a data-modifying CTE */
 	bool recursive;
+	const char *current_of;         /* WHERE CURRENT OF this cursor */
 	bool session_value;             /* CURRENT_USER, SESSION_USER, … appear */
 	bool time_value;                /* CURRENT_TIMESTAMP, LOCALTIME, … appear */
 
@@ -213,6 +232,9 @@ struct shape {
 	bool rename_table, rename_column;       /* of tables[0]; rename_column: `name` is the old column */
 	const char **altered_columns;   /* ALTER TABLE: columns dropped or whose type is altered */
 	size_t altered_column_count;
+	struct shape_key *keys;
+	size_t key_count;
+	bool inherits;                  /* CREATE TABLE … INHERITS, PARTITION OF; ALTER TABLE … INHERIT, ATTACH PARTITION */
 };
 
 /* One text may hold several statements. */
@@ -226,9 +248,10 @@ struct shapes {
 /* Parses `sql`. `fingerprint` is of the same text and names the slots; NULL: every literal is VALUE_OPAQUE.
  * ret_shapes->items has at least one shape: of kind STMT_EMPTY when the text holds no statement.
  * On a syntax error: ERR_SYNTAX, and nothing else is known of the statement (PostgreSQL will say it better).
- * ERR_LIMIT: the text is longer than STATEMENT_SIZE_MAX or nested deeper than NESTING_MAX. */
-must_use int shape_parse(struct slice sql, const struct fingerprint *fingerprint, struct arena *arena, struct shapes *ret_shapes,
-			 struct err *err);
+ * ERR_LIMIT: the text is longer than STATEMENT_SIZE_MAX, nested deeper than NESTING_MAX, or has more WITH queries than
+ * CTES_MAX. */
+must_use int shape_parse(struct slice sql, const struct fingerprint *fingerprint, struct arena *arena,
+			 struct shapes *ret_shapes, struct err *err);
 
 /* For nanu.explain and for tests: the shape as readable text, stable from run to run. */
 char *shape_describe(const struct shape *shape, struct arena *arena);

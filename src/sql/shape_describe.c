@@ -201,7 +201,8 @@ static void put_insert(struct buf *out, const struct shape *shape)
 static void put_setting(struct buf *out, const struct shape *shape)
 {
 	if (shape->setting)
-		buf_printf(out, "  setting \"%s\" %s to %s\n", shape->setting, shape->set_scope == SET_LOCAL ? "local" : "session",
+		buf_printf(out, "  setting \"%s\" %s to %s\n", shape->setting,
+			   shape->set_scope == SET_LOCAL ? "local" : "session",
 			   shape->setting_value ? shape->setting_value : "default");
 	if (shape->tx_isolation)
 		buf_printf(out, "  isolation %s\n", shape->tx_isolation);
@@ -209,6 +210,7 @@ static void put_setting(struct buf *out, const struct shape *shape)
 		buf_printf(out, "  option %s = %s\n", shape->options[i].name,
 			   shape->options[i].value ? shape->options[i].value : "");
 	put_labelled(out, "name", shape->name);
+	put_labelled(out, "current of", shape->current_of);
 	put_labelled(out, "rename to", shape->rename_to);
 	put_labelled(out, "rename schema", shape->rename_schema);
 }

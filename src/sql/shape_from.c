@@ -1,8 +1,6 @@
-#include "sql/shape_from.h"
+#include "sql/shape_make.h"
 
 #include <string.h>
-
-#include "sql/shape_make.h"
 
 static void walk_item(struct maker *maker, const PgQuery__Node *item, int scope, bool nullable);
 
@@ -56,7 +54,8 @@ static void walk_relation(struct maker *maker, const PgQuery__RangeVar *range, i
 static void walk_subselect(struct maker *maker, const PgQuery__RangeSubselect *range, int scope, bool nullable)
 {
 	const PgQuery__Node *query = range->subquery;
-	bool values = query && query->node_case == PG_QUERY__NODE__NODE_SELECT_STMT && query->select_stmt->n_values_lists > 0;
+	bool values = query && query->node_case == PG_QUERY__NODE__NODE_SELECT_STMT &&
+		      query->select_stmt->n_values_lists > 0;
 	int inner = scope_add(maker, SCOPE_FROM, scope);
 	struct table_ref *table = add(maker, values ? TABLE_REF_VALUES : TABLE_REF_SUBQUERY, range->alias, scope);
 
@@ -172,7 +171,8 @@ static void mark_renamed(struct maker *maker, size_t first_table)
 
 static void walk_join(struct maker *maker, const PgQuery__JoinExpr *join, int scope, bool nullable)
 {
-	bool outer = join->jointype != PG_QUERY__JOIN_TYPE__JOIN_INNER, full = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL;
+	bool outer = join->jointype != PG_QUERY__JOIN_TYPE__JOIN_INNER;
+	bool full = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL;
 	bool left_nullable = nullable || full || join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT;
 	bool right_nullable = nullable || full || join->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT;
 	enum equality_strength strength = outer || nullable ? EQUALITY_MATCH : EQUALITY_FILTER;

@@ -1,8 +1,7 @@
 /* shape_make: what the parts of the shape's maker share. Private to src/sql/.
  *
  * One maker makes one shape: it walks libpg_query's tree (as protobuf messages) once and collects into vectors that live in
- * the shape's arena. shape.c drives; shape_query.c walks queries, shape_where.c reads values and equalities,
- * shape_settings.c reads settings and transactions, shape_ddl.c definitions.
+ * the shape's arena. shape.c drives; the others read what their names say.
  */
 #pragma once
 
@@ -30,6 +29,8 @@ struct maker {
 	struct shape *shape;
 	struct vector scopes, tables, equalities, functions, set_columns;
 	const struct cte *ctes;
+	size_t cte_count;                       /* in the statement, so far */
+	bool *too_many;                         /* a limit was met: the shape is not whole */
 };
 
 /* A new item, zeroed. */
@@ -43,15 +44,20 @@ char *lower_text(struct arena *arena, const char *text);
 /* shape.c */
 struct shape *shape_of_statement(struct maker *outer, const PgQuery__Node *statement);
 
-/* shape_query.c. walk() finds tables, calls, values and subqueries anywhere below a message. */
-int scope_add(struct maker *maker, enum scope_kind kind, int parent);
-struct scope *scope_at(struct maker *maker, int scope);
-struct table_ref *table_add(struct maker *maker, const PgQuery__RangeVar *range, int scope);
+/* shape_walk.c: finds tables, calls, values and subqueries anywhere below a message. */
 void walk(struct maker *maker, const ProtobufCMessage *message, int scope);
-void walk_nodes(struct maker *maker, PgQuery__Node *const *nodes, size_t count, int scope);
-void walk_query(struct maker *maker, const PgQuery__Node *query, int scope);   /* SELECT, INSERT, UPDATE, DELETE, MERGE */
 
 #define WALK(maker, message, scope) ((message) ? walk(maker, &(message)->base, scope) : (void)0)
+
+/* shape_query.c: SELECT, INSERT, UPDATE, DELETE, MERGE, each in a scope that the caller made. */
+int scope_add(struct maker *maker, enum scope_kind kind, int parent);
+struct scope *scope_at(struct maker *maker, int scope);         /* valid until the next scope_add() */
+void walk_nodes(struct maker *maker, PgQuery__Node *const *nodes, size_t count, int scope);
+void walk_query(struct maker *maker, const PgQuery__Node *query, int scope);
+
+/* shape_from.c: the tables of a FROM, their joins and what the joins equate. */
+struct table_ref *table_add(struct maker *maker, const PgQuery__RangeVar *range, int scope);    /* valid until the next one */
+void walk_from(struct maker *maker, PgQuery__Node *const *items, size_t count, int scope);
 
 /* shape_where.c */
 void value_read(struct maker *maker, const PgQuery__Node *node, struct value *ret_value);
@@ -64,3 +70,7 @@ bool shape_setting(struct maker *maker, const PgQuery__Node *statement);
 bool shape_transaction(struct maker *maker, const PgQuery__Node *statement);
 bool shape_ddl(struct maker *maker, const PgQuery__Node *statement);
 void shape_set_config(struct maker *maker, const PgQuery__SelectStmt *select);
+
+/* shape_keys.c: `definition` is that of an ALTER TABLE command. */
+void keys_of_command(struct maker *maker, const PgQuery__Node *definition);
+void keys_of_index(struct maker *maker, const PgQuery__IndexStmt *index);

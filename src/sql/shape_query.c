@@ -1,8 +1,6 @@
 #include "sql/shape_make.h"
 
-#include <string.h>
-
-#include "sql/shape_from.h"
+#include "base/limits.h"
 
 int scope_add(struct maker *maker, enum scope_kind kind, int parent)
 {
@@ -42,6 +40,11 @@ static void walk_with(struct maker *maker, const PgQuery__WithClause *with, int 
 {
 	if (!with)
 		return;
+	maker->cte_count += with->n_ctes;
+	if (maker->cte_count > CTES_MAX) {
+		*maker->too_many = true;
+		return;
+	}
 	maker->shape->recursive |= with->recursive;
 	for (int pass = with->recursive ? 0 : 1; pass < 2; pass++)
 		for (size_t i = 0; i < with->n_ctes; i++) {

@@ -41,7 +41,7 @@ static const char *const_text(struct arena *arena, const PgQuery__AConst *consta
 	}
 }
 
-/* SET TIME ZONE INTERVAL '…': the setting's own text for it is INTERVAL '…' as a string, which has no place for modifiers. */
+/* SET TIME ZONE INTERVAL '…': the setting's own text for it is INTERVAL '…' as a string, with no place for modifiers. */
 static const char *interval_text(struct arena *arena, const PgQuery__TypeCast *cast)
 {
 	const PgQuery__Node *arg = cast->arg;
@@ -79,8 +79,8 @@ static bool is_true_option(const PgQuery__DefElem *option)
 {
 	const PgQuery__Node *arg = option->arg;
 
-	return arg && arg->node_case == PG_QUERY__NODE__NODE_A_CONST && arg->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL &&
-	       arg->a_const->ival->ival != 0;
+	return arg && arg->node_case == PG_QUERY__NODE__NODE_A_CONST &&
+	       arg->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL && arg->a_const->ival->ival != 0;
 }
 
 /* ISOLATION LEVEL …, READ ONLY, …: of BEGIN and of SET TRANSACTION. */

@@ -84,6 +84,8 @@ void walk(struct maker *maker, const ProtobufCMessage *message, int scope)
 
 		if (number > maker->shape->param_max)
 			maker->shape->param_max = number;
+	} else if (type == &pg_query__current_of_expr__descriptor) {
+		maker->shape->current_of = text_or_null(maker, ((const PgQuery__CurrentOfExpr *)message)->cursor_name);
 	} else if (type == &pg_query__multi_assign_ref__descriptor) {
 		if (((const PgQuery__MultiAssignRef *)message)->colno > 1)
 			return;                 /* SET (a, b) = (SELECT …): each column has the same source */

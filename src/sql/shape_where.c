@@ -94,23 +94,10 @@ static const char *type_text(struct maker *maker, const PgQuery__TypeName *type,
 	return text;
 }
 
-/* TRUE comes as a cast of a boolean constant to bool, which nobody wrote: `true::text` is one cast. */
-static bool is_boolean(const PgQuery__Node *node)
-{
-	const PgQuery__Node *arg;
-
-	if (!is_node(node, PG_QUERY__NODE__NODE_TYPE_CAST))
-		return false;
-	arg = node->type_cast->arg;
-	return is_node(arg, PG_QUERY__NODE__NODE_A_CONST) && arg->a_const->val_case == PG_QUERY__A__CONST__VAL_BOOLVAL;
-}
-
 /* A value without a cast. */
 static void atom_read(struct maker *maker, const PgQuery__Node *node, struct value *value)
 {
-	if (is_boolean(node))
-		const_read(maker, node->type_cast->arg->a_const, value);
-	else if (is_node(node, PG_QUERY__NODE__NODE_A_CONST))
+	if (is_node(node, PG_QUERY__NODE__NODE_A_CONST))
 		const_read(maker, node->a_const, value);
 	else if (is_node(node, PG_QUERY__NODE__NODE_SET_TO_DEFAULT))
 		value->kind = VALUE_DEFAULT;
@@ -123,7 +110,7 @@ static void atom_read(struct maker *maker, const PgQuery__Node *node, struct val
 static void cast_read(struct maker *maker, const PgQuery__Node *node, size_t array_bounds, struct value *ret_value)
 {
 	*ret_value = (struct value){ .kind = VALUE_OPAQUE };
-	if (!is_node(node, PG_QUERY__NODE__NODE_TYPE_CAST) || is_boolean(node)) {
+	if (!is_node(node, PG_QUERY__NODE__NODE_TYPE_CAST)) {
 		atom_read(maker, node, ret_value);
 		return;
 	}
@@ -198,9 +185,15 @@ static bool same_value(const struct value *a, const struct value *b)
 	return a->kind == VALUE_LITERAL && b->kind == VALUE_LITERAL && a->slot == b->slot && a->negated == b->negated;
 }
 
+/* C does not let T ** become const T *const * by itself. */
+static const PgQuery__Node *const *as_const(PgQuery__Node **nodes)
+{
+	return (const PgQuery__Node *const *)nodes;
+}
+
 /* column = one of `nodes`, each perhaps of the type `cast`. Literals of one slot (a collapsed list) are one value. */
 static void equality_of_list(struct maker *maker, int scope, enum equality_strength strength, struct column_ref left,
-			     PgQuery__Node *const *nodes, size_t count, const char *cast)
+			     const PgQuery__Node *const *nodes, size_t count, const char *cast)
 {
 	struct equality *equality;
 	struct value *values = arena_calloc(maker->arena, count ? count : 1, sizeof(*values));
@@ -237,7 +230,7 @@ static void equality_of_array(struct maker *maker, int scope, enum equality_stre
 			return;
 	}
 	if (is_node(inner, PG_QUERY__NODE__NODE_A_ARRAY_EXPR)) {
-		equality_of_list(maker, scope, strength, left, inner->a_array_expr->elements,
+		equality_of_list(maker, scope, strength, left, as_const(inner->a_array_expr->elements),
 				 inner->a_array_expr->n_elements, cast);
 		return;
 	}
@@ -269,8 +262,7 @@ static void equality_of_pair(struct maker *maker, int scope, enum equality_stren
 	if (column_read(maker, right, &other))
 		equality_of_columns(maker, scope, strength, column, other);
 	else
-		equality_of_list(maker, scope, strength, column, (PgQuery__Node *const[]){ (PgQuery__Node *)(uintptr_t)right },
-				 1, NULL);
+		equality_of_list(maker, scope, strength, column, &right, 1, NULL);
 }
 
 /* a = b, or ROW(a, b) = ROW(c, d) as a = c AND b = d. */
@@ -302,7 +294,7 @@ static void equality_of_expression(struct maker *maker, const PgQuery__AExpr *ex
 	if (!column_read(maker, expression->lexpr, &column))
 		return;
 	if (expression->kind == PG_QUERY__A__EXPR__KIND__AEXPR_IN && is_node(expression->rexpr, PG_QUERY__NODE__NODE_LIST))
-		equality_of_list(maker, scope, strength, column, expression->rexpr->list->items,
+		equality_of_list(maker, scope, strength, column, as_const(expression->rexpr->list->items),
 				 expression->rexpr->list->n_items, NULL);
 	else if (expression->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY)
 		equality_of_array(maker, scope, strength, column, expression->rexpr);

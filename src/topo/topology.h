@@ -37,6 +37,7 @@ struct sharded_table {
 	uint32_t key_type;              /* a built-in OID */
 	enum key_kind key_kind;
 	const struct placement *placement; /* its shards are indexes into the database's `shards` */
+	bool being_sharded;             /* statements on it are refused for this moment; never stored */
 	int colocation;                 /* tables with the same number are colocated */
 };
 

@@ -1,0 +1,77 @@
+"""A router before some servers, with a database that nobody else uses."""
+import psycopg
+
+from .postgres import PASSWORD, SUPERUSER
+from .router import Router
+
+DATABASE = "app"  # as clients of the router call it; on the nodes each cluster's has a name of its own
+USER = "app"
+USER_PASSWORD = "app-secret"
+
+
+class Cluster:
+    """shards: how many, one node each. settings: any of nanu.yaml, beside these defaults. locale: of the database."""
+
+    def __init__(self, farm, shards=2, locale=None, **settings):
+        self.servers = farm.servers_for(shards)
+        self.node_database = farm.new_database_name()
+        self.locale = locale
+        for server in self.servers:
+            self.create_database(server)
+        self.router = Router(dict(self.describe_nodes(), **dict({"workers": 2, "node_user": SUPERUSER, "node_password": PASSWORD,
+                                                                 "admin_users": f"{SUPERUSER}, {USER}"}, **settings)),
+                             {SUPERUSER: PASSWORD, USER: USER_PASSWORD})
+
+    def create_database(self, server):
+        collation = f" TEMPLATE template0 LOCALE '{self.locale}'" if self.locale else ""
+        with server.connect() as conn:
+            if not conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [USER]).fetchone():
+                conn.execute(f"CREATE ROLE {USER} LOGIN PASSWORD '{USER_PASSWORD}'")
+            conn.execute(f"CREATE DATABASE {self.node_database} OWNER {USER}{collation}")
+
+    def describe_nodes(self):
+        numbers = range(1, len(self.servers) + 1)
+        return {
+            "nodes": [{"name": f"n{i}", "host": "127.0.0.1", "port": str(server.port)} for i, server in zip(numbers, self.servers)],
+            "shards": [{"name": f"s{i}", "nodes": [f"n{i}"]} for i in numbers],
+            "databases": [{"name": DATABASE, "node_database": self.node_database}],
+        }
+
+    def start(self):
+        self.router.start()
+        return self
+
+    def conninfo(self, user=USER, password=USER_PASSWORD, dbname=DATABASE):
+        return f"host=127.0.0.1 port={self.router.port} dbname={dbname} user={user} password={password} connect_timeout=10"
+
+    def connect(self, autocommit=True, user=USER, password=USER_PASSWORD, dbname=DATABASE, **more):
+        """A psycopg 3 connection through the router."""
+        return psycopg.connect(self.conninfo(user, password, dbname), autocommit=autocommit, **more)
+
+    def connect_node(self, shard=0, autocommit=True, user=USER, password=USER_PASSWORD, **more):
+        """The same user and database on one shard's server, past the router."""
+        return psycopg.connect(self.servers[shard].conninfo(self.node_database, user, password), autocommit=autocommit, **more)
+
+    def execute(self, statement, parameters=None):
+        """One statement on a connection of its own; its rows, if it has any."""
+        with self.connect() as conn:
+            cursor = conn.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else None
+
+    def stop(self):
+        """Ends the router, checks that it ended well, and drops the databases."""
+        try:
+            if self.router.program:
+                self.router.stop()
+        finally:
+            self.router.remove()
+            for server in self.servers:
+                with server.connect() as conn:
+                    conn.execute(f"DROP DATABASE {self.node_database} WITH (FORCE)")
+
+    def logs(self):
+        """(title, text) of everyone's log."""
+        if self.router.log.exists():
+            yield f"router, port {self.router.port}", self.router.log.read_text(errors="replace")
+        for server in self.servers:
+            yield f"server {server.name}", server.log.read_text(errors="replace")

@@ -1,0 +1,117 @@
+"""Stock PostgreSQL servers, each with a data folder of its own."""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import psycopg
+
+from .program import Program, as_server_user, free_port, server_user
+from .wait import wait_until
+
+PROGRAMS = pathlib.Path(os.environ.get("PG_PROGRAMS", "/usr/lib/postgresql/15/bin"))
+SUPERUSER = "postgres"
+PASSWORD = "postgres"
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "max_prepared_transactions": "64",
+    "max_connections": "300",
+    "shared_buffers": "64MB",
+    "wal_level": "logical",
+    "log_line_prefix": "%m [%p] %u@%d ",
+}
+
+
+def make_folder():
+    """A temporary folder that the servers' user can reach."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="nanu-test-"))
+    user = server_user()
+    if user:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        folder.chmod(0o755)
+    return folder
+
+
+def make_template(folder):
+    """A fresh data folder, to be copied; initdb takes a second."""
+    data, password = folder / "template", folder / "password"
+    password.write_text(PASSWORD)
+    user = server_user()
+    if user:
+        os.chown(password, user.pw_uid, user.pw_gid)
+    subprocess.run([PROGRAMS / "initdb", "--pgdata", data, "--username", SUPERUSER, "--pwfile", password, "--auth", "scram-sha-256",
+                    "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions", "--no-sync"], cwd="/", check=True,
+                   stdout=subprocess.DEVNULL, **as_server_user())
+    return data
+
+
+class Postgres:
+    """One server. stop() and start() keep data and port."""
+
+    def __init__(self, folder, template, name, settings=None):
+        self.name = name
+        self.port = free_port()
+        self.data = folder / name
+        self.log = folder / f"{name}.log"
+        self.settings = dict(SETTINGS, **(settings or {}))
+        self.program = None
+        subprocess.run(["cp", "-a", "--reflink=auto", template, self.data], check=True, cwd="/", **as_server_user())
+
+    def start(self):
+        argv = [PROGRAMS / "postgres", "-D", self.data, "-p", str(self.port)]
+        for name, value in self.settings.items():
+            argv += ["-c", f"{name}={value}"]
+        self.program = Program(argv, self.log, last_signal=signal.SIGQUIT, **as_server_user())
+        wait_until(self.ready, f"server {self.name} accepts connections")
+        return self
+
+    def ready(self):
+        if self.program.ended():
+            raise RuntimeError(f"server {self.name} ended:\n{self.program.log_text()}")
+        return psycopg.pq.PGconn.ping(self.conninfo().encode()) == psycopg.pq.Ping.OK
+
+    def stop(self, how=signal.SIGINT):
+        if self.program and self.program.stop(how) is None:
+            raise RuntimeError(f"server {self.name} did not stop")
+
+    def conninfo(self, dbname="postgres", user=SUPERUSER, password=PASSWORD):
+        return f"host=127.0.0.1 port={self.port} dbname={dbname} user={user} password={password} connect_timeout=10"
+
+    def connect(self, dbname="postgres", autocommit=True, **more):
+        return psycopg.connect(self.conninfo(dbname, **more), autocommit=autocommit)
+
+
+class Farm:
+    """The servers of a test session, started when they are first wanted."""
+
+    def __init__(self):
+        self.folder = make_folder()
+        self.template = None
+        self.servers = []
+        self.database_count = 0
+
+    def servers_for(self, count):
+        if self.template is None:
+            self.template = make_template(self.folder)
+        while len(self.servers) < count:
+            server = Postgres(self.folder, self.template, f"n{len(self.servers) + 1}")
+            self.servers.append(server.start())
+        return self.servers[:count]
+
+    def extra_server(self, name, settings=None):
+        """One that no other test shares: for tests that stop, kill or configure servers. The test stops it."""
+        self.servers_for(0)
+        return Postgres(self.folder, self.template, name, settings).start()
+
+    def new_database_name(self):
+        self.database_count += 1
+        return f"test_{self.database_count}"
+
+    def close(self):
+        for server in self.servers:
+            server.stop()
+        shutil.rmtree(self.folder)

@@ -1,0 +1,75 @@
+"""A `nanu serve` with a configuration of its own."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import tempfile
+
+import psycopg
+
+from .program import Program, free_port
+from .wait import wait_until
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NANU = pathlib.Path(os.environ.get("NANU_BIN", ROOT / "build" / "nanu")).absolute()
+
+# What a healthy router never says.
+ALARMS = re.compile(r"level=fatal|ERROR: AddressSanitizer|ERROR: LeakSanitizer|WARNING: ThreadSanitizer|: runtime error: |Assertion .* failed"
+                    r"|SUMMARY: \w+Sanitizer", re.M)
+
+
+class Router:
+    """settings: as in nanu.yaml, with nodes, shards and databases; users: name -> password."""
+
+    def __init__(self, settings, users):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="nanu-router-"))
+        self.port = settings.get("listen_port") or free_port()
+        self.config = self.folder / "nanu.yaml"
+        self.users = dict(users)
+        self.settings = dict(settings, listen_port=self.port, users_file="users.txt", store="nanu.db")
+        self.log = self.folder / "nanu.log"
+        self.program = None
+        self.expected_end = 0
+        self.configure()
+
+    def configure(self):
+        """Writes the files again, for a test that changed settings or users; the next start reads them."""
+        self.config.write_text(json.dumps(self.settings, indent=2))  # JSON is YAML
+        (self.folder / "users.txt").write_text("".join(f'"{name}" "{password}"\n' for name, password in self.users.items()))
+
+    def start(self):
+        self.expected_end = 0
+        self.program = Program([NANU, "serve", "--config", self.config], self.log)
+        wait_until(self.ready, "the router accepts connections")
+        return self
+
+    def ready(self):
+        if self.program.ended():
+            raise RuntimeError(f"the router ended with {self.program.popen.returncode}:\n{self.program.log_text()}")
+        return psycopg.pq.PGconn.ping(f"host=127.0.0.1 port={self.port} dbname=postgres connect_timeout=10".encode()) == psycopg.pq.Ping.OK
+
+    def stop(self):
+        """Asks it to end and checks that it lived and ended well."""
+        status = self.program.stop(signal.SIGTERM)
+        assert status is not None, "the router did not end within its time after SIGTERM"
+        assert status == self.expected_end, f"the router ended with {status}"
+        self.check_log()
+
+    def kill(self):
+        self.expected_end = -signal.SIGKILL
+        self.program.stop(signal.SIGKILL)
+
+    def check_log(self):
+        text = self.program.log_text()
+        alarm = ALARMS.search(text)
+        assert not alarm, f"the router's log:\n{text[max(0, alarm.start() - 2000):alarm.start() + 8000]}"
+
+    def running(self):
+        return self.program is not None and not self.program.ended()
+
+    def remove(self):
+        if self.running():
+            self.kill()
+        shutil.rmtree(self.folder)

@@ -1,0 +1,65 @@
+"""The router as a process: it starts, refuses what is wrong, keeps its topology, and ends well."""
+import subprocess
+
+import psycopg
+import pytest
+
+from harness.router import NANU
+
+
+def test_answers_through_each_event_loop(start_cluster):
+    assert start_cluster(shards=2).execute("SELECT 1") == [(1,)]
+
+
+def test_two_routers_do_not_share_a_database(start_cluster):
+    one, two = start_cluster(shards=1), start_cluster(shards=1)
+    one.execute("CREATE TABLE only_here (id bigint)")
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        two.execute("SELECT * FROM only_here")
+
+
+def test_a_sharded_table_is_still_sharded_after_a_restart(start_own):
+    cluster = start_own(shards=2)
+    cluster.execute("CREATE TABLE kept (id bigint PRIMARY KEY)")
+    cluster.execute("SELECT nanu.shard_table('kept', key => 'id', placement => 'hash')")
+    for number in range(100):
+        cluster.execute("INSERT INTO kept VALUES (%s)", [number])
+    cluster.router.stop()
+    cluster.router.start()
+    assert cluster.execute("SELECT count(*) FROM kept") == [(100,)]
+    for shard in range(2):
+        with cluster.connect_node(shard) as conn:
+            assert 0 < conn.execute("SELECT count(*) FROM kept").fetchone()[0] < 100
+
+
+def test_a_killed_router_starts_again_on_the_same_port(start_own):
+    cluster = start_own(shards=1)
+    cluster.router.kill()
+    cluster.router.start()
+    assert cluster.execute("SELECT 1") == [(1,)]
+
+
+def test_a_port_in_use_is_an_error_that_names_it(start_own):
+    cluster = start_own(shards=1)
+    done = subprocess.run([NANU, "serve", "--config", cluster.router.config], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert str(cluster.router.port) in done.stderr
+
+
+@pytest.mark.parametrize("text, reason", [
+    ("workers: many\n", "nanu.yaml:1: "),
+    ("", "nanu.yaml is empty"),
+    ("nodes: [\n", "not valid YAML"),
+])
+def test_a_wrong_configuration_is_refused_with_its_line(tmp_path, text, reason):
+    path = tmp_path / "nanu.yaml"
+    path.write_text(text)
+    done = subprocess.run([NANU, "serve", "--config", path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert reason in done.stderr
+
+
+def test_a_configuration_that_is_not_there_is_refused(tmp_path):
+    done = subprocess.run([NANU, "serve", "--config", tmp_path / "nanu.yaml"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "No such file" in done.stderr
