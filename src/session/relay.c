@@ -97,6 +97,14 @@ static void ready(struct session *session, struct leg *leg, char tx_status)
 	session_resume(session);
 }
 
+/* After a FATAL error the node closes the connection: the client hears of both in one. */
+static bool is_last_word(struct slice body)
+{
+	struct slice severity = error_field(body, 'V');
+
+	return slice_is(severity, "FATAL") || slice_is(severity, "PANIC");
+}
+
 static int whole(struct backend *backend, char type, struct slice body, struct err *err)
 {
 	struct session *session = session_of(backend);
@@ -118,6 +126,10 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 		return fan_message(session, leg, type, body, err);
 	if (session->spread)
 		return spread_message(session, leg, type, body, err);
+	if (type == 'E' && is_last_word(body)) {
+		backend_keep_error(backend, body);
+		return 0;
+	}
 	head = answers_head(session);
 	hidden = head && head->hidden;
 	if (type == 'Z') {
