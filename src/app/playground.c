@@ -168,7 +168,7 @@ static int start_router(struct playground *playground, struct err *err)
 {
 	struct router *router = &playground->router;
 	bool written;
-	int rc = router_configure(router, shop_name, shop_name, &written, err);
+	int rc = router_configure(router, shop_name, &written, err);
 
 	if (rc < 0)
 		return rc;
@@ -287,7 +287,7 @@ static int hold(struct playground *playground, struct err *err)
 	int rc = cluster_init(&playground->cluster, playground->folder, &playground->identity, err);
 
 	if (rc == 0)
-		router_init(&playground->router, playground->folder);
+		router_init(&playground->router, playground->folder, shop_name);
 	return rc;
 }
 
@@ -305,7 +305,7 @@ static int start(struct playground *playground, struct err *err)
 		return rc;
 	}
 	old_port = playground->folder->port;
-	router_init(&playground->router, playground->folder);
+	router_init(&playground->router, playground->folder, shop_name);
 	rc = check_port(playground, old_port, err);
 	router_release(&playground->router);
 	if (rc == 0)

@@ -48,7 +48,9 @@ class Router:
     def ready(self):
         if self.program.ended():
             raise RuntimeError(f"the router ended with {self.program.popen.returncode}:\n{self.program.log_text()}")
-        return psycopg.pq.PGconn.ping(f"host=127.0.0.1 port={self.port} dbname=postgres connect_timeout=10".encode()) == psycopg.pq.Ping.OK
+        database, user = self.settings["databases"][0]["name"], next(iter(self.users))
+        info = f"host=127.0.0.1 port={self.port} dbname={database} user={user} connect_timeout=10"
+        return psycopg.pq.PGconn.ping(info.encode()) == psycopg.pq.Ping.OK
 
     def stop(self):
         """Asks it to end and checks that it lived and ended well."""
