@@ -7,11 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/port.h"
 #include "app/progress.h"
 #include "base/buf.h"
 #include "topo/config.h"
 
-enum { START_MS_MAX = 30 * 1000, STOP_MS_MAX = 15 * 1000, POLL_MS = 20, CONFIG_SIZE_MAX = 64 << 10, PATH_SIZE = 4096 };
+enum { START_MS_MAX = 30 * 1000, STOP_MS_MAX = 15 * 1000, PORT_MS_MAX = 10 * 1000, POLL_MS = 20, CONFIG_SIZE_MAX = 64 << 10, PATH_SIZE = 4096 };
 
 /* The arguments by which a router of this playground is known. */
 static void fill_argv(const struct router *router, char *program, char *argv[5])
@@ -162,7 +163,11 @@ int router_start(struct router *router, struct err *err)
 	program[size] = '\0';
 	fill_argv(router, program, argv);
 	progress_begin("starting the router");
-	rc = process_spawn(&spawn, &router->process, err);
+	rc = port_wait_free(router->folder->port, PORT_MS_MAX, err);
+	if (rc == 0)
+		rc = err_set(err, ERR_WRONG_STATE, "port %u of 127.0.0.1 is in use by another program", router->folder->port);
+	else if (rc == 1)
+		rc = process_spawn(&spawn, &router->process, err);
 	if (rc == 0)
 		rc = wait_until_it_answers(router, err);
 	if (rc < 0) {

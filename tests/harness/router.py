@@ -9,7 +9,7 @@ import tempfile
 
 import psycopg
 
-from .program import Program, free_port
+from .program import Program, free_port, port_is_free
 from .wait import wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -41,6 +41,8 @@ class Router:
 
     def start(self):
         self.expected_end = 0
+        # One that was killed gives its port back some moments later when it used io_uring.
+        wait_until(lambda: port_is_free(self.port), f"port {self.port} is free")
         self.program = Program([NANU, "serve", "--config", self.config], self.log)
         wait_until(self.ready, "the router accepts connections")
         return self
