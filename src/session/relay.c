@@ -88,7 +88,7 @@ static void ready(struct session *session, struct leg *leg, char tx_status)
 
 	leg->in_tx = tx_status != 'I';
 	leg->failed = tx_status == 'E';
-	leg->needs_sync = false;
+	leg->needs_sync = leg->executed = false;
 	session->copy_in = false;
 	if (head && (head->kind == ANSWER_QUERY || head->kind == ANSWER_SYNC))
 		answers_pop(session);
@@ -122,14 +122,14 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 		session_write(session, whole_message(body));
 		return 0;
 	}
-	if (session->fan)
-		return fan_message(session, leg, type, body, err);
-	if (session->spread)
-		return spread_message(session, leg, type, body, err);
 	if (type == 'E' && is_last_word(body)) {
 		backend_keep_error(backend, body);
 		return 0;
 	}
+	if (session->fan)
+		return fan_message(session, leg, type, body, err);
+	if (session->spread)
+		return spread_message(session, leg, type, body, err);
 	head = answers_head(session);
 	hidden = head && head->hidden;
 	if (type == 'Z') {
