@@ -50,9 +50,12 @@ class Witness(threading.Thread):
 
     def work(self, conn):
         zone = f"Etc/GMT+{self.number + 1}"
-        conn.execute(f"SET TimeZone = '{zone}'")
+        prepared = False
         while not self.stop.is_set():
             try:
+                if not prepared:
+                    conn.execute(f"SET TimeZone = '{zone}'")
+                    prepared = True
                 key = random.randrange(200)
                 row = conn.execute("SELECT v, current_setting('TimeZone'), current_setting('work_mem'), current_setting('application_name')"
                                    " FROM spread WHERE k = %s", [key]).fetchone()
@@ -186,9 +189,9 @@ def test_a_session_learns_that_its_transaction_was_lost_and_goes_on(cluster):
         assert conn.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_a_node_that_is_killed_and_comes_back_serves_the_same_sessions(farm, start_own):
+def test_a_node_that_is_killed_and_comes_back_serves_the_same_sessions(farm, start_own, io):
     cluster = start_own(shards=2, auth="trust", pool_size=6)
-    victim = farm.extra_server("victim")
+    victim = farm.extra_server(f"victim-{io}")
     try:
         with victim.connect() as conn:
             conn.execute(f"CREATE ROLE {USER} LOGIN PASSWORD 'app-secret'")
