@@ -1,0 +1,39 @@
+#include "admin/params.h"
+
+#include <string.h>
+
+#include "admin/cell.h"
+#include "session/job.h"
+
+static uint32_t type_of(const struct job *job, const uint32_t *types, size_t index)
+{
+	if (index < job->param_type_count && job->param_types[index])
+		return job->param_types[index];
+	return types && index < job->described_count ? types[index] : 0;
+}
+
+int params_text(struct job *job, const uint32_t *types, const char *const **ret_texts, struct err *err)
+{
+	const char **texts = arena_calloc(&job->arena, job->param_count + 1, sizeof(*texts));
+
+	for (size_t i = 0; i < job->param_count; i++) {
+		const struct local_param *param = &job->params[i];
+		int rc = 0;
+
+		if (!param->bytes.data)
+			continue;
+		if (param->format == 1)
+			rc = cell_from_binary(type_of(job, types, i), param->bytes, &job->arena, &texts[i], err);
+		else
+			texts[i] = arena_strndup(&job->arena, param->bytes.data, param->bytes.size);
+		if (rc < 0)
+			return rc;
+		if (param->format == 0 && strlen(texts[i]) != param->bytes.size) {
+			err_set(err, ERR_INVALID_TEXT, "invalid byte sequence for encoding \"UTF8\": 0x00");
+			err_sqlstate(err, "22021");
+			return ERR_INVALID_TEXT;
+		}
+	}
+	*ret_texts = texts;
+	return 0;
+}
