@@ -227,6 +227,21 @@ static int check_foreign(struct work *work)
 	return work->err->code;
 }
 
+static int check_inheritance(struct work *work)
+{
+	const char *params[1] = { work->quoted };
+	PGresult *result = PQexecParams(work->conns[0],
+		"SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = $1::pg_catalog.regclass OR inhparent = $1::pg_catalog.regclass LIMIT 1",
+		1, NULL, params, NULL, NULL, 0);
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		return server_error(work, 0, result, work->conns[0]);
+	if (PQntuples(result))
+		err_set(work->err, ERR_UNSUPPORTED, "table \"%s\" is a partition, or inherits or is inherited from", work->table->name);
+	PQclear(result);
+	return work->err->code;
+}
+
 /* Every shard must have the table, with the same columns. */
 static int check_alike(struct work *work)
 {
@@ -371,6 +386,8 @@ static int shard(struct work *work, const char *table, const char *key)
 		rc = check_unique(work);
 	if (rc == 0)
 		rc = check_foreign(work);
+	if (rc == 0)
+		rc = check_inheritance(work);
 	if (rc == 0)
 		rc = publish(work, false);
 	if (rc < 0)

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "catalog/catalog.h"
+#include "route/definition.h"
 #include "route/resolve.h"
 #include "route/snapshot.h"
 #include "topo/topology.h"
@@ -20,7 +21,7 @@ const char *route_kind_name(enum route_kind kind)
 	return names[kind];
 }
 
-static void refuse(struct plan_item *item, const char *what, const char *hint)
+void plan_refuse(struct plan_item *item, const char *what, const char *hint)
 {
 	item->kind = ROUTE_REFUSED;
 	err_set(&item->refusal, ERR_UNSUPPORTED, "%s", what);
@@ -106,16 +107,16 @@ static bool simple_for_fanout(const struct resolver *resolver, struct plan_item 
 	const struct shape *shape = resolver->shape;
 
 	if (shape->kind != STMT_SELECT) {
-		refuse(item, "this statement would have to run on several shards", HINT_KEY);
+		plan_refuse(item, "this statement would have to run on several shards", HINT_KEY);
 		return false;
 	}
 	if (shape->scope_count > 1) {
-		refuse(item, "subqueries, CTEs and set operations over several shards are not supported yet",
+		plan_refuse(item, "subqueries, CTEs and set operations over several shards are not supported yet",
 		       "Pin every sharded table of the statement to one shard with its shard key, or split the statement.");
 		return false;
 	}
 	if (!resolve_colocated(resolver)) {
-		refuse(item, "joining sharded tables on other columns than their shard keys is not supported yet",
+		plan_refuse(item, "joining sharded tables on other columns than their shard keys is not supported yet",
 		       "Add an equality between the shard keys of the joined tables, or name the key in WHERE.");
 		return false;
 	}
@@ -130,14 +131,14 @@ static void plan_rows(struct plan *plan, struct resolver *resolver, struct plan_
 	int *tables;
 
 	if (counts->home || counts->everywhere) {
-		refuse(item, "joining sharded tables with tables that stand on the home shard is not supported yet", "");
+		plan_refuse(item, "joining sharded tables with tables that stand on the home shard is not supported yet", "");
 		err_hint(&item->refusal, "Shard \"%s\" by the same key, or read the two with two statements.",
 			 counts->home ? counts->home_name : "the table");
 		return;
 	}
 	opaque = opaque_function(resolver);
 	if (opaque) {
-		refuse(item, "", "Declare it IMMUTABLE if it reads no table, or call it in a statement of its own.");
+		plan_refuse(item, "", "Declare it IMMUTABLE if it reads no table, or call it in a statement of its own.");
 		err_set(&item->refusal, ERR_UNSUPPORTED, "function %s() may read tables, of which it would see one shard only", opaque);
 		err_hint(&item->refusal, "Declare it IMMUTABLE if it reads no table, or call it in a statement of its own.");
 		return;
@@ -159,7 +160,7 @@ static void plan_rows(struct plan *plan, struct resolver *resolver, struct plan_
 			item->kind = ROUTE_FANOUT;
 		return;
 	}
-	refuse(item, "", HINT_KEY);
+	plan_refuse(item, "", HINT_KEY);
 	err_set(&item->refusal, ERR_UNSUPPORTED, "%s without the shard key would change rows on several shards, which is not supported yet",
 		stmt_kind_name(shape->kind));
 	err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", item->pins[0].table->name, item->pins[0].table->key_column);
@@ -176,7 +177,7 @@ static void plan_update(struct plan *plan, struct resolver *resolver, struct pla
 		for (size_t j = 0; j < resolver->shape->set_column_count; j++) {
 			if (strcmp(resolver->shape->set_columns[j], table->key_column) != 0)
 				continue;
-			refuse(item, "", "");
+			plan_refuse(item, "", "");
 			err_set(&item->refusal, ERR_UNSUPPORTED, "UPDATE of the shard key \"%s\" would move rows between shards", table->key_column);
 			err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", table->name, table->key_column);
 			err_hint(&item->refusal, "Delete the row and insert it anew, or update other columns only.");
@@ -212,17 +213,17 @@ static void plan_insert(struct plan *plan, struct resolver *resolver, struct pla
 		if (shape->tables[i].target)
 			target = &resolver->tables[i];
 	if (!target || !target->sharded) {
-		refuse(item, "INSERT of rows read from sharded tables into a table on the home shard is not supported yet",
+		plan_refuse(item, "INSERT of rows read from sharded tables into a table on the home shard is not supported yet",
 		       "Read the rows first and insert them with VALUES.");
 		return;
 	}
 	if (shape->insert_source != INSERT_VALUES || counts->sharded > 1 || counts->home || counts->everywhere) {
-		refuse(item, "INSERT into a sharded table takes VALUES only, as yet", "Read the rows first and insert them with VALUES.");
+		plan_refuse(item, "INSERT into a sharded table takes VALUES only, as yet", "Read the rows first and insert them with VALUES.");
 		return;
 	}
 	for (size_t j = 0; j < shape->set_column_count; j++)
 		if (strcmp(shape->set_columns[j], target->sharded->key_column) == 0) {
-			refuse(item, "ON CONFLICT DO UPDATE of the shard key would move rows between shards", "Update other columns only.");
+			plan_refuse(item, "ON CONFLICT DO UPDATE of the shard key would move rows between shards", "Update other columns only.");
 			return;
 		}
 	position = insert_position(shape, target->table, target->sharded->key_column);
@@ -276,7 +277,7 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 		item->kind = ROUTE_LOCAL;
 		item->writes = false;
 		if (counts.sharded || counts.home || shape->kind != STMT_SELECT)
-			refuse(item, "the nanu schema cannot be joined with tables of the nodes, nor written",
+			plan_refuse(item, "the nanu schema cannot be joined with tables of the nodes, nor written",
 			       "Read it with SELECT; call its functions one at a time.");
 		return;
 	}
@@ -304,7 +305,7 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 		return;
 	}
 	if (counts.views) {
-		refuse(item, "views beside sharded tables are not supported yet", "Write the view's query out.");
+		plan_refuse(item, "views beside sharded tables are not supported yet", "Write the view's query out.");
 		return;
 	}
 	switch (shape->kind) {
@@ -315,12 +316,14 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 		plan_update(plan, resolver, item, &counts);
 		break;
 	case STMT_MERGE:
-		refuse(item, "MERGE into a sharded table is not supported yet", "Use INSERT … ON CONFLICT, UPDATE or DELETE with the shard key.");
+		plan_refuse(item, "MERGE into a sharded table is not supported yet", "Use INSERT … ON CONFLICT, UPDATE or DELETE with the shard key.");
 		break;
 	default:
 		plan_rows(plan, resolver, item, &counts);
 	}
 }
+
+static void plan_wrapper(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item);
 
 static bool touches_sharded(const struct resolver *resolver)
 {
@@ -329,29 +332,6 @@ static bool touches_sharded(const struct resolver *resolver)
 			return true;
 	return false;
 }
-
-/* Definitions that would break the placement. */
-static void plan_definition(struct resolver *resolver, struct plan_item *item)
-{
-	const struct shape *shape = resolver->shape;
-	const struct sharded_table *table = shape->table_count ? resolver->tables[0].sharded : NULL;
-
-	item->kind = shape->concurrently ? ROUTE_ALL_LOOSE : ROUTE_ALL;
-	if (shape->temporary) {
-		item->kind = ROUTE_HOME;
-		item->writes = true;
-	}
-	for (size_t i = 0; table && i < shape->altered_column_count; i++) {
-		if (strcmp(shape->altered_columns[i], table->key_column) != 0)
-			continue;
-		refuse(item, "", "");
-		err_set(&item->refusal, ERR_UNSUPPORTED, "column \"%s\" is the shard key of table \"%s\": it can be neither dropped nor changed in type",
-			table->key_column, table->name);
-		err_hint(&item->refusal, "Make a new table, shard it, and copy the rows.");
-	}
-}
-
-static void plan_wrapper(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item);
 
 static void plan_item(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item)
 {
@@ -396,7 +376,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		item->kind = ROUTE_HOME;
 		item->writes = true;
 		if (!one_shard)
-			refuse(item, "databases, roles and tablespaces belong to a node, not to the sharded database",
+			plan_refuse(item, "databases, roles and tablespaces belong to a node, not to the sharded database",
 			       "Run the statement on each node.");
 		break;
 	case STMT_LOCK:
@@ -409,7 +389,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		item->kind = ROUTE_HOME;
 		item->writes = true;
 		if (!one_shard && context->snapshot->topology->databases[context->database].table_count)
-			refuse(item, "a procedure or DO block may touch sharded tables, of which it would see one shard only",
+			plan_refuse(item, "a procedure or DO block may touch sharded tables, of which it would see one shard only",
 			       "Send its statements one by one.");
 		break;
 	case STMT_LISTEN:
@@ -464,11 +444,11 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 		item->writes |= shape->kind == STMT_CREATE_TABLE_AS || shape->kind == STMT_DECLARE;
 		if (item->kind == ROUTE_FANOUT) {
 			item->fanout = false;
-			refuse(item, "", HINT_KEY);
+			plan_refuse(item, "", HINT_KEY);
 			err_set(&item->refusal, ERR_UNSUPPORTED, "%s of a statement over several shards is not supported yet", stmt_kind_name(shape->kind));
 			err_hint(&item->refusal, HINT_KEY);
 		} else if (item->kind == ROUTE_LOCAL) {
-			refuse(item, "the nanu schema is read with plain SELECTs", "Leave out what stands around the SELECT.");
+			plan_refuse(item, "the nanu schema is read with plain SELECTs", "Leave out what stands around the SELECT.");
 		} else if (item->fanout) {
 			item->fanout = false;
 			err_set(&item->refusal, ERR_UNSUPPORTED, "%s of a statement over several shards is not supported yet", stmt_kind_name(shape->kind));
@@ -477,14 +457,14 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 			item->kind = ROUTE_HOME;
 		}
 		if (shape->kind == STMT_CREATE_TABLE_AS && !one_shard && item->kind != ROUTE_REFUSED && !shape->temporary)
-			refuse(item, "CREATE TABLE AS is not supported yet in a database of several shards",
+			plan_refuse(item, "CREATE TABLE AS is not supported yet in a database of several shards",
 			       "Create the table, then insert the rows.");
 		return;
 	}
 	if (resolver_init(&resolver, context, shape, &plan->arena, &item->refusal) < 0)
 		item->kind = ROUTE_REFUSED;
 	else if (shape->kind == STMT_COPY && touches_sharded(&resolver))
-		refuse(item, "COPY of a sharded table is not supported yet",
+		plan_refuse(item, "COPY of a sharded table is not supported yet",
 		       "COPY (SELECT … WHERE the shard key = …) TO reads one shard; INSERT with the shard key writes.");
 }
 
@@ -498,14 +478,32 @@ static bool item_uses_literals(const struct plan_item *item)
 	return false;
 }
 
+/* PostgreSQL says best what is wrong with a text; unless it would accept what this parser, which is PostgreSQL 15's and bounded, does not:
+ * then the statement might read a sharded table, and must not go to one shard. */
+static void plan_unparsed(struct plan *plan, const struct plan_context *context, const struct err *why)
+{
+	const struct database *database = &context->snapshot->topology->databases[context->database];
+	const struct catalog *catalog = context->snapshot->catalogs[context->database];
+	struct plan_item *item = &plan->items[0];
+
+	item->kind = ROUTE_HOME;
+	if (database->table_count && (why->code != ERR_SYNTAX || !catalog || strncmp(catalog->server_version, "15", 2) != 0)) {
+		item->kind = ROUTE_REFUSED;
+		item->refusal = *why;
+	}
+}
+
 struct plan *plan_new(const struct plan_context *context, struct slice sql, const struct fingerprint *fingerprint)
 {
 	struct plan *plan = mem_calloc(1, sizeof(*plan));
+	struct err err;
+	int rc;
 
 	plan->refs = 1;
 	plan->snapshot_version = context->snapshot->version;
 	arena_init(&plan->arena, PLAN_BLOCK_SIZE);
-	plan->parsed = shape_parse(sql, fingerprint, &plan->arena, &plan->shapes, NULL) == 0;
+	rc = shape_parse(sql, fingerprint, &plan->arena, &plan->shapes, &err);
+	plan->parsed = rc == 0;
 	if (!plan->parsed) {
 		struct shape *shape = arena_calloc(&plan->arena, 1, sizeof(*shape));
 
@@ -518,7 +516,7 @@ struct plan *plan_new(const struct plan_context *context, struct slice sql, cons
 		plan->uses_literals |= item_uses_literals(&plan->items[i]);
 	}
 	if (!plan->parsed)
-		plan->items[0].kind = ROUTE_HOME;
+		plan_unparsed(plan, context, &err);
 	return plan;
 }
 

@@ -148,6 +148,16 @@ struct shape_option {
 	const char *value;
 };
 
+/* A unique or foreign key that ALTER TABLE or CREATE UNIQUE INDEX adds to tables[0]. */
+struct shape_key {
+	bool foreign;                   /* else it makes its columns unique (or excludes by them) */
+	const char **columns;           /* without expressions */
+	size_t column_count;
+	const char *ref_schema, *ref_table;     /* foreign; the schema as written, or NULL */
+	const char **ref_columns;       /* none listed: the primary key */
+	size_t ref_column_count;
+};
+
 struct shape {
 	enum stmt_kind kind;
 	struct arena *arena;            /* where all of this lives; not owned */
@@ -222,6 +232,9 @@ struct shape {
 	bool rename_table, rename_column;       /* of tables[0]; rename_column: `name` is the old column */
 	const char **altered_columns;   /* ALTER TABLE: columns dropped or whose type is altered */
 	size_t altered_column_count;
+	struct shape_key *keys;
+	size_t key_count;
+	bool inherits;                  /* CREATE TABLE … INHERITS, PARTITION OF; ALTER TABLE … INHERIT, ATTACH PARTITION */
 };
 
 /* One text may hold several statements. */

@@ -70,3 +70,7 @@ bool shape_setting(struct maker *maker, const PgQuery__Node *statement);
 bool shape_transaction(struct maker *maker, const PgQuery__Node *statement);
 bool shape_ddl(struct maker *maker, const PgQuery__Node *statement);
 void shape_set_config(struct maker *maker, const PgQuery__SelectStmt *select);
+
+/* shape_keys.c: `definition` is that of an ALTER TABLE command. */
+void keys_of_command(struct maker *maker, const PgQuery__Node *definition);
+void keys_of_index(struct maker *maker, const PgQuery__IndexStmt *index);
