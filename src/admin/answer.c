@@ -12,9 +12,10 @@
 static const struct {
 	const char *name;
 	int (*run)(struct admin *admin, struct job *job, const struct call *call);
+	bool changes;
 } functions[] = {
-	{ "explain", admin_explain },
-	{ "shard_table", admin_shard_table },
+	{ "explain", admin_explain, false },
+	{ "shard_table", admin_shard_table, true },
 };
 
 /* One text column, and parameters of type text. */
@@ -33,17 +34,21 @@ int admin_answer(struct admin *admin, struct job *job)
 {
 	const char *const *params;
 	struct call call;
-	int rc = params_text(job, NULL, &params, &job->err);
+	int rc = call_read(job->sql, NULL, 0, &job->arena, &call, &job->err);
 
+	if (rc == 0)
+		return admin_query(admin, job);
+	if (rc > 0)
+		rc = params_text(job, NULL, &params, &job->err);
 	if (rc == 0)
 		rc = call_read(job->sql, params, job->param_count, &job->arena, &call, &job->err);
 	if (rc < 0)
 		return rc;
-	if (rc == 0)
-		return admin_query(admin, job);
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
 		if (strcmp(functions[i].name, call.function) != 0)
 			continue;
+		if (functions[i].changes && !admin->may_change && !job->describe_only)
+			return ADMIN_CHANGES;
 		if (!job->describe_only)
 			return functions[i].run(admin, job, &call);
 		describe(job, &call);

@@ -19,9 +19,11 @@ static int invalid(enum value_type type, const char *text, struct err *err)
 /* `end` is where reading stopped; blanks may follow. */
 static bool at_end(const char *text, const char *end)
 {
+	bool read = end != text;
+
 	while (isspace((unsigned char)*end))
 		end++;
-	return end != text && !*end;
+	return read && !*end;
 }
 
 static int read_bool(const char *text, struct cell_number *ret, struct err *err)
@@ -178,6 +180,11 @@ int cell_from_binary(uint32_t type, struct slice bytes, struct arena *arena, con
 	case OID_BPCHAR:
 	case OID_NAME:
 	case OID_UNKNOWN:
+		if (memchr(bytes.data, 0, bytes.size)) {
+			err_set(err, ERR_INVALID_TEXT, "invalid byte sequence for encoding \"UTF8\": 0x00");
+			err_sqlstate(err, "22021");
+			return ERR_INVALID_TEXT;
+		}
 		*ret = arena_strndup(arena, bytes.data, bytes.size);
 		return 0;
 	}

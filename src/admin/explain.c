@@ -314,7 +314,7 @@ int admin_explain(struct admin *admin, struct job *job, const struct call *call)
 	if (!explanation.database) {
 		rc = err_set(&job->err, ERR_NO_DATABASE, "database \"%s\" does not exist", job->database);
 	} else {
-		explanation.context = (struct plan_context){ .snapshot = snapshot, .search_path = job->search_path,
+		explanation.context = (struct plan_context){ .snapshot = snapshot, .search_path = job->search_path, .role = job->role,
 							     .database = (int)(explanation.database - snapshot->topology->databases) };
 		if (fingerprint_make(fingerprinter, explanation.sql, job->standard_strings, &explanation.fingerprint, NULL) < 0)
 			explanation.fingerprint = NULL;

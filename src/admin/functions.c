@@ -82,17 +82,17 @@ static void calculate(sqlite3_context *context, char what, int count, sqlite3_va
 		sqlite3_result_double(context, what == '+' ? a + b : what == '-' ? a - b : what == '*' ? a * b : a / b);
 }
 
-static void add(sqlite3_context *context, int count, sqlite3_value **args)
+static void plus(sqlite3_context *context, int count, sqlite3_value **args)
 {
 	calculate(context, '+', count, args);
 }
 
-static void subtract(sqlite3_context *context, int count, sqlite3_value **args)
+static void minus(sqlite3_context *context, int count, sqlite3_value **args)
 {
 	calculate(context, '-', count, args);
 }
 
-static void multiply(sqlite3_context *context, int count, sqlite3_value **args)
+static void times(sqlite3_context *context, int count, sqlite3_value **args)
 {
 	calculate(context, '*', count, args);
 }
@@ -367,7 +367,7 @@ static void only_row_final(sqlite3_context *context)
 int functions_add(sqlite3 *db, struct functions *functions)
 {
 	static const struct { const char *name; int args; void (*call)(sqlite3_context *, int, sqlite3_value **); } table[] = {
-		{ "add", 2, add }, { "subtract", 2, subtract }, { "multiply", 2, multiply }, { "divide", 2, divide }, { "modulo", 2, modulo },
+		{ "plus", 2, plus }, { "minus", 2, minus }, { "times", 2, times }, { "divide", 2, divide }, { "modulo", 2, modulo },
 		{ "round", 1, round_real }, { "round", 2, round_real }, { "floor", 1, floor_real }, { "ceil", 1, ceil_real },
 		{ "to_int", 2, to_int }, { "to_float", 1, to_float }, { "to_bool", 1, to_bool },
 		{ "bool_text", 1, bool_text }, { "float_text", 1, float_text }, { "time_text", 1, time_text }, { "now_us", 0, now_us },

@@ -1,7 +1,5 @@
 #include "admin/params.h"
 
-#include <string.h>
-
 #include "admin/cell.h"
 #include "session/job.h"
 
@@ -25,14 +23,9 @@ int params_text(struct job *job, const uint32_t *types, const char *const **ret_
 		if (param->format == 1)
 			rc = cell_from_binary(type_of(job, types, i), param->bytes, &job->arena, &texts[i], err);
 		else
-			texts[i] = arena_strndup(&job->arena, param->bytes.data, param->bytes.size);
+			rc = cell_from_binary(0, param->bytes, &job->arena, &texts[i], err);   /* any text is */
 		if (rc < 0)
 			return rc;
-		if (param->format == 0 && strlen(texts[i]) != param->bytes.size) {
-			err_set(err, ERR_INVALID_TEXT, "invalid byte sequence for encoding \"UTF8\": 0x00");
-			err_sqlstate(err, "22021");
-			return ERR_INVALID_TEXT;
-		}
 	}
 	*ret_texts = texts;
 	return 0;

@@ -50,6 +50,24 @@ struct targets {
 	size_t count;
 };
 
+/* output_name() knows no subqueries: a fan-out has none. */
+static const char *target_name(const PgQuery__ResTarget *target)
+{
+	while (!target->name[0] && target->val->node_case == PG_QUERY__NODE__NODE_SUB_LINK) {
+		const PgQuery__SubLink *link = target->val->sub_link;
+		const PgQuery__SelectStmt *select = link->subselect->select_stmt;
+
+		if (link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK)
+			return "exists";
+		while (select->larg)
+			select = select->larg;
+		if (link->sub_link_type != PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK || !select->n_target_list)
+			break;
+		target = select->target_list[0]->res_target;
+	}
+	return output_name(target);
+}
+
 static int expand_star(struct writer *writer, const struct query_scope *scope, const PgQuery__ColumnRef *ref, struct targets *targets)
 {
 	const char *relation = ref->n_fields > 1 ? ref->fields[ref->n_fields - 2]->string->sval : NULL;
@@ -102,7 +120,7 @@ static int write_targets(struct writer *writer, const PgQuery__SelectStmt *selec
 			return translate_fail(writer, "54011", "target lists can have at most %d entries", TARGET_LIST_MAX);
 		} else {
 			rc = write_expression(writer, scope, target->val, TYPE_UNKNOWN, &targets->pieces[targets->count]);
-			targets->names[targets->count++] = arena_strdup(writer->arena, output_name(target));
+			targets->names[targets->count++] = arena_strdup(writer->arena, target_name(target));
 		}
 		if (rc < 0)
 			return rc;
@@ -133,7 +151,7 @@ static const char *bare_name(const PgQuery__Node *node)
 static const PgQuery__Node *named_target(const PgQuery__SelectStmt *select, const char *name)
 {
 	for (size_t i = 0; i < select->n_target_list; i++)
-		if (strcmp(output_name(select->target_list[i]->res_target), name) == 0)
+		if (strcmp(target_name(select->target_list[i]->res_target), name) == 0)
 			return select->target_list[i]->res_target->val;
 	return NULL;
 }

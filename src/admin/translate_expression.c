@@ -231,7 +231,7 @@ static int write_comparison(struct writer *writer, struct query_scope *scope, co
 static int write_operator(struct writer *writer, struct query_scope *scope, const PgQuery__AExpr *expression, struct piece *ret)
 {
 	static const struct { const char *name, *function; } arithmetic[] = {
-		{ "+", "add" }, { "-", "subtract" }, { "*", "multiply" }, { "/", "divide" }, { "%", "modulo" },
+		{ "+", "plus" }, { "-", "minus" }, { "*", "times" }, { "/", "divide" }, { "%", "modulo" },
 	};
 	static const char *const comparisons[] = { "=", "<>", "<", "<=", ">", ">=" };
 	const char *name = expression->name[expression->n_name - 1]->string->sval;
