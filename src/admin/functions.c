@@ -222,15 +222,20 @@ static char folded(char letter)
 	return letter >= 'A' && letter <= 'Z' ? (char)(letter - 'A' + 'a') : letter;
 }
 
+enum { LIKE_STEPS_MAX = 10000000, LIKE_BAD_PATTERN = -1, LIKE_TOO_LONG = -2 };
+
 /* LIKE with PostgreSQL's escape, the backslash; a % that fails goes back to the last one only, so it ends in size * size steps. */
 static int like(const char *text, const char *pattern, bool fold)
 {
 	const char *again_text = NULL, *again_pattern = NULL;
+	int steps = 0;
 
 	while (*text || *pattern == '%') {
 		bool any = *pattern == '_', many = *pattern == '%';
 		char wanted = *pattern;
 
+		if (++steps > LIKE_STEPS_MAX)
+			return LIKE_TOO_LONG;
 		if (many) {
 			again_pattern = ++pattern;
 			again_text = text;
@@ -239,7 +244,7 @@ static int like(const char *text, const char *pattern, bool fold)
 		if (wanted == '\\')
 			wanted = *++pattern;
 		if (wanted == '\0' && pattern[-1] == '\\' && !any)
-			return -1;
+			return LIKE_BAD_PATTERN;
 		if (wanted && (any || (fold ? folded(wanted) == folded(*text) : wanted == *text))) {
 			pattern++;
 			/* _ is a character, and a character of UTF-8 has one leading byte */
@@ -262,7 +267,9 @@ static void match(sqlite3_context *context, int count, sqlite3_value **args, boo
 	if (has_null(count, args))
 		return;
 	rc = like(text_arg(args[0]), text_arg(args[1]), fold);
-	if (rc < 0)
+	if (rc == LIKE_TOO_LONG)
+		fail(context, ERR_LIMIT, "54000", "LIKE takes too many steps");
+	else if (rc == LIKE_BAD_PATTERN)
 		fail(context, ERR_INVALID_VALUE, "22025", "LIKE pattern must not end with escape character");
 	else
 		sqlite3_result_int(context, rc);

@@ -71,6 +71,7 @@ static const char *target_name(const PgQuery__ResTarget *target)
 static int expand_star(struct writer *writer, const struct query_scope *scope, const PgQuery__ColumnRef *ref, struct targets *targets)
 {
 	const char *relation = ref->n_fields > 1 ? ref->fields[ref->n_fields - 2]->string->sval : NULL;
+	const struct columns *columns = relation ? &scope->all : &scope->star;
 	bool known = !relation && scope->relation_count;
 
 	for (size_t i = 0; relation && i < scope->relation_count; i++)
@@ -79,19 +80,15 @@ static int expand_star(struct writer *writer, const struct query_scope *scope, c
 		return translate_fail(writer, "42601", "SELECT * with no tables specified is not valid");
 	if (!known)
 		return translate_fail(writer, "42P01", "missing FROM-clause entry for table \"%s\"", relation);
-	for (int pass = 0; pass < 2; pass++) {
-		const struct columns *columns = pass == 0 ? &scope->star : &scope->hidden;
+	for (size_t i = 0; i < columns->count; i++) {
+		const struct named_column *column = &columns->items[i];
 
-		for (size_t i = 0; i < columns->count; i++) {
-			const struct named_column *column = &columns->items[i];
-
-			if (relation ? !column->relation || strcmp(column->relation, relation) != 0 : pass == 1)
-				continue;
-			if (targets->count == TARGET_LIST_MAX)
-				return translate_fail(writer, "54011", "target lists can have at most %d entries", TARGET_LIST_MAX);
-			targets->pieces[targets->count] = column->piece;
-			targets->names[targets->count++] = column->name;
-		}
+		if (relation && strcmp(column->relation, relation) != 0)
+			continue;
+		if (targets->count == TARGET_LIST_MAX)
+			return translate_fail(writer, "54011", "target lists can have at most %d entries", TARGET_LIST_MAX);
+		targets->pieces[targets->count] = column->piece;
+		targets->names[targets->count++] = column->name;
 	}
 	return 0;
 }
@@ -104,11 +101,12 @@ static int write_targets(struct writer *writer, const PgQuery__SelectStmt *selec
 		return translate_refuse(writer, "an empty select list");
 	for (size_t i = 0; i < select->n_target_list; i++) {
 		const PgQuery__ResTarget *target = select->target_list[i]->res_target;
+		size_t first = targets->count;
 		int rc;
 
 		if (target->val->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && translate_is_star(target->val->column_ref)) {
 			rc = expand_star(writer, scope, target->val->column_ref, targets);
-			for (size_t j = 0; rc == 0 && !scope->ungrouped && j < targets->count; j++) {
+			for (size_t j = first; rc == 0 && !scope->ungrouped && j < targets->count; j++) {
 				bool grouped = false;
 
 				for (size_t k = 0; k < scope->group_count; k++)

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 
-enum { VALUES_MAX = 30000 };    /* SQLite's own limit is 32766 */
+enum { VALUES_MAX = 5000, EXPRESSIONS_MAX = 50000 };
 
 struct piece write_value(struct writer *writer, const char *text, int param, enum value_type type)
 {
@@ -189,10 +189,12 @@ static int write_arithmetic(struct writer *writer, struct query_scope *scope, co
 	} else {
 		rc = write_alike(writer, scope, nodes, 2, sides, &type);
 	}
+	if (rc < 0 && sides[0].text && sides[1].text)
+		return mismatch(writer, expression->name[expression->n_name - 1]->string->sval, sides[0].type, sides[1].type);
 	if (rc < 0)
 		return rc;
 	if (!is_number(type) || (type == TYPE_FLOAT8 && strcmp(function, "modulo") == 0))
-		return mismatch(writer, function, sides[0].type, sides[1].type);
+		return mismatch(writer, expression->name[expression->n_name - 1]->string->sval, sides[0].type, sides[1].type);
 	*ret = (struct piece){ arena_printf(writer->arena, "%s(%s, %s)", function, sides[0].text, sides[1].text), type };
 	return 0;
 }
@@ -420,11 +422,31 @@ static int write_null_test(struct writer *writer, struct query_scope *scope, con
 	return rc;
 }
 
+/* [0]: what is compared (empty: nothing is), then the conditions, or what it is compared with. */
+static int write_whens(struct writer *writer, struct query_scope *scope, const PgQuery__CaseExpr *expression, struct piece *ret)
+{
+	size_t count = expression->n_args;
+	PgQuery__Node **nodes = arena_calloc(writer->arena, count + 1, sizeof(*nodes));
+	enum value_type type;
+	int rc = 0;
+
+	nodes[0] = expression->arg;
+	for (size_t i = 0; i < count; i++)
+		nodes[i + 1] = expression->args[i]->case_when->expr;
+	if (expression->arg)
+		return write_alike(writer, scope, nodes, count + 1, ret, &type);
+	ret[0].text = "";
+	for (size_t i = 1; rc == 0 && i <= count; i++)
+		rc = write_condition(writer, scope, nodes[i], "CASE/WHEN", &ret[i]);
+	return rc;
+}
+
 static int write_case(struct writer *writer, struct query_scope *scope, const PgQuery__CaseExpr *expression, struct piece *ret)
 {
 	size_t count = expression->n_args;
 	PgQuery__Node **results = arena_calloc(writer->arena, count + 1, sizeof(*results));
 	struct piece *pieces = arena_calloc(writer->arena, count + 1, sizeof(*pieces));
+	struct piece *whens = arena_calloc(writer->arena, count + 1, sizeof(*whens));
 	enum value_type type;
 	struct buf out;
 	int rc;
@@ -433,24 +455,20 @@ static int write_case(struct writer *writer, struct query_scope *scope, const Pg
 		results[i] = expression->args[i]->case_when->result;
 	results[count] = expression->defresult;
 	rc = write_alike(writer, scope, results, count + (expression->defresult ? 1 : 0), pieces, &type);
+	if (rc == 0)
+		rc = write_whens(writer, scope, expression, whens);
+	if (rc < 0)
+		return rc;
 	buf_init(&out, STATEMENT_SIZE_MAX);
-	buf_add_text(&out, "(CASE");
-	for (size_t i = 0; rc == 0 && i < count; i++) {
-		PgQuery__Node *when = expression->args[i]->case_when->expr;
-		struct piece condition;
-
-		rc = expression->arg ? write_comparison(writer, scope, "=", expression->arg, when, &condition)
-				     : write_condition(writer, scope, when, "CASE/WHEN", &condition);
-		if (rc == 0)
-			buf_printf(&out, " WHEN %s THEN %s", condition.text, pieces[i].text);
-	}
-	if (rc == 0 && expression->defresult)
+	buf_printf(&out, "(CASE %s", whens[0].text);
+	for (size_t i = 0; i < count; i++)
+		buf_printf(&out, " WHEN %s THEN %s", whens[i + 1].text, pieces[i].text);
+	if (expression->defresult)
 		buf_printf(&out, " ELSE %s", pieces[count].text);
 	buf_add_text(&out, " END)");
-	if (rc == 0)
-		*ret = (struct piece){ arena_strndup(writer->arena, out.data, out.size), type };
+	*ret = (struct piece){ arena_strndup(writer->arena, out.data, out.size), type };
 	buf_release(&out);
-	return rc;
+	return 0;
 }
 
 /* coalesce, greatest, least */
@@ -556,8 +574,12 @@ static int write_node(struct writer *writer, struct query_scope *scope, const Pg
 int write_expression(struct writer *writer, struct query_scope *scope, const PgQuery__Node *node, enum value_type want, struct piece *ret)
 {
 	const char *ungrouped = scope->ungrouped;
-	int rc = write_node(writer, scope, node, want, ret);
+	int rc;
 
+	/* GROUP BY 1 writes an expression twice, and what is nested in it four times, … */
+	if (++writer->expression_count > EXPRESSIONS_MAX)
+		return err_set(writer->err, ERR_LIMIT, "more than %d expressions in a statement on the nanu schema", EXPRESSIONS_MAX);
+	rc = write_node(writer, scope, node, want, ret);
 	if (rc == 0 && writer->out->value_count > VALUES_MAX)
 		return err_set(writer->err, ERR_LIMIT, "more than %d values in a statement on the nanu schema", VALUES_MAX);
 	/* an expression that GROUP BY names is grouped, whatever columns are in it */

@@ -66,6 +66,7 @@ static bool has_relation(const struct query_scope *scope, const char *name)
 int find_column(struct writer *writer, struct query_scope *scope, const PgQuery__ColumnRef *ref, struct piece *ret)
 {
 	const char *parts[3] = { NULL, NULL, NULL };    /* column, relation, schema */
+	struct query_scope *innermost = scope;
 	bool known_relation = false;
 
 	if (translate_is_star(ref))
@@ -80,12 +81,11 @@ int find_column(struct writer *writer, struct query_scope *scope, const PgQuery_
 		const struct named_column *found;
 		bool ambiguous = false;
 
-		found = columns_find(&scope->star, parts[1], parts[0], &ambiguous);
-		if (!found && parts[1])
-			found = columns_find(&scope->hidden, parts[1], parts[0], &ambiguous);
+		found = columns_find(parts[1] ? &scope->all : &scope->star, parts[1], parts[0], &ambiguous);
 		if (ambiguous)
 			return translate_fail(writer, "42702", "column reference \"%s\" is ambiguous", parts[0]);
 		if (found) {
+			*(scope == innermost ? &innermost->own_count : &innermost->outer_count) += 1;
 			note_column(scope, found, ret);
 			return 0;
 		}
@@ -105,7 +105,8 @@ int find_column(struct writer *writer, struct query_scope *scope, const PgQuery_
 
 struct from {                           /* what one item of FROM brings */
 	const char *sql;
-	struct columns columns, hidden;
+	struct columns columns;         /* what * stands for */
+	struct columns all;             /* each relation's own */
 };
 
 static int take_alias(struct writer *writer, struct query_scope *scope, const char *alias)
@@ -248,8 +249,6 @@ static int write_using(struct writer *writer, const PgQuery__JoinExpr *join, con
 			: join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT ? b->piece.text : a->piece.text;
 		columns_add(writer, &merged, column);
 		buf_printf(on, "%s(%s = %s)", i ? " AND " : "", a->piece.text, b->piece.text);
-		columns_add(writer, &ret->hidden, *a);
-		columns_add(writer, &ret->hidden, *b);
 	}
 	add_all(writer, &ret->columns, &merged, NULL);
 	add_all(writer, &ret->columns, &left->columns, &merged);
@@ -262,7 +261,7 @@ static int write_item(struct writer *writer, struct query_scope *scope, const Pg
 /* A join condition sees the columns of its two sides only. */
 static int write_on(struct writer *writer, const struct query_scope *scope, const struct from *ret, const PgQuery__Node *quals, struct buf *on)
 {
-	struct query_scope inner = { .parent = scope->parent, .star = ret->columns, .hidden = ret->hidden, .relations = scope->relations,
+	struct query_scope inner = { .parent = scope->parent, .star = ret->columns, .all = ret->all, .relations = scope->relations,
 			       .relation_count = scope->relation_count, .in_filter = true };
 	struct piece condition;
 	int rc = write_condition(writer, &inner, quals, "JOIN/ON", &condition);
@@ -290,8 +289,8 @@ static int write_join(struct writer *writer, struct query_scope *scope, const Pg
 	if (rc < 0)
 		return rc;
 	buf_init(&on, STATEMENT_SIZE_MAX);
-	add_all(writer, &ret->hidden, &left.hidden, NULL);
-	add_all(writer, &ret->hidden, &right.hidden, NULL);
+	add_all(writer, &ret->all, &left.all, NULL);
+	add_all(writer, &ret->all, &right.all, NULL);
 	if (join->n_using_clause) {
 		rc = write_using(writer, join, &left, &right, &on, ret);
 	} else {
@@ -310,11 +309,17 @@ static int write_join(struct writer *writer, struct query_scope *scope, const Pg
 
 static int write_item(struct writer *writer, struct query_scope *scope, const PgQuery__Node *node, struct from *ret)
 {
+	int rc;
+
 	switch ((int)node->node_case) {
 	case PG_QUERY__NODE__NODE_RANGE_VAR:
-		return write_relation(writer, scope, node->range_var, ret);
+		rc = write_relation(writer, scope, node->range_var, ret);
+		add_all(writer, &ret->all, &ret->columns, NULL);
+		return rc;
 	case PG_QUERY__NODE__NODE_RANGE_SUBSELECT:
-		return write_subquery(writer, scope, node->range_subselect, ret);
+		rc = write_subquery(writer, scope, node->range_subselect, ret);
+		add_all(writer, &ret->all, &ret->columns, NULL);
+		return rc;
 	case PG_QUERY__NODE__NODE_JOIN_EXPR:
 		return write_join(writer, scope, node->join_expr, ret);
 	case PG_QUERY__NODE__NODE_RANGE_FUNCTION:
@@ -341,7 +346,7 @@ int write_from(struct writer *writer, const PgQuery__SelectStmt *select, struct 
 		buf_printf(&out, select->from_clause[i]->node_case == PG_QUERY__NODE__NODE_JOIN_EXPR && select->n_from_clause > 1 ? "%s(%s)" : "%s%s",
 			   i ? ", " : " FROM ", from.sql);
 		add_all(writer, &scope->star, &from.columns, NULL);
-		add_all(writer, &scope->hidden, &from.hidden, NULL);
+		add_all(writer, &scope->all, &from.all, NULL);
 	}
 	if (rc == 0)
 		*ret_sql = out.size ? arena_strndup(writer->arena, out.data, out.size) : "";

@@ -1,6 +1,8 @@
 #include <string.h>
 
 #include "admin/translate_tree.h"
+#include "base/buf.h"
+#include "base/limits.h"
 #include "catalog/catalog.h"
 
 /* What each takes and gives: b, i (bigint), f (double precision), t (text), n (bigint or double precision), a (anything); = is the type of the
@@ -120,18 +122,23 @@ static bool is_aggregate(const char *name)
 /* concat() takes anything, and NULLs are empty in it. */
 static int write_concat(struct writer *writer, struct query_scope *scope, const PgQuery__FuncCall *call, struct piece *ret)
 {
-	const char *text = "''";
+	struct buf out;
+	int rc = 0;
 
-	for (size_t i = 0; i < call->n_args; i++) {
+	buf_init(&out, STATEMENT_SIZE_MAX);
+	buf_add_text(&out, "(''");
+	for (size_t i = 0; rc == 0 && i < call->n_args; i++) {
 		struct piece piece;
-		int rc = write_expression(writer, scope, call->args[i], TYPE_TEXT, &piece);
 
-		if (rc < 0)
-			return rc;
-		text = arena_printf(writer->arena, "%s || coalesce(%s, '')", text, text_of(writer, piece));
+		rc = write_expression(writer, scope, call->args[i], TYPE_TEXT, &piece);
+		if (rc == 0)
+			buf_printf(&out, " || coalesce(%s, '')", text_of(writer, piece));
 	}
-	*ret = (struct piece){ arena_printf(writer->arena, "(%s)", text), TYPE_TEXT };
-	return 0;
+	buf_add_text(&out, ")");
+	if (rc == 0)
+		*ret = (struct piece){ arena_strndup(writer->arena, out.data, out.size), TYPE_TEXT };
+	buf_release(&out);
+	return rc;
 }
 
 static int refuse_forms(struct writer *writer, const PgQuery__FuncCall *call, bool aggregate)
@@ -153,6 +160,7 @@ static int refuse_forms(struct writer *writer, const PgQuery__FuncCall *call, bo
 static int write_args(struct writer *writer, struct query_scope *scope, const PgQuery__FuncCall *call, bool aggregate, struct piece *args,
 		      struct piece *filter)
 {
+	unsigned own_count = scope->own_count, outer_count = scope->outer_count;
 	bool in_aggregate = scope->in_aggregate;
 	int rc = 0;
 
@@ -167,6 +175,9 @@ static int write_args(struct writer *writer, struct query_scope *scope, const Pg
 	if (rc == 0 && call->agg_filter)
 		rc = write_condition(writer, scope, call->agg_filter, "FILTER", filter);
 	scope->in_aggregate = in_aggregate;
+	/* PostgreSQL would compute it in the query around */
+	if (rc == 0 && aggregate && scope->outer_count > outer_count && scope->own_count == own_count)
+		return translate_refuse(writer, "an aggregate of an outer query's columns");
 	return rc;
 }
 

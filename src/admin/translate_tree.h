@@ -29,13 +29,14 @@ struct columns {
 struct query_scope {                          /* one SELECT */
 	struct query_scope *parent;
 	struct columns star;            /* what * stands for */
-	struct columns hidden;          /* columns that JOIN USING has merged: found by their relation's name only */
+	struct columns all;             /* every relation's own, also those that JOIN USING has merged: found by the relation's name */
 	const char **relations;         /* the aliases taken */
 	size_t relation_count;
 	const char **groups;            /* GROUP BY, written */
 	size_t group_count;
 	bool aggregates;                /* it calls one */
 	bool in_aggregate;
+	unsigned own_count, outer_count;        /* columns named in it so far: its own, those of what it stands in */
 	bool in_filter;                 /* WHERE, JOIN … ON, GROUP BY: no place for aggregates */
 	const char *ungrouped;          /* the first column that stands outside of aggregates and groups */
 };
@@ -53,6 +54,7 @@ struct writer {
 	size_t value_capacity;
 	struct cte *ctes;               /* in sight, innermost first */
 	unsigned name_count;            /* of our own names */
+	unsigned expression_count;      /* written so far */
 	struct err *err;
 };
 

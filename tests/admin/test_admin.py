@@ -1,7 +1,10 @@
 """The nanu schema, nanu.explain and nanu status, on a real router."""
 import datetime
 import json
+import os
+import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -409,6 +412,30 @@ def test_the_schema_answers_when_every_node_is_down(farm, io, start_own):
         assert conn.execute("SELECT schema_known FROM nanu.databases").fetchone() == (False,)
         assert conn.execute("SELECT count(*) FROM nanu.sessions").fetchone() == (1,)
     assert status("--config", cluster.router.config).returncode == 0
+
+
+def test_the_schema_answers_while_something_else_waits_for_a_node(farm, io, start_own):
+    cluster = start_own(shards=1, connect_ms_max="2000")
+    server = farm.extra_server(f"hung-{io}")
+    cluster.router.stop()
+    cluster.router.settings["nodes"][0]["port"] = str(server.port)
+    with server.connect() as conn:
+        conn.execute(f"CREATE ROLE {USER} LOGIN PASSWORD 'app-secret'")
+        conn.execute(f"CREATE DATABASE {cluster.node_database} OWNER {USER}")
+    cluster.router.configure()
+    cluster.router.start()
+    with cluster.connect() as one, cluster.connect() as other, ThreadPoolExecutor(1) as pool:
+        os.kill(server.program.pid, signal.SIGSTOP)
+        try:
+            waiting = pool.submit(one.execute, "SELECT nanu.shard_table('nope', key => 'id')")
+            wait_until(lambda: other.execute("SELECT count(*) FROM nanu.sessions WHERE state = 'working'").fetchone() == (2,), "it waits")
+            assert other.execute("SELECT count(*) FROM nanu.nodes").fetchone() == (1,)
+            assert not waiting.done()
+            with pytest.raises(psycopg.OperationalError):
+                waiting.result()
+        finally:
+            os.kill(server.program.pid, signal.SIGCONT)
+    server.stop()
 
 
 # ---- nanu status ----

@@ -106,6 +106,7 @@ static void test_a_star_stands_for_what_postgresql_makes_of_it(void **state)
 	assert_string_equal(columns_of("SELECT t.*, 1 AS one FROM nanu.topology t"), "epoch bigint, json text, one bigint");
 	assert_string_equal(columns_of("SELECT * FROM (SELECT name, port FROM nanu.nodes) a JOIN (SELECT port, host FROM nanu.nodes) b USING (port)"),
 			    "port bigint, name text, host text");
+	assert_string_equal(columns_of("SELECT b.* FROM nanu.topology a JOIN nanu.topology b USING (json)"), "epoch bigint, json text");
 	assert_refused("SELECT *", "42601");
 	assert_refused("SELECT x.* FROM nanu.nodes", "42P01");
 }
@@ -148,9 +149,10 @@ static void test_what_sqlite_would_let_pass(void **state)
 	assert_refused("SELECT port FROM nanu.nodes GROUP BY port ORDER BY name", "42803");
 	assert_refused("SELECT 1 FROM nanu.nodes WHERE count(*) > 1", "42803");
 	assert_refused("SELECT count(count(*)) FROM nanu.nodes", "42803");
+	assert_refused("SELECT (SELECT count(n.name) FROM nanu.pools) FROM nanu.nodes n", "0A000");
 	assert_refused("SELECT 1 FROM nanu.nodes WHERE port = name", "42883");
 	assert_refused("SELECT 1 FROM nanu.nodes WHERE port", "42804");
-	assert_refused("SELECT name + 1 FROM nanu.nodes", "42804");
+	assert_refused("SELECT name + 1 FROM nanu.nodes", "42883");
 	assert_refused("SELECT lower(port) FROM nanu.nodes", "42883");
 	assert_refused("SELECT name FROM nanu.nodes UNION SELECT port FROM nanu.nodes", "42804");
 	assert_refused("SELECT name FROM nanu.nodes UNION SELECT name, host FROM nanu.nodes", "42601");
@@ -222,6 +224,20 @@ static void test_a_statement_has_a_greatest_size(void **state)
 	assert_int_equal(read_sql(sql, &translation), ERR_LIMIT);
 }
 
+static void test_nesting_does_not_multiply_without_end(void **state)
+{
+	const char *sql = "SELECT 1";
+	struct translation translation;
+
+	for (int i = 0; i < 40; i++)
+		sql = arena_printf(&arena, "SELECT (%s) FROM nanu.nodes GROUP BY 1", sql);
+	assert_int_equal(read_sql(sql, &translation), ERR_LIMIT);
+	sql = "port";
+	for (int i = 0; i < 40; i++)
+		sql = arena_printf(&arena, "CASE %s WHEN 1 THEN 1 WHEN 2 THEN 2 WHEN 3 THEN 3 END", sql);
+	assert_true(strlen(good(arena_printf(&arena, "SELECT %s FROM nanu.nodes", sql)).sql) < 10000);
+}
+
 /* A table that can be named needs names that PostgreSQL does not reserve. */
 static void test_every_column_can_be_named_without_quotes(void **state)
 {
@@ -247,6 +263,7 @@ int main(void)
 		cmocka_unit_test(test_declared_parameters_keep_their_type),
 		cmocka_unit_test(test_what_is_not_supported_is_refused),
 		cmocka_unit_test(test_a_statement_has_a_greatest_size),
+		cmocka_unit_test(test_nesting_does_not_multiply_without_end),
 		cmocka_unit_test(test_every_column_can_be_named_without_quotes),
 	};
 
