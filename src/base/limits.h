@@ -34,5 +34,8 @@ enum {
 	TARGET_LIST_MAX = 1664,                 /* MaxTupleAttributeNumber of PostgreSQL: columns of one answer, hidden ones included */
 	COLLATIONS_MAX = 1024,                  /* locales that the router compares by */
 	ADMIN_ROWS_MAX = 100000,                /* rows of one answer of the nanu schema */
+	ADMIN_STATEMENT_SIZE_MAX = 64 << 10,    /* the text of a statement on the nanu schema */
+	ADMIN_ANSWER_SIZE_MAX = 64 << 20,       /* bytes of one answer of the nanu schema */
+	ADMIN_TIME_MS_MAX = 1000,               /* for which one statement on the nanu schema may run */
 	MAILBOX_COUNT_MAX = 65536,
 };

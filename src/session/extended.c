@@ -316,7 +316,7 @@ static int describe_statement(struct session *session, struct slice name, struct
 		return unknown_statement(name, err);
 	kind = prepared->plan->shapes.count ? kind_here(session, prepared->plan) : PORTAL_LEG;
 	if (kind == PORTAL_LOCAL)
-		return local_start(session, prepared->sql, NULL, LOCAL_DESCRIBE_STATEMENT, err);
+		return local_start(session, prepared->sql, NULL, prepared->statement, LOCAL_DESCRIBE_STATEMENT, 0, err);
 	if (kind != PORTAL_LEG) {
 		say_no_data(session, true);
 		return 1;
@@ -382,7 +382,7 @@ int extended_describe(struct session *session, const struct unit *unit, struct e
 		struct bind bind;
 
 		rc = bind_read(buf_slice(&portal->bind), &bind, err);
-		return rc < 0 ? rc : local_start(session, portal->sql, &bind, LOCAL_DESCRIBE_PORTAL, err);
+		return rc < 0 ? rc : local_start(session, portal->sql, &bind, portal->statement, LOCAL_DESCRIBE_PORTAL, 0, err);
 	}
 	if (portal && portal->kind == PORTAL_SPREAD) {
 		say_no_data(session, false);
@@ -473,7 +473,7 @@ int extended_execute(struct session *session, const struct unit *unit, struct er
 		return execute_spread(session, portal, err);
 	if (portal && portal->kind == PORTAL_LOCAL) {
 		rc = bind_read(buf_slice(&portal->bind), &bind, err);
-		return rc < 0 ? rc : local_start(session, portal->sql, &bind, LOCAL_EXECUTE, err);
+		return rc < 0 ? rc : local_start(session, portal->sql, &bind, portal->statement, LOCAL_EXECUTE, row_max, err);
 	}
 	if (portal && portal->kind == PORTAL_FAN) {
 		if (row_max) {

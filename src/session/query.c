@@ -399,7 +399,7 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 		return rc;
 	switch (item->kind) {
 	case ROUTE_LOCAL:
-		return local_start(session, sql, NULL, LOCAL_QUERY, err);
+		return local_start(session, sql, NULL, NULL, LOCAL_QUERY, 0, err);
 	case ROUTE_ALL:
 	case ROUTE_ALL_LOOSE:
 		if (several_shards)

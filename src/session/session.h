@@ -314,6 +314,7 @@ void spread_free(struct spread *spread);
 
 /* local.c */
 enum local_form { LOCAL_QUERY, LOCAL_DESCRIBE_STATEMENT, LOCAL_DESCRIBE_PORTAL, LOCAL_EXECUTE };
-must_use int local_start(struct session *session, struct slice sql, const struct bind *bind, enum local_form form, struct err *err);
+must_use int local_start(struct session *session, struct slice sql, const struct bind *bind, const struct statement *statement,
+			 enum local_form form, uint32_t row_max, struct err *err);
 void local_answered(struct session *session, struct job *job);
 void local_refresh(struct session *session);
