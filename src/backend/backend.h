@@ -75,6 +75,8 @@ void backend_close(struct backend *backend, const struct err *why);
 const char *backend_state_name(enum backend_state state);
 
 void backend_send(struct backend *backend, struct slice bytes);
+/* Keeps the node's own words (an ErrorResponse's body) for when it closes the connection, as it does after a FATAL error. */
+void backend_keep_error(struct backend *backend, struct slice body);
 
 /* The prepared copies on this backend. Forgetting the oldest at BACKEND_STATEMENTS_MAX appends a Close message to `out` and returns 1 (its
  * CloseComplete will come); 0 otherwise. */

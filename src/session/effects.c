@@ -165,7 +165,6 @@ void effects_end_tx(struct session *session, bool committed)
 	session->tx_write_shard = -1;
 	session->tx_snapshot = false;
 	buf_release(&session->tx_begin);
-	session->worker->counters.transactions++;
 }
 
 /* ---- pins ---- */
@@ -280,6 +279,7 @@ void effects_ready(struct session *session, char tx_status)
 		effects_end_tx(session, !session->failed);
 	session->tx_status = tx_status;
 	if (tx_status == 'I') {
+		session->worker->counters.transactions++;
 		session->tx_error.code = 0;
 		session->tx_write_shard = -1;
 	}

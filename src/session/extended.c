@@ -450,6 +450,7 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 	leg->backend->unnamed = NULL;
 	answers_push(session, ANSWER_PARSE)->hidden = true;
 	answers_push(session, ANSWER_BIND)->hidden = true;
+	leg->executed = true;
 	answer = answers_push(session, ANSWER_EXECUTE);
 	answer->plan = plan_ref(portal->plan);
 	return 1;
@@ -488,6 +489,7 @@ int extended_execute(struct session *session, const struct unit *unit, struct er
 		return rc;
 	leg_send(leg, unit_raw(session, unit));
 	leg->needs_sync = true;
+	leg->executed = true;
 	answer = answers_push(session, ANSWER_EXECUTE);
 	if (portal)
 		answer->plan = plan_ref(portal->plan);
@@ -551,10 +553,7 @@ int extended_sync(struct session *session, struct err *err)
 
 		if (other == leg || !other->needs_sync || !other->backend)
 			continue;
-		leg_send(other, SLICE_LIT("S\0\0\0\4"));
-		other->needs_sync = false;
-		other->setup_left++;
-		other->state = LEG_SETTING_UP;
+		leg_sync_hidden(other);
 	}
 	if (leg && leg->needs_sync && leg->backend) {
 		if (copy_awaited(session)) {

@@ -151,6 +151,27 @@ static int check_session(const struct session *session, struct err *err)
 	return 0;
 }
 
+/* Legs that have only parsed and described so far are synchronised; one that has executed is in an implicit transaction of the client's. */
+static int synchronised(struct session *session, struct err *err)
+{
+	bool all = true;
+
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (leg->executed && session->tx_status == 'I') {
+			err_set(err, ERR_UNSUPPORTED, "a statement over several shards cannot share a pipeline with other statements yet");
+			err_hint(err, "Send a Sync (leave the pipeline) before it.");
+			return err->code;
+		}
+		if (leg->needs_sync) {
+			leg_sync_hidden(leg);
+			all = false;
+		}
+	}
+	return all;
+}
+
 int fan_start(struct session *session, struct plan *plan, struct slice sql, const struct bind *bind, const struct statement *statement,
 	      uint64_t shards, enum fan_form form, struct err *err)
 {
@@ -170,9 +191,9 @@ int fan_start(struct session *session, struct plan *plan, struct slice sql, cons
 	rc = legs_want(session, shards, false, err);
 	if (rc <= 0)
 		return rc;
-	LIST_EACH(&session->legs, node)
-		if (CONTAINER_OF(node, struct leg, place)->needs_sync)
-			return err_set(err, ERR_UNSUPPORTED, "a statement over several shards cannot share a pipeline with other statements yet");
+	rc = synchronised(session, err);
+	if (rc <= 0)
+		return rc;
 	fan = mem_calloc(1, sizeof(*fan));
 	fan->form = form;
 	buf_init(&fan->error, STARTUP_SIZE_MAX * 16);

@@ -88,13 +88,21 @@ static void ready(struct session *session, struct leg *leg, char tx_status)
 
 	leg->in_tx = tx_status != 'I';
 	leg->failed = tx_status == 'E';
-	leg->needs_sync = false;
+	leg->needs_sync = leg->executed = false;
 	session->copy_in = false;
 	if (head && (head->kind == ANSWER_QUERY || head->kind == ANSWER_SYNC))
 		answers_pop(session);
 	if (!hidden)
 		effects_ready(session, tx_status);
 	session_resume(session);
+}
+
+/* After a FATAL error the node closes the connection: the client hears of both in one. */
+static bool is_last_word(struct slice body)
+{
+	struct slice severity = error_field(body, 'V');
+
+	return slice_is(severity, "FATAL") || slice_is(severity, "PANIC");
 }
 
 static int whole(struct backend *backend, char type, struct slice body, struct err *err)
@@ -112,6 +120,10 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 	}
 	if (type == 'A') {
 		session_write(session, whole_message(body));
+		return 0;
+	}
+	if (type == 'E' && is_last_word(body)) {
+		backend_keep_error(backend, body);
 		return 0;
 	}
 	if (session->fan)

@@ -97,6 +97,7 @@ struct leg {
 	bool failed;                    /* and has failed */
 	bool begin;                     /* it is to begin a transaction of its own */
 	bool needs_sync;                /* extended-protocol messages were sent without Sync */
+	bool executed;                  /* an Execute among them: an implicit transaction is open */
 	bool working;                   /* fan, spread: its ReadyForQuery is awaited */
 	bool paused;                    /* not read, because the client or the merge is behind */
 	struct settings *base;          /* what the backend had SET when its transaction began */
@@ -281,6 +282,7 @@ void leg_release(struct leg *leg, bool healthy);
 void leg_end_tx(struct leg *leg, bool committed);
 extern const struct backend_holder leg_holder;          /* relay.c */
 must_use int leg_setup_message(struct leg *leg, char type, struct slice body);  /* 1: it was the set-up's; 0: not */
+void leg_sync_hidden(struct leg *leg);                  /* a Sync whose ReadyForQuery nobody hears */
 void leg_hide(struct leg *leg, const char *sql);        /* a query whose answer nobody hears; the leg is being set up until it came */
 
 /* effects.c */
