@@ -25,7 +25,7 @@ struct prepared_copy {
 
 const char *backend_state_name(enum backend_state state)
 {
-	static const char *const names[BACKEND_STATE_COUNT_] = { "opening", "login", "idle", "lent", "cleaning", "closed" };
+	static const char *const names[BACKEND_STATE_COUNT_] = { "opening", "login", "idle", "lent", "cleaning", "retiring", "closed" };
 
 	return names[state];
 }
@@ -69,6 +69,14 @@ void backend_close(struct backend *backend, const struct err *why)
 	stream_close(&backend->stream);
 }
 
+void backend_retire(struct backend *backend)
+{
+	pool_move(backend, BACKEND_RETIRING);
+	err_set(&backend->why, ERR_WRONG_STATE, "not needed any more");
+	backend_send(backend, SLICE_LIT("X\0\0\0\4"));
+	loop_arm(backend->stream.loop, &backend->timer, (uint64_t)backend->pool->pools->config->connect_ms_max * 1000);
+}
+
 static void lose(struct backend *backend, const struct err *why)
 {
 	const struct backend_holder *holder = backend->state == BACKEND_LENT ? backend->holder : NULL;
@@ -98,9 +106,11 @@ static void timed_out(struct timer *timer)
 	struct backend *backend = CONTAINER_OF(timer, struct backend, timer);
 	struct err why = backend->why;
 
-	if (backend->state == BACKEND_IDLE)
-		err_set(&why, ERR_WRONG_STATE, "idle for longer than backend_idle_ms_max");
-	else if (!why.code)
+	if (backend->state == BACKEND_IDLE) {
+		backend_retire(backend);        /* for longer than backend_idle_ms_max */
+		return;
+	}
+	if (!why.code)
 		err_set(&why, ERR_CONNECT, "node \"%s\" did not answer within connect_ms_max (%u ms)", backend->pool->node,
 			backend->pool->pools->config->connect_ms_max);
 	lose(backend, &why);
