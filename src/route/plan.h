@@ -86,7 +86,8 @@ struct plan_values {
 	const struct plan_values *execute_values;       /* the EXECUTE's own text and literals */
 };
 
-/* The shards of the database (bit i: its i-th shard) on which `item` runs. ERR_UNSUPPORTED, ERR_NULL_KEY, … with the reason. More than one bit in
+/* The shards of the database (bit i: its i-th shard) on which `item` runs. ERR_UNSUPPORTED, ERR_NULL_KEY, … with the reason in
+ * `err`, which may be NULL. More than one bit in
  * ret_shards only for FANOUT, ALL and KEYED with fanout. */
 must_use int plan_route(const struct plan_context *context, const struct plan_item *item, const struct plan_values *values,
 			uint64_t *ret_shards, struct err *err);

@@ -453,8 +453,11 @@ int plan_route(const struct plan_context *context, const struct plan_item *item,
 	uint64_t all = database->shard_count == 64 ? UINT64_MAX : (UINT64_C(1) << database->shard_count) - 1;
 	struct evaluation evaluation = { .database = database, .values = values, .all = all };
 	struct arena arena;
+	struct err ignored;
 	int rc = 0;
 
+	if (!err)
+		err = &ignored;
 	switch (item->kind) {
 	case ROUTE_ANY:
 	case ROUTE_HOME:
@@ -467,9 +470,8 @@ int plan_route(const struct plan_context *context, const struct plan_item *item,
 		*ret_shards = all;
 		return 0;
 	case ROUTE_REFUSED:
-		if (err)
-			*err = item->refusal;
-		return item->refusal.code;
+		*err = item->refusal;
+		return err->code;
 	case ROUTE_KEYED:
 		break;
 	}

@@ -15,8 +15,8 @@
 = SELECT min(t), max(t), min(tc), max(tc), min(v), max(v) FROM big
 = SELECT min(c), max(c) FROM big
 = SELECT min(d), max(d), min(ts), max(ts), min(tsz), max(tsz), min(ti), max(ti) FROM big
-! SELECT min(tz) FROM big
-! SELECT min(iv), max(iv) FROM big
+= SELECT min(tz) FROM big
+= SELECT min(iv), max(iv) FROM big
 = SELECT bool_and(b), bool_or(b), every(b) FROM big
 = SELECT bool_and(n > -100), bool_or(n > 1000000) FROM big
 ! SELECT sum(f) FROM big
@@ -67,8 +67,8 @@
 = SELECT by, count(*) FROM big GROUP BY by ORDER BY by
 = SELECT v, count(*) FROM big GROUP BY v ORDER BY v
 = SELECT c, count(*) FROM big GROUP BY c ORDER BY c
-! SELECT iv, count(*) FROM big GROUP BY iv
-! SELECT tz, count(*) FROM big GROUP BY tz
+= SELECT iv, count(*) FROM big GROUP BY iv
+= SELECT tz, count(*) FROM big GROUP BY tz
 = SELECT id % 5, count(*) FROM big GROUP BY id % 5 ORDER BY id % 5
 = SELECT id % 5 AS m, count(*) FROM big GROUP BY m ORDER BY m
 = SELECT lower(t), count(*) FROM big GROUP BY lower(t) ORDER BY 1
@@ -102,7 +102,7 @@
 = SELECT DISTINCT tsz FROM big
 = SELECT DISTINCT c, v FROM big
 = SELECT DISTINCT by FROM big
-! SELECT DISTINCT iv FROM big
+= SELECT DISTINCT iv FROM big
 = SELECT DISTINCT n, 'x' FROM big ORDER BY n
 = SELECT DISTINCT id % 3 FROM big
 = SELECT DISTINCT n FROM big ORDER BY id
@@ -115,6 +115,6 @@
 = SELECT min(k), max(k), count(*) FROM chr
 = SELECT min(k), max(k) FROM dat
 = SELECT max(k) FROM i2
-! SELECT min(k) FROM uid
+= SELECT min(k) FROM uid
 = SELECT sum(k) FROM i4
 = SELECT avg(k), sum(k) FROM i2

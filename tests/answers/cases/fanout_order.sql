@@ -38,8 +38,8 @@
 = SELECT id, by FROM big ORDER BY by, id
 = SELECT id, v FROM big ORDER BY v, id
 = SELECT id, c FROM big ORDER BY c, id
-! SELECT id, tz FROM big ORDER BY tz, id
-! SELECT id, iv FROM big ORDER BY iv, id
+= SELECT id, tz FROM big ORDER BY tz, id
+= SELECT id, iv FROM big ORDER BY iv, id
 = SELECT id FROM big ORDER BY n + s, id
 = SELECT id, n + id FROM big ORDER BY n + id, id
 = SELECT id FROM big ORDER BY -id
@@ -64,10 +64,10 @@
 = SELECT id FROM big ORDER BY nope
 = SELECT nope FROM big ORDER BY id
 = SELECT id, rid AS id FROM big ORDER BY id
-= SELECT id FROM big ORDER BY id USING >
-= SELECT id FROM big ORDER BY id USING <
+! SELECT id FROM big ORDER BY id USING >
+! SELECT id FROM big ORDER BY id USING <
 = SELECT id, id FROM big ORDER BY id
-= SELECT id, id + 1 AS x, 'k' || id AS y, now() IS NULL AS z FROM big WHERE n = 1 ORDER BY id
+= SELECT id, id + 1 AS x, 'k' || id AS y, n IS NULL AS z FROM big WHERE n = 1 ORDER BY id
 = SELECT k FROM txt ORDER BY k
 = SELECT k FROM vch ORDER BY k DESC
 = SELECT k FROM chr ORDER BY k
@@ -80,7 +80,7 @@
 = SELECT b.id, b.* FROM big b ORDER BY 1
 = SELECT id x, n y FROM big WHERE id < 20 ORDER BY y, x
 = SELECT big.* FROM big WHERE rid IN (1, 3, 5) ORDER BY rid
-! SELECT b FROM big b ORDER BY id
+= SELECT b FROM big b ORDER BY id
 ! SELECT id FROM big ORDER BY random()
 = SET TimeZone = 'Asia/Seoul'
 = SELECT id, tsz, ts FROM big ORDER BY tsz, id

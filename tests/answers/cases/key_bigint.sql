@@ -151,11 +151,11 @@
 = SELECT id, rid FROM big WHERE id::text = '1'
 = SELECT id, rid FROM big WHERE id::int = 1
 = SELECT id, rid FROM big WHERE id + 0 = 1
-= SELECT id, rid FROM big WHERE big = (SELECT NULL::big)
+! SELECT id, rid FROM big WHERE big = (SELECT NULL::big)
 = SELECT id, rid FROM ONLY big WHERE id = 1
 = SELECT * FROM big WHERE id = 1
 = SELECT * FROM big WHERE id = 7
-= SELECT b.* FROM big AS b (a, r) WHERE a = 1
+! SELECT b.* FROM big AS b (a, r) WHERE a = 1
 = SELECT b.a FROM big AS b (a, id) WHERE id = 1
 = SELECT id AS rid, rid AS id FROM big WHERE id = 1
 = SELECT sum(id) FROM big WHERE id = 1
