@@ -10,6 +10,8 @@ CREATE TABLE vch (k varchar(5) PRIMARY KEY, rid int, n int);
 CREATE TABLE chr (k char(6) PRIMARY KEY, rid int, n int);
 CREATE TABLE uid (k uuid PRIMARY KEY, rid int, n int);
 CREATE TABLE dat (k date PRIMARY KEY, rid int, n int);
+CREATE TABLE tst (k timestamp PRIMARY KEY, rid int, n int);
+CREATE TABLE tsz (k timestamptz PRIMARY KEY, rid int, n int);
 CREATE TABLE byt (k bytea PRIMARY KEY, rid int, n int);
 CREATE TABLE home (id bigint, rid int, n int, t text);
 CREATE TABLE home2 (id bigint PRIMARY KEY, n int);

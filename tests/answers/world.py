@@ -13,12 +13,14 @@ SHARDS = 3
 SCHEMA = (pathlib.Path(__file__).parent / "schema.sql").read_text()
 # sharded table -> its key; the tables w_… are written to, the others only read
 KEYS = {"big": "id", "det": "id", "oth": "id", "i4": "k", "i2": "k", "txt": "k", "vch": "k", "chr": "k", "uid": "k", "dat": "k", "byt": "k",
+        "tst": "k", "tsz": "k",
         "w_big": "id", "w_det": "id", "w_txt": "k", "w_vch": "k", "w_chr": "k", "w_uid": "k", "w_i2": "k"}
 READ = [name for name in KEYS if not name.startswith("w_")] + ["home"]
 HASHES = {"bigint": "hashint8extended({}, 0)", "integer": "hashint8extended({}::bigint, 0)", "smallint": "hashint8extended({}::bigint, 0)",
           "text": "hashtextextended({}, 0)", "character varying": "hashtextextended({}, 0)", "character": "hashbpcharextended({}, 0)",
           "uuid": "uuid_hash_extended({}, 0)", "date": "hashint8extended(({} - date '2000-01-01')::bigint, 0)",
-          "bytea": "hashtextextended(convert_from({}, 'LATIN1'), 0)", "timestamp with time zone": "timestamp_hash_extended({}::timestamp, 0)"}
+          "bytea": "hashtextextended(convert_from({}, 'LATIN1'), 0)", "timestamp without time zone": "timestamp_hash_extended({}, 0)",
+          "timestamp with time zone": "timestamp_hash_extended({} AT TIME ZONE 'UTC', 0)"}
 BOUNDS = [-(1 << 63) + (i << 64) // SHARDS for i in range(SHARDS + 1)]
 
 BIG_IDS = (list(range(-5, 75)) + [2147483647, 2147483648, -2147483648, -2147483649, 9223372036854775807, -9223372036854775808,
@@ -68,6 +70,8 @@ def rows_of_tables():
     tables["chr"] = [(key, rid, rng.choice([None, 1, 2, 3])) for rid, key in enumerate(short.values())]
     tables["uid"] = [(uuid_of(i), i, rng.choice([None, 1, 2, 3])) for i in range(40)]
     tables["dat"] = [(datetime.date(2024, 1, 1) + datetime.timedelta(days=i * 5), i, rng.choice([None, 1, 2])) for i in range(40)]
+    for name in "tst", "tsz":
+        tables[name] = [(f"{row[0]} 00:00" + ("+00" if name == "tsz" else ""), i, rng.choice([None, 1, 2])) for i, row in enumerate(tables["dat"])]
     tables["byt"] = [(key.encode("latin1"), i, rng.choice([None, 1, 2])) for i, key in enumerate(["", "a", "b", "ab", "xyz", "\\", "q"])]
     tables["home"] = [(id, rid, rng.choice([None, 1, 2, 3]), maybe(rng, WORDS)) for rid, id in enumerate(BIG_IDS[:30])]
     return tables
@@ -155,11 +159,11 @@ class Pair:
 
     def __init__(self, world):
         self.world = world
-        self.oracle, self.router = world.connect_oracle(), world.connect()
+        self.oracle, self.router, self.reader = world.connect_oracle(), world.connect(), world.connect_oracle()
         self.nodes = [world.cluster.connect_node(shard) for shard in range(SHARDS)]
 
     def close(self):
-        for conn in (self.oracle, self.router, *self.nodes):
+        for conn in (self.oracle, self.router, self.reader, *self.nodes):
             conn.close()
 
     def __enter__(self):
@@ -175,9 +179,12 @@ class Pair:
             self.oracle.pgconn.exec_(b"SELECT 1/0")
 
     def tables_differ(self, tables):
+        """How the tables differ from the oracle's, outside of transactions; None: they do not."""
+        if self.router.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+            return None
         for table in tables:
             sharded = table in KEYS
-            want = self.world.whole([self.oracle], table)
+            want = self.world.whole([self.reader], table)
             have = self.world.whole(self.nodes if sharded else self.nodes[:1], table)
             if want != have:
                 return f"table {table}: {sorted(set(want) - set(have))} missing, {sorted(set(have) - set(want))} too many, {len(want)} and {len(have)}"

@@ -29,7 +29,7 @@
 = SELECT i4.k, big.rid FROM i4 JOIN big ON i4.k = big.id
 = SELECT count(*) FROM i4, i2, big WHERE i4.k = i2.k AND big.id = i2.k
 = SELECT * FROM uid WHERE k = '0a9be0a5-a2c5-5ee9-b3a5-4e2a3e4b9b1f'
-= SELECT * FROM uid WHERE k = (SELECT NULL::uuid)
+! SELECT * FROM uid WHERE k = (SELECT NULL::uuid)
 = SELECT * FROM uid WHERE k = 'not a uuid'
 = SELECT * FROM uid WHERE k = ''
 = SELECT count(*) FROM uid WHERE k = '{0a9be0a5a2c55ee9b3a54e2a3e4b9b1f}'

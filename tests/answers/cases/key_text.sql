@@ -115,6 +115,11 @@
 = SELECT txt.k, vch.rid FROM txt JOIN vch ON txt.k = vch.k
 = SELECT txt.k, vch.rid FROM txt LEFT JOIN vch ON txt.k = vch.k
 = SELECT count(*) FROM txt JOIN vch USING (k)
-! SELECT txt.k, chr.rid FROM txt JOIN chr ON txt.k = chr.k
-! SELECT txt.k, chr.rid FROM txt JOIN chr ON txt.k = chr.k WHERE txt.k = 'a '
-! SELECT txt.k, chr.rid FROM txt JOIN chr ON txt.k = chr.k WHERE chr.k = 'a'
+= SELECT txt.k, chr.rid FROM txt JOIN chr ON txt.k = chr.k
+= SELECT txt.k, chr.rid FROM txt LEFT JOIN chr ON txt.k = chr.k
+= SELECT txt.k, chr.rid FROM txt JOIN chr ON txt.k = chr.k WHERE chr.k = 'a  '
+= SELECT txt.k, chr.rid FROM txt JOIN chr ON txt.k = chr.k WHERE chr.k = 'b '
+= SELECT txt.k, chr.rid FROM txt JOIN chr ON txt.k = chr.k WHERE chr.k = 'k1   '
+= SELECT txt.k, chr.rid FROM txt JOIN chr ON txt.k = chr.k WHERE txt.k = 'k1 '
+= SELECT txt.k, chr.rid FROM txt JOIN chr ON txt.k = chr.k WHERE txt.k = 'a '
+= SELECT txt.k, chr.rid FROM txt JOIN chr ON txt.k = chr.k WHERE chr.k = 'a'

@@ -35,7 +35,6 @@
 ! COPY big FROM STDIN
 ! EXPLAIN SELECT * FROM big
 ! DECLARE c CURSOR FOR SELECT * FROM big
-! PREPARE p AS SELECT * FROM v_big
 ! UPDATE big SET n = 1
 ! UPDATE big SET n = 1 WHERE n = 2
 ! UPDATE big SET id = 5 WHERE id = 3

@@ -19,9 +19,10 @@
 = SELECT rid FROM big WHERE id = 3 EXCEPT SELECT rid FROM det WHERE id = 3
 = SELECT id FROM big WHERE id = 3 AND n = (SELECT 1)
 = SELECT id FROM big WHERE id = 3 AND EXISTS (SELECT 1)
-= SELECT id, x FROM big, generate_series(1, 3) x WHERE id = 3
-= SELECT id, x FROM big, unnest(ARRAY[1, 2]) x WHERE id = 3
-= SELECT id, v.a FROM big, (VALUES (1), (2)) v(a) WHERE id = 3
+! SELECT id, x FROM big, generate_series(1, 3) x WHERE id = 3
+= SELECT id, x FROM big, generate_series(1, 3) x WHERE big.id = 3
+= SELECT b.id, x FROM big b, unnest(ARRAY[1, 2]) x WHERE b.id = 3
+= SELECT id, v.a FROM big, (VALUES (1), (2)) v(a) WHERE big.id = 3
 = SELECT (SELECT count(*) FROM big WHERE id = 3)
 = SELECT CASE WHEN EXISTS (SELECT 1 FROM big WHERE id = 3) THEN 1 ELSE 0 END
 ! SELECT (SELECT count(*) FROM big)

@@ -18,7 +18,7 @@
 = INSERT INTO w_big (n, id) VALUES (5, '-3') RETURNING *
 = INSERT INTO w_big (id, t) VALUES (1000000000000, 'far') RETURNING id, n AS m, t || '!' AS u
 = INSERT INTO w_big (id) VALUES (1)
-= INSERT INTO w_big (id) VALUES (9223372036854775808)
+! INSERT INTO w_big (id) VALUES (9223372036854775808)
 = INSERT INTO w_big (id) VALUES ('x')
 = INSERT INTO w_big (id, n) VALUES (4, 13)
 = INSERT INTO w_big (id, nope) VALUES (4, 13)
@@ -51,8 +51,13 @@
 = INSERT INTO w_txt VALUES ('a', 2) ON CONFLICT (k) DO UPDATE SET n = 5
 = INSERT INTO w_vch VALUES ('abc', 1)
 = INSERT INTO w_vch VALUES ('abcdef', 1)
-! INSERT INTO w_vch VALUES ('abcde  ', 1)
+= INSERT INTO w_vch VALUES ('abcde  ', 1)
 = INSERT INTO w_vch VALUES ('abcde', 1)
+= INSERT INTO w_vch VALUES ('日本語日本', 1)
+= INSERT INTO w_vch VALUES ('日本語日本  ', 1)
+= UPDATE w_vch SET n = 2 WHERE k = '日本語日本'
+= UPDATE w_vch SET n = 2 WHERE k = '日本語日本 '
+= DELETE FROM w_vch WHERE k = '日本語日本'
 = INSERT INTO w_chr VALUES ('ab', 1)
 = INSERT INTO w_chr VALUES ('ab    ', 2)
 = UPDATE w_chr SET n = 9 WHERE k = 'ab  '
