@@ -411,6 +411,9 @@ static enum outcome from_pin(struct evaluation *evaluation, const struct pin *pi
 			outcome = pin->list_arrays[i] ? from_array(evaluation, value, &some) : from_value(evaluation, value, &some);
 			if (outcome == OUTCOME_NONE && pin->list_sizes[i] > 1)
 				outcome = OUTCOME_KEY;
+			/* A string in a list is read as the type that all of the list have in common. */
+			if (outcome == OUTCOME_INVALID && pin->list_sizes[i] > 1)
+				outcome = OUTCOME_UNKNOWN;
 			shards |= some;
 		}
 		if (outcome == OUTCOME_INVALID)

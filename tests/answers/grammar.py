@@ -1,10 +1,10 @@
 """Statements from a seed: SELECTs by key and over all shards, joins, subqueries, writes. The traps are in the literals.
 
-A generated statement is (sql, params, order): order as in compare.difference(), tables: what to compare after it.
+A generated statement is (sql, params, tables): the tables to compare after it.
 """
 import random
 
-from .wire import Param
+from .wire import PARAM, Param
 
 INTS = ["0", "1", "2", "3", "-1", "-5", "7", "40", "73", "500", "16777217", "2147483647", "2147483648", "-2147483649", "9007199254740993",
         "9223372036854775807", "-9223372036854775808", "32768"]
@@ -270,9 +270,10 @@ class Grammar:
 
     def statement(self):
         """(sql, params, tables to compare)"""
-        self.params = []
-        self.params_allowed = self.chance(0.4)
-        if self.chance(0.1):
-            sql, table = self.write()
-            return sql, self.params, (table,)
-        return self.select(), self.params, ()
+        while True:
+            self.params = []
+            self.params_allowed = self.chance(0.4)
+            sql, table = self.write() if self.chance(0.1) else (self.select(), None)
+            # A form that leaves a value out leaves its parameter without a type.
+            if len(set(PARAM.findall(sql))) == len(self.params):
+                return sql, self.params, (table,) if table else ()

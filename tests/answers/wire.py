@@ -64,8 +64,11 @@ class Outcome:
         return f"{self.tag} {[(name, type) for name, type, _, _ in self.columns]} {self.rows[:40]}"
 
 
+PARAM = re.compile(r"(?<!\$)\$(\d+)\b(?!\$)")
+
+
 def with_literals(sql, params):
-    return re.sub(r"\$(\d+)", lambda found: params[int(found.group(1)) - 1].literal(), sql) if params else sql
+    return PARAM.sub(lambda found: params[int(found.group(1)) - 1].literal(), sql) if params else sql
 
 
 def run(conn, protocol, sql, params=()):

@@ -21,6 +21,12 @@
 = SELECT * FROM i2 WHERE k = '3'
 = SELECT * FROM i2 WHERE k = 3::int8
 = SELECT * FROM i2 WHERE k IN (3, 40000)
+= SELECT * FROM i2 WHERE k IN (3, '40000')
+= SELECT * FROM i2 WHERE k IN ('40000', 3, 5, 7)
+= SELECT * FROM i2 WHERE k IN ('5.0', 3.5)
+= SELECT * FROM i2 WHERE k IN ('7.0', 5::real, 3)
+= SELECT * FROM i2 WHERE k = ANY (ARRAY['40000', 3, 5, 7])
+= SELECT * FROM i2 WHERE k = ANY (ARRAY['5.0', 3.5])
 = SELECT * FROM i2 WHERE k = ANY ('{3,40000}')
 = SELECT * FROM i2 WHERE k = ANY ('{3,40000}'::int[])
 = SELECT i4.k, i2.rid FROM i4 JOIN i2 ON i4.k = i2.k WHERE i4.k = 3

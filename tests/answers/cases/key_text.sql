@@ -115,6 +115,9 @@
 = SELECT txt.k, vch.rid FROM txt JOIN vch ON txt.k = vch.k
 = SELECT txt.k, vch.rid FROM txt LEFT JOIN vch ON txt.k = vch.k
 = SELECT count(*) FROM txt JOIN vch USING (k)
+! SELECT vch.k, chr.rid FROM vch JOIN chr ON vch.k = chr.k
+! SELECT vch.k, chr.rid FROM vch LEFT JOIN chr ON vch.k = chr.k WHERE vch.k = 'k1'
+! SELECT count(*) FROM vch FULL JOIN chr USING (k)
 = SELECT txt.k, chr.rid FROM txt JOIN chr ON txt.k = chr.k
 = SELECT txt.k, chr.rid FROM txt LEFT JOIN chr ON txt.k = chr.k
 = SELECT txt.k, chr.rid FROM txt JOIN chr ON txt.k = chr.k WHERE chr.k = 'a  '
