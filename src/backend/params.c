@@ -1,5 +1,7 @@
 #include "backend/params.h"
 
+#include <strings.h>
+
 #include "base/mem.h"
 #include "proto/message.h"
 
@@ -76,7 +78,7 @@ struct params *params_with(struct params *params, struct slice name, struct slic
 
 	buf_init(&key, PARAMS_SIZE_MAX);
 	while (params_next(params, &position, &had_name, &had_value)) {
-		int order = strcmp(had_name.data, name.data);
+		int order = strcasecmp(had_name.data, name.data);      /* as PostgreSQL orders them */
 
 		if (order >= 0 && !placed) {
 			add(&key, name, value);

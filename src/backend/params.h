@@ -19,7 +19,7 @@ struct params_table {
 struct params {
 	struct params_table *table;
 	unsigned refs;
-	struct slice key;               /* name, zero, value, zero, … in order of name */
+	struct slice key;               /* name, zero, value, zero, … in order of name, case aside */
 };
 
 struct params *params_empty(struct params_table *table);        /* a new reference */

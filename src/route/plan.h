@@ -67,7 +67,8 @@ struct plan {
 struct plan_context {
 	const struct snapshot *snapshot;
 	int database;                   /* index into the topology's databases */
-	const char *search_path;        /* as set by the session: SQL text or a raw value; NULL: the default */
+	const char *search_path;        /* of the session or its role: SQL text or a raw value; NULL: the database's default */
+	const char *role;               /* whom "$user" in search_path means */
 };
 
 /* Plans `sql`. Never fails: what cannot be planned is REFUSED with its reason, what does not parse goes to PostgreSQL for its error. */

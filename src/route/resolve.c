@@ -51,8 +51,12 @@ static bool split_search_path(struct resolver *resolver, const char *text)
 				return false;
 			continue;
 		}
-		if (resolver->search_path_count < capacity)
-			resolver->search_path[resolver->search_path_count++] = arena_strndup(resolver->arena, name.data ? name.data : "", name.size);
+		if (resolver->search_path_count < capacity) {
+			const char **place = &resolver->search_path[resolver->search_path_count++];
+
+			*place = slice_is(buf_slice(&name), "$user") ? arena_strdup(resolver->arena, resolver->context->role) :
+								       arena_strndup(resolver->arena, name.data ? name.data : "", name.size);
+		}
 		buf_release(&name);
 	}
 	return true;

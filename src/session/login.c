@@ -37,16 +37,22 @@ static void timed_out(struct timer *timer)
 void login_start(struct session *session)
 {
 	struct worker *worker = session->worker;
-	struct err err;
 
 	session->login = mem_calloc(1, sizeof(*session->login));
 	session->timer.fire = timed_out;
 	loop_arm(worker->loop, &session->timer, (uint64_t)worker->config->login_ms_max * 1000);
-	if (__atomic_add_fetch(&worker->services->client_count, 1, __ATOMIC_RELAXED) > worker->config->client_max) {
-		err_set(&err, ERR_POOL_FULL, "sorry, too many clients already");
-		err_detail(&err, "The router takes %u clients (client_max).", worker->config->client_max);
-		session_fatal(session, &err);
-	}
+	__atomic_add_fetch(&worker->services->client_count, 1, __ATOMIC_RELAXED);
+}
+
+static int check_room(const struct session *session, struct err *err)
+{
+	const struct worker *worker = session->worker;
+
+	if (__atomic_load_n(&worker->services->client_count, __ATOMIC_RELAXED) <= worker->config->client_max)
+		return 0;
+	err_set(err, ERR_POOL_FULL, "sorry, too many clients already");
+	err_detail(err, "The router takes %u clients (client_max).", worker->config->client_max);
+	return err->code;
 }
 
 void login_free(struct login *login)
@@ -428,6 +434,8 @@ static int startup(struct session *session, bool *ret_more, struct err *err)
 	}
 	rc = take_parameters(session, startup.parameters, err);
 	buf_drop_front(&session->in, size);
+	if (rc == 0)
+		rc = check_room(session, err);
 	if (rc == 0)
 		rc = find_database(session, err);
 	if (rc == 0)

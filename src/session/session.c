@@ -190,15 +190,29 @@ size_t session_shard_count(const struct session *session)
 	return session_database(session)->shard_count;
 }
 
+/* What the session set, for this transaction or for itself; NULL: nothing. */
+static const char *setting_of(const struct session *session, const char *name)
+{
+	const struct setting *found = session->local ? settings_find(session->local, name) : NULL;
+
+	if (!found)
+		found = settings_find(session->settings, name);
+	return found ? found->value : NULL;
+}
+
 struct plan_context session_plan_context(const struct session *session)
 {
-	struct plan_context context = { .snapshot = session->snapshot, .database = session->database };
-	const struct setting *search_path = session->settings ? settings_find(session->settings, "search_path") : NULL;
+	struct plan_context context = { .snapshot = session->snapshot, .database = session->database, .role = session->user };
+	const struct catalog *catalog = session->snapshot->catalogs[session->database];
+	const char *role = setting_of(session, "role");
 
-	if (session->local && settings_find(session->local, "search_path"))
-		search_path = settings_find(session->local, "search_path");
-	if (search_path)
-		context.search_path = search_path->value;
+	if (!role)
+		role = setting_of(session, "session_authorization");
+	if (role)
+		context.role = role;
+	context.search_path = setting_of(session, "search_path");
+	if (!context.search_path && catalog)
+		context.search_path = role ? catalog->search_path_text : catalog_role_path(catalog, session->user, session->user);
 	return context;
 }
 
