@@ -217,7 +217,7 @@ static int check_foreign(struct work *work)
 		other_key = self ? work->key->name : other ? other->key_column : "";
 		snprintf(pair, sizeof(pair), ",%s=%s,", ours ? work->key->name : other_key, ours ? other_key : work->key->name);
 		snprintf(list, sizeof(list), ",%s,", PQgetvalue(result, i, 4));
-		if ((self || (other && other->key_kind == work->key_kind)) && strstr(list, pair))
+		if ((self || (other && key_types_meet(other->key_type, work->key->type))) && strstr(list, pair))
 			continue;
 		err_set(work->err, ERR_UNSUPPORTED, "foreign key \"%s\" between \"%s\" and \"%s\" cannot hold over several shards",
 			PQgetvalue(result, i, 0), work->table->name, other_name);

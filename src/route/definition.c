@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "place/place.h"
 #include "route/resolve.h"
 #include "topo/topology.h"
 
@@ -34,6 +35,21 @@ static void check_unique(const struct shape_key *key, const struct sharded_table
 	err_hint(&item->refusal, "Add \"%s\" to the columns of the key.", table->key_column);
 }
 
+/* Each shard's sequence would give the numbers that the others give; shard_table() parts them, for the columns that it finds. */
+static void check_sequences(const struct shape *shape, const struct sharded_table *table, struct plan_item *item)
+{
+	bool uses = shape->sequence_default;
+
+	for (size_t i = 0; i < shape->function_count; i++)
+		uses |= strcmp(shape->functions[i].name, "nextval") == 0;
+	if (!uses)
+		return;
+	plan_refuse(item, "", "");
+	err_set(&item->refusal, ERR_UNSUPPORTED, "a sequence for a column of the sharded table \"%s\" would give the same numbers on each shard",
+		table->name);
+	err_hint(&item->refusal, "Give the column its sequence before the table is sharded, or take the numbers from elsewhere.");
+}
+
 static const struct sharded_table *referenced(const struct resolver *resolver, const struct shape_key *key)
 {
 	for (size_t i = 0; i < resolver->shape->table_count; i++) {
@@ -54,7 +70,7 @@ static void check_foreign(const struct resolver *resolver, const struct shape_ke
 
 	if (!table && !other)
 		return;
-	if (table && other && table->colocation == other->colocation) {
+	if (table && other && table->colocation == other->colocation && key_types_meet(table->key_type, other->key_type)) {
 		for (size_t i = 0; i < key->column_count && i < key->ref_column_count; i++)
 			if (strcmp(key->columns[i], table->key_column) == 0 && strcmp(key->ref_columns[i], other->key_column) == 0)
 				return;
@@ -67,7 +83,7 @@ static void check_foreign(const struct resolver *resolver, const struct shape_ke
 void plan_definition(struct resolver *resolver, struct plan_item *item)
 {
 	const struct shape *shape = resolver->shape;
-	const struct sharded_table *table = shape->table_count ? resolver->tables[0].sharded : NULL;
+	const struct sharded_table *table = shape->table_count && shape->kind != STMT_CREATE_TABLE ? resolver->tables[0].sharded : NULL;
 
 	item->kind = shape->concurrently ? ROUTE_ALL_LOOSE : ROUTE_ALL;
 	if (shape->temporary) {
@@ -75,8 +91,10 @@ void plan_definition(struct resolver *resolver, struct plan_item *item)
 		item->writes = true;
 		return;
 	}
-	if (table)
+	if (table) {
 		check_altered(shape, table, item);
+		check_sequences(shape, table, item);
+	}
 	for (size_t i = 0; i < shape->key_count; i++) {
 		if (shape->keys[i].foreign)
 			check_foreign(resolver, &shape->keys[i], table, item);

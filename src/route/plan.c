@@ -1,5 +1,6 @@
 #include "route/plan.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -40,6 +41,24 @@ static bool is_system_function(const struct resolver *resolver, const struct fun
 	return found && found->builtin;
 }
 
+/* They run a query that is given as text, or read the table that is named to them: one shard's part of it. Sorted. */
+static const char *const reading_functions[] = {
+	"cursor_to_xml", "cursor_to_xmlschema", "database_to_xml", "database_to_xml_and_xmlschema", "database_to_xmlschema",
+	"query_to_xml", "query_to_xml_and_xmlschema", "query_to_xmlschema", "schema_to_xml", "schema_to_xml_and_xmlschema",
+	"schema_to_xmlschema", "table_to_xml", "table_to_xml_and_xmlschema", "table_to_xmlschema", "ts_rewrite", "ts_stat",
+};
+
+static int compare_names(const void *name, const void *entry)
+{
+	return strcmp(name, *(const char *const *)entry);
+}
+
+static bool reads_tables(const char *name)
+{
+	return bsearch(name, reading_functions, sizeof(reading_functions) / sizeof(reading_functions[0]), sizeof(reading_functions[0]),
+		       compare_names) != NULL;
+}
+
 static bool writes_by_function(const struct resolver *resolver)
 {
 	for (size_t i = 0; i < resolver->shape->function_count; i++) {
@@ -58,12 +77,27 @@ static const char *opaque_function(const struct resolver *resolver)
 		const struct function_ref *function = &resolver->shape->functions[i];
 		const struct catalog_function *found;
 
-		if (is_system_function(resolver, function, &found))
+		if (is_system_function(resolver, function, &found)) {
+			if (reads_tables(function->name))
+				return function->name;
 			continue;
+		}
 		if (!found || found->volatility != VOLATILITY_IMMUTABLE)
 			return function->name;
 	}
 	return NULL;
+}
+
+static bool refuse_opaque(const struct resolver *resolver, struct plan_item *item)
+{
+	const char *opaque = opaque_function(resolver);
+
+	if (!opaque)
+		return false;
+	item->kind = ROUTE_REFUSED;
+	err_set(&item->refusal, ERR_UNSUPPORTED, "function %s() may read tables, of which it would see one shard only", opaque);
+	err_hint(&item->refusal, "Declare it IMMUTABLE if it reads no table, or call it in a statement of its own.");
+	return true;
 }
 
 /* ---- SELECT, UPDATE, DELETE ---- */
@@ -126,7 +160,6 @@ static bool simple_for_fanout(const struct resolver *resolver, struct plan_item 
 static void plan_rows(struct plan *plan, struct resolver *resolver, struct plan_item *item, const struct table_counts *counts)
 {
 	const struct shape *shape = resolver->shape;
-	const char *opaque;
 	size_t pinned = 0;
 	int *tables;
 
@@ -136,16 +169,12 @@ static void plan_rows(struct plan *plan, struct resolver *resolver, struct plan_
 			 counts->home ? counts->home_name : "the table");
 		return;
 	}
-	opaque = opaque_function(resolver);
-	if (opaque) {
-		plan_refuse(item, "", "Declare it IMMUTABLE if it reads no table, or call it in a statement of its own.");
-		err_set(&item->refusal, ERR_UNSUPPORTED, "function %s() may read tables, of which it would see one shard only", opaque);
-		err_hint(&item->refusal, "Declare it IMMUTABLE if it reads no table, or call it in a statement of its own.");
+	if (refuse_opaque(resolver, item))
 		return;
-	}
 	item->pins = arena_calloc(&plan->arena, counts->sharded, sizeof(*item->pins));
 	tables = arena_calloc(&plan->arena, counts->sharded, sizeof(*tables));
 	resolve_pins(resolver, item->pins, tables, &item->pin_count);
+	item->shared_params = resolve_shared_params(resolver, item->pins, item->pin_count);
 	for (size_t i = 0; i < item->pin_count; i++)
 		if (item->pins[i].list_count)
 			pinned++;
@@ -221,6 +250,8 @@ static void plan_insert(struct plan *plan, struct resolver *resolver, struct pla
 		plan_refuse(item, "INSERT into a sharded table takes VALUES only, as yet", "Read the rows first and insert them with VALUES.");
 		return;
 	}
+	if (refuse_opaque(resolver, item))
+		return;
 	for (size_t j = 0; j < shape->set_column_count; j++)
 		if (strcmp(shape->set_columns[j], target->sharded->key_column) == 0) {
 			plan_refuse(item, "ON CONFLICT DO UPDATE of the shard key would move rows between shards", "Update other columns only.");
@@ -248,6 +279,7 @@ static void plan_insert(struct plan *plan, struct resolver *resolver, struct pla
 		pin->list_sizes[0] = 1;
 		pin->list_arrays[0] = false;
 	}
+	item->shared_params = resolve_shared_params(resolver, item->pins, item->pin_count);
 	err_set(&item->refusal, ERR_UNSUPPORTED, "the rows of this INSERT belong to several shards, which is not supported yet");
 	err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", target->sharded->name, target->sharded->key_column);
 	err_hint(&item->refusal, "Insert the rows of one shard key at a time.");

@@ -133,7 +133,7 @@ static int check_session(const struct session *session, struct err *err)
 {
 	if (!session->snapshot->catalogs[session->database])
 		return err_set(err, ERR_WRONG_STATE, "the router has not been able to read the schema yet");
-	if (!slice_eq(params_get(session->params, "client_encoding"), params_get(session->params, "server_encoding"))) {
+	if (!session_own_encoding(session)) {
 		err_set(err, ERR_UNSUPPORTED, "statements over several shards need client_encoding to be the server's encoding");
 		err_hint(err, "SET client_encoding TO %s.", params_get(session->params, "server_encoding").data);
 		return err->code;

@@ -43,7 +43,7 @@ void query_begin_deferred(struct session *session, const struct shape *shape)
 	} else {
 		say_warning(session, "25001", "there is already a transaction in progress");
 	}
-	say_tag(session, "BEGIN", false);
+	say_tag(session, shape->tx_start ? "START TRANSACTION" : "BEGIN", false);
 }
 
 static size_t legs_in_tx(const struct session *session)
@@ -129,6 +129,7 @@ static int run_prepare(struct session *session, struct plan *plan, struct slice 
 	struct rewrite rewrite;
 	struct leg *leg;
 	struct buf text, close;
+	uint32_t *types;
 	int rc;
 
 	if (prepared_find(session, name))
@@ -146,7 +147,10 @@ static int run_prepare(struct session *session, struct plan *plan, struct slice 
 		return rc;
 	}
 	tail = slice_make(sql.data + rewrite.offset + rewrite.size, sql.size - rewrite.offset - rewrite.size);
-	statement = statement_intern(&session->worker->pools.statements, STATEMENT_SQL, tail, NULL, 0, session->settings,
+	types = arena_calloc(&session->arena, shape->prepare_type_count + 1, sizeof(*types));
+	for (size_t i = 0; i < shape->prepare_type_count; i++)
+		types[i] = plan_type_named(shape->prepare_types[i]);
+	statement = statement_intern(&session->worker->pools.statements, STATEMENT_SQL, tail, types, shape->prepare_type_count, session->settings,
 				     session->snapshot->version, session->database_name, session->user);
 	inner = slice_make(statement->text.data + (sql.data + shape->prepare_query_offset - tail.data),
 			   sql.size - shape->prepare_query_offset);
@@ -181,8 +185,11 @@ static int route_execute(struct session *session, const struct prepared *prepare
 			 uint64_t *ret_shards, struct err *err)
 {
 	struct plan_context context = session_plan_context(session);
-	struct plan_values outer = { .sql = sql, .standard_strings = session_standard_strings(session) };
-	struct plan_values values = { .sql = prepared->sql, .standard_strings = outer.standard_strings, .execute = execute,
+	struct plan_values outer = { .sql = sql, .standard_strings = session_standard_strings(session),
+		.own_encoding = session_own_encoding(session) };
+	struct plan_values values = { .sql = prepared->sql, .standard_strings = outer.standard_strings,
+		.own_encoding = outer.own_encoding, .param_types = prepared->statement->types,
+		.param_type_count = prepared->statement->type_count, .execute = execute,
 		.execute_values = &outer };
 	const struct fingerprint *found;
 

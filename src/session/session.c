@@ -174,6 +174,12 @@ bool session_standard_strings(const struct session *session)
 	return !slice_is(value, "off");
 }
 
+bool session_own_encoding(const struct session *session)
+{
+	return session->params &&
+	       slice_eq(params_get(session->params, "client_encoding"), params_get(session->params, "server_encoding"));
+}
+
 const struct database *session_database(const struct session *session)
 {
 	return &session->snapshot->topology->databases[session->database];

@@ -222,6 +222,7 @@ void session_fatal(struct session *session, const struct err *err);     /* FATAL
 void session_write(struct session *session, struct slice bytes);
 void session_write_buf(struct session *session, struct buf *buf);       /* and clears it */
 bool session_standard_strings(const struct session *session);
+bool session_own_encoding(const struct session *session);       /* client_encoding is the server's encoding */
 const struct database *session_database(const struct session *session);
 size_t session_shard_count(const struct session *session);
 struct plan_context session_plan_context(const struct session *session);

@@ -38,7 +38,8 @@ int units_route(struct session *session, const struct plan *plan, size_t item, s
 		const struct statement *statement, uint64_t *ret_shards, struct err *err)
 {
 	struct plan_context context = session_plan_context(session);
-	struct plan_values values = { .sql = sql, .standard_strings = session_standard_strings(session), .bind = bind };
+	struct plan_values values = { .sql = sql, .standard_strings = session_standard_strings(session), .bind = bind,
+		.own_encoding = session_own_encoding(session) };
 
 	if (plan->uses_literals)
 		values.fingerprint = fingerprint(session, sql);

@@ -94,7 +94,7 @@ static void read_alter_table(struct maker *maker, const PgQuery__AlterTableStmt 
 		shape->inherits |= command->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AddInherit ||
 				   command->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AttachPartition;
 		if (command->def)
-			keys_of_command(maker, command->def);
+			keys_of_definition(maker, command->def);
 		walk(maker, &command->base, 0);
 	}
 }
@@ -142,6 +142,8 @@ static bool read_special(struct maker *maker, const PgQuery__Node *statement)
 	case PG_QUERY__NODE__NODE_CREATE_STMT:
 		shape->kind = STMT_CREATE_TABLE;
 		shape->inherits = statement->create_stmt->n_inh_relations > 0;
+		for (size_t i = 0; i < statement->create_stmt->n_table_elts; i++)
+			keys_of_definition(maker, statement->create_stmt->table_elts[i]);
 		walk(maker, &statement->base, 0);
 		mark_targets(maker, 1);
 		return true;

@@ -1,4 +1,6 @@
 /* shape_keys: the unique and foreign keys that a definition adds. */
+#include <string.h>
+
 #include "sql/shape_make.h"
 
 static const char **names_of(struct maker *maker, PgQuery__Node *const *items, size_t count, size_t *ret_count)
@@ -54,6 +56,9 @@ static void add_constraint(struct maker *maker, const PgQuery__Constraint *const
 		key->ref_table = text_or_null(maker, constraint->pktable->relname);
 		key->ref_columns = names_of(maker, constraint->pk_attrs, constraint->n_pk_attrs, &key->ref_column_count);
 		break;
+	case PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY:
+		maker->shape->sequence_default = true;
+		return;
 	default:
 		return;
 	}
@@ -63,16 +68,31 @@ static void add_constraint(struct maker *maker, const PgQuery__Constraint *const
 	}
 }
 
-void keys_of_command(struct maker *maker, const PgQuery__Node *definition)
+/* Source: transformColumnDefinition() of parse_utilcmd.c. */
+static bool is_serial(const PgQuery__TypeName *type)
 {
+	static const char *const names[] = { "smallserial", "serial2", "serial", "serial4", "bigserial", "serial8" };
+	const char *name = type && type->n_names == 1 ? node_string(type->names[0]) : NULL;
+
+	for (size_t i = 0; name && i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+void keys_of_definition(struct maker *maker, const PgQuery__Node *definition)
+{
+	const PgQuery__ColumnDef *column;
+
 	if (definition->node_case == PG_QUERY__NODE__NODE_CONSTRAINT)
 		add_constraint(maker, definition->constraint, NULL);
 	if (definition->node_case != PG_QUERY__NODE__NODE_COLUMN_DEF)
 		return;
-	for (size_t i = 0; i < definition->column_def->n_constraints; i++)
-		if (definition->column_def->constraints[i]->node_case == PG_QUERY__NODE__NODE_CONSTRAINT)
-			add_constraint(maker, definition->column_def->constraints[i]->constraint,
-				       text_or_null(maker, definition->column_def->colname));
+	column = definition->column_def;
+	maker->shape->sequence_default |= is_serial(column->type_name);
+	for (size_t i = 0; i < column->n_constraints; i++)
+		if (column->constraints[i]->node_case == PG_QUERY__NODE__NODE_CONSTRAINT)
+			add_constraint(maker, column->constraints[i]->constraint, text_or_null(maker, column->colname));
 }
 
 void keys_of_index(struct maker *maker, const PgQuery__IndexStmt *index)
