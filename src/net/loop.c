@@ -138,7 +138,8 @@ static void deliver_letters(struct loop *loop)
 {
 	struct letter *newest, *oldest = NULL;
 
-	if (!__atomic_load_n(&loop->letters, __ATOMIC_RELAXED))
+	/* Not relaxed: it must not move before engine_woken()'s store, or a letter that came between would lie until somebody wakes again. */
+	if (!__atomic_load_n(&loop->letters, __ATOMIC_SEQ_CST))
 		return;
 	newest = __atomic_exchange_n(&loop->letters, NULL, __ATOMIC_ACQUIRE);
 	while (newest) {                /* in the order in which they were posted */
