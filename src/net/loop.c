@@ -184,6 +184,9 @@ static uint64_t wait_us(const struct loop *loop)
 {
 	uint64_t next = timers_next_us(&loop->timers);
 
+	/* Written or asked for before the loop ran: within a turn nothing of it is left. */
+	if (!list_empty(&loop->dirty) || !list_empty(&loop->later))
+		return 0;
 	if (!list_empty(&loop->ready) || __atomic_load_n(&loop->letters, __ATOMIC_RELAXED))
 		return 0;
 	if (next == UINT64_MAX)
