@@ -20,6 +20,7 @@ enum {
 
 	CHUNK_SIZE = 16 << 10,                  /* one lent reading buffer */
 	CHUNK_COUNT_MAX = 1024,                 /* lent reading buffers of one worker */
+	STREAM_FINISH_MS_MAX = 30 * 1000,       /* for a peer to take what was written before its connection is closed */
 	OUT_QUEUE_SIZE_MAX = 256 << 10,         /* bytes waiting for one peer before its source is paused */
 
 	POOL_QUEUE_MAX = 4096,                  /* sessions waiting for one pool on one worker */
