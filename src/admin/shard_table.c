@@ -114,8 +114,11 @@ static int find_table(struct work *work, const char *name)
 	work->table = catalog_table(catalog, point ? schema : NULL, table);
 	if (!work->table)
 		return err_set(work->err, ERR_UNDEFINED_TABLE, "relation \"%s\" does not exist", name);
-	if (work->table->kind != 'r' || work->table->persistence == 't')
-		return err_set(work->err, ERR_UNSUPPORTED, "\"%s\" is not an ordinary table", name);
+	if (work->table->kind != 'r' || work->table->persistence == 't') {
+		err_set(work->err, ERR_UNSUPPORTED, "\"%s\" is not an ordinary table", name);
+		err_hint(work->err, "Tables are sharded that are neither partitioned, nor foreign, nor temporary.");
+		return work->err->code;
+	}
 	if (database_table(work->database, work->table->schema, work->table->name))
 		return err_set(work->err, ERR_WRONG_STATE, "table \"%s\" is sharded already", name);
 	quote(work->quoted, sizeof(work->quoted), work->table->schema, work->table->name);
@@ -137,6 +140,7 @@ static int find_key(struct work *work, const char *name)
 	collation = work->key->collation ? catalog_collation(catalog, work->key->collation) : NULL;
 	if (collation && !collation->deterministic) {
 		err_set(work->err, ERR_UNSUPPORTED, "column \"%s\" has a nondeterministic collation: equal values may have different hashes", name);
+		err_hint(work->err, "Give it a deterministic collation, or shard by another column.");
 		return work->err->code;
 	}
 	return 0;
@@ -236,8 +240,10 @@ static int check_inheritance(struct work *work)
 
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 		return server_error(work, 0, result, work->conns[0]);
-	if (PQntuples(result))
+	if (PQntuples(result)) {
 		err_set(work->err, ERR_UNSUPPORTED, "table \"%s\" is a partition, or inherits or is inherited from", work->table->name);
+		err_hint(work->err, "Shard tables that stand alone; copy the rows of the others into one.");
+	}
 	PQclear(result);
 	return work->err->code;
 }
@@ -422,8 +428,11 @@ int admin_shard_table(struct admin *admin, struct job *job, const struct call *c
 		return rc;
 	if (!table || !key)
 		return err_set(&job->err, ERR_INVALID_VALUE, "nanu.shard_table needs a table and its key: nanu.shard_table('orders', key => 'user_id')");
-	if (strcmp(placement, "hash") != 0)
-		return err_set(&job->err, ERR_UNSUPPORTED, "placement \"%s\" is not supported yet: use 'hash'", placement);
+	if (strcmp(placement, "hash") != 0) {
+		err_set(&job->err, ERR_UNSUPPORTED, "placement \"%s\" is not supported yet", placement);
+		err_hint(&job->err, "Use placement => 'hash', or leave it out.");
+		return job->err.code;
+	}
 	/* The table may have been created a moment ago, by hand. */
 	rc = admin->refresh(admin->program, job->database, &job->err);
 	if (rc < 0)

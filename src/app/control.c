@@ -85,39 +85,63 @@ static int save(struct control *control, const struct topology *topology, struct
 	return rc;
 }
 
-/* Tables that were dropped, renamed, or whose key was renamed, by the OIDs that the old catalog knew them by. */
+/* The table as the fresh catalog has it, known again by the OIDs of the old one; false: it is as it was. *ret_gone: it was dropped. */
+static bool find_again(const struct catalog *known, const struct catalog *fresh, const struct sharded_table *table,
+		       struct sharded_table *ret_now, bool *ret_gone)
+{
+	const struct catalog_table *before = catalog_table(known, table->schema, table->name);
+	const struct catalog_table *after = before ? catalog_table_by_oid(fresh, before->oid) : NULL;
+	const struct catalog_column *key = before ? catalog_column(before, table->key_column) : NULL;
+
+	*ret_now = *table;
+	*ret_gone = before && !after;
+	if (!before || table->being_sharded)
+		return *ret_gone = false;
+	if (!after)
+		return true;
+	ret_now->schema = after->schema;
+	ret_now->name = after->name;
+	for (size_t j = 0; key && j < after->column_count; j++)
+		if (after->columns[j].attnum == key->attnum)
+			ret_now->key_column = after->columns[j].name;
+	return strcmp(ret_now->schema, table->schema) != 0 || strcmp(ret_now->name, table->name) != 0 ||
+	       strcmp(ret_now->key_column, table->key_column) != 0;
+}
+
+static struct topology *replaced(struct topology *old, struct topology *next, int rc)
+{
+	if (rc < 0)
+		return old;
+	topology_unref(old);
+	return next;
+}
+
+/* Tables that were dropped, renamed or moved, or whose key was renamed. All of them go before the first comes back: one may have another's
+ * name now. */
 static struct topology *follow(const struct snapshot *old, size_t index, const struct catalog *fresh, struct topology *topology)
 {
 	const struct database *database = &old->topology->databases[index];
 	const struct catalog *known = old->catalogs[index];
+	struct topology *next = NULL;
+	struct sharded_table now;
+	bool gone;
+	int rc;
 
 	for (size_t i = 0; known && i < database->table_count; i++) {
 		const struct sharded_table *table = &database->tables[i];
-		const struct catalog_table *before = catalog_table(known, table->schema, table->name);
-		const struct catalog_table *after = before ? catalog_table_by_oid(fresh, before->oid) : NULL;
-		const struct catalog_column *key = before ? catalog_column(before, table->key_column) : NULL;
-		struct topology *next = NULL;
-		const char *key_name = table->key_column;
-		int rc;
 
-		if (!before || table->being_sharded)
-			continue;
-		for (size_t j = 0; after && key && j < after->column_count; j++)
-			if (after->columns[j].attnum == key->attnum)
-				key_name = after->columns[j].name;
-		if (after && strcmp(after->name, table->name) == 0 && strcmp(after->schema, table->schema) == 0 &&
-		    strcmp(key_name, table->key_column) == 0)
-			continue;
-		if (!after)
-			rc = topology_without_table(topology, database->name, table->schema, table->name, &next, NULL);
-		else
-			rc = topology_with_renamed(topology, database->name, table->schema, table->name, after->name, key_name, &next, NULL);
-		if (rc < 0)
+		if (!find_again(known, fresh, table, &now, &gone))
 			continue;
 		log_info("control", "database=%s table=%s.%s msg=\"%s\"", database->name, table->schema, table->name,
-			 after ? "renamed" : "dropped");
-		topology_unref(topology);
-		topology = next;
+			 gone ? "dropped" : "renamed");
+		rc = topology_without_table(topology, database->name, table->schema, table->name, &next, NULL);
+		topology = replaced(topology, next, rc);
+	}
+	for (size_t i = 0; known && i < database->table_count; i++) {
+		if (!find_again(known, fresh, &database->tables[i], &now, &gone) || gone)
+			continue;
+		rc = topology_with_table(topology, database->name, &now, &next, NULL);
+		topology = replaced(topology, next, rc);
 	}
 	return topology;
 }

@@ -562,9 +562,9 @@ int extended_sync(struct session *session, struct err *err)
 			leg_send(leg, SLICE_LIT("H\0\0\0\4"));
 			return 1;
 		}
-		session->skipping = false;
 		leg_send(leg, SLICE_LIT("S\0\0\0\4"));
-		answers_push(session, ANSWER_SYNC);
+		answers_push(session, ANSWER_SYNC)->refused = session->skipping && session->tx_status == 'E';
+		session->skipping = false;
 		return 1;
 	}
 	session->skipping = false;

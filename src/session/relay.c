@@ -90,6 +90,8 @@ static void ready(struct session *session, struct leg *leg, char tx_status)
 	leg->failed = tx_status == 'E';
 	leg->needs_sync = leg->executed = false;
 	session->copy_in = false;
+	if (head && head->refused && tx_status == 'T')
+		tx_status = 'E';
 	if (head && (head->kind == ANSWER_QUERY || head->kind == ANSWER_SYNC))
 		answers_pop(session);
 	if (!hidden)

@@ -116,6 +116,7 @@ enum answer_kind {
 struct answer {
 	enum answer_kind kind;
 	bool hidden;                    /* the client does not hear it */
+	bool refused;                   /* SYNC: the router refused a statement of the transaction, of which the node knows nothing */
 	uint32_t item;                  /* QUERY: statements of the text that have completed */
 	uint32_t text_offset, text_size;        /* TEXT: in session->texts */
 	struct plan *plan;              /* QUERY, EXECUTE: whose effects follow; a reference */
