@@ -55,6 +55,9 @@ static int sqlite_failed(struct query *query, int rc)
 		return err_set(err, ERR_NOMEM, "out of memory for a statement on the nanu schema");
 	if ((rc & 0xff) == SQLITE_TOOBIG)
 		return err_set(err, ERR_LIMIT, "a value grew beyond %d bytes", SQLITE_TEXT_SIZE_MAX);
+	/* what sum() says; nothing else is left to overflow */
+	if (strcmp(sqlite3_errmsg(query->db), "integer overflow") == 0)
+		return err_set(err, ERR_OUT_OF_RANGE, "bigint out of range");
 	return err_set(err, ERR_SYNTAX, "%s", sqlite3_errmsg(query->db));
 }
 

@@ -119,7 +119,7 @@ static bool is_aggregate(const char *name)
 	return false;
 }
 
-/* concat() takes anything, and NULLs are empty in it. */
+/* concat() takes anything as its output function writes it: a boolean is t or f, unlike under ::text. NULLs are empty. */
 static int write_concat(struct writer *writer, struct query_scope *scope, const PgQuery__FuncCall *call, struct piece *ret)
 {
 	struct buf out;
@@ -132,7 +132,8 @@ static int write_concat(struct writer *writer, struct query_scope *scope, const 
 
 		rc = write_expression(writer, scope, call->args[i], TYPE_TEXT, &piece);
 		if (rc == 0)
-			buf_printf(&out, " || coalesce(%s, '')", text_of(writer, piece));
+			buf_printf(&out, piece.type == TYPE_BOOL ? " || coalesce(substr(%s, 1, 1), '')" : " || coalesce(%s, '')",
+				   text_of(writer, piece));
 	}
 	buf_add_text(&out, ")");
 	if (rc == 0)

@@ -170,6 +170,7 @@ def test_the_router_says_who_it_is(conn):
     ("SELECT (SELECT count(*) FROM nanu.slices WHERE shard = s.name) FROM nanu.shards s WHERE EXISTS"
      " (SELECT 1 FROM nanu.nodes WHERE shard = s.name) AND name IN (SELECT shard FROM nanu.nodes)", [(1,), (1,)]),
     ("SELECT DISTINCT role FROM nanu.nodes", [("primary",)]),
+    ("SELECT concat(name, NULL, is_home, 5), name || is_home FROM nanu.shards WHERE is_home", [("s1t5", "s1true")]),
     ("SELECT current_database(), current_user, NULL, 'x' FROM nanu.router", [(DATABASE, USER, None, "x")]),
     ("SELECT a.name, b.name FROM nanu.nodes a, nanu.nodes b WHERE a.name < b.name", [("n1", "n2")]),
     ("SELECT sum(port) > 0, avg(slices), sum(slices) FROM nanu.nodes JOIN nanu.shards USING (name) ", [(None, None, None)]),
@@ -230,6 +231,7 @@ def test_functions_are_described_too(conn):
     ("SELECT name FROM nanu.nodes WHERE port = 'x'", "22P02"),
     ("SELECT 1 / (port - port) FROM nanu.nodes", "22012"),
     ("SELECT port * 9223372036854775807 FROM nanu.nodes", "22003"),
+    ("SELECT sum(9223372036854775807) FROM nanu.nodes", "22003"),
     ("SELECT name::int FROM nanu.nodes", "22P02"),
     ("SELECT 70000::int2 FROM nanu.nodes", "22003"),
     ("SELECT (SELECT name FROM nanu.nodes) FROM nanu.nodes", "21000"),
