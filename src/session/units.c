@@ -69,7 +69,8 @@ int units_join(struct session *session, uint64_t shards, const struct plan_item 
 	bool in_tx = session->tx_status == 'T';
 	int shard = __builtin_ctzll(shards);
 
-	if (session->tx_status != 'I' && session->snapshot->topology->epoch != session->worker->snapshot->topology->epoch) {
+	if (item->kind != ROUTE_ANY && session_shard_count(session) > 1 && session->tx_status != 'I' &&
+	    session->snapshot->topology->epoch != session->worker->snapshot->topology->epoch) {
 		err_set(err, ERR_CONFLICT, "the topology changed during the transaction");
 		err_hint(err, "Roll back and run the transaction again.");
 		return err->code;
