@@ -219,7 +219,7 @@ static void now_us(sqlite3_context *context, int count, sqlite3_value **args)
 
 static char folded(char letter)
 {
-	return letter >= 'A' && letter <= 'Z' ? (char)(letter - 'A' + 'a') : letter;
+	return letter >= 'A' && letter <= 'Z' ? (char)(letter | 0x20) : letter;
 }
 
 enum { LIKE_STEPS_MAX = 10000000, LIKE_BAD_PATTERN = -1, LIKE_TOO_LONG = -2 };
@@ -241,10 +241,11 @@ static int like(const char *text, const char *pattern, bool fold)
 			again_text = text;
 			continue;
 		}
-		if (wanted == '\\')
+		if (wanted == '\\') {
 			wanted = *++pattern;
-		if (wanted == '\0' && pattern[-1] == '\\' && !any)
-			return LIKE_BAD_PATTERN;
+			if (!wanted)
+				return LIKE_BAD_PATTERN;
+		}
 		if (wanted && (any || (fold ? folded(wanted) == folded(*text) : wanted == *text))) {
 			pattern++;
 			/* _ is a character, and a character of UTF-8 has one leading byte */

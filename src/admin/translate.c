@@ -388,7 +388,7 @@ static int write_set_operation(struct writer *writer, const PgQuery__SelectStmt 
 		[PG_QUERY__SET_OPERATION__SETOP_EXCEPT] = "EXCEPT",
 	};
 	struct columns left = { 0 }, right = { 0 };
-	const char *left_sql, *right_sql;
+	const char *left_sql = NULL, *right_sql = NULL;
 	int rc = write_select(writer, select->larg, parent, &left_sql, &left);
 
 	if (rc == 0)

@@ -158,6 +158,8 @@ def test_the_router_says_who_it_is(conn):
     ("SELECT name FROM nanu.nodes WHERE name LIKE 'N_'", []),
     ("SELECT name FROM nanu.nodes WHERE name ILIKE 'N_' ORDER BY name LIMIT 1 OFFSET 1", [("n2",)]),
     ("SELECT name FROM nanu.nodes WHERE name LIKE 'n\\_'", []),
+    ("SELECT name LIKE '', '' LIKE '', '' LIKE '%', name LIKE '%\\1', name LIKE '_', 'ä_b' LIKE '_\\__', 'aXbX' LIKE '%X' FROM nanu.nodes WHERE name = 'n1'",
+     [(False, True, True, True, False, True, True)]),
     ("SELECT name FROM nanu.nodes WHERE name IN ('n2', 'x') OR name = ANY (ARRAY['y'])", [("n2",)]),
     ("SELECT name FROM nanu.nodes WHERE port BETWEEN 1 AND 65535 AND name <> 'n1' AND NOT (zone = 'x')", [("n2",)]),
     ("SELECT name::text || ':' || slices::text || is_home FROM nanu.shards ORDER BY 1", [("s1:1true",), ("s2:1false",)]),
