@@ -1,6 +1,7 @@
 #include "backend/statement.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "backend/settings.h"
 #include "base/limits.h"
@@ -45,6 +46,11 @@ struct statement *statement_intern(struct statement_table *table, enum statement
 	statement->settings = settings_ref(settings);
 	map_set(&table->statements, statement->key, statement);
 	return statement;
+}
+
+bool statement_is_copy(struct slice name)
+{
+	return name.size >= 5 && memcmp(name.data, "nanu_", 5) == 0;
 }
 
 struct statement *statement_ref(struct statement *statement)

@@ -31,6 +31,7 @@ struct statement {
 	char name[24];                  /* what it is called on backends */
 	enum statement_form form;
 	struct slice text;
+	size_t query_offset;            /* SQL: where in `text` the statement itself begins */
 	const uint32_t *types;          /* parameter types as declared; 0 where not */
 	size_t type_count;
 	struct settings *settings;      /* the settings of the session that first prepared it */
@@ -41,5 +42,6 @@ struct statement {
 struct statement *statement_intern(struct statement_table *table, enum statement_form form, struct slice text, const uint32_t *types,
 				   size_t type_count, struct settings *settings, uint64_t schema_version, const char *database,
 				   const char *user);
+bool statement_is_copy(struct slice name);                      /* what copies are called on backends: nobody else's name there */
 struct statement *statement_ref(struct statement *statement);
 void statement_unref(struct statement *statement);              /* NULL is allowed */

@@ -39,6 +39,8 @@ static void drop_head(struct session *session)
 
 	plan_unref(head->plan);
 	statement_unref(head->statement);
+	prepared_free(head->before);
+	renamed_unref(head->renamed);
 	session->answer_first = (session->answer_first + 1) % session->answer_capacity;
 	session->answer_count--;
 }
@@ -61,29 +63,28 @@ void answers_pop(struct session *session)
 	say_texts(session);
 }
 
-void answers_text(struct session *session, struct slice bytes)
+struct answer *answers_text(struct session *session, struct slice bytes)
 {
 	struct answer *answer;
 	size_t offset = session->texts.size;
 
 	if (!session->answer_count) {
 		session_write(session, bytes);
-		return;
+		return NULL;
 	}
 	buf_add_slice(&session->texts, bytes);
 	answer = answers_push(session, ANSWER_TEXT);
 	answer->text_offset = (uint32_t)offset;
 	answer->text_size = (uint32_t)bytes.size;
+	return answer;
 }
 
 /* A copy that a skipped Parse should have made was not made; a name that it should have given is not given. */
-void answers_undo(struct session *session, const struct answer *answer)
+void answers_undo(struct session *session, struct answer *answer, bool tried)
 {
 	struct backend *backend = session->current ? session->current->backend : NULL;
 
-	if (!answer->statement)
-		return;
-	if (backend && backend->unnamed == answer->statement) {
+	if (backend && answer->statement && backend->unnamed == answer->statement) {
 		statement_unref(backend->unnamed);
 		backend->unnamed = NULL;
 	}
@@ -95,16 +96,26 @@ void answers_undo(struct session *session, const struct answer *answer)
 		if (prepared && prepared->statement == answer->statement)
 			prepared_remove(session, answer->statement_name);
 	}
+	if (tried)                      /* a Parse that fails has taken away the unnamed statement before it */
+		return;
+	prepared_put(session, answer->before);
+	answer->before = NULL;
 }
 
 void answers_skip_to_sync(struct session *session)
 {
-	struct answer *head;
+	size_t count = 0;
 
-	while ((head = answers_head(session)) && head->kind != ANSWER_SYNC && head->kind != ANSWER_QUERY) {
-		answers_undo(session, head);
-		drop_head(session);
+	for (; count < session->answer_count; count++) {
+		enum answer_kind kind = session->answers[(session->answer_first + count) % session->answer_capacity].kind;
+
+		if (kind == ANSWER_SYNC || kind == ANSWER_QUERY)
+			break;
 	}
+	for (size_t i = count; i-- > 0;)        /* the last first, as names may have changed hands more than once */
+		answers_undo(session, &session->answers[(session->answer_first + i) % session->answer_capacity], i == 0);
+	while (count-- > 0)
+		drop_head(session);
 }
 
 void answers_clear(struct session *session)

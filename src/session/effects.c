@@ -57,6 +57,22 @@ static char *unquoted(const char *literal)
 	return text;
 }
 
+/* RESET ALL leaves alone who the session is; DISCARD ALL does not. */
+static void reset_all(struct settings **place, struct settings *initial, bool identity_too)
+{
+	static const char *const identity[] = { "session_authorization", "role" };
+	struct settings *before = settings_ref(*place);
+
+	settings_assign(place, initial);
+	for (size_t i = 0; i < 2 && !identity_too; i++) {
+		const struct setting *kept = settings_find(before, identity[i]);
+
+		if (kept)
+			put_setting(place, kept->name, kept->value, kept->form);
+	}
+	settings_unref(before);
+}
+
 static void change_setting(struct session *session, struct leg *leg, const struct shape *shape)
 {
 	enum setting_form form = shape->set_config ? SETTING_RAW : SETTING_SQL;
@@ -67,9 +83,9 @@ static void change_setting(struct session *session, struct leg *leg, const struc
 	if (shape->set_current)
 		return;
 	if (shape->reset_all) {
-		settings_assign(&session->settings, session->initial);
+		reset_all(&session->settings, session->initial, shape->kind == STMT_DISCARD);
 		if (backend)
-			settings_assign(&backend->settings, session->worker->pools.settings.empty);
+			reset_all(&backend->settings, session->worker->pools.settings.empty, shape->kind == STMT_DISCARD);
 		return;
 	}
 	if (!shape->setting)
@@ -88,6 +104,11 @@ static void change_setting(struct session *session, struct leg *leg, const struc
 			put_setting(&session->settings, shape->setting, value, form);
 		else
 			put_setting(&session->settings, shape->setting, first ? first->value : NULL, first ? first->form : form);
+	}
+	if (strcmp(shape->setting, "session_authorization") == 0) {     /* it takes the role with it */
+		put_setting(&session->settings, "role", NULL, form);
+		if (backend)
+			put_setting(&backend->settings, "role", NULL, form);
 	}
 	mem_free(value);
 }

@@ -11,11 +11,11 @@
 
 enum { EXTENDED_SIZE_MAX = 128 << 20, PARSE_TYPES_MAX = 65535 };
 
-static void say_empty(struct session *session, char type)
+static struct answer *say_empty(struct session *session, char type)
 {
 	char message[5] = { type, 0, 0, 0, 4 };
 
-	answers_text(session, slice_make(message, sizeof(message)));
+	return answers_text(session, slice_make(message, sizeof(message)));
 }
 
 /* Whether the router answers this statement, or runs it on several legs by its text, without any Parse on a node. */
@@ -43,6 +43,8 @@ static enum portal_kind kind_here(const struct session *session, const struct pl
 	default:
 		break;
 	}
+	if (names_concern(item->shape))
+		return PORTAL_RENAMED;
 	if (item->kind == ROUTE_LOCAL)
 		return PORTAL_LOCAL;
 	if ((item->kind == ROUTE_ALL || item->kind == ROUTE_ALL_LOOSE) && several)
@@ -87,7 +89,20 @@ static int read_types(struct session *session, struct cursor *cursor, const uint
 	return 0;
 }
 
-static int send_parse(struct session *session, struct leg *leg, const struct prepared *prepared, bool registered, struct slice raw)
+/* What has to be undone when the Parse or Close that this answers is skipped. Nothing is skipped that has been answered already. */
+static void note_undo(struct session *session, struct answer *answer, struct slice name, struct statement *registered, struct prepared *before)
+{
+	if (!answer) {
+		prepared_free(before);
+		return;
+	}
+	answer->statement = registered ? statement_ref(registered) : NULL;
+	answer->registered = registered != NULL;
+	answer->statement_name = arena_slice(&session->arena, name);
+	answer->before = before;
+}
+
+static int send_parse(struct session *session, struct leg *leg, const struct prepared *prepared, struct prepared *before, struct slice raw)
 {
 	struct statement *statement = prepared->statement;
 	bool named = prepared->name[0] != '\0';
@@ -96,14 +111,12 @@ static int send_parse(struct session *session, struct leg *leg, const struct pre
 	int closes = 0;
 
 	if (named && backend_has_prepared(leg->backend, statement)) {
-		say_empty(session, '1');
+		note_undo(session, say_empty(session, '1'), slice_of(prepared->name), statement, before);
 		return 1;
 	}
 	answer = answers_push(session, ANSWER_PARSE);
-	answer->statement = statement_ref(statement);
+	note_undo(session, answer, slice_of(prepared->name), statement, before);
 	answer->copy = named;
-	answer->registered = registered;
-	answer->statement_name = arena_slice(&session->arena, slice_of(prepared->name));
 	leg->needs_sync = true;
 	if (!named) {
 		leg_send(leg, raw);
@@ -126,8 +139,8 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 {
 	const struct plan_item *item = plan->shapes.count ? &plan->items[0] : NULL;
 	enum portal_kind kind = item ? kind_here(session, plan) : PORTAL_LEG;
+	struct prepared *prepared, *before;
 	struct statement *statement;
-	struct prepared *prepared;
 	struct leg *leg = NULL;
 	int rc;
 
@@ -142,11 +155,6 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 		*err = item->refusal;
 		return err->code;
 	}
-	if (item && (item->shape->kind == STMT_PREPARE || item->shape->kind == STMT_EXECUTE)) {
-		err_set(err, ERR_UNSUPPORTED, "%s inside the extended protocol is not supported", stmt_kind_name(item->shape->kind));
-		err_hint(err, "Use the driver's own prepared statements, or the simple protocol.");
-		return err->code;
-	}
 	statement = statement_intern(&session->worker->pools.statements, STATEMENT_PARSE, sql, types, type_count, session->settings,
 				     session->snapshot->version, session->database_name, session->user);
 	if (kind == PORTAL_LEG) {
@@ -159,11 +167,12 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 			return rc;
 		}
 	}
+	before = prepared_take(session, name);
 	prepared = prepared_add(session, name, statement, plan, statement->text, false);
 	if (kind == PORTAL_LEG)
-		rc = send_parse(session, leg, prepared, true, unit_raw(session, unit));
+		rc = send_parse(session, leg, prepared, before, unit_raw(session, unit));
 	else
-		say_empty(session, '1');
+		note_undo(session, say_empty(session, '1'), name, statement, before);
 	statement_unref(statement);
 	return 1;
 }
@@ -194,6 +203,34 @@ static int unknown_statement(struct slice name, struct err *err)
 	if (!name.size)
 		return err_set(err, ERR_UNDEFINED_STATEMENT, "unnamed prepared statement does not exist");
 	return err_set(err, ERR_UNDEFINED_STATEMENT, "prepared statement \"%.*s\" does not exist", SLICE_FMT(name));
+}
+
+/* A name that nobody gave is for the server to refuse, in its own words and failing its own transaction. Not the name of a copy, though:
+ * that stands for somebody's statement there. */
+static int send_unknown(struct session *session, const struct unit *unit, struct slice name, enum answer_kind kind, struct err *err)
+{
+	struct leg *leg;
+	struct buf out;
+	int rc;
+
+	if (statement_is_copy(name))
+		return unknown_statement(name, err);
+	rc = units_on(session, units_any_shard(session), &leg, err);
+	if (rc <= 0)
+		return rc;
+	if (!name.size) {               /* another session's may still be there */
+		buf_init(&out, 64);
+		message_close(&out, 'S', "");
+		leg_send(leg, buf_slice(&out));
+		buf_release(&out);
+		answers_push(session, ANSWER_CLOSE)->hidden = true;
+		statement_unref(leg->backend->unnamed);
+		leg->backend->unnamed = NULL;
+	}
+	leg_send(leg, unit_raw(session, unit));
+	leg->needs_sync = true;
+	answers_push(session, kind);
+	return 1;
 }
 
 static void keep_portal(struct session *session, struct slice name, const struct prepared *prepared, enum portal_kind kind, int shard,
@@ -236,6 +273,28 @@ static void send_bind(struct session *session, struct leg *leg, const struct bin
 	leg->needs_sync = true;
 }
 
+/* SQL's own PREPARE or EXECUTE: it is parsed when it is bound, since its copy may have to be made anew. */
+static int bind_renamed(struct session *session, const struct unit *unit, const struct bind *bind, const struct prepared *prepared,
+			struct err *err)
+{
+	struct bind sent = *bind;
+	struct statement *prepares;
+	struct renamed *renamed;
+	struct portal *portal;
+	struct leg *leg;
+	int rc = names_parse(session, prepared->plan, prepared->sql, &leg, &renamed, &prepares, err);
+
+	if (rc <= 0)
+		return rc;
+	send_bind(session, leg, &sent, "", unit_raw(session, unit), unit_body(session, unit));
+	answers_push(session, ANSWER_BIND);
+	keep_portal(session, bind->portal, prepared, PORTAL_LEG, leg->shard, 0, (struct slice){ 0 });
+	portal = portal_find(session, bind->portal);
+	portal->renamed = renamed;
+	portal->prepares = prepares;
+	return 1;
+}
+
 int extended_bind(struct session *session, const struct unit *unit, struct err *err)
 {
 	struct slice body = unit_body(session, unit);
@@ -252,7 +311,7 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 		return rc;
 	prepared = prepared_find(session, bind.statement);
 	if (!prepared)
-		return unknown_statement(bind.statement, err);
+		return send_unknown(session, unit, bind.statement, ANSWER_BIND, err);
 	if (prepared->plan->snapshot_version != session->snapshot->version && !prepared->from_sql) {
 		struct plan *plan = units_plan(session, prepared->sql);
 
@@ -264,6 +323,8 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 	if (rc < 0)
 		return rc;
 	kind = item ? kind_here(session, prepared->plan) : PORTAL_LEG;
+	if (kind == PORTAL_RENAMED)
+		return bind_renamed(session, unit, &bind, prepared, err);
 	if (kind != PORTAL_LEG) {
 		keep_portal(session, bind.portal, prepared, kind, 0, 0, body);
 		say_empty(session, '2');
@@ -303,7 +364,27 @@ static void say_no_data(struct session *session, bool statement)
 	say_empty(session, 'n');
 }
 
-static int describe_statement(struct session *session, struct slice name, struct err *err)
+static int describe_renamed(struct session *session, const struct prepared *prepared, struct err *err)
+{
+	struct statement *prepares;
+	struct renamed *renamed;
+	struct leg *leg;
+	struct buf out;
+	int rc = names_parse(session, prepared->plan, prepared->sql, &leg, &renamed, &prepares, err);
+
+	if (rc <= 0)
+		return rc;
+	renamed_unref(renamed);
+	statement_unref(prepares);
+	buf_init(&out, 64);
+	message_describe(&out, 'S', "");
+	leg_send(leg, buf_slice(&out));
+	buf_release(&out);
+	answers_push(session, ANSWER_DESCRIBE);
+	return 1;
+}
+
+static int describe_statement(struct session *session, const struct unit *unit, struct slice name, struct err *err)
 {
 	struct prepared *prepared = prepared_find(session, name);
 	enum portal_kind kind;
@@ -313,10 +394,12 @@ static int describe_statement(struct session *session, struct slice name, struct
 	int rc;
 
 	if (!prepared)
-		return unknown_statement(name, err);
+		return send_unknown(session, unit, name, ANSWER_DESCRIBE, err);
 	kind = prepared->plan->shapes.count ? kind_here(session, prepared->plan) : PORTAL_LEG;
 	if (kind == PORTAL_LOCAL)
-		return local_start(session, prepared->sql, NULL, LOCAL_DESCRIBE_STATEMENT, err);
+		return local_start(session, prepared->sql, NULL, prepared->statement, LOCAL_DESCRIBE_STATEMENT, 0, err);
+	if (kind == PORTAL_RENAMED && prepared->plan->items[0].shape->kind != STMT_PREPARE)
+		return describe_renamed(session, prepared, err);
 	if (kind != PORTAL_LEG) {
 		say_no_data(session, true);
 		return 1;
@@ -376,13 +459,13 @@ int extended_describe(struct session *session, const struct unit *unit, struct e
 	if (cursor.failed || (what != 'S' && what != 'P'))
 		return err_set(err, ERR_PROTOCOL, "invalid DESCRIBE message subtype %d", (unsigned char)what);
 	if (what == 'S')
-		return describe_statement(session, name, err);
+		return describe_statement(session, unit, name, err);
 	portal = portal_find(session, name);
 	if (portal && portal->kind == PORTAL_LOCAL) {
 		struct bind bind;
 
 		rc = bind_read(buf_slice(&portal->bind), &bind, err);
-		return rc < 0 ? rc : local_start(session, portal->sql, &bind, LOCAL_DESCRIBE_PORTAL, err);
+		return rc < 0 ? rc : local_start(session, portal->sql, &bind, portal->statement, LOCAL_DESCRIBE_PORTAL, 0, err);
 	}
 	if (portal && portal->kind == PORTAL_SPREAD) {
 		say_no_data(session, false);
@@ -415,7 +498,14 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 		query_begin_deferred(session, item->shape);
 		return 1;
 	case STMT_DEALLOCATE:
-		return query_deallocate(session, item->shape, false, err);
+		if (session->answer_count) {    /* an error of theirs must come first */
+			units_flush(session);
+			return 0;
+		}
+		rc = names_deallocate(session, item->shape, err);
+		if (rc != 0)
+			return rc;
+		break;
 	case STMT_COMMIT:
 	case STMT_ROLLBACK:
 		if (session->answer_count) {
@@ -473,7 +563,7 @@ int extended_execute(struct session *session, const struct unit *unit, struct er
 		return execute_spread(session, portal, err);
 	if (portal && portal->kind == PORTAL_LOCAL) {
 		rc = bind_read(buf_slice(&portal->bind), &bind, err);
-		return rc < 0 ? rc : local_start(session, portal->sql, &bind, LOCAL_EXECUTE, err);
+		return rc < 0 ? rc : local_start(session, portal->sql, &bind, portal->statement, LOCAL_EXECUTE, row_max, err);
 	}
 	if (portal && portal->kind == PORTAL_FAN) {
 		if (row_max) {
@@ -487,12 +577,16 @@ int extended_execute(struct session *session, const struct unit *unit, struct er
 	rc = units_on(session, portal ? portal->shard : units_any_shard(session), &leg, err);
 	if (rc <= 0)
 		return rc;
+	if (portal && portal->prepares)
+		return names_execute_prepare(session, leg, portal, unit_raw(session, unit), err);
 	leg_send(leg, unit_raw(session, unit));
 	leg->needs_sync = true;
 	leg->executed = true;
 	answer = answers_push(session, ANSWER_EXECUTE);
-	if (portal)
+	if (portal) {
 		answer->plan = plan_ref(portal->plan);
+		answer->renamed = renamed_ref(portal->renamed);
+	}
 	return 1;
 }
 
@@ -510,17 +604,18 @@ int extended_close(struct session *session, const struct unit *unit, struct err 
 	if (cursor.failed || (what != 'S' && what != 'P'))
 		return err_set(err, ERR_PROTOCOL, "invalid CLOSE message subtype %d", (unsigned char)what);
 	if (what == 'S') {
-		prepared_remove(session, name);         /* the backend keeps its copy for others */
-		say_empty(session, '3');
+		struct prepared *before = prepared_take(session, name);         /* the backend keeps its copy for others */
+
+		note_undo(session, say_empty(session, '3'), name, NULL, before);
 		return 1;
 	}
 	portal = portal_find(session, name);
-	if (!portal || portal->kind != PORTAL_LEG || !leg_find(session, portal->shard)) {
+	if (portal ? portal->kind != PORTAL_LEG || !leg_find(session, portal->shard) : list_empty(&session->legs)) {
 		portal_remove(session, name);
 		say_empty(session, '3');
 		return 1;
 	}
-	rc = units_on(session, portal->shard, &leg, err);
+	rc = units_on(session, portal ? portal->shard : units_any_shard(session), &leg, err);   /* SQL's cursors are portals too */
 	if (rc <= 0)
 		return rc;
 	leg_send(leg, unit_raw(session, unit));

@@ -25,12 +25,18 @@ static void break_protocol(struct session *session, const struct err *err)
 
 /* ---- COPY FROM STDIN ---- */
 
+/* Also after the copy has failed: the server waits for the end of a message whose beginning it has. */
+static bool copying(const struct session *session)
+{
+	return session->copy_in || session->copy_left;
+}
+
 /* Passes the client's copy messages on to the leg; true when bytes were used up to where it can go. */
 static size_t copy_through(struct session *session, struct slice bytes)
 {
 	size_t used = 0;
 
-	while (session->copy_in && used < bytes.size) {
+	while ((session->copy_in || session->copy_left) && used < bytes.size) {
 		const char *at = bytes.data + used;
 		size_t have = bytes.size - used;
 		uint32_t length;
@@ -78,8 +84,10 @@ static size_t copy_through(struct session *session, struct slice bytes)
 		if (answers_head(session) && answers_head(session)->kind == ANSWER_EXECUTE)
 			leg_send(session->current, SLICE_LIT("H\0\0\0\4"));
 	}
-	if (session->copy_in && session->current->backend && stream_over_limit(&session->current->backend->stream))
+	if (copying(session) && session->current->backend && stream_over_limit(&session->current->backend->stream))
 		stream_receive(&session->stream, false);        /* until the leg has drained */
+	if (!copying(session))
+		session_resume(session);
 	return used;
 }
 
@@ -104,6 +112,16 @@ static int add_unit(struct session *session, const struct message *message, size
 	return err_set(err, ERR_PROTOCOL, "invalid frontend message type %d", (unsigned char)message->type);
 }
 
+/* Ends the segment before its Sync: what was sent must be answered. */
+static int flush_here(struct session *session, size_t at, struct err *err)
+{
+	const struct message flush = { .type = 'H' };
+	bool ends;
+	int rc = add_unit(session, &flush, at, 0, &ends, err);
+
+	return rc < 0 ? rc : 1;
+}
+
 /* Collects units until the segment is complete: 1; 0: more must come; negative: the client broke the protocol. */
 static int collect(struct session *session, struct err *err)
 {
@@ -123,23 +141,24 @@ static int collect(struct session *session, struct err *err)
 		if (rc == 0)
 			break;
 		if (message.type == 'X') {
-			if (session->unit_count == 0) {
-				session_close(session);
-				return 0;
-			}
-			break;
+			session_finish(session);
+			return 0;
 		}
-		if (message.type != 'd' && message.type != 'c' && message.type != 'f') {        /* stray copy messages are ignored */
+		if (message.type != 'd' && message.type != 'c' && message.type != 'f') {
 			rc = add_unit(session, &message, at, size, &ends, err);
 			if (rc < 0)
 				return rc;
-		}
+		} else if (session->unit_count) {       /* for a COPY that these units begin: they must be answered first */
+			return flush_here(session, at, err);
+		}                                       /* else it is a stray message, which PostgreSQL ignores too */
 		at += size;
 		session->in_used = at;
 		if (ends)
 			return 1;
 	}
-	return session->unit_count && at > SEGMENT_SIZE_ENOUGH;
+	if (session->unit_count == 0 || at <= SEGMENT_SIZE_ENOUGH)
+		return 0;
+	return flush_here(session, at, err);
 }
 
 void input_go(struct session *session)
@@ -212,7 +231,7 @@ void input_received(struct session *session, const char *data, size_t size)
 	size_t used;
 
 	session->worker->counters.received_bytes += size;
-	if (session->copy_in && session->in.size == session->in_used) {
+	if (copying(session) && session->in.size == session->in_used) {
 		used = copy_through(session, bytes);
 		if (session->state == SESSION_CLOSED)
 			return;
@@ -235,7 +254,7 @@ void input_received(struct session *session, const char *data, size_t size)
 		input_go(session);
 		break;
 	case SESSION_WORKING:
-		if (session->copy_in) {
+		if (copying(session)) {
 			input_copy(session);
 		} else if (session->in.size - session->in_used > INPUT_SIZE_WAITING_MAX) {
 			stream_receive(&session->stream, false);

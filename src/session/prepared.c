@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "session/session.h"
 
-static void prepared_free(struct prepared *prepared)
+void prepared_free(struct prepared *prepared)
 {
 	if (!prepared)
 		return;
@@ -28,22 +28,34 @@ struct prepared *prepared_add(struct session *session, struct slice name, struct
 	prepared->plan = plan_ref(plan);
 	prepared->sql = sql;
 	prepared->from_sql = from_sql;
-	prepared_remove(session, name);
+	prepared_put(session, prepared);
+	return prepared;
+}
+
+struct prepared *prepared_take(struct session *session, struct slice name)
+{
+	struct prepared *prepared = session->unnamed;
+
 	if (name.size)
-		map_set(&session->prepared, name, prepared);
+		return map_remove(&session->prepared, name);
+	session->unnamed = NULL;
+	return prepared;
+}
+
+void prepared_put(struct session *session, struct prepared *prepared)
+{
+	if (!prepared)
+		return;
+	prepared_remove(session, slice_of(prepared->name));
+	if (prepared->name[0])
+		map_set(&session->prepared, slice_of(prepared->name), prepared);
 	else
 		session->unnamed = prepared;
-	return prepared;
 }
 
 void prepared_remove(struct session *session, struct slice name)
 {
-	if (name.size) {
-		prepared_free(map_remove(&session->prepared, name));
-	} else {
-		prepared_free(session->unnamed);
-		session->unnamed = NULL;
-	}
+	prepared_free(prepared_take(session, name));
 }
 
 void prepared_remove_all(struct session *session)
@@ -64,6 +76,50 @@ void prepared_release(struct session *session)
 	session->unnamed = NULL;
 }
 
+/* ---- texts that name them ---- */
+
+struct renamed *renamed_new(const struct rewrite *rewrite, struct slice old_text, struct slice new_text)
+{
+	struct renamed *renamed = mem_calloc(1, sizeof(*renamed));
+
+	renamed->refs = 1;
+	renamed->rewrite = *rewrite;
+	renamed->old = slice_make(mem_strndup(old_text.data, old_text.size), old_text.size);
+	renamed->new = slice_make(mem_strndup(new_text.data, new_text.size), new_text.size);
+	return renamed;
+}
+
+struct renamed *renamed_ref(struct renamed *renamed)
+{
+	if (renamed)
+		renamed->refs++;
+	return renamed;
+}
+
+void renamed_unref(struct renamed *renamed)
+{
+	if (!renamed || --renamed->refs > 0)
+		return;
+	mem_free((void *)(uintptr_t)renamed->old.data);
+	mem_free((void *)(uintptr_t)renamed->new.data);
+	mem_free(renamed);
+}
+
+void renamed_error(const struct renamed *renamed, bool utf8, struct slice body, struct buf *out)
+{
+	struct slice position = error_field(body, 'P');
+	size_t begin = frame_begin(out, 'E'), value = 0;
+
+	for (size_t i = 0; i < position.size; i++)
+		value = value * 10 + (size_t)(position.data[i] - '0');
+	buf_add(out, body.data, position.size ? (size_t)(position.data - body.data) : body.size);
+	if (position.size) {
+		buf_printf(out, "%zu", rewrite_position(&renamed->rewrite, renamed->old, renamed->new, utf8, value));
+		buf_add(out, position.data + position.size, (size_t)(body.data + body.size - position.data) - position.size);
+	}
+	frame_end(out, begin);
+}
+
 /* ---- portals ---- */
 
 struct portal *portal_find(struct session *session, struct slice name)
@@ -82,6 +138,8 @@ static void portal_free(struct session *session, struct portal *portal)
 	list_remove(&session->portals, &portal->place);
 	plan_unref(portal->plan);
 	statement_unref(portal->statement);
+	statement_unref(portal->prepares);
+	renamed_unref(portal->renamed);
 	buf_release(&portal->bind);
 	mem_free(portal->name);
 	mem_free(portal);

@@ -7,13 +7,10 @@
 #include "route/snapshot.h"
 #include "session/session.h"
 #include "session/units.h"
-#include "sql/rewrite.h"
-
-enum { QUERY_SIZE_MAX = 128 << 20 };
 
 /* ---- answered here ---- */
 
-static void say_tag(struct session *session, const char *tag, bool ready)
+void query_say_tag(struct session *session, const char *tag, bool ready)
 {
 	struct buf out;
 
@@ -43,7 +40,7 @@ void query_begin_deferred(struct session *session, const struct shape *shape)
 	} else {
 		say_warning(session, "25001", "there is already a transaction in progress");
 	}
-	say_tag(session, shape->tx_start ? "START TRANSACTION" : "BEGIN", false);
+	query_say_tag(session, shape->tx_start ? "START TRANSACTION" : "BEGIN", false);
 }
 
 static size_t legs_in_tx(const struct session *session)
@@ -85,179 +82,11 @@ int query_tx_end(struct session *session, struct plan *plan, struct slice sql, b
 			effects_begin(session, shape);
 			session->tx_status = 'T';
 		}
-		say_tag(session, commit ? "COMMIT" : "ROLLBACK", !extended);
+		query_say_tag(session, commit ? "COMMIT" : "ROLLBACK", !extended);
 		return 1;
 	}
 	rc = spread_start(session, plan, commit ? SLICE_LIT("COMMIT") : SLICE_LIT("ROLLBACK"), extended, false, err);
 	return rc == 0 ? SPREAD_WAITS : rc;
-}
-
-/* ---- SQL PREPARE, EXECUTE, DEALLOCATE ---- */
-
-static int undefined(struct slice name, struct err *err)
-{
-	return err_set(err, ERR_UNDEFINED_STATEMENT, "prepared statement \"%.*s\" does not exist", SLICE_FMT(name));
-}
-
-static int send_query(struct session *session, struct leg *leg, struct plan *plan, struct slice sql)
-{
-	struct answer *answer;
-	struct buf out;
-	size_t begin;
-
-	buf_init(&out, QUERY_SIZE_MAX);
-	begin = frame_begin(&out, 'Q');
-	buf_add_slice(&out, sql);
-	buf_add_u8(&out, 0);
-	frame_end(&out, begin);
-	leg_send(leg, buf_slice(&out));
-	buf_release(&out);
-	statement_unref(leg->backend->unnamed);
-	leg->backend->unnamed = NULL;
-	answer = answers_push(session, ANSWER_QUERY);
-	answer->plan = plan_ref(plan);
-	return 1;
-}
-
-static int run_prepare(struct session *session, struct plan *plan, struct slice sql, struct err *err)
-{
-	const struct shape *shape = plan->items[0].shape;
-	struct slice name = slice_of(shape->name), tail, inner;
-	struct statement *statement;
-	struct answer *answer;
-	struct plan *inner_plan;
-	struct rewrite rewrite;
-	struct leg *leg;
-	struct buf text, close;
-	uint32_t *types;
-	int rc;
-
-	if (prepared_find(session, name))
-		return err_set(err, ERR_DUPLICATE_STATEMENT, "prepared statement \"%s\" already exists", shape->name);
-	if (session->prepared.count >= STATEMENTS_MAX)
-		return err_set(err, ERR_LIMIT, "a session may prepare %d statements", STATEMENTS_MAX);
-	rc = units_on(session, units_any_shard(session), &leg, err);
-	if (rc <= 0)
-		return rc;
-	buf_init(&text, QUERY_SIZE_MAX);
-	rc = rewrite_execute(sql, session_standard_strings(session), SLICE_LIT("x"), &text, &rewrite, err);
-	buf_clear(&text);
-	if (rc < 0) {
-		buf_release(&text);
-		return rc;
-	}
-	tail = slice_make(sql.data + rewrite.offset + rewrite.size, sql.size - rewrite.offset - rewrite.size);
-	types = arena_calloc(&session->arena, shape->prepare_type_count + 1, sizeof(*types));
-	for (size_t i = 0; i < shape->prepare_type_count; i++)
-		types[i] = plan_type_named(shape->prepare_types[i]);
-	statement = statement_intern(&session->worker->pools.statements, STATEMENT_SQL, tail, types, shape->prepare_type_count, session->settings,
-				     session->snapshot->version, session->database_name, session->user);
-	inner = slice_make(statement->text.data + (sql.data + shape->prepare_query_offset - tail.data),
-			   sql.size - shape->prepare_query_offset);
-	inner_plan = units_plan(session, inner);
-	prepared_add(session, name, statement, inner_plan, inner, true);
-	plan_unref(inner_plan);
-	if (backend_has_prepared(leg->backend, statement)) {
-		say_tag(session, "PREPARE", true);
-	} else {
-		buf_init(&close, 1024);
-		if (backend_add_prepared(leg->backend, statement, &close)) {
-			buf_add(&close, "S\0\0\0\4", 5);
-			leg_send(leg, buf_slice(&close));
-			leg->setup_left++;
-			leg->state = LEG_SETTING_UP;
-		}
-		buf_release(&close);
-		buf_printf(&text, "PREPARE %s", statement->name);
-		buf_add_slice(&text, tail);
-		send_query(session, leg, plan, buf_slice(&text));
-		answer = &session->answers[(session->answer_first + session->answer_count - 1) % session->answer_capacity];
-		answer->statement = statement_ref(statement);
-		answer->copy = answer->registered = true;
-		answer->statement_name = arena_slice(&session->arena, name);
-	}
-	buf_release(&text);
-	statement_unref(statement);
-	return 1;
-}
-
-static int route_execute(struct session *session, const struct prepared *prepared, const struct shape *execute, struct slice sql,
-			 uint64_t *ret_shards, struct err *err)
-{
-	struct plan_context context = session_plan_context(session);
-	struct plan_values outer = { .sql = sql, .standard_strings = session_standard_strings(session),
-		.own_encoding = session_own_encoding(session) };
-	struct plan_values values = { .sql = prepared->sql, .standard_strings = outer.standard_strings,
-		.own_encoding = outer.own_encoding, .param_types = prepared->statement->types,
-		.param_type_count = prepared->statement->type_count, .execute = execute,
-		.execute_values = &outer };
-	const struct fingerprint *found;
-
-	if (fingerprint_make(session->worker->fingerprinter, prepared->sql, outer.standard_strings, &found, NULL) == 0)
-		values.fingerprint = found;
-	if (fingerprint_make(session->worker->second_fingerprinter, sql, outer.standard_strings, &found, NULL) == 0)
-		outer.fingerprint = found;
-	return plan_route(&context, &prepared->plan->items[0], &values, ret_shards, err);
-}
-
-static int run_execute(struct session *session, struct plan *plan, const struct shape *shape, struct slice sql, struct err *err)
-{
-	struct slice name = slice_of(shape->name ? shape->name : "");
-	struct prepared *prepared = name.size ? prepared_find(session, name) : NULL;
-	const struct plan_item *item;
-	struct rewrite rewrite;
-	const char *copy;
-	uint64_t shards;
-	struct leg *leg;
-	struct buf text;
-	int rc;
-
-	if (!prepared)
-		return undefined(name, err);
-	item = &prepared->plan->items[0];
-	rc = route_execute(session, prepared, shape, sql, &shards, err);
-	if (rc < 0)
-		return rc;
-	if (item->kind == ROUTE_LOCAL || (shards & (shards - 1))) {
-		err_set(err, ERR_UNSUPPORTED, "EXECUTE of a statement over several shards is not supported yet");
-		err_hint(err, "Send the statement itself, or prepare it through the driver's protocol.");
-		return err->code;
-	}
-	if (item->kind == ROUTE_ANY)
-		shards = UINT64_C(1) << units_any_shard(session);
-	rc = units_join(session, shards, item, err);
-	if (rc == 0)
-		rc = units_on(session, __builtin_ctzll(shards), &leg, err);
-	if (rc <= 0)
-		return rc;
-	rc = units_ensure(session, leg, prepared, &copy, err);
-	if (rc <= 0)
-		return rc;
-	if (leg->needs_sync) {
-		leg_send(leg, SLICE_LIT("S\0\0\0\4"));
-		answers_push(session, ANSWER_SYNC)->hidden = true;
-	}
-	buf_init(&text, QUERY_SIZE_MAX);
-	rc = rewrite_execute(sql, session_standard_strings(session), slice_of(copy), &text, &rewrite, err);
-	if (rc == 0)
-		rc = send_query(session, leg, plan, buf_slice(&text));
-	buf_release(&text);
-	return rc;
-}
-
-int query_deallocate(struct session *session, const struct shape *shape, bool ready, struct err *err)
-{
-	if (shape->name) {
-		struct prepared *prepared = prepared_find(session, slice_of(shape->name));
-
-		if (!prepared)
-			return undefined(slice_of(shape->name), err);
-		prepared_remove(session, slice_of(shape->name));
-	} else {
-		prepared_remove_all(session);
-	}
-	say_tag(session, shape->name ? "DEALLOCATE" : "DEALLOCATE ALL", ready);
-	return 1;
 }
 
 /* ---- a text of several statements ---- */
@@ -386,19 +215,13 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 		if (rc != 0)
 			return rc == SPREAD_WAITS ? 0 : rc;
 		break;
-	case STMT_PREPARE:
-		return item->kind == ROUTE_REFUSED ? (*err = item->refusal, err->code) : run_prepare(session, plan, sql, err);
-	case STMT_EXECUTE:
-		return run_execute(session, plan, shape, sql, err);
-	case STMT_EXPLAIN:
-		if (shape->inner && shape->inner->kind == STMT_EXECUTE)
-			return run_execute(session, plan, shape->inner, sql, err);
-		break;
 	case STMT_DEALLOCATE:
-		return query_deallocate(session, shape, true, err);
+		return names_deallocate_query(session, plan, sql, err);
 	default:
 		break;
 	}
+	if (names_concern(shape))
+		return names_query(session, plan, sql, err);
 	if (needs_every_leg(session, shape->kind))
 		return spread_start(session, plan, sql, false, false, err);
 	rc = units_route(session, plan, 0, sql, NULL, NULL, &shards, err);
@@ -406,7 +229,7 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 		return rc;
 	switch (item->kind) {
 	case ROUTE_LOCAL:
-		return local_start(session, sql, NULL, LOCAL_QUERY, err);
+		return local_start(session, sql, NULL, NULL, LOCAL_QUERY, 0, err);
 	case ROUTE_ALL:
 	case ROUTE_ALL_LOOSE:
 		if (several_shards)
@@ -431,6 +254,10 @@ int query_run(struct session *session, const struct unit *unit, struct err *err)
 	struct plan *plan;
 	int rc;
 
+	if (session->answer_count) {            /* of extended-protocol messages that no Sync ended */
+		units_flush(session);
+		return 0;
+	}
 	if (cursor.failed || cursor_left(&cursor))
 		return err_set(err, ERR_PROTOCOL, "invalid string in message");
 	plan = units_plan(session, sql);

@@ -28,7 +28,7 @@ static enum reply_mode header(struct backend *backend, char type, uint32_t size)
 	if (type != 'D' && type != 'd' && type != 'V')
 		return REPLY_WHOLE;
 	head = answers_head(session);
-	return head && head->hidden ? REPLY_SKIP : REPLY_PASS;
+	return head && (head->hidden || head->refused) ? REPLY_SKIP : REPLY_PASS;
 }
 
 static void pass(struct backend *backend, struct slice bytes)
@@ -50,6 +50,16 @@ static void tell_parameter(struct session *session, struct backend *backend, str
 	session_write(session, message);
 }
 
+static void tell_renamed(struct session *session, const struct renamed *renamed, struct slice body)
+{
+	struct buf out;
+
+	buf_init(&out, REPLY_WHOLE_SIZE_MAX);
+	renamed_error(renamed, slice_is(params_get(session->params, "client_encoding"), "UTF8"), body, &out);
+	session_write_buf(session, &out);
+	buf_release(&out);
+}
+
 static void complete(struct session *session, struct leg *leg, struct answer *head, struct slice body)
 {
 	struct cursor cursor = cursor_of(body);
@@ -60,19 +70,31 @@ static void complete(struct session *session, struct leg *leg, struct answer *he
 	head->item++;
 }
 
+/* A copy that could not be made for a simple query: that was its error, and the next one is not heard. */
+static void mute_query(struct session *session)
+{
+	struct answer *head = answers_head(session), *next;
+
+	if (!head || !head->hidden || session->answer_count < 2)
+		return;
+	next = &session->answers[(session->answer_first + 1) % session->answer_capacity];
+	next->refused = next->kind == ANSWER_QUERY;
+}
+
 static void failed(struct session *session, struct leg *leg, struct slice body)
 {
 	struct answer *head = answers_head(session);
 
 	session->failed = true;
 	session->copy_in = false;
-	session->worker->counters.errors++;
+	session->worker->counters.errors += !(head && head->refused);
 	if (head && head->kind == ANSWER_QUERY) {
-		answers_undo(session, head);
+		answers_undo(session, head, true);
 		return;
 	}
 	/* The server skips the rest up to Sync, and so do we. */
 	answers_skip_to_sync(session);
+	mute_query(session);
 	session->skipping = !answers_head(session) && !session->copy_sync_owed;
 	if (session->copy_sync_owed) {
 		session->copy_sync_owed = false;
@@ -140,7 +162,9 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 		ready(session, leg, body.data[0]);
 		return 0;
 	}
-	if (!hidden || type == 'E')
+	if (type == 'E' && head && head->renamed)
+		tell_renamed(session, head->renamed, body);
+	else if (type == 'E' ? !(head && head->refused) : !hidden)
 		session_write(session, whole_message(body));
 	switch (type) {
 	case '1':
@@ -194,7 +218,7 @@ static void drained(struct backend *backend)
 {
 	struct session *session = session_of(backend);
 
-	if (session->copy_in)
+	if (session->copy_in || session->copy_left)
 		input_copy(session);
 }
 
@@ -237,7 +261,7 @@ static void lost(struct backend *backend, const struct err *why)
 		spread_lost(session, leg, why);
 		return;
 	}
-	if (mid_message || session->copy_in || (session->pins & ~(unsigned)PIN_MODE)) {
+	if (mid_message || session->copy_in || session->copy_left || (session->pins & ~(unsigned)PIN_MODE)) {
 		session_fatal(session, why);
 		return;
 	}

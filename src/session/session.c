@@ -136,6 +136,12 @@ void session_close(struct session *session)
 	stream_close(&session->stream);
 }
 
+void session_finish(struct session *session)
+{
+	let_go(session);
+	stream_finish(&session->stream);
+}
+
 void session_fatal(struct session *session, const struct err *err)
 {
 	char quoted[600];
@@ -150,8 +156,7 @@ void session_fatal(struct session *session, const struct err *err)
 	message_error(&out, "FATAL", err);
 	session_write_buf(session, &out);
 	buf_release(&out);
-	let_go(session);
-	stream_finish(&session->stream);
+	session_finish(session);
 }
 
 void session_write(struct session *session, struct slice bytes)

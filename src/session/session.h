@@ -25,6 +25,7 @@
 #include "proto/message.h"
 #include "route/plan.h"
 #include "session/worker.h"
+#include "sql/rewrite.h"
 
 struct fan;
 struct job;
@@ -57,8 +58,16 @@ struct prepared {                       /* a name of this session (the unnamed s
 	bool from_sql;                  /* SQL PREPARE */
 };
 
+/* A text that names a prepared statement, as the client wrote it and as the server has it: positions in errors are told of the first. */
+struct renamed {
+	unsigned refs;
+	struct rewrite rewrite;
+	struct slice old, new;          /* owned */
+};
+
 enum portal_kind {
 	PORTAL_LEG,                     /* stands on one leg's backend */
+	PORTAL_RENAMED,                 /* only while Bind: SQL's own PREPARE or EXECUTE, sent with the copy's name, then on one leg */
 	PORTAL_FAN,                     /* a fan-out: kept here until Execute */
 	PORTAL_SPREAD,                  /* a definition, or the end of a transaction, on several legs */
 	PORTAL_LOCAL,                   /* the router answers */
@@ -74,6 +83,8 @@ struct portal {                         /* what Bind made */
 	struct slice sql;               /* in statement->text */
 	struct buf bind;                /* FAN, LOCAL: the Bind message's body */
 	uint64_t shards;                /* FAN */
+	struct statement *prepares;     /* LEG: of a PREPARE; a reference */
+	struct renamed *renamed;        /* LEG: a reference */
 };
 
 /* ---- legs ---- */
@@ -115,8 +126,9 @@ enum answer_kind {
 
 struct answer {
 	enum answer_kind kind;
-	bool hidden;                    /* the client does not hear it */
-	bool refused;                   /* SYNC: the router refused a statement of the transaction, of which the node knows nothing */
+	bool hidden;                    /* the client does not hear it, unless it fails */
+	bool refused;                   /* it is to fail, unheard: what the router refused must fail the server's transaction too.
+	                                 * SYNC: after such a refusal, whatever the server says */
 	uint32_t item;                  /* QUERY: statements of the text that have completed */
 	uint32_t text_offset, text_size;        /* TEXT: in session->texts */
 	struct plan *plan;              /* QUERY, EXECUTE: whose effects follow; a reference */
@@ -124,6 +136,8 @@ struct answer {
 	bool copy;                      /* PARSE: it became a named copy on the backend */
 	bool registered;                /* PARSE: and a name of the session, which must go when it fails */
 	struct slice statement_name;    /* in the segment's arena */
+	struct prepared *before;        /* what had that name, to be had again if this is skipped; owned */
+	struct renamed *renamed;        /* the text was not sent as the client wrote it; a reference */
 };
 
 struct savepoint {
@@ -219,6 +233,7 @@ static inline struct slice unit_body(const struct session *session, const struct
 /* session.c */
 void session_new(struct worker *worker, int fd);
 void session_close(struct session *session);                            /* now, without a word */
+void session_finish(struct session *session);                           /* when what was said has been sent */
 void session_fatal(struct session *session, const struct err *err);     /* FATAL, then the end */
 void session_write(struct session *session, struct slice bytes);
 void session_write_buf(struct session *session, struct buf *buf);       /* and clears it */
@@ -255,8 +270,15 @@ struct prepared *prepared_find(struct session *session, struct slice name);
 struct prepared *prepared_add(struct session *session, struct slice name, struct statement *statement, struct plan *plan, struct slice sql,
 			      bool from_sql);
 void prepared_remove(struct session *session, struct slice name);
+struct prepared *prepared_take(struct session *session, struct slice name);     /* out of the session; NULL when there is none */
+void prepared_put(struct session *session, struct prepared *prepared);          /* back, instead of what has its name; NULL is allowed */
+void prepared_free(struct prepared *prepared);
 void prepared_remove_all(struct session *session);                      /* not the unnamed one */
 void prepared_release(struct session *session);                         /* everything */
+struct renamed *renamed_new(const struct rewrite *rewrite, struct slice old_text, struct slice new_text);       /* copied */
+struct renamed *renamed_ref(struct renamed *renamed);           /* NULL is allowed */
+void renamed_unref(struct renamed *renamed);                    /* NULL is allowed */
+void renamed_error(const struct renamed *renamed, bool utf8, struct slice body, struct buf *out);       /* an ErrorResponse, with its position mended */
 struct portal *portal_find(struct session *session, struct slice name);
 struct portal *portal_add(struct session *session, struct slice name);  /* replaces the unnamed one */
 void portal_remove(struct session *session, struct slice name);
@@ -266,9 +288,11 @@ void portals_clear(struct session *session);
 struct answer *answers_push(struct session *session, enum answer_kind kind);
 struct answer *answers_head(struct session *session);
 void answers_pop(struct session *session);
-void answers_text(struct session *session, struct slice bytes);         /* said at once when nothing is awaited */
+/* Said at once when nothing is awaited, and then NULL; else the answer that will say it. */
+struct answer *answers_text(struct session *session, struct slice bytes);
 void answers_skip_to_sync(struct session *session);                     /* after an error */
-void answers_undo(struct session *session, const struct answer *answer);        /* its Parse or PREPARE did not happen */
+/* Its Parse, PREPARE or Close did not happen; `tried`: it failed, rather than being skipped. */
+void answers_undo(struct session *session, struct answer *answer, bool tried);
 void answers_clear(struct session *session);
 
 /* legs.c */
@@ -316,6 +340,7 @@ void spread_free(struct spread *spread);
 
 /* local.c */
 enum local_form { LOCAL_QUERY, LOCAL_DESCRIBE_STATEMENT, LOCAL_DESCRIBE_PORTAL, LOCAL_EXECUTE };
-must_use int local_start(struct session *session, struct slice sql, const struct bind *bind, enum local_form form, struct err *err);
+must_use int local_start(struct session *session, struct slice sql, const struct bind *bind, const struct statement *statement,
+			 enum local_form form, uint32_t row_max, struct err *err);
 void local_answered(struct session *session, struct job *job);
 void local_refresh(struct session *session);

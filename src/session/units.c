@@ -136,6 +136,37 @@ int units_any_shard(const struct session *session)
 
 /* ---- errors ---- */
 
+/* A server that has part in the transaction must not commit what the router has refused a statement of: it is sent what cannot succeed. */
+static void fail_server(struct session *session, bool simple)
+{
+	struct leg *leg = NULL;
+	struct buf out;
+
+	LIST_EACH(&session->legs, node) {
+		struct leg *other = CONTAINER_OF(node, struct leg, place);
+
+		if (!other->in_tx && !other->needs_sync)
+			continue;
+		if (leg)
+			return;         /* several legs end together: spread.c */
+		leg = other;
+	}
+	if (!leg || !leg->backend || leg->failed || leg->state != LEG_READY || (session->answer_count && leg != session->current))
+		return;
+	session->current = leg;
+	buf_init(&out, 128);
+	message_execute(&out, "statement refused by nanu", 0);
+	if (simple)
+		buf_add(&out, "S\0\0\0\4", 5);
+	leg_send(leg, buf_slice(&out));
+	buf_release(&out);
+	answers_push(session, ANSWER_EXECUTE)->refused = true;
+	if (simple)
+		answers_push(session, ANSWER_SYNC)->hidden = true;
+	else
+		leg->needs_sync = true;
+}
+
 void units_fail(struct session *session, const struct err *err)
 {
 	const struct unit *unit = session->unit_at < session->unit_count ? &session->units[session->unit_at] : NULL;
@@ -151,6 +182,7 @@ void units_fail(struct session *session, const struct err *err)
 	buf_release(&out);
 	if (session->tx_status == 'T')
 		session->tx_status = 'E';
+	fail_server(session, simple);
 	if (simple)
 		effects_ready(session, session->tx_status);
 	else
@@ -326,7 +358,8 @@ int units_ensure(struct session *session, struct leg *leg, const struct prepared
 
 static bool settled(const struct session *session)
 {
-	if (session->answer_count || session->fan || session->spread || session->job_pending || session->ready_owed || session->copy_in)
+	if (session->answer_count || session->fan || session->spread || session->job_pending || session->ready_owed || session->copy_in ||
+	    session->copy_left)
 		return false;
 	LIST_EACH(&session->legs, node)
 		if (CONTAINER_OF(node, struct leg, place)->setup_left)

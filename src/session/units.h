@@ -17,7 +17,18 @@ int query_run(struct session *session, const struct unit *unit, struct err *err)
 int query_function(struct session *session, const struct unit *unit, int shard, struct err *err);
 /* The end of a transaction that no leg, or a failed one, or several legs have a part in: 1 when it was seen to here; 0: send it as it is. */
 int query_tx_end(struct session *session, struct plan *plan, struct slice sql, bool extended, struct err *err);
-int query_deallocate(struct session *session, const struct shape *shape, bool ready, struct err *err);
+void query_say_tag(struct session *session, const char *tag, bool ready);
+
+/* names.c */
+bool names_concern(const struct shape *shape);          /* a PREPARE, or it executes what one prepared */
+int names_query(struct session *session, struct plan *plan, struct slice sql, struct err *err);
+int names_deallocate_query(struct session *session, struct plan *plan, struct slice sql, struct err *err);
+int names_deallocate(struct session *session, const struct shape *shape, struct err *err);      /* 1: done and said; 0: for the server to refuse */
+/* The statement as an unnamed one on a leg, with the names that its copies have there. 1: sent; as units_on() otherwise. */
+int names_parse(struct session *session, struct plan *plan, struct slice sql, struct leg **ret_leg, struct renamed **ret_renamed,
+		struct statement **ret_prepares, struct err *err);
+/* The Execute `raw` of a portal with a PREPARE; nothing is sent when the copy is there already. */
+int names_execute_prepare(struct session *session, struct leg *leg, struct portal *portal, struct slice raw, struct err *err);
 void query_begin_deferred(struct session *session, const struct shape *shape);
 
 int extended_parse(struct session *session, const struct unit *unit, struct err *err);

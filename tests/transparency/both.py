@@ -8,14 +8,14 @@ What must differ is made alike before the comparison; this table is all of it:
     OIDs from 16384 on in RowDescription and        they come from a counter of the whole server; each becomes the order of its first
     ParameterDescription                            appearance, so that equal objects still have to look equal
     File, Line and Routine of an error that nanu    a statement name that the client gave is known to nanu only, which so must refuse a
-    itself says (ROUTER_ERRORS)                     second one, and names no line of PostgreSQL's source
+    itself says: of a name that is given already,   second one, and names no line of PostgreSQL's source
+    or that begins as nanu's own do
 """
 import struct
 
 from harness.wire import (BINARY, TEXT, Bind, Close, Describe, Execute, Flush, Parse, Query, Sync, Wire, columns, fields, ready_count, show)
 
 FIRST_USER_OID = 16384
-ROUTER_ERRORS = {"42P05"}  # duplicate_prepared_statement
 
 
 def plain(kind, body, oids):
@@ -32,7 +32,7 @@ def plain(kind, body, oids):
     if kind == "t":
         count, = struct.unpack_from("!h", body)
         return kind, repr([alike(oid) for oid in struct.unpack_from(f"!{count}I", body, 2)]).encode()
-    if kind == "E" and fields(body).get("C") in ROUTER_ERRORS:
+    if kind == "E" and (fields(body)["C"] == "42P05" or fields(body)["C"] == "26000" and '"nanu_' in fields(body)["M"]):
         return kind, repr({name: text for name, text in fields(body).items() if name not in "FLR"}).encode()
     return kind, body
 
@@ -78,7 +78,8 @@ def difference(direct, routed):
         one, other = direct.alike[at:at + 1], routed.alike[at:at + 1]
         if one != other:
             since = max((i for i in range(min(at, len(direct.shown))) if direct.shown[i].startswith("──")), default=0)
-            return "\n".join(["", "directly:", *direct.shown[since:at + 4], "", "through nanu:", *routed.shown[since:at + 4]])
+            return "\n".join(["", f"directly, {direct.shown[since]}", *direct.shown[max(since + 1, at - 4):at + 4], "",
+                              "through nanu:", *routed.shown[max(since + 1, at - 4):at + 4]])
     return None
 
 
