@@ -248,6 +248,27 @@ static int check_inheritance(struct work *work)
 	return work->err->code;
 }
 
+/* What runs unseen with a statement may read tables, and would see one shard. */
+static int check_hooks(struct work *work)
+{
+	const char *params[1] = { work->quoted };
+	PGresult *result = PQexecParams(work->conns[0],
+		"SELECT 'trigger', tgname FROM pg_catalog.pg_trigger WHERE tgrelid = $1::pg_catalog.regclass AND NOT tgisinternal"
+		" UNION ALL SELECT 'rule', rulename FROM pg_catalog.pg_rewrite WHERE ev_class = $1::pg_catalog.regclass"
+		" UNION ALL SELECT 'policy', polname FROM pg_catalog.pg_policy WHERE polrelid = $1::pg_catalog.regclass LIMIT 1",
+		1, NULL, params, NULL, NULL, 0);
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		return server_error(work, 0, result, work->conns[0]);
+	if (PQntuples(result)) {
+		err_set(work->err, ERR_UNSUPPORTED, "%s \"%s\" of table \"%s\" may read tables, of which it would see one shard only",
+			PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1), work->table->name);
+		err_hint(work->err, "Drop it, and do in the application what it does.");
+	}
+	PQclear(result);
+	return work->err->code;
+}
+
 /* Every shard must have the table, with the same columns. */
 static int check_alike(struct work *work)
 {
@@ -394,6 +415,8 @@ static int shard(struct work *work, const char *table, const char *key)
 		rc = check_foreign(work);
 	if (rc == 0)
 		rc = check_inheritance(work);
+	if (rc == 0)
+		rc = check_hooks(work);
 	if (rc == 0)
 		rc = publish(work, false);
 	if (rc < 0)

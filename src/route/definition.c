@@ -95,6 +95,10 @@ void plan_definition(struct resolver *resolver, struct plan_item *item)
 		check_altered(shape, table, item);
 		check_sequences(shape, table, item);
 	}
+	for (size_t i = 0; shape->hooks && i < shape->table_count; i++)
+		if (resolver->tables[i].sharded)
+			plan_refuse(item, "a trigger, rule or policy that concerns a sharded table may read tables, of which it would see one shard only",
+				    "Do in the application what it would do.");
 	for (size_t i = 0; i < shape->key_count; i++) {
 		if (shape->keys[i].foreign)
 			check_foreign(resolver, &shape->keys[i], table, item);

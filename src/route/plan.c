@@ -100,6 +100,22 @@ static bool refuse_opaque(const struct resolver *resolver, struct plan_item *ite
 	return true;
 }
 
+/* A sequence stands on every shard, and gives each number there. */
+static bool refuse_sequences(const struct resolver *resolver, struct plan_item *item)
+{
+	for (size_t i = 0; i < resolver->shape->function_count; i++) {
+		const char *name = resolver->shape->functions[i].name;
+
+		if (strcmp(name, "nextval") != 0 && strcmp(name, "setval") != 0)
+			continue;
+		item->kind = ROUTE_REFUSED;
+		err_set(&item->refusal, ERR_UNSUPPORTED, "%s() in a statement on a sharded table would give the same numbers on each shard", name);
+		err_hint(&item->refusal, "SELECT nextval(…) first and give the number as a value, or leave it to the column's default.");
+		return true;
+	}
+	return false;
+}
+
 /* ---- SELECT, UPDATE, DELETE ---- */
 
 struct table_counts {
@@ -169,7 +185,7 @@ static void plan_rows(struct plan *plan, struct resolver *resolver, struct plan_
 			 counts->home ? counts->home_name : "the table");
 		return;
 	}
-	if (refuse_opaque(resolver, item))
+	if (refuse_opaque(resolver, item) || refuse_sequences(resolver, item))
 		return;
 	item->pins = arena_calloc(&plan->arena, counts->sharded, sizeof(*item->pins));
 	tables = arena_calloc(&plan->arena, counts->sharded, sizeof(*tables));
@@ -250,7 +266,7 @@ static void plan_insert(struct plan *plan, struct resolver *resolver, struct pla
 		plan_refuse(item, "INSERT into a sharded table takes VALUES only, as yet", "Read the rows first and insert them with VALUES.");
 		return;
 	}
-	if (refuse_opaque(resolver, item))
+	if (refuse_opaque(resolver, item) || refuse_sequences(resolver, item))
 		return;
 	for (size_t j = 0; j < shape->set_column_count; j++)
 		if (strcmp(shape->set_columns[j], target->sharded->key_column) == 0) {
@@ -400,6 +416,8 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	case STMT_DDL:
 	case STMT_TRUNCATE:
 		plan_definition(&resolver, item);
+		if (touches_sharded(&resolver) && shape->kind == STMT_ALTER_TABLE)
+			refuse_opaque(&resolver, item); /* in a default or a CHECK */
 		break;
 	case STMT_MAINTENANCE:
 		item->kind = ROUTE_ALL_LOOSE;

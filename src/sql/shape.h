@@ -249,6 +249,7 @@ struct shape {
 	struct shape_key *keys;
 	size_t key_count;
 	bool sequence_default;          /* ALTER TABLE: a column gets serial, identity, or a default from nextval() */
+	bool hooks;                     /* CREATE TRIGGER, RULE or POLICY: tables[0] gets code that runs with others' statements */
 	bool inherits;                  /* CREATE TABLE … INHERITS, PARTITION OF; ALTER TABLE … INHERIT, ATTACH PARTITION */
 };
 

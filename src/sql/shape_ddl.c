@@ -269,6 +269,9 @@ bool shape_ddl(struct maker *maker, const PgQuery__Node *statement)
 	if (kind == STMT_OTHER)
 		return false;
 	maker->shape->kind = kind;
+	maker->shape->hooks = statement->node_case == PG_QUERY__NODE__NODE_RULE_STMT ||
+			      statement->node_case == PG_QUERY__NODE__NODE_CREATE_TRIG_STMT ||
+			      statement->node_case == PG_QUERY__NODE__NODE_CREATE_POLICY_STMT;
 	walk(maker, &statement->base, 0);
 	if (defines_relation(statement))
 		mark_targets(maker, 1);

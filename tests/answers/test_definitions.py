@@ -327,6 +327,18 @@ def test_what_cannot_be_sharded_is_refused_and_stays_as_it_was(router, nodes, co
     router.execute("INSERT INTO bad SELECT * FROM bad")  # no sharded table takes this
 
 
+@pytest.mark.parametrize("hook", [
+    "CREATE TRIGGER tr BEFORE UPDATE ON hooked FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    "CREATE RULE r AS ON DELETE TO hooked DO INSTEAD NOTHING",
+    "CREATE POLICY p ON hooked USING (id > 0)",
+])
+def test_a_table_with_code_that_runs_unseen_is_refused(router, hook):
+    router.execute("DROP TABLE IF EXISTS hooked")
+    router.execute("CREATE TABLE hooked (id bigint)")
+    router.execute(hook)
+    assert refused(router, "SELECT nanu.shard_table('hooked', key => 'id')").diag.message_hint
+
+
 def test_a_table_with_rows_is_refused(router, nodes):
     router.execute("CREATE TABLE filled (id bigint)")
     router.execute("INSERT INTO filled VALUES (1)")

@@ -19,7 +19,7 @@ READ = [name for name in KEYS if not name.startswith("w_")] + ["home"]
 HASHES = {"bigint": "hashint8extended({}, 0)", "integer": "hashint8extended({}::bigint, 0)", "smallint": "hashint8extended({}::bigint, 0)",
           "text": "hashtextextended({}, 0)", "character varying": "hashtextextended({}, 0)", "character": "hashbpcharextended({}, 0)",
           "uuid": "uuid_hash_extended({}, 0)", "date": "hashint8extended(({} - date '2000-01-01')::bigint, 0)",
-          "bytea": "hashtextextended(convert_from({}, 'LATIN1'), 0)", "timestamp without time zone": "timestamp_hash_extended({}, 0)",
+          "bytea": "hashtextextended(convert_from({}, 'UTF8'), 0)", "timestamp without time zone": "timestamp_hash_extended({}, 0)",
           "timestamp with time zone": "timestamp_hash_extended({} AT TIME ZONE 'UTC', 0)"}
 BOUNDS = [-(1 << 63) + (i << 64) // SHARDS for i in range(SHARDS + 1)]
 

@@ -106,3 +106,15 @@
 ! VALUES ((SELECT count(*) FROM big))
 ! SELECT 1 WHERE EXISTS (SELECT 1 FROM big)
 ! SELECT (SELECT 1 FROM big LIMIT 1), (SELECT 2 FROM det LIMIT 1)
+-- what runs unseen with other statements
+! INSERT INTO w_big (id, n) VALUES (1000, nextval('free_seq'))
+! UPDATE w_big SET n = nextval('free_seq') WHERE id = 1
+! SELECT id, nextval('free_seq') FROM big WHERE id = 3
+! ALTER TABLE big ADD COLUMN extra bigint DEFAULT count_big()
+! ALTER TABLE big ALTER COLUMN n SET DEFAULT count_big()
+! ALTER TABLE big ADD CHECK (count_big() > n)
+! CREATE TRIGGER tr BEFORE UPDATE ON big FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()
+! CREATE RULE r AS ON INSERT TO big DO ALSO DELETE FROM home
+! CREATE RULE r AS ON INSERT TO home DO ALSO DELETE FROM big
+! CREATE POLICY p ON big USING (id = 3)
+! SELECT ts_rewrite('a'::tsquery, 'SELECT t::tsquery, t::tsquery FROM big')
