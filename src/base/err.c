@@ -18,7 +18,7 @@ static const size_t row_count = sizeof(rows) / sizeof(rows[0]);
 
 static size_t row_index(int code)
 {
-	size_t i = (size_t)(code - ERR_TABLE_START_ - 1);
+	size_t i = (size_t)((int64_t)code - ERR_TABLE_START_ - 1);
 
 	return code > ERR_TABLE_START_ && i < row_count ? i : 0;
 }

@@ -60,12 +60,11 @@ static int read_base64(struct slice text, uint8_t *out, size_t out_max)
 /* The next part up to `stop` (or the end); moves `text` behind it. */
 static struct slice part(struct slice *text, char stop)
 {
-	const char *end = text->size ? memchr(text->data, stop, text->size) : NULL;
-	struct slice found = { text->data, end ? (size_t)(end - text->data) : text->size };
+	const char *data = text->size ? text->data : "", *end = memchr(data, stop, text->size);
+	struct slice found = { data, end ? (size_t)(end - data) : text->size };
 	size_t skip = end ? found.size + 1 : found.size;
 
-	text->data += skip;
-	text->size -= skip;
+	*text = slice_make(data + skip, text->size - skip);
 	return found;
 }
 

@@ -21,11 +21,13 @@ static void *take_and_give(void *argument)
 {
 	unsigned taken = 0;
 
-	for (int i = 0; i < ROUNDS; i++) {
+	while (taken < ROUNDS) {
 		unsigned now, most;
 
-		if (!quota_take(shared))
+		if (!quota_take(shared)) {
+			sched_yield();
 			continue;
+		}
 		taken++;
 		now = __atomic_add_fetch(&held, 1, __ATOMIC_SEQ_CST);
 		most = __atomic_load_n(&held_most, __ATOMIC_SEQ_CST);
@@ -34,23 +36,19 @@ static void *take_and_give(void *argument)
 		__atomic_sub_fetch(&held, 1, __ATOMIC_SEQ_CST);
 		quota_give(shared);
 	}
-	*(unsigned *)argument = taken;
 	return NULL;
 }
 
 static void threads_never_hold_more_than_the_limit(void **state)
 {
 	struct quotas *quotas = quotas_new();
-	unsigned taken[THREADS] = { 0 };
 	pthread_t threads[THREADS];
 
 	shared = quotas_get(quotas, SLICE_LIT("n1/shop/bob"), LIMIT);
 	for (int i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, take_and_give, &taken[i]), 0);
-	for (int i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_create(&threads[i], NULL, take_and_give, NULL), 0);
+	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-		assert_true(taken[i] > 0);
-	}
 	assert_true(held_most <= LIMIT);
 	assert_int_equal(shared->used, 0);
 	quotas_free(quotas);
