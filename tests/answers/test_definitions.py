@@ -418,6 +418,18 @@ def test_a_transaction_that_began_before_its_table_was_sharded_puts_no_row_on_th
         assert misplaced(nodes, "early") == [0] * SHARDS
 
 
+def test_a_transaction_that_outlasts_a_change_of_the_topology_can_be_committed(cluster):
+    with cluster.connect() as router, cluster.connect() as early:
+        router.execute("CREATE TABLE apart_from_it (id bigint)")
+        router.execute("CREATE TABLE changed (id bigint PRIMARY KEY)")
+        early.execute("BEGIN")
+        early.execute("INSERT INTO apart_from_it VALUES (1)")
+        router.execute("SELECT nanu.shard_table('changed', key => 'id')")
+        early.execute("COMMIT")
+        assert router.execute("SELECT count(*) FROM apart_from_it").fetchone() == (1,)
+        assert early.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_prepared_statements_follow_a_table_that_is_sharded(cluster, nodes):
     with cluster.connect() as router, cluster.connect() as other:
         router.execute("CREATE TABLE late (id bigint PRIMARY KEY, n int)")
