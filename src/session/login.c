@@ -2,6 +2,7 @@
  *
  * Source: PostgreSQL 15 documentation, 55.2.1 "Start-up", 55.3 "SASL Authentication".
  */
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -261,7 +262,7 @@ static bool password_matches(const struct login *login, struct slice body)
 	if (cursor.failed || !login->secret.known)
 		return false;
 	scram_verifier_make(given, login->secret.verifier.salt, login->secret.verifier.salt_size, login->secret.verifier.iterations, &made);
-	return memcmp(made.stored_key, login->secret.verifier.stored_key, SCRAM_KEY_SIZE) == 0;
+	return CRYPTO_memcmp(made.stored_key, login->secret.verifier.stored_key, SCRAM_KEY_SIZE) == 0;
 }
 
 static int sasl_first(struct session *session, struct slice body, struct err *err)

@@ -77,6 +77,7 @@ void session_new(struct worker *worker, int fd)
 	map_set(&worker->by_number, slice_make(&session->number, sizeof(session->number)), session);
 	list_push_back(&worker->sessions, &session->place);
 	worker->counters.sessions_total++;
+	worker->open_streams++;
 	describe_peer(session, fd);
 	stream_open(&session->stream, fd);
 	login_start(session);
@@ -87,6 +88,7 @@ static void closed(struct stream *stream)
 {
 	struct session *session = CONTAINER_OF(stream, struct session, stream);
 
+	session->worker->open_streams--;
 	mem_free(session);
 }
 
