@@ -74,6 +74,14 @@ int query_tx_end(struct session *session, struct plan *plan, struct slice sql, b
 		err_hint(err, "Use plain COMMIT or ROLLBACK.");
 		return err->code;
 	}
+	/* Who commits what was lost without his knowing must hear that it was. */
+	if (shape->kind == STMT_COMMIT && session->tx_error.code) {
+		*err = session->tx_error;
+		session->failed = true;
+		effects_end_tx(session, false);
+		session->tx_status = 'I';
+		return err->code;
+	}
 	if (count == 0) {
 		session->failed = !commit;
 		effects_end_tx(session, commit);

@@ -89,6 +89,7 @@ static void closed(struct stream *stream)
 	struct session *session = CONTAINER_OF(stream, struct session, stream);
 
 	session->worker->open_streams--;
+	session->worker->counters.sent_bytes += stream->sent_bytes;
 	mem_free(session);
 }
 

@@ -189,6 +189,20 @@ def test_a_session_learns_that_its_transaction_was_lost_and_goes_on(cluster):
         assert conn.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_who_commits_what_was_lost_is_told_so(cluster):
+    with cluster.connect() as conn:
+        conn.execute("BEGIN")
+        pid = conn.execute("SELECT pg_backend_pid() FROM marks RIGHT JOIN (SELECT 1) AS one ON false").fetchone()[0]
+        conn.execute("INSERT INTO marks VALUES (77)")
+        with cluster.servers[0].connect() as admin:
+            admin.execute("SELECT pg_terminate_backend(%s)", [pid])
+            wait_until(lambda: not admin.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone(), "it has gone")
+        with pytest.raises(psycopg.Error) as lost:
+            conn.execute("COMMIT")
+        assert lost.value.sqlstate in ("57P01", "08006")
+        assert conn.execute("SELECT count(*) FROM marks WHERE x = 77").fetchone() == (0,)
+
+
 def test_a_node_that_is_killed_and_comes_back_serves_the_same_sessions(farm, start_own, io):
     cluster = start_own(shards=2, auth="trust", pool_size=6)
     victim = farm.extra_server(f"victim-{io}")
