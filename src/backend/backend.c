@@ -230,7 +230,7 @@ static void learn_parameter(struct backend *backend, struct slice body)
 }
 
 /* The node's own words, under its own SQLSTATE. */
-static void learn_error(struct backend *backend, struct slice body)
+void backend_learn_error(struct backend *backend, struct slice body)
 {
 	struct slice state = error_field(body, 'C'), text = error_field(body, 'M'), hint = error_field(body, 'H');
 
@@ -259,7 +259,7 @@ static int own_message(struct backend *backend, char type, struct slice body, st
 		backend->cancel_secret = cursor_u32(&cursor);
 		return 0;
 	case 'E':
-		learn_error(backend, body);
+		backend_learn_error(backend, body);
 		if (backend->state == BACKEND_CLEANING) {
 			*err = backend->why;
 			return err->code;

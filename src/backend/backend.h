@@ -74,6 +74,8 @@ struct backend *backend_open(struct pool *pool);
 void backend_close(struct backend *backend, const struct err *why);
 const char *backend_state_name(enum backend_state state);
 
+/* An ErrorResponse that says why the connection is about to end: what its holder will be told when it has. */
+void backend_learn_error(struct backend *backend, struct slice body);
 void backend_send(struct backend *backend, struct slice bytes);
 
 /* The prepared copies on this backend. Forgetting the oldest at BACKEND_STATEMENTS_MAX appends a Close message to `out` and returns 1 (its

@@ -183,7 +183,7 @@ static int identity(const char *name)
 	return strcmp(name, "session_authorization") == 0 ? 1 : strcmp(name, "role") == 0 ? 2 : 0;
 }
 
-static void add_set(struct buf *sql, const struct setting *item)
+static void add_set(struct buf *sql, const struct setting *item, const char *call)
 {
 	if (item->form == SETTING_SQL && identity(item->name) == 1) {
 		buf_printf(sql, "SET SESSION AUTHORIZATION %s;", item->value);
@@ -192,7 +192,7 @@ static void add_set(struct buf *sql, const struct setting *item)
 		quote_name(sql, item->name);
 		buf_printf(sql, " TO %s;", item->value);
 	} else {
-		buf_add_text(sql, "SELECT pg_catalog.set_config(");
+		buf_printf(sql, "%s pg_catalog.set_config(", call);
 		settings_quote(sql, item->name);
 		buf_add_text(sql, ",");
 		settings_quote(sql, item->value);
@@ -200,7 +200,7 @@ static void add_set(struct buf *sql, const struct setting *item)
 	}
 }
 
-void settings_diff(const struct settings *from, const struct settings *to, struct buf *sql)
+void settings_diff(const struct settings *from, const struct settings *to, const char *call, struct buf *sql)
 {
 	for (int pass = 2; pass >= 0; pass--) {
 		for (size_t i = 0; i < from->count; i++) {
@@ -219,5 +219,5 @@ void settings_diff(const struct settings *from, const struct settings *to, struc
 	for (int pass = 0; pass <= 2; pass++)
 		for (size_t i = 0; i < to->count; i++)
 			if (identity(to->items[i].name) == pass && !same(&to->items[i], settings_find(from, to->items[i].name)))
-				add_set(sql, &to->items[i]);
+				add_set(sql, &to->items[i], call);
 }

@@ -309,6 +309,11 @@ void effects_ready(struct session *session, char tx_status)
 		local_refresh(session);
 		return;
 	}
+	if (legs_mend(session)) {
+		session->ready_owed = true;
+		return;
+	}
+	session_write_buf(session, &session->reports);
 	buf_init(&out, 16);
 	message_ready(&out, tx_status);
 	session_write(session, buf_slice(&out));

@@ -83,7 +83,7 @@ static int read_types(struct session *session, struct cursor *cursor, const uint
 	for (size_t i = 0; i < count; i++)
 		types[i] = cursor_u32(cursor);
 	if (cursor->failed || cursor_left(cursor))
-		return err_set(err, ERR_PROTOCOL, "invalid Parse message");
+		return err_set(err, ERR_PROTOCOL, "invalid string in message");
 	*ret_types = types;
 	*ret_count = count;
 	return 0;
@@ -110,14 +110,23 @@ static int send_parse(struct session *session, struct leg *leg, const struct pre
 	struct buf out;
 	int closes = 0;
 
-	if (named && backend_has_prepared(leg->backend, statement)) {
+	if (named && !leg->failed && backend_has_prepared(leg->backend, statement)) {
 		note_undo(session, say_empty(session, '1'), slice_of(prepared->name), statement, before);
 		return 1;
 	}
 	answer = answers_push(session, ANSWER_PARSE);
 	note_undo(session, answer, slice_of(prepared->name), statement, before);
-	answer->copy = named;
 	leg->needs_sync = true;
+	if (named && backend_has_prepared(leg->backend, statement)) {   /* the failed transaction may still refuse it */
+		buf_init(&out, EXTENDED_SIZE_MAX);
+		message_parse(&out, "", statement->text, statement->types, statement->type_count);
+		leg_send(leg, buf_slice(&out));
+		buf_release(&out);
+		statement_unref(leg->backend->unnamed);
+		leg->backend->unnamed = NULL;
+		return 1;
+	}
+	answer->copy = named;
 	if (!named) {
 		leg_send(leg, raw);
 		statement_unref(leg->backend->unnamed);
@@ -557,7 +566,7 @@ int extended_execute(struct session *session, const struct unit *unit, struct er
 	int rc;
 
 	if (cursor.failed)
-		return err_set(err, ERR_PROTOCOL, "invalid Execute message");
+		return err_set(err, ERR_PROTOCOL, "insufficient data left in message");
 	if (portal && portal->kind == PORTAL_SPREAD)
 		return execute_spread(session, portal, err);
 	if (portal && portal->kind == PORTAL_LOCAL) {
@@ -582,6 +591,9 @@ int extended_execute(struct session *session, const struct unit *unit, struct er
 	leg->needs_sync = true;
 	answer = answers_push(session, ANSWER_EXECUTE);
 	if (portal) {
+		const struct shape *shape = portal->plan->shapes.count ? portal->plan->items[0].shape : NULL;
+
+		session->settles = shape && (shape->kind == STMT_SET || shape->kind == STMT_RESET || shape->set_config);
 		answer->plan = plan_ref(portal->plan);
 		answer->renamed = renamed_ref(portal->renamed);
 	}

@@ -42,14 +42,6 @@ static struct slice whole_message(struct slice body)
 	return slice_make(body.data - FRAME_HEADER_SIZE, body.size + FRAME_HEADER_SIZE);
 }
 
-static void tell_parameter(struct session *session, struct backend *backend, struct slice message)
-{
-	if (session->params == backend->params)
-		return;
-	params_assign(&session->params, backend->params);
-	session_write(session, message);
-}
-
 static void tell_renamed(struct session *session, const struct renamed *renamed, struct slice body)
 {
 	struct buf out;
@@ -129,11 +121,16 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 	if (leg_setup_message(leg, type, body))
 		return backend->state == BACKEND_CLOSED ? err_set(err, ERR_BACKEND_LOST, "closed") : 0;
 	if (type == 'S') {
-		tell_parameter(session, backend, whole_message(body));
+		session_report(session, backend->params, whole_message(body));
 		return 0;
 	}
 	if (type == 'A') {
 		session_write(session, whole_message(body));
+		return 0;
+	}
+	/* The server goes away: lost() tells what that means for the client, whose own connection does not end. */
+	if (type == 'E' && !session->copy_broken && (slice_is(error_field(body, 'V'), "FATAL") || slice_is(error_field(body, 'V'), "PANIC"))) {
+		backend_learn_error(backend, body);
 		return 0;
 	}
 	if (session->fan)
@@ -245,6 +242,10 @@ static void lost(struct backend *backend, const struct err *why)
 	}
 	if (spread) {
 		spread_lost(session, leg, why);
+		return;
+	}
+	if (session->copy_broken) {
+		session_finish(session);
 		return;
 	}
 	if (mid_message || session->copy_in || session->copy_left || (session->pins & ~(unsigned)PIN_MODE)) {

@@ -165,6 +165,7 @@ struct session {
 	bool copy_in;                   /* CopyData goes straight through */
 	uint32_t copy_left;             /* bytes of a CopyData message still to come */
 	bool copy_sync_owed;            /* Sync was held back behind a COPY FROM STDIN */
+	bool copy_broken;               /* something else came within it: the server says so and closes, and so does the session */
 
 	/* segment */
 	struct arena arena;             /* one segment's lifetime */
@@ -177,11 +178,14 @@ struct session {
 	struct answer *answers;         /* a ring */
 	size_t answer_first, answer_count, answer_capacity;
 	struct buf texts;
+	struct buf reports;             /* ParameterStatus to be sent before ReadyForQuery */
+	struct params *reported;        /* what the client had been told before these */
 	struct leg *current;            /* the leg whose messages answer the queue */
 	struct fan *fan;
 	struct spread *spread;
 	bool job_pending;
-	bool ready_owed;                /* ReadyForQuery waits for the fresh catalog */
+	bool ready_owed;                /* ReadyForQuery waits for the fresh catalog, or for settings to be mended */
+	bool settles;                   /* a setting changes: the next unit waits until it has, as it may be read otherwise */
 	uint64_t refreshed_version;     /* a catalog was asked for because of this segment's text */
 
 	/* legs and transaction */
@@ -235,6 +239,8 @@ void session_finish(struct session *session);                           /* when 
 void session_fatal(struct session *session, const struct err *err);     /* FATAL, then the end */
 void session_write(struct session *session, struct slice bytes);
 void session_write_buf(struct session *session, struct buf *buf);       /* and clears it */
+void session_report(struct session *session, struct params *params, struct slice message);     /* a ParameterStatus, for before ReadyForQuery */
+void session_forget_reports(struct session *session);                   /* what was not told yet is not told */
 bool session_standard_strings(const struct session *session);
 const struct database *session_database(const struct session *session);
 size_t session_shard_count(const struct session *session);
@@ -300,6 +306,7 @@ uint64_t legs_shards(const struct session *session);    /* those that have a leg
 void leg_send(struct leg *leg, struct slice bytes);
 void legs_finish(struct session *session);              /* the segment is over: give back what is not kept */
 void legs_drop(struct session *session);                /* the session ends: close or give back */
+bool legs_mend(struct session *session);                /* the leg of this segment is to carry what its session does; true: it is being set up */
 void legs_cancel_wait(struct leg *leg);                 /* the client no longer wants to wait for a backend */
 void leg_release(struct leg *leg, bool healthy);
 void leg_end_tx(struct leg *leg, bool committed);

@@ -10,6 +10,7 @@ What must differ is made alike before the comparison; this table is all of it:
     File, Line and Routine of an error that nanu    a statement name that the client gave is known to nanu only, which so must refuse a
     itself says: of a name that is given already,   second one, and names no line of PostgreSQL's source
     or that begins as nanu's own do
+    File, Line and Routine of a protocol violation  a message that breaks the protocol is refused before it reaches a server
 """
 import struct
 
@@ -32,7 +33,7 @@ def plain(kind, body, oids):
     if kind == "t":
         count, = struct.unpack_from("!h", body)
         return kind, repr([alike(oid) for oid in struct.unpack_from(f"!{count}I", body, 2)]).encode()
-    if kind == "E" and (fields(body)["C"] == "42P05" or fields(body)["C"] == "26000" and '"nanu_' in fields(body)["M"]):
+    if kind == "E" and (fields(body)["C"] in ("42P05", "08P01") or fields(body)["C"] == "26000" and '"nanu_' in fields(body)["M"]):
         return kind, repr({name: text for name, text in fields(body).items() if name not in "FLR"}).encode()
     return kind, body
 
@@ -56,17 +57,22 @@ class Answers:
 
 def play(wire, steps):
     """A step: a str (a simple query), a bytes or list of bytes (sent at once, answered up to the last ReadyForQuery that they ask for), or
-    (messages, kinds[, count]): answered up to the count-th message of one of these kinds."""
+    (messages, kinds[, count]): answered up to the count-th message of one of these kinds, and after an error there with a Sync first."""
     answers = Answers()
     answers.add(wire.login)
+    skipping = False
     for step in steps:
         kinds, count = "Z", None
         if isinstance(step, tuple):
             step, kinds, count = step[0], step[1], step[2] if len(step) > 2 else 1
         sent = Query(step) if isinstance(step, str) else step if isinstance(step, bytes) else b"".join(step)
         answers.mark(repr(sent[:200]))
+        if skipping and kinds != "Z":
+            answers.add(wire.ask(Sync))
         wire.send(sent)
-        answers.add(wire.until(kinds, ready_count(sent) if count is None else count))
+        heard = wire.until(kinds, ready_count(sent) if count is None else count)
+        skipping = kinds != "Z" and heard[-1][0] == "E"
+        answers.add(heard)
         if answers.alike[-1][0] in ("closed", "silence"):
             break
     return answers

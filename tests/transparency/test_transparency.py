@@ -45,6 +45,9 @@ def both(start_cluster, farm):
 def test_script(both, name):
     statements = ALL_SCRIPTS[name]
     makes_objects = any(MAKES.search(sql) for sql in statements)
+    if len(statements) == 1 and not makes_objects:  # nothing is left behind: one connection does for all ways
+        both.compare(name, [step for make in WAYS.values() for step in make(statements)], makes_objects=False)
+        return
     wrong = {}
     for way, make in WAYS.items():
         try:
