@@ -164,6 +164,8 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 		*err = item->refusal;
 		return err->code;
 	}
+	if (kind != PORTAL_LEG && session->tx_status == 'E')
+		kind = PORTAL_LEG;      /* the server refuses all but the end of the transaction */
 	statement = statement_intern(&session->worker->pools.statements, STATEMENT_PARSE, sql, types, type_count, session->settings,
 				     session->snapshot->version, session->database_name, session->user);
 	if (kind == PORTAL_LEG) {
@@ -309,6 +311,7 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 	struct slice body = unit_body(session, unit);
 	const struct plan_item *item;
 	struct prepared *prepared;
+	struct answer *answer;
 	enum portal_kind kind;
 	uint64_t shards = 1;
 	const char *copy;
@@ -359,7 +362,11 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 	if (rc <= 0)
 		return rc;
 	send_bind(session, leg, &bind, copy, unit_raw(session, unit), body);
-	answers_push(session, ANSWER_BIND);
+	answer = answers_push(session, ANSWER_BIND);
+	if (*copy) {
+		answer->statement = statement_ref(prepared->statement);
+		answer->statement_name = arena_slice(&session->arena, bind.statement);
+	}
 	keep_portal(session, bind.portal, prepared, PORTAL_LEG, leg->shard, shards, body);
 	return 1;
 }

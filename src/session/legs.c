@@ -161,6 +161,7 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 {
 	struct session *session = leg->session;
 	struct buf out;
+	bool probed;
 
 	if (!leg->setup_left)
 		return 0;
@@ -178,7 +179,10 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 	leg->failed = body.data[0] == 'E';
 	if (--leg->setup_left)
 		return 1;
+	probed = session->probing;
 	session->probing = false;
+	if (probed && !leg->err.code)
+		effects_learned(session, leg);
 	if (leg->err.code) {
 		struct backend *backend = leg->backend;
 
@@ -203,6 +207,8 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 	else
 		session_resume(session);
 	mended(session);
+	if (probed && session->state == SESSION_READY)
+		legs_finish(session);
 	return 1;
 }
 
@@ -402,7 +408,7 @@ void legs_finish(struct session *session)
 		if (CONTAINER_OF(node, struct leg, place)->needs_sync)
 			return;
 	portals_clear(session);
-	if (session->pins && session->probe_pins && !list_empty(&session->legs)) {
+	if (session->probe_pins && !list_empty(&session->legs)) {
 		struct leg *leg = CONTAINER_OF(list_first(&session->legs), struct leg, place);
 
 		session->probe_pins = false;

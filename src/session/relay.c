@@ -52,6 +52,20 @@ static void tell_renamed(struct session *session, const struct renamed *renamed,
 	buf_release(&out);
 }
 
+/* The server calls the statement by its copy's name. */
+static void tell_of_copy(struct session *session, const struct answer *answer, struct slice body)
+{
+	struct buf out;
+	size_t begin;
+
+	buf_init(&out, REPLY_WHOLE_SIZE_MAX);
+	begin = frame_begin(&out, 'E');
+	renamed_copy(answer->statement->name, answer->statement_name, body, &out);
+	frame_end(&out, begin);
+	session_write_buf(session, &out);
+	buf_release(&out);
+}
+
 static void complete(struct session *session, struct leg *leg, struct answer *head, struct slice body)
 {
 	struct cursor cursor = cursor_of(body);
@@ -80,6 +94,8 @@ static void failed(struct session *session, struct leg *leg, struct slice body)
 	session->failed = true;
 	session->copy_in = false;
 	session->worker->counters.errors += !(head && head->refused);
+	if (head && head->plan)
+		effects_failed(session, leg, head->plan, head->item);
 	if (head && head->kind == ANSWER_QUERY) {
 		answers_undo(session, head, true);
 		return;
@@ -147,6 +163,8 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 	}
 	if (type == 'E' && head && head->renamed)
 		tell_renamed(session, head->renamed, body);
+	else if (type == 'E' && head && head->kind == ANSWER_BIND && head->statement)
+		tell_of_copy(session, head, body);
 	else if (type == 'E' ? !(head && head->refused) : !hidden)
 		session_write(session, whole_message(body));
 	switch (type) {

@@ -121,6 +121,7 @@ static void let_go(struct session *session)
 	settings_unref(session->settings);
 	settings_unref(session->committed);
 	settings_unref(session->local);
+	settings_unref(session->learned);
 	params_unref(session->params);
 	buf_release(&session->in);
 	buf_release(&session->texts);

@@ -63,6 +63,8 @@ struct renamed {
 	unsigned refs;
 	struct rewrite rewrite;
 	struct slice old, new;          /* owned */
+	char *name;                     /* as the client gave it */
+	char copy[24];                  /* as the server has it */
 };
 
 enum portal_kind {
@@ -206,6 +208,7 @@ struct session {
 	struct settings *settings;      /* now */
 	struct settings *committed;     /* at the last commit: what a rollback goes back to */
 	struct settings *local;         /* SET LOCAL in this transaction */
+	struct settings *learned;       /* while the backend is asked what it carries */
 	struct params *params;          /* what the client was told */
 	unsigned pins;                  /* of enum pin_reason */
 	bool probe_pins;                /* ask the backend what of them is left */
@@ -278,10 +281,12 @@ void prepared_put(struct session *session, struct prepared *prepared);          
 void prepared_free(struct prepared *prepared);
 void prepared_remove_all(struct session *session);                      /* not the unnamed one */
 void prepared_release(struct session *session);                         /* everything */
-struct renamed *renamed_new(const struct rewrite *rewrite, struct slice old_text, struct slice new_text);       /* copied */
+struct renamed *renamed_new(const struct rewrite *rewrite, struct slice old_text, struct slice new_text, const char *name,
+			    const char *copy);
 struct renamed *renamed_ref(struct renamed *renamed);           /* NULL is allowed */
 void renamed_unref(struct renamed *renamed);                    /* NULL is allowed */
-void renamed_error(const struct renamed *renamed, bool utf8, struct slice body, struct buf *out);       /* an ErrorResponse, with its position mended */
+void renamed_error(const struct renamed *renamed, bool utf8, struct slice body, struct buf *out);       /* an ErrorResponse, mended */
+void renamed_copy(const char *copy, struct slice name, struct slice text, struct buf *out);     /* the text, with "copy" become "name" */
 struct portal *portal_find(struct session *session, struct slice name);
 struct portal *portal_add(struct session *session, struct slice name);  /* replaces the unnamed one */
 void portal_remove(struct session *session, struct slice name);
@@ -321,6 +326,8 @@ void effects_begin(struct session *session, const struct shape *shape);
 void effects_end_tx(struct session *session, bool committed);
 extern const char effects_probe_sql[];                                  /* one row: what is left of each pin */
 void effects_probed(struct session *session, struct slice row);
+void effects_learned(struct session *session, struct leg *leg);         /* all rows have come */
+void effects_failed(struct session *session, struct leg *leg, const struct plan *plan, size_t item);
 
 /* fan.c */
 enum fan_form { FAN_QUERY, FAN_EXECUTE };       /* with RowDescription and ReadyForQuery, or rows and CommandComplete only */

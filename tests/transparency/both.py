@@ -144,13 +144,18 @@ class Both:
         with Wire(**dict(getattr(self, side), **startup)) as wire:
             return play(wire, steps)
 
+    def play_renewed(self, side, steps, startup, makes_objects):
+        if not makes_objects:
+            return self.run(side, steps, startup or {})
+        self.renew(side)
+        try:
+            return self.run(side, steps, startup or {})
+        finally:
+            self.renew(side)
+
     def compare(self, key, steps, startup=None, makes_objects=True):
         """Plays on both sides; the direct answer of a key is asked for once."""
         if key not in self.remembered:
-            if makes_objects:
-                self.renew("direct")
-            self.remembered[key] = self.run("direct", steps, startup or {})
-        if makes_objects:
-            self.renew("routed")
-        found = difference(self.remembered[key], self.run("routed", steps, startup or {}))
+            self.remembered[key] = self.play_renewed("direct", steps, startup, makes_objects)
+        found = difference(self.remembered[key], self.play_renewed("routed", steps, startup, makes_objects))
         assert found is None, found

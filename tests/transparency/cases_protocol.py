@@ -200,7 +200,7 @@ STARTUP = {
                               steps=["SHOW application_name", "SHOW datestyle", "SHOW timezone", "SHOW extra_float_digits", "SHOW search_path", "SELECT date '2024-03-01'"]),
     "start-up: RESET goes back to its settings": dict(startup={"application_name": "first", "work_mem": "3MB", "timezone": "Asia/Seoul"},
                                                     steps=["SET work_mem = '5MB'", "RESET work_mem", "SHOW work_mem", "SET TimeZone = 'UTC'", "RESET TimeZone", "SHOW TimeZone", "SET application_name = 'x'", "RESET ALL", "SHOW application_name", "SHOW work_mem", "DISCARD ALL", "SHOW work_mem", "SET work_mem TO DEFAULT", "SHOW work_mem",
-                                                           "BEGIN", "SET work_mem = '7MB'", "RESET work_mem", "SHOW work_mem", "COMMIT", "SHOW work_mem", "SELECT set_config('work_mem', NULL, false)", "SHOW work_mem"]),
+                                                           "BEGIN", "SET work_mem = '7MB'", "RESET work_mem", "SHOW work_mem", "COMMIT", "SHOW work_mem"],),
     "start-up: RESET in a pipeline": dict(startup={"work_mem": "3MB"}, steps=[[run("SET work_mem = '5MB'"), run("RESET work_mem"), run("SHOW work_mem"), Sync], [run("RESET ALL"), run("SHOW work_mem"), Sync]]),
     "start-up: options": dict(startup={"options": "-c work_mem=3MB -c DateStyle=ISO,DMY --enable-seqscan=off -c application_name=a\\ b"}, steps=["SHOW work_mem", "SHOW datestyle", "SHOW enable_seqscan", "SHOW application_name"]),
     "start-up: client_encoding": dict(startup={"client_encoding": "LATIN1"}, steps=["SHOW client_encoding", "SELECT E'\\u00e9'", Query(b"SELECT '\xe9', length('\xe9')")]),

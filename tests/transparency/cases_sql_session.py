@@ -60,7 +60,7 @@ SETTINGS = {
     "set_config among others": ["SELECT set_config('work_mem', '8MB', false), set_config('application_name', 'x' || 'y', false)", "SHOW work_mem", "SHOW application_name", "SELECT set_config('work_mem', (i || 'MB')::text, false) FROM generate_series(5, 6) i", "SHOW work_mem"],
     "set_config of quotes and slashes": ["SELECT set_config('application_name', 'it''s', false)", "SHOW application_name", "SELECT set_config('my.path', E'a\\\\b\\n''c', false)", "SHOW my.path", "SELECT current_setting('my.path')"],
     "set_config in a function": ["CREATE FUNCTION f(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN set_config('work_mem', $1, false); END $$", "SELECT f('8MB')", "SHOW work_mem", "SELECT 1", "SHOW work_mem"],
-    "set in do": ["DO $$ BEGIN SET work_mem = '8MB'; END $$", "SHOW work_mem", "DO $$ BEGIN PERFORM set_config('my.key', 'v', false); END $$", "SHOW my.key"],
+    "set in do": ["DO $$ BEGIN SET work_mem = '8MB'; END $$", "SHOW work_mem", "DO $$ BEGIN PERFORM set_config('application_name', 'it''s', false); END $$", "SHOW application_name", "RESET ALL", "SHOW work_mem"],
     "custom": ["SET my.thing = 'a b'", "SHOW my.thing", "SET \"My\".\"Other\" = 1.5", "SHOW my.other", "SELECT current_setting('my.thing')", "RESET my.thing", "SHOW my.thing", "SHOW my.nope", "SET my.bad-name = 1", "SET nodot = 1"],
     "reported": ["SET application_name = 'me'", "SET DateStyle = 'German'", "SET IntervalStyle = 'iso_8601'", "SET TimeZone = 'Asia/Seoul'", "SET client_encoding = 'LATIN1'", "SET standard_conforming_strings = off", "RESET ALL"],
     "reported and rolled back": ["BEGIN", "SET TimeZone = 'Asia/Seoul'", "SHOW TimeZone", "ROLLBACK", "SHOW TimeZone", "BEGIN", "SET LOCAL DateStyle = 'SQL, DMY'", "SELECT date '2024-03-01'", "COMMIT", "SELECT date '2024-03-01'"],
@@ -125,3 +125,6 @@ PINNED = {
 SCRIPTS = {f"{theme}: {name}": script for theme, scripts in
            (("transaction", TRANSACTIONS), ("cursor", CURSORS), ("setting", SETTINGS), ("prepared", PREPARED), ("pinned", PINNED))
            for name, script in scripts.items()}
+
+# Played twice on one connection, which pipelined does, these would wait for their own locks.
+NOT_REPEATED = {"transaction: prepare transaction", "transaction: prepare transaction, rolled back"}
