@@ -25,7 +25,13 @@ def pytest_addoption(parser):
 def pytest_generate_tests(metafunc):
     if "io" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("io")
-        metafunc.parametrize("io", ["uring", "epoll"] if chosen == "both" else [chosen], scope="session")
+        metafunc.parametrize("io", ["uring", "epoll"] if chosen == "both" else [chosen], scope="session", indirect=True)
+
+
+# A fixture, and not a plain parameter: only so does pytest 7 keep the tests of one event loop together, whatever else they are run for.
+@pytest.fixture(scope="session")
+def io(request):
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 /* admin: the `nanu` schema: tables over the router's own state, and functions that change the topology.
  *
  * Tables are answered by SQLite over rows that the workers are asked for at that moment, so any SELECT works on them, also when every
- * node is down. Runs on the control plane's thread.
+ * node is down. Runs on the control plane's threads.
  */
 #pragma once
 
@@ -22,13 +22,17 @@ struct admin {                          /* what the program lets it see and do *
 	const struct config *config;
 	struct services *services;
 	void *program;
+	bool may_change;                /* the caller may wait for nodes and change the topology */
 	struct snapshot *(*snapshot)(void *program);            /* a new reference to the newest */
 	/* Makes `topology` the current one on every worker; `durable`: after it was stored. ERR_CONFLICT: changed meanwhile by someone else. */
 	int (*change)(void *program, struct topology *topology, bool durable, struct err *err);
 	int (*refresh)(void *program, const char *database, struct err *err);           /* reads the database's schema anew */
 };
 
-/* Answers job->sql (JOB_LOCAL): fills columns, values and tag. Errors are SQL's: ERR_SYNTAX, ERR_UNDEFINED_TABLE, … */
+enum { ADMIN_CHANGES = 1 };
+
+/* Answers job->sql (JOB_LOCAL): fills columns, values and tag. ADMIN_CHANGES, and nothing was done, when it takes an admin that may_change.
+ * Errors are SQL's: ERR_SYNTAX, ERR_UNDEFINED_TABLE, … */
 must_use int admin_answer(struct admin *admin, struct job *job);
 
 /* libpq's conninfo for nanu's own connection to a node; mem_free() it. */

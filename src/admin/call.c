@@ -4,6 +4,39 @@
 #include <pg_query/pg_query.pb-c.h>
 #include <string.h>
 
+static bool has_clauses(const PgQuery__SelectStmt *select)
+{
+	return select->where_clause || select->larg || select->n_values_lists || select->n_sort_clause || select->limit_count ||
+	       select->limit_offset || select->with_clause || select->n_distinct_clause || select->n_group_clause || select->having_clause ||
+	       select->n_window_clause || select->into_clause || select->n_locking_clause;
+}
+
+static bool is_star(const PgQuery__Node *node)
+{
+	return node && node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && node->column_ref->n_fields == 1 &&
+	       node->column_ref->fields[0]->node_case == PG_QUERY__NODE__NODE_A_STAR;
+}
+
+/* SELECT * FROM nanu.function(…) AS name */
+static const PgQuery__FuncCall *call_in_from(const PgQuery__SelectStmt *select, const char **ret_column)
+{
+	const PgQuery__RangeFunction *range;
+	const PgQuery__List *pair;
+
+	if (select->n_from_clause != 1 || select->from_clause[0]->node_case != PG_QUERY__NODE__NODE_RANGE_FUNCTION ||
+	    !is_star(select->target_list[0]->res_target->val))
+		return NULL;
+	range = select->from_clause[0]->range_function;
+	if (range->lateral || range->ordinality || range->is_rowsfrom || range->n_coldeflist || range->n_functions != 1)
+		return NULL;
+	pair = range->functions[0]->list;       /* the call, and the columns that it might define */
+	if (!pair->n_items || pair->items[0]->node_case != PG_QUERY__NODE__NODE_FUNC_CALL)
+		return NULL;
+	if (range->alias)
+		*ret_column = range->alias->n_colnames ? range->alias->colnames[0]->string->sval : range->alias->aliasname;
+	return pair->items[0]->func_call;
+}
+
 static const PgQuery__FuncCall *only_call(const PgQuery__ParseResult *tree, const char **ret_column)
 {
 	const PgQuery__SelectStmt *select;
@@ -12,9 +45,10 @@ static const PgQuery__FuncCall *only_call(const PgQuery__ParseResult *tree, cons
 	if (tree->n_stmts != 1 || tree->stmts[0]->stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
 		return NULL;
 	select = tree->stmts[0]->stmt->select_stmt;
-	if (select->n_target_list != 1 || select->n_from_clause || select->where_clause || select->larg || select->n_values_lists ||
-	    select->n_sort_clause || select->limit_count || select->with_clause || select->n_distinct_clause)
+	if (select->n_target_list != 1 || has_clauses(select))
 		return NULL;
+	if (select->n_from_clause)
+		return call_in_from(select, ret_column);
 	target = select->target_list[0]->res_target;
 	if (!target->val || target->val->node_case != PG_QUERY__NODE__NODE_FUNC_CALL)
 		return NULL;
@@ -22,8 +56,8 @@ static const PgQuery__FuncCall *only_call(const PgQuery__ParseResult *tree, cons
 	return target->val->func_call;
 }
 
-static int read_value(const PgQuery__Node *node, const char *const *params, size_t param_count, struct arena *arena, const char **ret,
-		      struct err *err)
+static int read_value(const PgQuery__Node *node, const char *const *params, size_t param_count, struct arena *arena, struct call *call,
+		      const char **ret, struct err *err)
 {
 	const PgQuery__AConst *constant;
 
@@ -32,6 +66,8 @@ static int read_value(const PgQuery__Node *node, const char *const *params, size
 	if (node->node_case == PG_QUERY__NODE__NODE_PARAM_REF) {
 		size_t number = (size_t)node->param_ref->number;
 
+		if (number > call->param_count)
+			call->param_count = number;
 		*ret = number >= 1 && number <= param_count ? params[number - 1] : NULL;
 		return 0;
 	}
@@ -70,6 +106,8 @@ static int read_call(const PgQuery__ParseResult *tree, const char *const *params
 		return 0;
 	*call = (struct call){ .function = arena_strdup(arena, function->funcname[1]->string->sval) };
 	call->column = column ? arena_strdup(arena, column) : call->function;
+	if (function->agg_star || function->agg_distinct || function->agg_filter || function->over || function->n_agg_order)
+		return err_set(err, ERR_SYNTAX, "nanu.%s is neither an aggregate nor a window function", call->function);
 	if (function->n_args > CALL_ARGS_MAX)
 		return err_set(err, ERR_UNDEFINED_FUNCTION, "function nanu.%s does not take so many arguments", call->function);
 	for (size_t i = 0; i < function->n_args; i++) {
@@ -81,7 +119,7 @@ static int read_call(const PgQuery__ParseResult *tree, const char *const *params
 			arg->name = arena_strdup(arena, node->named_arg_expr->name);
 			node = node->named_arg_expr->arg;
 		}
-		rc = read_value(node, params, param_count, arena, &arg->value, err);
+		rc = read_value(node, params, param_count, arena, call, &arg->value, err);
 		if (rc < 0)
 			return rc;
 	}

@@ -19,9 +19,10 @@ struct call {
 	const char *column;             /* what the result column is called */
 	struct call_arg args[CALL_ARGS_MAX];
 	size_t arg_count;
+	size_t param_count;             /* the highest $n */
 };
 
-/* 1: the statement is one call of a nanu function and nothing else; 0: it is something else; ERR_SYNTAX, ERR_UNSUPPORTED (an argument
+/* 1: the statement is one call of a nanu function and nothing else, `SELECT nanu.f(…)` or `SELECT * FROM nanu.f(…)`; 0: it is something else; ERR_SYNTAX, ERR_UNSUPPORTED (an argument
  * that is no constant or parameter). `params` are the values of $1, …. */
 must_use int call_read(const char *sql, const char *const *params, size_t param_count, struct arena *arena, struct call *ret_call,
 		       struct err *err);

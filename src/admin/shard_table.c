@@ -114,8 +114,11 @@ static int find_table(struct work *work, const char *name)
 	work->table = catalog_table(catalog, point ? schema : NULL, table);
 	if (!work->table)
 		return err_set(work->err, ERR_UNDEFINED_TABLE, "relation \"%s\" does not exist", name);
-	if (work->table->kind != 'r' || work->table->persistence == 't')
-		return err_set(work->err, ERR_UNSUPPORTED, "\"%s\" is not an ordinary table", name);
+	if (work->table->kind != 'r' || work->table->persistence == 't') {
+		err_set(work->err, ERR_UNSUPPORTED, "\"%s\" is not an ordinary table", name);
+		err_hint(work->err, "Tables are sharded that are neither partitioned, nor foreign, nor temporary.");
+		return work->err->code;
+	}
 	if (database_table(work->database, work->table->schema, work->table->name))
 		return err_set(work->err, ERR_WRONG_STATE, "table \"%s\" is sharded already", name);
 	quote(work->quoted, sizeof(work->quoted), work->table->schema, work->table->name);
@@ -137,6 +140,7 @@ static int find_key(struct work *work, const char *name)
 	collation = work->key->collation ? catalog_collation(catalog, work->key->collation) : NULL;
 	if (collation && !collation->deterministic) {
 		err_set(work->err, ERR_UNSUPPORTED, "column \"%s\" has a nondeterministic collation: equal values may have different hashes", name);
+		err_hint(work->err, "Give it a deterministic collation, or shard by another column.");
 		return work->err->code;
 	}
 	return 0;
@@ -217,11 +221,49 @@ static int check_foreign(struct work *work)
 		other_key = self ? work->key->name : other ? other->key_column : "";
 		snprintf(pair, sizeof(pair), ",%s=%s,", ours ? work->key->name : other_key, ours ? other_key : work->key->name);
 		snprintf(list, sizeof(list), ",%s,", PQgetvalue(result, i, 4));
-		if ((self || (other && other->key_kind == work->key_kind)) && strstr(list, pair))
+		if ((self || (other && key_types_meet(other->key_type, work->key->type))) && strstr(list, pair))
 			continue;
 		err_set(work->err, ERR_UNSUPPORTED, "foreign key \"%s\" between \"%s\" and \"%s\" cannot hold over several shards",
 			PQgetvalue(result, i, 0), work->table->name, other_name);
 		err_hint(work->err, "Drop it, shard both tables by the columns that it pairs, and create it again.");
+	}
+	PQclear(result);
+	return work->err->code;
+}
+
+static int check_inheritance(struct work *work)
+{
+	const char *params[1] = { work->quoted };
+	PGresult *result = PQexecParams(work->conns[0],
+		"SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = $1::pg_catalog.regclass OR inhparent = $1::pg_catalog.regclass LIMIT 1",
+		1, NULL, params, NULL, NULL, 0);
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		return server_error(work, 0, result, work->conns[0]);
+	if (PQntuples(result)) {
+		err_set(work->err, ERR_UNSUPPORTED, "table \"%s\" is a partition, or inherits or is inherited from", work->table->name);
+		err_hint(work->err, "Shard tables that stand alone; copy the rows of the others into one.");
+	}
+	PQclear(result);
+	return work->err->code;
+}
+
+/* What runs unseen with a statement may read tables, and would see one shard. */
+static int check_hooks(struct work *work)
+{
+	const char *params[1] = { work->quoted };
+	PGresult *result = PQexecParams(work->conns[0],
+		"SELECT 'trigger', tgname FROM pg_catalog.pg_trigger WHERE tgrelid = $1::pg_catalog.regclass AND NOT tgisinternal"
+		" UNION ALL SELECT 'rule', rulename FROM pg_catalog.pg_rewrite WHERE ev_class = $1::pg_catalog.regclass"
+		" UNION ALL SELECT 'policy', polname FROM pg_catalog.pg_policy WHERE polrelid = $1::pg_catalog.regclass LIMIT 1",
+		1, NULL, params, NULL, NULL, 0);
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		return server_error(work, 0, result, work->conns[0]);
+	if (PQntuples(result)) {
+		err_set(work->err, ERR_UNSUPPORTED, "%s \"%s\" of table \"%s\" may read tables, of which it would see one shard only",
+			PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1), work->table->name);
+		err_hint(work->err, "Drop it, and do in the application what it does.");
 	}
 	PQclear(result);
 	return work->err->code;
@@ -372,6 +414,10 @@ static int shard(struct work *work, const char *table, const char *key)
 	if (rc == 0)
 		rc = check_foreign(work);
 	if (rc == 0)
+		rc = check_inheritance(work);
+	if (rc == 0)
+		rc = check_hooks(work);
+	if (rc == 0)
 		rc = publish(work, false);
 	if (rc < 0)
 		return rc;
@@ -405,8 +451,11 @@ int admin_shard_table(struct admin *admin, struct job *job, const struct call *c
 		return rc;
 	if (!table || !key)
 		return err_set(&job->err, ERR_INVALID_VALUE, "nanu.shard_table needs a table and its key: nanu.shard_table('orders', key => 'user_id')");
-	if (strcmp(placement, "hash") != 0)
-		return err_set(&job->err, ERR_UNSUPPORTED, "placement \"%s\" is not supported yet: use 'hash'", placement);
+	if (strcmp(placement, "hash") != 0) {
+		err_set(&job->err, ERR_UNSUPPORTED, "placement \"%s\" is not supported yet", placement);
+		err_hint(&job->err, "Use placement => 'hash', or leave it out.");
+		return job->err.code;
+	}
 	/* The table may have been created a moment ago, by hand. */
 	rc = admin->refresh(admin->program, job->database, &job->err);
 	if (rc < 0)

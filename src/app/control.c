@@ -18,19 +18,28 @@
 
 enum { RETRY_SECONDS = 2, SWAP_TRIES_MAX = 5 };
 
+/* What a lane's thread is doing does not hold up the other: the nanu schema is answered while nodes that say nothing are waited for. */
+enum lane_name { LANE_NODES, LANE_ANSWERS, LANE_COUNT };
+
+struct lane {                           /* jobs, and the thread that runs them one by one */
+	struct control *control;
+	enum lane_name name;
+	pthread_t thread;
+	bool started;
+	pthread_cond_t wake;
+	struct job *first, *last;       /* the queue; linked through letter.next; under the control's lock */
+};
+
 struct control {
 	const struct config *config;
 	struct users *users;
 	struct services *services;
 	struct store *store;
 	uint64_t revision;              /* of the topology in the store */
-	pthread_t thread;
-	bool started;
+	struct lane lanes[LANE_COUNT];
 	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	struct job *first, *last;       /* the queue; linked through letter.next */
 	bool stopping;
-	struct snapshot *snapshot;      /* the newest; changed by the thread only, under the lock */
+	struct snapshot *snapshot;      /* the newest; changed by the thread of LANE_NODES only, under the lock */
 };
 
 /* ---- catalogs and snapshots ---- */
@@ -76,39 +85,63 @@ static int save(struct control *control, const struct topology *topology, struct
 	return rc;
 }
 
-/* Tables that were dropped, renamed, or whose key was renamed, by the OIDs that the old catalog knew them by. */
+/* The table as the fresh catalog has it, known again by the OIDs of the old one; false: it is as it was. *ret_gone: it was dropped. */
+static bool find_again(const struct catalog *known, const struct catalog *fresh, const struct sharded_table *table,
+		       struct sharded_table *ret_now, bool *ret_gone)
+{
+	const struct catalog_table *before = catalog_table(known, table->schema, table->name);
+	const struct catalog_table *after = before ? catalog_table_by_oid(fresh, before->oid) : NULL;
+	const struct catalog_column *key = before ? catalog_column(before, table->key_column) : NULL;
+
+	*ret_now = *table;
+	*ret_gone = before && !after;
+	if (!before || table->being_sharded)
+		return *ret_gone = false;
+	if (!after)
+		return true;
+	ret_now->schema = after->schema;
+	ret_now->name = after->name;
+	for (size_t j = 0; key && j < after->column_count; j++)
+		if (after->columns[j].attnum == key->attnum)
+			ret_now->key_column = after->columns[j].name;
+	return strcmp(ret_now->schema, table->schema) != 0 || strcmp(ret_now->name, table->name) != 0 ||
+	       strcmp(ret_now->key_column, table->key_column) != 0;
+}
+
+static struct topology *replaced(struct topology *old, struct topology *next, int rc)
+{
+	if (rc < 0)
+		return old;
+	topology_unref(old);
+	return next;
+}
+
+/* Tables that were dropped, renamed or moved, or whose key was renamed. All of them go before the first comes back: one may have another's
+ * name now. */
 static struct topology *follow(const struct snapshot *old, size_t index, const struct catalog *fresh, struct topology *topology)
 {
 	const struct database *database = &old->topology->databases[index];
 	const struct catalog *known = old->catalogs[index];
+	struct topology *next = NULL;
+	struct sharded_table now;
+	bool gone;
+	int rc;
 
 	for (size_t i = 0; known && i < database->table_count; i++) {
 		const struct sharded_table *table = &database->tables[i];
-		const struct catalog_table *before = catalog_table(known, table->schema, table->name);
-		const struct catalog_table *after = before ? catalog_table_by_oid(fresh, before->oid) : NULL;
-		const struct catalog_column *key = before ? catalog_column(before, table->key_column) : NULL;
-		struct topology *next = NULL;
-		const char *key_name = table->key_column;
-		int rc;
 
-		if (!before || table->being_sharded)
-			continue;
-		for (size_t j = 0; after && key && j < after->column_count; j++)
-			if (after->columns[j].attnum == key->attnum)
-				key_name = after->columns[j].name;
-		if (after && strcmp(after->name, table->name) == 0 && strcmp(after->schema, table->schema) == 0 &&
-		    strcmp(key_name, table->key_column) == 0)
-			continue;
-		if (!after)
-			rc = topology_without_table(topology, database->name, table->schema, table->name, &next, NULL);
-		else
-			rc = topology_with_renamed(topology, database->name, table->schema, table->name, after->name, key_name, &next, NULL);
-		if (rc < 0)
+		if (!find_again(known, fresh, table, &now, &gone))
 			continue;
 		log_info("control", "database=%s table=%s.%s msg=\"%s\"", database->name, table->schema, table->name,
-			 after ? "renamed" : "dropped");
-		topology_unref(topology);
-		topology = next;
+			 gone ? "dropped" : "renamed");
+		rc = topology_without_table(topology, database->name, table->schema, table->name, &next, NULL);
+		topology = replaced(topology, next, rc);
+	}
+	for (size_t i = 0; known && i < database->table_count; i++) {
+		if (!find_again(known, fresh, &database->tables[i], &now, &gone) || gone)
+			continue;
+		rc = topology_with_table(topology, database->name, &now, &next, NULL);
+		topology = replaced(topology, next, rc);
 	}
 	return topology;
 }
@@ -208,9 +241,11 @@ static void fetch_secret(struct control *control, struct job *job)
 	job->rc = admin_fetch_secret(control->config, control->snapshot->topology, database, job->user, control->users, &job->err);
 }
 
-static void run(struct control *control, struct job *job)
+/* False: it is another lane's. */
+static bool run(struct control *control, enum lane_name lane, struct job *job)
 {
 	struct admin admin = {
+		.may_change = lane == LANE_NODES,
 		.config = control->config, .services = control->services, .program = control,
 		.snapshot = admin_snapshot, .change = admin_change, .refresh = admin_refresh,
 	};
@@ -224,8 +259,11 @@ static void run(struct control *control, struct job *job)
 		break;
 	case JOB_LOCAL:
 		job->rc = admin_answer(&admin, job);
+		if (job->rc == ADMIN_CHANGES)
+			return false;
 		break;
 	}
+	return true;
 }
 
 static void deliver(struct letter *letter, void *worker)
@@ -244,9 +282,9 @@ static void answer(struct job *job)
 	loop_post(job->loop, &job->letter);
 }
 
-static void submit(struct services *services, struct job *job)
+static void enqueue(struct lane *lane, struct job *job)
 {
-	struct control *control = services->program;
+	struct control *control = lane->control;
 
 	pthread_mutex_lock(&control->lock);
 	job->letter.next = NULL;
@@ -256,13 +294,31 @@ static void submit(struct services *services, struct job *job)
 		answer(job);
 		return;
 	}
-	if (control->last)
-		control->last->letter.next = &job->letter;
+	if (lane->last)
+		lane->last->letter.next = &job->letter;
 	else
-		control->first = job;
-	control->last = job;
-	pthread_cond_signal(&control->wake);
+		lane->first = job;
+	lane->last = job;
+	pthread_cond_signal(&lane->wake);
 	pthread_mutex_unlock(&control->lock);
+}
+
+static void submit(struct services *services, struct job *job)
+{
+	struct control *control = services->program;
+
+	enqueue(&control->lanes[job->kind == JOB_LOCAL ? LANE_ANSWERS : LANE_NODES], job);
+}
+
+static struct job *dequeue(struct lane *lane)
+{
+	struct job *job = lane->first;
+
+	if (job)
+		lane->first = job->letter.next ? CONTAINER_OF(job->letter.next, struct job, letter) : NULL;
+	if (!lane->first)
+		lane->last = NULL;
+	return job;
 }
 
 static bool catalog_missing(const struct control *control)
@@ -273,34 +329,44 @@ static bool catalog_missing(const struct control *control)
 	return false;
 }
 
+/* Waits for a job, or, while a schema is missing, until it is time to look for it again. Under the lock. */
+static void wait_for_job(struct lane *lane)
+{
+	struct control *control = lane->control;
+	struct timespec until;
+
+	if (lane->name != LANE_NODES || !catalog_missing(control)) {
+		pthread_cond_wait(&lane->wake, &control->lock);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += RETRY_SECONDS;
+	if (pthread_cond_timedwait(&lane->wake, &control->lock, &until) != 0 && !lane->first) {
+		pthread_mutex_unlock(&control->lock);
+		refresh(control, NULL, NULL);
+		pthread_mutex_lock(&control->lock);
+	}
+}
+
 static void *thread(void *argument)
 {
-	struct control *control = argument;
+	struct lane *lane = argument;
+	struct control *control = lane->control;
 
-	pthread_setname_np(pthread_self(), "nanu-control");
+	pthread_setname_np(pthread_self(), lane->name == LANE_NODES ? "nanu-control" : "nanu-answers");
 	pthread_mutex_lock(&control->lock);
 	while (!control->stopping) {
-		struct job *job = control->first;
-		struct timespec until;
+		struct job *job = dequeue(lane);
 
 		if (!job) {
-			clock_gettime(CLOCK_REALTIME, &until);
-			until.tv_sec += RETRY_SECONDS;
-			if (!catalog_missing(control))
-				pthread_cond_wait(&control->wake, &control->lock);
-			else if (pthread_cond_timedwait(&control->wake, &control->lock, &until) != 0 && !control->first) {
-				pthread_mutex_unlock(&control->lock);
-				refresh(control, NULL, NULL);
-				pthread_mutex_lock(&control->lock);
-			}
+			wait_for_job(lane);
 			continue;
 		}
-		control->first = job->letter.next ? CONTAINER_OF(job->letter.next, struct job, letter) : NULL;
-		if (!control->first)
-			control->last = NULL;
 		pthread_mutex_unlock(&control->lock);
-		run(control, job);
-		answer(job);
+		if (run(control, lane->name, job))
+			answer(job);
+		else
+			enqueue(&control->lanes[LANE_NODES], job);
 		pthread_mutex_lock(&control->lock);
 	}
 	pthread_mutex_unlock(&control->lock);
@@ -339,7 +405,10 @@ int control_new(const struct config *config, struct users *users, struct control
 	control->config = config;
 	control->users = users;
 	pthread_mutex_init(&control->lock, NULL);
-	pthread_cond_init(&control->wake, NULL);
+	for (int i = 0; i < LANE_COUNT; i++) {
+		control->lanes[i] = (struct lane){ .control = control, .name = (enum lane_name)i };
+		pthread_cond_init(&control->lanes[i].wake, NULL);
+	}
 	rc = store_open_sqlite(config->store, &control->store, err);
 	if (rc == 0)
 		rc = first_topology(control, &topology, err);
@@ -369,7 +438,8 @@ void control_free(struct control *control)
 	snapshot_unref(control->snapshot);
 	store_close(control->store);
 	pthread_mutex_destroy(&control->lock);
-	pthread_cond_destroy(&control->wake);
+	for (int i = 0; i < LANE_COUNT; i++)
+		pthread_cond_destroy(&control->lanes[i].wake);
 	mem_free(control);
 }
 
@@ -378,9 +448,13 @@ int control_start(struct control *control, struct services *services, struct err
 	control->services = services;
 	services->program = control;
 	services->submit = submit;
-	if (pthread_create(&control->thread, NULL, thread, control) != 0)
-		return err_set(err, ERR_NOMEM, "cannot start the control plane's thread");
-	control->started = true;
+	for (int i = 0; i < LANE_COUNT; i++) {
+		struct lane *lane = &control->lanes[i];
+
+		if (pthread_create(&lane->thread, NULL, thread, lane) != 0)
+			return err_set(err, ERR_NOMEM, "cannot start the control plane's threads");
+		lane->started = true;
+	}
 	return 0;
 }
 
@@ -388,17 +462,20 @@ void control_stop(struct control *control)
 {
 	struct job *job;
 
-	if (!control->started)
-		return;
 	pthread_mutex_lock(&control->lock);
 	control->stopping = true;
-	pthread_cond_signal(&control->wake);
+	for (int i = 0; i < LANE_COUNT; i++)
+		pthread_cond_signal(&control->lanes[i].wake);
 	pthread_mutex_unlock(&control->lock);
-	pthread_join(control->thread, NULL);
-	while ((job = control->first)) {
-		control->first = job->letter.next ? CONTAINER_OF(job->letter.next, struct job, letter) : NULL;
-		job->rc = err_set(&job->err, ERR_SHUTDOWN, "the router is shutting down");
-		answer(job);
+	for (int i = 0; i < LANE_COUNT; i++) {
+		if (control->lanes[i].started)
+			pthread_join(control->lanes[i].thread, NULL);
+		control->lanes[i].started = false;
 	}
-	control->started = false;
+	for (int i = 0; i < LANE_COUNT; i++) {
+		while ((job = dequeue(&control->lanes[i]))) {
+			job->rc = err_set(&job->err, ERR_SHUTDOWN, "the router is shutting down");
+			answer(job);
+		}
+	}
 }

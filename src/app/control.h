@@ -1,7 +1,8 @@
-/* control: the control plane's thread: catalogs, topology, and what sessions ask of the router itself.
+/* control: the control plane's threads: catalogs, topology, and what sessions ask of the router itself.
  *
- * It owns the store, the newest snapshot and the queue of jobs; it may block. Workers get each new snapshot before anyone hears that it is
- * there.
+ * It owns the store, the newest snapshot and the queues of jobs. One thread changes things and may wait for nodes; another only answers
+ * what the router knows already, so that the nanu schema can be read whatever the nodes do. Workers get each new snapshot before anyone
+ * hears that it is there.
  */
 #pragma once
 
@@ -20,6 +21,6 @@ must_use int control_new(const struct config *config, struct users *users, struc
 void control_free(struct control *control);
 struct snapshot *control_snapshot(struct control *control);     /* a new reference to the newest */
 
-/* The thread takes jobs from now on. `services->submit` is set to reach it. */
+/* The threads take jobs from now on. `services->submit` is set to reach it. */
 must_use int control_start(struct control *control, struct services *services, struct err *err);
-void control_stop(struct control *control);                     /* waits for its end; queued jobs are answered with ERR_SHUTDOWN */
+void control_stop(struct control *control);                     /* waits for their end; queued jobs are answered with ERR_SHUTDOWN */

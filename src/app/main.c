@@ -5,11 +5,13 @@
 #include "app/command.h"
 #include "app/playground.h"
 #include "app/serve.h"
+#include "app/status.h"
 
 static const struct command commands[] = {
 	{ "serve", serve_main, "run the router that a configuration file describes", serve_usage },
 	{ "playground", playground_main, "start local PostgreSQL servers, the router, and a sharded shop to play with",
 	  playground_usage },
+	{ "status", status_main, "show what a running router says of itself", status_usage },
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };

@@ -33,7 +33,7 @@ const char playground_usage[] =
 	"  --clean       stop what runs, delete the data\n"
 	"  --help, --version\n";
 
-enum { PORT_DEFAULT = 6432, NODES_DEFAULT = 2, PATH_SIZE = 4096, STOP_MS_MAX = 60 * 1000, LOCK_POLL_MS = 50 };
+enum { PORT_DEFAULT = 6432, NODES_DEFAULT = 2, PATH_SIZE = 4096, STOP_MS_MAX = 60 * 1000, LOCK_POLL_MS = 50, PORT_MS_MAX = 5 * 1000 };
 
 /* The name of database, user and password: whoever plays should not have to remember more. It listens on 127.0.0.1 alone. */
 static const char shop_name[] = "shop";
@@ -148,16 +148,21 @@ static int settle_choices(struct playground *playground, struct err *err)
 	return folder_save(folder, err);
 }
 
-/* Before anything is started: the router's port must be free, unless the router that has it is this playground's. */
+/* Before anything is started: the router's port must be free, unless the router that has it is this playground's. One that was killed (it left
+ * its pid file) may need a moment to give the port back. */
 static int check_port(struct playground *playground, uint16_t old_port, struct err *err)
 {
 	const struct folder *folder = playground->folder;
 	uint16_t wanted = playground->options.port ? (uint16_t)playground->options.port : old_port ? old_port : PORT_DEFAULT;
 	bool is_ours = playground->router.process.pid && wanted == old_port;
+	bool was_killed = access(folder_file(playground->folder, "nanu.pid"), F_OK) == 0;
 	int rc;
 
-	if (is_ours || port_is_free(wanted))
+	if (is_ours)
 		return 0;
+	rc = port_wait_free(wanted, was_killed ? PORT_MS_MAX : 0, err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	rc = err_set(err, ERR_WRONG_STATE, "port %u of 127.0.0.1 is in use by another program", wanted);
 	err_hint(err, "Choose another one: nanu playground --dir %s --port %u", folder->path, wanted + 1u);
 	return rc;
@@ -168,7 +173,7 @@ static int start_router(struct playground *playground, struct err *err)
 {
 	struct router *router = &playground->router;
 	bool written;
-	int rc = router_configure(router, shop_name, shop_name, &written, err);
+	int rc = router_configure(router, shop_name, &written, err);
 
 	if (rc < 0)
 		return rc;
@@ -287,7 +292,7 @@ static int hold(struct playground *playground, struct err *err)
 	int rc = cluster_init(&playground->cluster, playground->folder, &playground->identity, err);
 
 	if (rc == 0)
-		router_init(&playground->router, playground->folder);
+		router_init(&playground->router, playground->folder, shop_name);
 	return rc;
 }
 
@@ -305,7 +310,7 @@ static int start(struct playground *playground, struct err *err)
 		return rc;
 	}
 	old_port = playground->folder->port;
-	router_init(&playground->router, playground->folder);
+	router_init(&playground->router, playground->folder, shop_name);
 	rc = check_port(playground, old_port, err);
 	router_release(&playground->router);
 	if (rc == 0)

@@ -7,9 +7,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "app/progress.h"
+
 enum {
 	PORT_MIN = 20000, PORT_MAX = 32000,     /* below the kernel's own range for outgoing connections */
 	PORT_TRIES = 1000,
+	POLL_MS = 20,
 };
 
 bool port_is_free(uint16_t port)
@@ -24,6 +27,17 @@ bool port_is_free(uint16_t port)
 	is_free = bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 1) == 0;
 	close(fd);
 	return is_free;
+}
+
+int port_wait_free(uint16_t port, int wait_ms, struct err *err)
+{
+	for (int waited_ms = 0; !port_is_free(port); waited_ms += POLL_MS) {
+		int rc = waited_ms < wait_ms ? progress_wait(NULL, 0, POLL_MS, err) : 0;
+
+		if (rc < 0 || waited_ms >= wait_ms)
+			return rc;
+	}
+	return 1;
 }
 
 /* From a random place on, so that playgrounds that start at the same time do not choose the same. */

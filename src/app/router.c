@@ -7,11 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/port.h"
 #include "app/progress.h"
 #include "base/buf.h"
 #include "topo/config.h"
 
-enum { START_MS_MAX = 30 * 1000, STOP_MS_MAX = 15 * 1000, POLL_MS = 20, CONFIG_SIZE_MAX = 64 << 10, PATH_SIZE = 4096 };
+enum { START_MS_MAX = 30 * 1000, STOP_MS_MAX = 15 * 1000, PORT_MS_MAX = 10 * 1000, POLL_MS = 20, CONFIG_SIZE_MAX = 64 << 10, PATH_SIZE = 4096 };
 
 /* The arguments by which a router of this playground is known. */
 static void fill_argv(const struct router *router, char *program, char *argv[5])
@@ -31,12 +32,13 @@ static bool is_router(pid_t pid, const void *context)
 	return process_has_arguments(pid, argv);
 }
 
-void router_init(struct router *router, struct folder *folder)
+void router_init(struct router *router, struct folder *folder, const char *user)
 {
 	*router = (struct router){
 		.folder = folder,
 		.config = folder_file(folder, "nanu.yaml"),
 		.log = folder_file(folder, "log/nanu.log"),
+		.user = user,
 		.process = PROCESS_NONE,
 	};
 	process_find(process_read_pid(folder_file(folder, "nanu.pid")), is_router, router, &router->process);
@@ -71,7 +73,7 @@ static int config_fits(const struct router *router, struct err *err)
 	return fits;
 }
 
-static int write_config(struct router *router, const char *user, struct err *err)
+static int write_config(struct router *router, struct err *err)
 {
 	const struct folder *folder = router->folder;
 	struct buf text;
@@ -81,36 +83,36 @@ static int write_config(struct router *router, const char *user, struct err *err
 	buf_printf(&text, "# Written by nanu playground. Settings may be changed here and last; when a port changes, it is written anew.\n"
 			  "listen_port: %u\nusers_file: users.txt\nauth_from_nodes: false\nnode_user: postgres\nnode_password: '%s'\n"
 			  "admin_users: 'postgres, %s'\nnodes:\n",
-		   folder->port, folder->password, user);
+		   folder->port, folder->password, router->user);
 	for (unsigned i = 0; i < folder->node_count; i++)
 		buf_printf(&text, "  - {name: n%u, host: 127.0.0.1, port: %u}\n", i + 1, folder->node_ports[i]);
 	buf_add_text(&text, "shards:\n");
 	for (unsigned i = 0; i < folder->node_count; i++)
 		buf_printf(&text, "  - {name: s%u, nodes: [n%u]}\n", i + 1, i + 1);
-	buf_printf(&text, "databases:\n  - name: %s\n", user);
+	buf_printf(&text, "databases:\n  - name: %s\n", router->user);
 	buf_add_u8(&text, 0);
 	rc = folder_write(router->folder, "nanu.yaml", text.data, 0600, err);
 	buf_release(&text);
 	return rc;
 }
 
-int router_configure(struct router *router, const char *user, const char *password, bool *ret_written, struct err *err)
+int router_configure(struct router *router, const char *password, bool *ret_written, struct err *err)
 {
 	struct folder *folder = router->folder;
-	const char *users = arena_printf(&folder->arena, "\"postgres\" \"%s\"\n\"%s\" \"%s\"\n", folder->password, user, password);
+	const char *users = arena_printf(&folder->arena, "\"postgres\" \"%s\"\n\"%s\" \"%s\"\n", folder->password, router->user, password);
 	int rc = config_fits(router, err);
 
 	*ret_written = rc == 0;
 	if (rc == 0)
-		rc = write_config(router, user, err);
+		rc = write_config(router, err);
 	return rc < 0 ? rc : folder_write(folder, "users.txt", users, 0600, err);
 }
 
 static bool answers(const struct router *router)
 {
 	char port[16];
-	const char *const names[] = { "host", "port", "dbname", "connect_timeout", NULL };
-	const char *const values[] = { "127.0.0.1", port, "postgres", "5", NULL };
+	const char *const names[] = { "host", "port", "user", "dbname", "connect_timeout", NULL };
+	const char *const values[] = { "127.0.0.1", port, router->user, router->user, "5", NULL };
 
 	snprintf(port, sizeof(port), "%u", router->folder->port);
 	return PQpingParams(names, values, 0) == PQPING_OK;
@@ -161,7 +163,11 @@ int router_start(struct router *router, struct err *err)
 	program[size] = '\0';
 	fill_argv(router, program, argv);
 	progress_begin("starting the router");
-	rc = process_spawn(&spawn, &router->process, err);
+	rc = port_wait_free(router->folder->port, PORT_MS_MAX, err);
+	if (rc == 0)
+		rc = err_set(err, ERR_WRONG_STATE, "port %u of 127.0.0.1 is in use by another program", router->folder->port);
+	else if (rc == 1)
+		rc = process_spawn(&spawn, &router->process, err);
 	if (rc == 0)
 		rc = wait_until_it_answers(router, err);
 	if (rc < 0) {

@@ -97,6 +97,7 @@ static void *run_worker(void *argument)
 	pthread_setname_np(pthread_self(), name);
 	thread->rc = worker_init(&thread->worker, thread->services, thread->index, thread->snapshot, thread->listen_fd, &thread->err);
 	pthread_barrier_wait(thread->ready);
+	pthread_barrier_wait(thread->ready);    /* the control plane is there now */
 	if (thread->rc == 0) {
 		worker_run(&thread->worker);
 		worker_release(&thread->worker);
@@ -169,6 +170,7 @@ static int run_workers(const struct config *config, struct services *services, s
 	}
 	if (rc == 0)
 		rc = control_start(control, services, err);
+	pthread_barrier_wait(&ready);
 	if (rc == 0) {
 		log_info("serve", "listen=%s:%u workers=%u io=%s version=%s msg=\"ready\"", config->listen_host, config->listen_port, count,
 			 loop_engine_name(threads[0].worker.loop), NANU_VERSION);

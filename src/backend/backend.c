@@ -25,7 +25,7 @@ struct prepared_copy {
 
 const char *backend_state_name(enum backend_state state)
 {
-	static const char *const names[BACKEND_STATE_COUNT_] = { "opening", "login", "idle", "lent", "cleaning", "closed" };
+	static const char *const names[BACKEND_STATE_COUNT_] = { "opening", "login", "idle", "lent", "cleaning", "retiring", "closed" };
 
 	return names[state];
 }
@@ -69,6 +69,14 @@ void backend_close(struct backend *backend, const struct err *why)
 	stream_close(&backend->stream);
 }
 
+void backend_retire(struct backend *backend)
+{
+	pool_move(backend, BACKEND_RETIRING);
+	err_set(&backend->why, ERR_WRONG_STATE, "not needed any more");
+	backend_send(backend, SLICE_LIT("X\0\0\0\4"));
+	loop_arm(backend->stream.loop, &backend->timer, (uint64_t)backend->pool->pools->config->connect_ms_max * 1000);
+}
+
 static void lose(struct backend *backend, const struct err *why)
 {
 	const struct backend_holder *holder = backend->state == BACKEND_LENT ? backend->holder : NULL;
@@ -98,9 +106,11 @@ static void timed_out(struct timer *timer)
 	struct backend *backend = CONTAINER_OF(timer, struct backend, timer);
 	struct err why = backend->why;
 
-	if (backend->state == BACKEND_IDLE)
-		err_set(&why, ERR_WRONG_STATE, "idle for longer than backend_idle_ms_max");
-	else if (!why.code)
+	if (backend->state == BACKEND_IDLE) {
+		backend_retire(backend);        /* for longer than backend_idle_ms_max */
+		return;
+	}
+	if (!why.code)
 		err_set(&why, ERR_CONNECT, "node \"%s\" did not answer within connect_ms_max (%u ms)", backend->pool->node,
 			backend->pool->pools->config->connect_ms_max);
 	lose(backend, &why);
@@ -229,8 +239,7 @@ static void learn_parameter(struct backend *backend, struct slice body)
 	backend->params = params;
 }
 
-/* The node's own words, under its own SQLSTATE. */
-void backend_learn_error(struct backend *backend, struct slice body)
+void backend_keep_error(struct backend *backend, struct slice body)
 {
 	struct slice state = error_field(body, 'C'), text = error_field(body, 'M'), hint = error_field(body, 'H');
 
@@ -259,7 +268,7 @@ static int own_message(struct backend *backend, char type, struct slice body, st
 		backend->cancel_secret = cursor_u32(&cursor);
 		return 0;
 	case 'E':
-		backend_learn_error(backend, body);
+		backend_keep_error(backend, body);
 		if (backend->state == BACKEND_CLEANING) {
 			*err = backend->why;
 			return err->code;

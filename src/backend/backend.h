@@ -6,7 +6,8 @@
  *            connected         authenticated        lent             handed back
  *  OPENING ────────────▶ LOGIN ─────────────▶ IDLE ────────▶ LENT ─────────────▶ IDLE
  *     │                    │                    ▲              │ something to undo
- *     │                    │                    └── CLEANING ◀─┘
+ *     │                    │                    ├── CLEANING ◀─┘
+ *     │                    │                    └──▶ RETIRING (not needed; the node is told, and closes it)
  *     └────────────────────┴──── any error, any state ────▶ CLOSED
  */
 #pragma once
@@ -29,7 +30,8 @@ struct scram_client;
 struct settings;
 struct statement;
 
-enum backend_state { BACKEND_OPENING, BACKEND_LOGIN, BACKEND_IDLE, BACKEND_LENT, BACKEND_CLEANING, BACKEND_CLOSED, BACKEND_STATE_COUNT_ };
+enum backend_state { BACKEND_OPENING, BACKEND_LOGIN, BACKEND_IDLE, BACKEND_LENT, BACKEND_CLEANING, BACKEND_RETIRING, BACKEND_CLOSED,
+	BACKEND_STATE_COUNT_ };
 
 /* What the holder of a lent backend hears. */
 struct backend_holder {
@@ -70,13 +72,15 @@ struct backend {
 
 /* Opens a connection; the pool hears of the end through pool_opened() or pool_lost(). */
 struct backend *backend_open(struct pool *pool);
+/* From IDLE: takes leave of the node, whose closing the connection is the end. Until then it counts, as the node counts it. */
+void backend_retire(struct backend *backend);
 /* Closes it now, whatever it was doing; its holder, if any, is not told. */
 void backend_close(struct backend *backend, const struct err *why);
 const char *backend_state_name(enum backend_state state);
 
-/* An ErrorResponse that says why the connection is about to end: what its holder will be told when it has. */
-void backend_learn_error(struct backend *backend, struct slice body);
 void backend_send(struct backend *backend, struct slice bytes);
+/* Keeps the node's own words (an ErrorResponse's body) for when it closes the connection, as it does after a FATAL error. */
+void backend_keep_error(struct backend *backend, struct slice body);
 
 /* The prepared copies on this backend. Forgetting the oldest at BACKEND_STATEMENTS_MAX appends a Close message to `out` and returns 1 (its
  * CloseComplete will come); 0 otherwise. */

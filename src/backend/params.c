@@ -68,6 +68,14 @@ static void add(struct buf *key, struct slice name, struct slice value)
 	buf_add_u8(key, 0);
 }
 
+/* In PostgreSQL's order of settings, which is not by case; names come from messages and need not end in a zero. */
+static int compare(struct slice a, struct slice b)
+{
+	int order = strncasecmp(a.data, b.data, a.size < b.size ? a.size : b.size);
+
+	return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
 struct params *params_with(struct params *params, struct slice name, struct slice value)
 {
 	struct slice had_name, had_value;
@@ -78,7 +86,7 @@ struct params *params_with(struct params *params, struct slice name, struct slic
 
 	buf_init(&key, PARAMS_SIZE_MAX);
 	while (params_next(params, &position, &had_name, &had_value)) {
-		int order = strcasecmp(had_name.data, name.data);      /* as PostgreSQL orders them */
+		int order = compare(had_name, name);
 
 		if (order >= 0 && !placed) {
 			add(&key, name, value);

@@ -150,6 +150,7 @@ static struct list *list_of(struct pool *pool, enum backend_state state)
 	case BACKEND_LENT:
 		return &pool->lent;
 	case BACKEND_CLEANING:
+	case BACKEND_RETIRING:
 		return &pool->cleaning;
 	case BACKEND_CLOSED:
 	case BACKEND_STATE_COUNT_:
@@ -223,14 +224,9 @@ static bool should_spare(const struct pool *pool)
 
 static void spare(struct pool *pool)
 {
-	while (!list_empty(&pool->idle) && should_spare(pool)) {
-		struct err why;
-
-		err_set(&why, ERR_WRONG_STATE, "given up for another worker");
-		backend_close(CONTAINER_OF(list_first(&pool->idle), struct backend, place), &why);
-		if (__atomic_load_n(&pool->quota->used, __ATOMIC_RELAXED) < pool->quota->limit)
-			break;          /* one permit is free now; more will be asked for */
-	}
+	/* One at a time: when it has gone, the pool looks again. */
+	if (!list_empty(&pool->idle) && should_spare(pool))
+		backend_retire(CONTAINER_OF(list_first(&pool->idle), struct backend, place));
 }
 
 static void ask_others(struct pool *pool)

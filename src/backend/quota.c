@@ -1,5 +1,6 @@
 #include "backend/quota.h"
 
+#include <assert.h>
 #include <pthread.h>
 
 #include "base/map.h"
@@ -62,7 +63,9 @@ bool quota_take(struct quota *quota)
 
 uint64_t quota_give(struct quota *quota)
 {
-	__atomic_sub_fetch(&quota->used, 1, __ATOMIC_SEQ_CST);
+	unsigned had = __atomic_fetch_sub(&quota->used, 1, __ATOMIC_SEQ_CST);
+
+	assert(had > 0);
 	return __atomic_load_n(&quota->waiting, __ATOMIC_SEQ_CST);
 }
 

@@ -177,15 +177,19 @@ static bool same(const struct setting *a, const struct setting *b)
 	return b && a->form == b->form && strcmp(a->value, b->value) == 0;
 }
 
-/* Role and session authorization decide what may be set: they are given back first and taken last. */
-static int identity(const char *name)
+/* Role and session authorization decide what may be set, and a new session authorization ends the role. */
+enum identity { IDENTITY_NONE, IDENTITY_SESSION, IDENTITY_ROLE };
+
+static enum identity identity(const struct setting *item)
 {
-	return strcmp(name, "session_authorization") == 0 ? 1 : strcmp(name, "role") == 0 ? 2 : 0;
+	return strcmp(item->name, "session_authorization") == 0 ? IDENTITY_SESSION :
+	       strcmp(item->name, "role") == 0                  ? IDENTITY_ROLE :
+								  IDENTITY_NONE;
 }
 
 static void add_set(struct buf *sql, const struct setting *item, const char *call)
 {
-	if (item->form == SETTING_SQL && identity(item->name) == 1) {
+	if (item->form == SETTING_SQL && identity(item) == IDENTITY_SESSION) {
 		buf_printf(sql, "SET SESSION AUTHORIZATION %s;", item->value);
 	} else if (item->form == SETTING_SQL) {
 		buf_add_text(sql, "SET ");
@@ -200,24 +204,54 @@ static void add_set(struct buf *sql, const struct setting *item, const char *cal
 	}
 }
 
+static void add_reset(struct buf *sql, const struct setting *item)
+{
+	buf_add_text(sql, "RESET ");
+	if (identity(item) == IDENTITY_SESSION)
+		buf_add_text(sql, "SESSION AUTHORIZATION");
+	else
+		quote_name(sql, item->name);
+	buf_add_text(sql, ";");
+}
+
+/* Is there anything of this identity in `a` that `b` lacks or has otherwise? */
+static bool lacks(const struct settings *a, const struct settings *b, enum identity which)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (identity(&a->items[i]) == which && !same(&a->items[i], settings_find(b, a->items[i].name)))
+			return true;
+	return false;
+}
+
+static bool differ(const struct settings *from, const struct settings *to, enum identity which)
+{
+	return lacks(from, to, which) || lacks(to, from, which);
+}
+
+static void add_resets(const struct settings *from, const struct settings *to, enum identity which, bool again, struct buf *sql)
+{
+	for (size_t i = 0; i < from->count; i++)
+		if (identity(&from->items[i]) == which && (again || !settings_find(to, from->items[i].name)))
+			add_reset(sql, &from->items[i]);
+}
+
+static void add_sets(const struct settings *from, const struct settings *to, enum identity which, bool again, const char *call,
+		     struct buf *sql)
+{
+	for (size_t i = 0; i < to->count; i++)
+		if (identity(&to->items[i]) == which && (again || !same(&to->items[i], settings_find(from, to->items[i].name))))
+			add_set(sql, &to->items[i], call);
+}
+
 void settings_diff(const struct settings *from, const struct settings *to, const char *call, struct buf *sql)
 {
-	for (int pass = 2; pass >= 0; pass--) {
-		for (size_t i = 0; i < from->count; i++) {
-			const struct setting *item = &from->items[i];
+	/* Who is not the one who logged in may not be allowed the other settings: he is given back first and taken last. */
+	bool again = differ(from, to, IDENTITY_SESSION) || differ(from, to, IDENTITY_NONE);
 
-			if (identity(item->name) != pass || settings_find(to, item->name))
-				continue;
-			buf_add_text(sql, "RESET ");
-			if (pass == 1)
-				buf_add_text(sql, "SESSION AUTHORIZATION");
-			else
-				quote_name(sql, item->name);
-			buf_add_text(sql, ";");
-		}
-	}
-	for (int pass = 0; pass <= 2; pass++)
-		for (size_t i = 0; i < to->count; i++)
-			if (identity(to->items[i].name) == pass && !same(&to->items[i], settings_find(from, to->items[i].name)))
-				add_set(sql, &to->items[i], call);
+	add_resets(from, to, IDENTITY_ROLE, again, sql);
+	add_resets(from, to, IDENTITY_SESSION, again, sql);
+	add_resets(from, to, IDENTITY_NONE, false, sql);
+	add_sets(from, to, IDENTITY_NONE, false, call, sql);
+	add_sets(from, to, IDENTITY_SESSION, again, call, sql);
+	add_sets(from, to, IDENTITY_ROLE, again, call, sql);
 }

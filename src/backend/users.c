@@ -8,8 +8,6 @@
 #include "base/mem.h"
 #include "net/env.h"
 
-enum { LINE_SIZE_MAX = 1024 };
-
 struct users {
 	pthread_mutex_t lock;
 	struct map by_name;             /* name -> struct user_secret, owned */
@@ -50,10 +48,10 @@ int users_set(struct users *users, const char *name, const char *secret, struct 
 	if (strlen(secret) >= sizeof(fresh->password))
 		return err_set(err, ERR_INVALID_VALUE, "user \"%s\": the secret is too long", name);
 	fresh = mem_calloc(1, sizeof(*fresh));
-	fresh->known = true;
+	fresh->known = secret[0] != '\0';
 	if (strncmp(secret, "SCRAM-SHA-256$", 14) == 0) {
 		rc = scram_verifier_read(slice_of(secret), &fresh->verifier, err);
-	} else {
+	} else if (fresh->known) {
 		fresh->has_password = true;
 		memcpy(fresh->password, secret, strlen(secret));
 		env_system()->random(NULL, salt, sizeof(salt));
@@ -110,25 +108,29 @@ static bool quoted(const char **at, char *out, size_t out_size)
 
 int users_read(struct users *users, const char *path, struct err *err)
 {
-	char line[LINE_SIZE_MAX], name[256], secret[256];
+	char name[256], secret[256], *line = NULL;
 	FILE *file = fopen(path, "re");
+	size_t line_size = 0;
 	unsigned number = 0;
 	int rc = 0;
 
 	if (!file)
 		return err_set(err, ERR_CONFIG, "cannot read users file \"%s\": %m", path);
-	while (rc == 0 && fgets(line, sizeof(line), file)) {
+	while (rc == 0 && getline(&line, &line_size, file) >= 0) {
 		const char *at = line + strspn(line, " \t");
 		struct err why;
 
 		number++;
-		if (*at == '\n' || *at == '\0' || *at == '#' || *at == ';')
+		if (*at == '\n' || *at == '\r' || *at == '\0' || *at == '#' || *at == ';')
 			continue;
 		if (!quoted(&at, name, sizeof(name)) || !quoted(&at, secret, sizeof(secret)))
 			rc = err_set(err, ERR_CONFIG, "%s, line %u: expected \"user\" \"password or SCRAM verifier\"", path, number);
 		else if (users_set(users, name, secret, &why) < 0)
 			rc = err_set(err, ERR_CONFIG, "%s, line %u: %s", path, number, why.message);
 	}
+	if (rc == 0 && ferror(file))
+		rc = err_set(err, ERR_CONFIG, "cannot read users file \"%s\": %m", path);
+	mem_free(line);
 	fclose(file);
 	return rc;
 }

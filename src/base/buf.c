@@ -1,6 +1,7 @@
 #include "base/buf.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <endian.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,7 +28,8 @@ void buf_clear(struct buf *buf)
 	buf->failed = false;
 }
 
-char *buf_reserve(struct buf *buf, size_t size)
+/* `spare` more bytes are allocated and do not count: vsnprintf() ends its text with a zero that is not kept. */
+static char *reserve(struct buf *buf, size_t size, size_t spare)
 {
 	size_t capacity = buf->capacity ? buf->capacity : BUF_FIRST_SIZE;
 
@@ -35,13 +37,18 @@ char *buf_reserve(struct buf *buf, size_t size)
 		buf->failed = true;
 		return NULL;
 	}
-	if (buf->capacity - buf->size < size) {
-		while (capacity - buf->size < size)
+	if (buf->capacity - buf->size < size + spare) {
+		while (capacity - buf->size < size + spare)
 			capacity *= 2;
 		buf->data = mem_realloc(buf->data, capacity);
 		buf->capacity = capacity;
 	}
 	return buf->data + buf->size;
+}
+
+char *buf_reserve(struct buf *buf, size_t size)
+{
+	return reserve(buf, size, 0);
 }
 
 void buf_add(struct buf *buf, const void *data, size_t size)
@@ -108,7 +115,9 @@ void buf_printf(struct buf *buf, const char *format, ...)
 	va_copy(again, args);
 	size = vsnprintf(NULL, 0, format, args);
 	va_end(args);
-	room = buf_reserve(buf, (size_t)size + 1);
+	if (size < 0)                   /* longer than an int can say */
+		buf->failed = true;
+	room = size < 0 ? NULL : reserve(buf, (size_t)size, 1);
 	if (room) {
 		vsnprintf(room, (size_t)size + 1, format, again);
 		buf->size += (size_t)size;
@@ -118,6 +127,7 @@ void buf_printf(struct buf *buf, const char *format, ...)
 
 void buf_drop_front(struct buf *buf, size_t size)
 {
+	assert(size <= buf->size);
 	buf->size -= size;
 	if (buf->size)
 		memmove(buf->data, buf->data + size, buf->size);

@@ -18,9 +18,28 @@ static const size_t row_count = sizeof(rows) / sizeof(rows[0]);
 
 static size_t row_index(int code)
 {
-	size_t i = (size_t)(code - ERR_TABLE_START_ - 1);
+	size_t i = (size_t)((int64_t)code - ERR_TABLE_START_ - 1);
 
 	return code > ERR_TABLE_START_ && i < row_count ? i : 0;
+}
+
+/* Text that did not fit ends behind its last whole character: half of one would be invalid UTF-8 to a client. */
+static __attribute__((format(printf, 3, 0))) void set_text(char *out, size_t out_size, const char *format, va_list args)
+{
+	int size = vsnprintf(out, out_size, format, args);
+	size_t end = out_size - 1, first = end;
+
+	if (size < (int)out_size)
+		return;
+	while (first > 0 && end - first < 3 && ((unsigned char)out[first - 1] & 0xc0) == 0x80)
+		first--;
+	if (first > 0 && (unsigned char)out[first - 1] >= 0xc0) {
+		unsigned char lead = (unsigned char)out[first - 1];
+		size_t whole = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+
+		if (end - (first - 1) < whole)
+			out[first - 1] = '\0';
+	}
 }
 
 int err_set(struct err *err, int code, const char *format, ...)
@@ -33,7 +52,7 @@ int err_set(struct err *err, int code, const char *format, ...)
 	err->code = code;
 	memcpy(err->sqlstate, rows[row_index(code)].sqlstate, sizeof(err->sqlstate));
 	va_start(args, format);
-	vsnprintf(err->message, sizeof(err->message), format, args);
+	set_text(err->message, sizeof(err->message), format, args);
 	va_end(args);
 	return code;
 }
@@ -45,7 +64,7 @@ void err_detail(struct err *err, const char *format, ...)
 	if (!err)
 		return;
 	va_start(args, format);
-	vsnprintf(err->detail, sizeof(err->detail), format, args);
+	set_text(err->detail, sizeof(err->detail), format, args);
 	va_end(args);
 }
 
@@ -56,7 +75,7 @@ void err_hint(struct err *err, const char *format, ...)
 	if (!err)
 		return;
 	va_start(args, format);
-	vsnprintf(err->hint, sizeof(err->hint), format, args);
+	set_text(err->hint, sizeof(err->hint), format, args);
 	va_end(args);
 }
 

@@ -20,6 +20,7 @@ enum {
 
 	CHUNK_SIZE = 16 << 10,                  /* one lent reading buffer */
 	CHUNK_COUNT_MAX = 1024,                 /* lent reading buffers of one worker */
+	STREAM_FINISH_MS_MAX = 30 * 1000,       /* for a peer to take what was written before its connection is closed */
 	OUT_QUEUE_SIZE_MAX = 256 << 10,         /* bytes waiting for one peer before its source is paused */
 
 	POOL_QUEUE_MAX = 4096,                  /* sessions waiting for one pool on one worker */
@@ -34,5 +35,8 @@ enum {
 	TARGET_LIST_MAX = 1664,                 /* MaxTupleAttributeNumber of PostgreSQL: columns of one answer, hidden ones included */
 	COLLATIONS_MAX = 1024,                  /* locales that the router compares by */
 	ADMIN_ROWS_MAX = 100000,                /* rows of one answer of the nanu schema */
+	ADMIN_STATEMENT_SIZE_MAX = 64 << 10,    /* the text of a statement on the nanu schema */
+	ADMIN_ANSWER_SIZE_MAX = 64 << 20,       /* bytes of one answer of the nanu schema */
+	ADMIN_TIME_MS_MAX = 1000,               /* for which one statement on the nanu schema may run */
 	MAILBOX_COUNT_MAX = 65536,
 };

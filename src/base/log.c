@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -10,6 +11,11 @@ enum { LOG_LINE_MAX = 2048 };
 enum log_level log_level_min = LOG_INFO;
 
 static const char *const level_names[] = { "debug", "info", "warn", "error", "fatal" };
+
+static bool is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f;
+}
 
 void log_write(enum log_level level, const char *part, const char *format, ...)
 {
@@ -32,6 +38,8 @@ void log_write(enum log_level level, const char *part, const char *format, ...)
 	va_end(args);
 	if (added > 0)
 		size += (size_t)added < sizeof(line) - size - 1 ? (size_t)added : sizeof(line) - size - 2;
+	for (size_t i = 0; i < size; i++)       /* an event is one line, whatever was printed into it */
+		line[i] = is_control(line[i]) ? ' ' : line[i];
 	line[size++] = '\n';
 	if (write(STDERR_FILENO, line, size) < 0)
 		return;                 /* nowhere left to complain to */
@@ -44,7 +52,7 @@ const char *log_quote(const char *text, char *out, unsigned long out_size)
 	for (; *text && used + 3 < out_size; text++) {
 		if (*text == '"' || *text == '\\')
 			out[used++] = '\\';
-		out[used++] = (unsigned char)*text < ' ' ? ' ' : *text;
+		out[used++] = is_control(*text) ? ' ' : *text;
 	}
 	out[used] = '\0';
 	return out;

@@ -30,6 +30,8 @@ void catalog_unref(struct catalog *catalog)
 	map_release(&catalog->tables);
 	map_release(&catalog->functions);
 	map_release(&catalog->collations);
+	map_release(&catalog->role_paths);
+	map_release(&catalog->role_schemas);
 	arena_release(&catalog->arena);
 	mem_free(catalog);
 }
@@ -161,4 +163,23 @@ const struct catalog_table *catalog_table_by_oid(const struct catalog *catalog, 
 		if (((const struct catalog_table *)table)->oid == oid)
 			return table;
 	return NULL;
+}
+
+void catalog_add_role_path(struct catalog *catalog, const char *role, const char *path)
+{
+	map_set(&catalog->role_paths, slice_of(role), arena_strdup(&catalog->arena, path));
+}
+
+void catalog_add_role_schema(struct catalog *catalog, const char *role)
+{
+	map_set(&catalog->role_schemas, slice_of(role), catalog);
+}
+
+const char *catalog_role_path(const struct catalog *catalog, const char *login, const char *role)
+{
+	const char *own = map_get(&catalog->role_paths, slice_of(login));
+
+	if (own)
+		return own;
+	return map_get(&catalog->role_schemas, slice_of(role)) ? catalog->search_path_text : NULL;
 }

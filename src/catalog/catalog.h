@@ -78,6 +78,9 @@ struct catalog {
 	const char *search_path[CATALOG_SEARCH_PATH_MAX];      /* the default one, without schemas that do not exist; pg_catalog is
 								 * looked into first unless it is listed */
 	size_t search_path_count;
+	const char *search_path_text;   /* the same as the setting has it, "$user" included */
+	struct map role_paths;          /* role -> its own search_path (ALTER ROLE … SET), as text */
+	struct map role_schemas;        /* roles of whose name there is a schema: "$user" is somebody -> itself */
 	char server_version[32];
 	char encoding[32];              /* server_encoding; names and texts of sessions in another one are not comparable here */
 };
@@ -98,6 +101,12 @@ const struct catalog_collation *catalog_collation(const struct catalog *catalog,
 const struct catalog_collation *catalog_collation_named(const struct catalog *catalog, const char *schema, const char *name);
 const struct catalog_table *catalog_table_by_oid(const struct catalog *catalog, uint32_t oid);
 const struct catalog_column *catalog_column(const struct catalog_table *table, const char *name);
+
+/* The search_path with which a session of `login`, acting as `role`, begins, as text in which "$user" is still to be replaced by `role`;
+ * NULL when it is the default, which catalog_table() and catalog_function() walk. */
+const char *catalog_role_path(const struct catalog *catalog, const char *login, const char *role);
+void catalog_add_role_path(struct catalog *catalog, const char *role, const char *path);        /* for builders */
+void catalog_add_role_schema(struct catalog *catalog, const char *role);
 
 /* Reads the whole schema of the database that `conninfo` (libpq's) names. Blocks: for the control plane's threads only.
  * Errors: ERR_CONNECT, ERR_INTERNAL with the server's message. */

@@ -16,6 +16,18 @@ static const char BEGIN[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /* Before search_path is set for our own safety: current_schemas() leaves out what does not exist, and resolves "$user". */
 static const char SEARCH_PATH[] = "SELECT pg_catalog.unnest(pg_catalog.current_schemas(false))";
 
+static const char SEARCH_PATH_TEXT[] = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'search_path'";
+
+/* Roles with a search_path of their own, in this database before in all; then, without a path, roles of whose name there is a schema. */
+static const char ROLE_PATHS[] =
+	"SELECT r.rolname, (SELECT substr(c, 13) FROM pg_db_role_setting s, unnest(s.setconfig) c"
+	"   WHERE s.setrole = r.oid AND c LIKE 'search_path=%' AND s.setdatabase IN (0, d.oid) ORDER BY s.setdatabase DESC LIMIT 1)"
+	" FROM pg_roles r, pg_database d WHERE d.datname = current_database() AND EXISTS ("
+	"   SELECT FROM pg_db_role_setting s, unnest(s.setconfig) c"
+	"   WHERE s.setrole = r.oid AND c LIKE 'search_path=%' AND s.setdatabase IN (0, d.oid))"
+	" UNION ALL "
+	"SELECT r.rolname, NULL FROM pg_roles r JOIN pg_namespace n ON n.nspname = r.rolname";
+
 static const char SAFE_PATH[] = "SET LOCAL search_path = pg_catalog";
 
 static const char SERVER[] = "SELECT current_setting('server_version'), current_setting('server_encoding')";
@@ -102,9 +114,23 @@ static int load_server(PGconn *conn, struct catalog *catalog, struct err *err)
 	for (int row = 0; row < PQntuples(result) && catalog->search_path_count < CATALOG_SEARCH_PATH_MAX; row++)
 		catalog->search_path[catalog->search_path_count++] = arena_strdup(&catalog->arena, text_at(result, row, 0));
 	PQclear(result);
-	code = run(conn, SAFE_PATH, "search_path", err);
+	code = fetch(conn, SEARCH_PATH_TEXT, "search_path", &result, err);
 	if (code < 0)
 		return code;
+	catalog->search_path_text = arena_strdup(&catalog->arena, text_at(result, 0, 0));
+	PQclear(result);
+	code = run(conn, SAFE_PATH, "search_path", err);
+	if (code == 0)
+		code = fetch(conn, ROLE_PATHS, "roles", &result, err);
+	if (code < 0)
+		return code;
+	for (int row = 0; row < PQntuples(result); row++) {
+		if (!PQgetisnull(result, row, 1))
+			catalog_add_role_path(catalog, text_at(result, row, 0), text_at(result, row, 1));
+		else if (strstr(catalog->search_path_text, "$user"))
+			catalog_add_role_schema(catalog, text_at(result, row, 0));
+	}
+	PQclear(result);
 	code = fetch(conn, SERVER, "version", &result, err);
 	if (code < 0)
 		return code;

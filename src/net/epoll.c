@@ -63,9 +63,9 @@ static void epoll_start(struct loop *loop, struct stream *stream)
 
 static void epoll_connect(struct loop *loop, struct stream *stream, const struct sockaddr *address, socklen_t size)
 {
-	if (connect(stream->fd, address, size) < 0 && errno != EINPROGRESS && errno != EAGAIN) {
-		stream->send_blocked = true;            /* told in the next turn, not from inside stream_connect() */
-		stream->readable = true;
+	/* EAGAIN comes from a unix socket with a full queue: nothing is under way then. */
+	if (connect(stream->fd, address, size) < 0 && errno != EINPROGRESS) {
+		stream->connect_error = errno;          /* told in the next turn, not from inside stream_connect() */
 		visit_later(stream);
 		return;
 	}
@@ -155,6 +155,16 @@ static void read_some(struct epoll *epoll, struct stream *stream)
 	}
 }
 
+/* The peer went, in both directions, while the owner had paused it. What can still be read comes first, when it is wanted again. */
+static void tell_paused(struct stream *stream)
+{
+	char byte;
+	ssize_t got = recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (got <= 0)
+		engine_ended(stream, got < 0 && errno != EAGAIN ? errno : ECONNRESET);
+}
+
 static void visit(struct epoll *epoll, struct stream *stream, uint32_t events)
 {
 	if (stream->closing) {
@@ -166,15 +176,13 @@ static void visit(struct epoll *epoll, struct stream *stream, uint32_t events)
 		return;
 	}
 	if (stream->connecting) {
-		int error = 0;
+		int error = stream->connect_error;
 		socklen_t size = sizeof(error);
 
-		if (!(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) && !stream->send_blocked)
+		if (!error && !(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
 			return;
-		getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &size);
-		if (!error && stream->send_blocked)
-			error = ECONNREFUSED;
-		stream->send_blocked = stream->readable = false;
+		if (!error)
+			getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &size);
 		engine_connected(stream, error);
 		if (error || stream->closing)
 			return;
@@ -191,7 +199,7 @@ static void visit(struct epoll *epoll, struct stream *stream, uint32_t events)
 	if (stream->readable && !stream->closing)
 		read_some(epoll, stream);
 	if (events & (EPOLLHUP | EPOLLERR) && !stream->recv_wanted && !stream->closing)
-		engine_ended(stream, ECONNRESET);       /* gone in both directions while its owner had paused it */
+		tell_paused(stream);
 }
 
 static void visit_ready(struct loop *loop)
@@ -205,7 +213,7 @@ static void visit_ready(struct loop *loop)
 		if (stream->closing)
 			engine_close_over(stream);
 		else
-			visit(loop->engine_state, stream, stream->connecting ? EPOLLERR : 0);
+			visit(loop->engine_state, stream, 0);
 	}
 }
 

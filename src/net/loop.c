@@ -138,7 +138,8 @@ static void deliver_letters(struct loop *loop)
 {
 	struct letter *newest, *oldest = NULL;
 
-	if (!__atomic_load_n(&loop->letters, __ATOMIC_RELAXED))
+	/* Not relaxed: it must not move before engine_woken()'s store, or a letter that came between would lie until somebody wakes again. */
+	if (!__atomic_load_n(&loop->letters, __ATOMIC_SEQ_CST))
 		return;
 	newest = __atomic_exchange_n(&loop->letters, NULL, __ATOMIC_ACQUIRE);
 	while (newest) {                /* in the order in which they were posted */
@@ -183,6 +184,9 @@ static uint64_t wait_us(const struct loop *loop)
 {
 	uint64_t next = timers_next_us(&loop->timers);
 
+	/* Written or asked for before the loop ran: within a turn nothing of it is left. */
+	if (!list_empty(&loop->dirty) || !list_empty(&loop->later))
+		return 0;
 	if (!list_empty(&loop->ready) || __atomic_load_n(&loop->letters, __ATOMIC_RELAXED))
 		return 0;
 	if (next == UINT64_MAX)

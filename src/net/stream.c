@@ -8,12 +8,20 @@
 #include "base/limits.h"
 #include "net/engine.h"
 
+enum { UNREAD_SIZE = 16 << 10, UNREAD_READS_MAX = 64 };
+
+static void finish_late(struct timer *timer)
+{
+	stream_close(CONTAINER_OF(timer, struct stream, finish_timer));
+}
+
 void stream_init(struct stream *stream, struct loop *loop, const struct stream_events *events)
 {
 	memset(stream, 0, sizeof(*stream));
 	stream->loop = loop;
 	stream->events = events;
 	stream->fd = -1;
+	stream->finish_timer.fire = finish_late;
 }
 
 void stream_open(struct stream *stream, int fd)
@@ -52,7 +60,7 @@ static void queue(struct stream *stream, struct slice bytes)
 {
 	struct loop *loop = stream->loop;
 
-	if (stream->closing || bytes.size == 0)
+	if (stream->closing || stream->send_failed || bytes.size == 0)
 		return;
 	stream->out_bytes += bytes.size;
 	while (bytes.size > 0) {
@@ -84,6 +92,8 @@ static void queue(struct stream *stream, struct slice bytes)
 
 void stream_write(struct stream *stream, struct slice bytes)
 {
+	if (stream->closing)
+		return;
 	if (stream->filter)
 		stream->filter->write(stream, stream->filter_state, bytes);
 	else
@@ -135,19 +145,54 @@ static void drop_sent(struct stream *stream, size_t size)
 	}
 }
 
+static void drop_unsent(struct stream *stream)
+{
+	while (stream->out_first) {
+		struct out_block *next = stream->out_first->next;
+
+		loop_block_free(stream->loop, stream->out_first);
+		stream->out_first = next;
+	}
+	stream->out_last = NULL;
+	stream->out_bytes = 0;
+}
+
+/* A peer that went away may have said why: who is reading comes to its words first, and then to the end. */
+static void send_failed(struct stream *stream, int error)
+{
+	bool end_follows = stream->recv_wanted && (error == EPIPE || error == ECONNRESET);
+
+	if (stream->closing)
+		return;
+	stream->send_failed = true;
+	drop_unsent(stream);
+	if (stream->finishing || stream->recv_ended)
+		stream_close(stream);
+	else if (!end_follows)
+		engine_ended(stream, error);
+}
+
+/* Everything was sent. Closing a socket with unread bytes makes TCP take back what the peer did not read yet. */
+static void finish_now(struct stream *stream)
+{
+	char unread[UNREAD_SIZE];
+	int i = 0;
+
+	while (stream->connected && i++ < UNREAD_READS_MAX && recv(stream->fd, unread, sizeof(unread), MSG_DONTWAIT) > 0)
+		;
+	stream_close(stream);
+}
+
 void engine_sent(struct stream *stream, long result)
 {
 	if (result < 0) {
-		if (!stream->closing && !stream->recv_ended)
-			engine_ended(stream, (int)-result);
-		else
-			stream_close(stream);
+		send_failed(stream, (int)-result);
 		return;
 	}
 	drop_sent(stream, (size_t)result);
 	if (stream->over_limit && stream->out_bytes < STREAM_LOW_BYTES) {
 		stream->over_limit = false;
-		if (!stream->closing && stream->events->drained)
+		if (!stream->closing && !stream->finishing && stream->events->drained)
 			stream->events->drained(stream);
 	}
 	if (stream->closing)
@@ -155,7 +200,7 @@ void engine_sent(struct stream *stream, long result)
 	if (stream->out_bytes && !list_node_linked(&stream->dirty))
 		list_push_back(&stream->loop->dirty, &stream->dirty);
 	if (!stream->out_bytes && stream->finishing)
-		stream_close(stream);
+		finish_now(stream);
 }
 
 /* ---- receiving ---- */
@@ -168,8 +213,12 @@ void engine_connected(struct stream *stream, int error)
 	if (error == 0)
 		stream->connected = true;
 	stream->events->connected(stream, error);
-	if (error == 0 && !stream->closing && stream->recv_wanted)
+	if (error || stream->closing)
+		return;
+	if (stream->recv_wanted)
 		stream->loop->engine->receive(stream->loop, stream);
+	if (stream->out_bytes && !list_node_linked(&stream->dirty))     /* written while it was connecting */
+		list_push_back(&stream->loop->dirty, &stream->dirty);
 }
 
 void engine_received(struct stream *stream, const char *data, size_t size)
@@ -210,9 +259,11 @@ void stream_finish(struct stream *stream)
 {
 	if (stream->closing)
 		return;
+	if (!stream->finishing)
+		loop_arm(stream->loop, &stream->finish_timer, (uint64_t)STREAM_FINISH_MS_MAX * 1000);
 	stream->finishing = true;
 	if (!stream->out_bytes || !stream->connected)
-		stream_close(stream);
+		finish_now(stream);
 }
 
 void stream_close(struct stream *stream)
@@ -223,14 +274,11 @@ void stream_close(struct stream *stream)
 		return;
 	stream->closing = true;
 	stream->recv_wanted = false;
+	loop_disarm(loop, &stream->finish_timer);
 	if (list_node_linked(&stream->dirty))
 		list_remove(&loop->dirty, &stream->dirty);
 	if (list_node_linked(&stream->ready))
 		list_remove(&loop->ready, &stream->ready);
-	if (stream->filter) {
-		stream->filter->free(stream->filter_state);
-		stream->filter = NULL;
-	}
 	if (stream->fd >= 0) {
 		loop->engine->cancel(loop, stream);
 		close(stream->fd);
@@ -242,12 +290,9 @@ void stream_close(struct stream *stream)
 /* The end of a closing stream: nothing of the kernel's points into it any more. */
 void engine_close_over(struct stream *stream)
 {
-	while (stream->out_first) {
-		struct out_block *next = stream->out_first->next;
-
-		loop_block_free(stream->loop, stream->out_first);
-		stream->out_first = next;
-	}
-	stream->out_last = NULL;
+	drop_unsent(stream);
+	if (stream->filter)             /* not in stream_close(), which the filter's own functions may have led to */
+		stream->filter->free(stream->filter_state);
+	stream->filter = NULL;
 	stream->events->closed(stream);
 }

@@ -13,6 +13,7 @@
 
 #include "base/list.h"
 #include "base/slice.h"
+#include "net/timer.h"
 
 struct loop;
 struct out_block;
@@ -48,12 +49,15 @@ struct stream {
 	bool send_armed, send_blocked;          /* an operation is under way; epoll: wait for EPOLLOUT */
 	bool readable;                          /* epoll: the edge came while nobody wanted to read */
 	bool hung_up;                           /* epoll: the peer's end of file is behind what can be read */
+	bool send_failed;                       /* the peer takes no more; what it said before is still read */
 	bool finishing, closing, over_limit;
+	int connect_error;                      /* epoll: connect(2) failed at once, and the next turn says so */
 	unsigned pending;                       /* operations the kernel still holds */
 	struct out_block *out_first, *out_last;
 	size_t out_bytes;
 	struct list_node dirty;                 /* written this turn */
 	struct list_node ready;                 /* epoll: has more to read; any: wants its `closed` */
+	struct timer finish_timer;              /* finishing: closed then, whatever is left */
 	uint64_t received_bytes, sent_bytes;
 };
 
@@ -71,7 +75,8 @@ static inline bool stream_over_limit(const struct stream *stream)       /* the w
 {
 	return stream->over_limit;
 }
-void stream_finish(struct stream *stream);                              /* close when everything written has been sent */
+/* Close when everything written has been sent, but after STREAM_FINISH_MS_MAX at the latest; until then only `closed` is called. */
+void stream_finish(struct stream *stream);
 void stream_close(struct stream *stream);                               /* now */
 
 void stream_set_filter(struct stream *stream, const struct stream_filter *filter, void *state);

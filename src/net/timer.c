@@ -81,7 +81,8 @@ uint64_t timers_next_us(const struct timers *timers)
 
 void timers_fire(struct timers *timers, uint64_t now_us)
 {
-	while (timers->count && timers->heap[0]->deadline_us <= now_us) {
+	/* One that arms itself anew without a delay waits for the next turn: nobody may hold the loop for ever. */
+	for (size_t left = timers->count; left > 0 && timers->count && timers->heap[0]->deadline_us <= now_us; left--) {
 		struct timer *timer = timers->heap[0];
 
 		timer_stop(timers, timer);

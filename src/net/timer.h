@@ -23,4 +23,4 @@ void timers_release(struct timers *timers);
 void timer_arm(struct timers *timers, struct timer *timer, uint64_t deadline_us);      /* also moves an armed one */
 void timer_stop(struct timers *timers, struct timer *timer);                           /* harmless when not armed */
 uint64_t timers_next_us(const struct timers *timers);                                   /* UINT64_MAX: none */
-void timers_fire(struct timers *timers, uint64_t now_us);                               /* calls fire() of what is due */
+void timers_fire(struct timers *timers, uint64_t now_us);                               /* calls fire() of what is due, each once at most */

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
@@ -149,11 +150,14 @@ static void uring_start(struct loop *loop, struct stream *stream)
 
 static void uring_connect(struct loop *loop, struct stream *stream, const struct sockaddr *address, socklen_t size)
 {
-	struct io_uring_sqe *sqe = next_sqe(loop->engine_state);
+	struct uring *uring = loop->engine_state;
+	struct io_uring_sqe *sqe = next_sqe(uring);
 
 	io_uring_prep_connect(sqe, stream->fd, address, size);
 	io_uring_sqe_set_data64(sqe, tag(stream, OP_CONNECT));
 	stream->pending++;
+	io_uring_submit(&uring->ring);  /* the kernel copies the address now; it is the caller's */
+	uring->header_count = 0;
 }
 
 static void cancel(struct uring *uring, struct stream *stream, enum operation operation)
@@ -274,7 +278,9 @@ static void complete(struct uring *uring, const struct io_uring_cqe *cqe)
 			stream->pending--;
 			stream->recv_armed = false;
 		}
-		if (cqe->res != -ECANCELED)
+		if (stream->closing && cqe->res >= 0)
+			close(cqe->res);
+		else if (!stream->closing && cqe->res != -ECANCELED)
 			stream->events->accepted(stream, cqe->res);
 		if (!stream->recv_armed && stream->recv_wanted && !stream->closing)
 			arm_accept(uring, stream);

@@ -202,6 +202,12 @@ static bool is_integer(uint32_t type)
 	return type == OID_INT2 || type == OID_INT4 || type == OID_INT8;
 }
 
+bool key_types_meet(uint32_t a, uint32_t b)
+{
+	return a == b || (is_integer(a) && is_integer(b)) || (a == OID_TEXT && (b == OID_VARCHAR || b == OID_BPCHAR)) ||
+	       (b == OID_TEXT && (a == OID_VARCHAR || a == OID_BPCHAR));
+}
+
 static bool comparable(uint32_t type, uint32_t from)
 {
 	if (type == from || (is_integer(type) && is_integer(from)))

@@ -53,5 +53,10 @@ must_use int key_from_binary(uint32_t type, uint32_t from, struct slice bytes, s
  * the key is cut likewise. `typmod` is the column's; the text is UTF-8. No-op for other types. */
 void key_assign(uint32_t type, int32_t typmod, struct key *key);
 
+/* Whether a key of type `a` that PostgreSQL's = finds equal to one of type `b` has its hash too: integers of any width; text and
+ * varchar, text and bpchar; else the type itself. (A date equals a timestamp, and is hashed otherwise. A varchar is compared with a bpchar as a
+ * bpchar: its blanks at the end do not count, and are hashed.) */
+bool key_types_meet(uint32_t a, uint32_t b);
+
 uint64_t key_hash(const struct key *key);
 int placement_shard(const struct placement *placement, const struct key *key);

@@ -62,7 +62,7 @@ uint32_t cursor_u32(struct cursor *cursor)
 
 struct slice cursor_cstr(struct cursor *cursor)
 {
-	const char *zero = cursor->failed ? NULL : memchr(cursor->at, '\0', cursor_left(cursor));
+	const char *zero = cursor->failed || cursor->at == cursor->end ? NULL : memchr(cursor->at, '\0', cursor_left(cursor));
 	struct slice text;
 
 	if (!zero) {

@@ -31,7 +31,9 @@ struct cursor {
 
 static inline struct cursor cursor_of(struct slice bytes)
 {
-	return (struct cursor){ bytes.data, bytes.data + bytes.size, false };
+	const char *data = bytes.data ? bytes.data : "";        /* of no bytes, which may be nowhere */
+
+	return (struct cursor){ data, data + bytes.size, false };
 }
 
 uint8_t cursor_u8(struct cursor *cursor);

@@ -10,6 +10,7 @@ int startup_read(struct slice in, struct startup *ret_startup, size_t *ret_size,
 {
 	struct cursor cursor = cursor_of(in);
 	uint32_t length = cursor_u32(&cursor), code = cursor_u32(&cursor);
+	struct slice rest, key, value;
 
 	*ret_size = 0;
 	*ret_startup = (struct startup){ 0 };
@@ -27,7 +28,7 @@ int startup_read(struct slice in, struct startup *ret_startup, size_t *ret_size,
 		ret_startup->kind = STARTUP_CANCEL;
 		ret_startup->cancel_pid = cursor_u32(&cursor);
 		ret_startup->cancel_secret = cursor_u32(&cursor);
-		return cursor.failed ? err_set(err, ERR_PROTOCOL, "invalid length of cancel request") : 1;
+		return length != 16 ? err_set(err, ERR_PROTOCOL, "invalid length of cancel request") : 1;
 	}
 	ret_startup->kind = STARTUP_SESSION;
 	ret_startup->version = code;
@@ -35,7 +36,10 @@ int startup_read(struct slice in, struct startup *ret_startup, size_t *ret_size,
 		return err_set(err, ERR_UNSUPPORTED, "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0", code >> 16,
 			       code & 0xffff);
 	ret_startup->parameters = slice_make(cursor.at, cursor_left(&cursor));
-	if (ret_startup->parameters.size == 0 || cursor.end[-1] != '\0')
+	rest = ret_startup->parameters;
+	while (startup_next(&rest, &key, &value))
+		;
+	if (rest.size != 1 || rest.data[0] != '\0')
 		return err_set(err, ERR_PROTOCOL, "invalid startup packet layout: expected terminator as last byte");
 	return 1;
 }
@@ -298,9 +302,10 @@ int bind_read(struct slice body, struct bind *ret_bind, struct err *err)
 	}
 	ret_bind->params.size = (size_t)(cursor.at - ret_bind->params.data);
 	ret_bind->result_formats = slice_make(cursor.at, cursor_left(&cursor));
-	if (cursor.failed || ret_bind->result_formats.size < 2)
+	cursor_bytes(&cursor, (size_t)cursor_u16(&cursor) * 2);
+	if (cursor.failed)
 		return err_set(err, ERR_PROTOCOL, "insufficient data left in message");
-	return 0;
+	return cursor_left(&cursor) ? err_set(err, ERR_PROTOCOL, "invalid message format") : 0;
 }
 
 bool bind_param(const struct bind *bind, int number, struct slice *ret_value, int *ret_format)

@@ -5,7 +5,6 @@
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { SCRAM_ITERATIONS_MAX = 1000000 };
 
@@ -30,6 +29,11 @@ static void add_base64(struct buf *out, const uint8_t *bytes, size_t size)
 		out->size += (size_t)EVP_EncodeBlock((unsigned char *)room, bytes, (int)size);
 }
 
+static bool is_base64(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+}
+
 /* Decodes strict base64 into at most `out_max` bytes; -1 when it is not. */
 static int read_base64(struct slice text, uint8_t *out, size_t out_max)
 {
@@ -38,6 +42,10 @@ static int read_base64(struct slice text, uint8_t *out, size_t out_max)
 
 	if (text.size == 0 || text.size % 4 || text.size / 4 * 3 > sizeof(decoded))
 		return -1;
+	/* EVP_DecodeBlock() also takes whitespace around it, and '=' anywhere. */
+	for (size_t i = 0; i < text.size; i++)
+		if (!is_base64(text.data[i]) && !(text.data[i] == '=' && (i + 1 == text.size || (i + 2 == text.size && text.data[i + 1] == '='))))
+			return -1;
 	size = EVP_DecodeBlock(decoded, (const unsigned char *)text.data, (int)text.size);
 	if (size < 0)
 		return -1;
@@ -52,12 +60,11 @@ static int read_base64(struct slice text, uint8_t *out, size_t out_max)
 /* The next part up to `stop` (or the end); moves `text` behind it. */
 static struct slice part(struct slice *text, char stop)
 {
-	const char *end = memchr(text->data, stop, text->size);
-	struct slice found = { text->data, end ? (size_t)(end - text->data) : text->size };
+	const char *data = text->size ? text->data : "", *end = memchr(data, stop, text->size);
+	struct slice found = { data, end ? (size_t)(end - data) : text->size };
 	size_t skip = end ? found.size + 1 : found.size;
 
-	text->data += skip;
-	text->size -= skip;
+	*text = slice_make(data + skip, text->size - skip);
 	return found;
 }
 
@@ -72,21 +79,33 @@ static bool attribute(struct slice *text, char name, struct slice *ret_value)
 	return true;
 }
 
+/* Digits alone, from 1 to SCRAM_ITERATIONS_MAX; 0 when it is something else. */
+static uint32_t read_iterations(struct slice text)
+{
+	uint32_t number = 0;
+
+	for (size_t i = 0; i < text.size; i++) {
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return 0;
+		number = number * 10 + (uint32_t)(text.data[i] - '0');
+		if (number > SCRAM_ITERATIONS_MAX)
+			return 0;
+	}
+	return number;
+}
+
 /* ---- verifiers ---- */
 
 int scram_verifier_read(struct slice text, struct scram_verifier *ret_verifier, struct err *err)
 {
 	struct slice scheme = part(&text, '$'), iterations = part(&text, ':'), salt = part(&text, '$'), stored = part(&text, ':');
-	char number[16] = "";
 	int salt_size;
 
-	if (iterations.size < sizeof(number))
-		memcpy(number, iterations.data, iterations.size);
-	ret_verifier->iterations = (uint32_t)strtoul(number, NULL, 10);
+	ret_verifier->iterations = read_iterations(iterations);
 	salt_size = read_base64(salt, ret_verifier->salt, sizeof(ret_verifier->salt));
 	ret_verifier->salt_size = (size_t)salt_size;
-	if (!slice_is(scheme, "SCRAM-SHA-256") || ret_verifier->iterations == 0 || ret_verifier->iterations > SCRAM_ITERATIONS_MAX ||
-	    salt_size <= 0 || read_base64(stored, ret_verifier->stored_key, SCRAM_KEY_SIZE) != SCRAM_KEY_SIZE ||
+	if (!slice_is(scheme, "SCRAM-SHA-256") || ret_verifier->iterations == 0 || salt_size <= 0 ||
+	    read_base64(stored, ret_verifier->stored_key, SCRAM_KEY_SIZE) != SCRAM_KEY_SIZE ||
 	    read_base64(text, ret_verifier->server_key, SCRAM_KEY_SIZE) != SCRAM_KEY_SIZE)
 		return err_set(err, ERR_INVALID_VALUE, "not a SCRAM-SHA-256 verifier");
 	return 0;
@@ -166,7 +185,7 @@ int scram_server_final(struct scram_server *server, struct slice client_final, s
 		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message");
 	without_proof = slice_make(client_final.data, (size_t)(nonce.data + nonce.size - client_final.data));
 	if (!slice_is(binding, expected_binding) || !slice_is(nonce, server->nonce) || !attribute(&rest, 'p', &proof_text) ||
-	    read_base64(proof_text, proof, SCRAM_KEY_SIZE) != SCRAM_KEY_SIZE)
+	    read_base64(proof_text, proof, SCRAM_KEY_SIZE) != SCRAM_KEY_SIZE || rest.size)
 		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message");
 	sign(server->verifier.stored_key, server->client_first_bare, slice_of(server->server_first), without_proof, signature);
 	for (int i = 0; i < SCRAM_KEY_SIZE; i++)
@@ -186,6 +205,7 @@ void scram_client_first(struct scram_client *client, const uint8_t nonce[SCRAM_N
 {
 	struct buf text;
 
+	client->answered = false;
 	buf_init(&text, sizeof(client->nonce) - 1);
 	add_base64(&text, nonce, SCRAM_NONCE_SIZE);
 	snprintf(client->nonce, sizeof(client->nonce), "%.*s", SLICE_FMT(buf_slice(&text)));
@@ -199,28 +219,27 @@ int scram_client_final(struct scram_client *client, struct slice password, struc
 	struct slice rest = server_first, nonce, salt_text, count;
 	uint8_t salt[SCRAM_SALT_SIZE_MAX], salted[SCRAM_KEY_SIZE], client_key[SCRAM_KEY_SIZE], stored_key[SCRAM_KEY_SIZE],
 		server_key[SCRAM_KEY_SIZE], signature[SCRAM_KEY_SIZE];
-	char number[16] = "";
 	struct buf text;
 	int salt_size;
-	unsigned long iterations;
+	uint32_t iterations;
 
 	if (server_first.size >= SCRAM_TEXT_MAX || !attribute(&rest, 'r', &nonce) || !attribute(&rest, 's', &salt_text) ||
-	    !attribute(&rest, 'i', &count) || count.size >= sizeof(number))
+	    !attribute(&rest, 'i', &count))
 		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message from the node");
-	memcpy(number, count.data, count.size);
-	iterations = strtoul(number, NULL, 10);
+	iterations = read_iterations(count);
 	salt_size = read_base64(salt_text, salt, sizeof(salt));
 	if (nonce.size <= strlen(client->nonce) || memcmp(nonce.data, client->nonce, strlen(client->nonce)) != 0 || salt_size <= 0 ||
-	    iterations == 0 || iterations > SCRAM_ITERATIONS_MAX)
+	    iterations == 0)
 		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message from the node");
 	buf_init(&text, SCRAM_TEXT_MAX);
 	buf_printf(&text, "c=biws,r=%.*s", SLICE_FMT(nonce));
-	salted_password(password, salt, (size_t)salt_size, (uint32_t)iterations, salted);
+	salted_password(password, salt, (size_t)salt_size, iterations, salted);
 	keys(salted, client_key, stored_key, server_key);
 	sign(stored_key, client->client_first_bare, server_first, buf_slice(&text), signature);
 	for (int i = 0; i < SCRAM_KEY_SIZE; i++)
 		client_key[i] ^= signature[i];
 	sign(server_key, client->client_first_bare, server_first, buf_slice(&text), client->server_signature);
+	client->answered = true;
 	buf_add_slice(out, buf_slice(&text));
 	buf_add_text(out, ",p=");
 	add_base64(out, client_key, SCRAM_KEY_SIZE);
@@ -233,7 +252,7 @@ int scram_client_verify(const struct scram_client *client, struct slice server_f
 	struct slice rest = server_final, text;
 	uint8_t signature[SCRAM_KEY_SIZE];
 
-	if (!attribute(&rest, 'v', &text) || read_base64(text, signature, SCRAM_KEY_SIZE) != SCRAM_KEY_SIZE ||
+	if (!client->answered || !attribute(&rest, 'v', &text) || read_base64(text, signature, SCRAM_KEY_SIZE) != SCRAM_KEY_SIZE ||
 	    CRYPTO_memcmp(signature, client->server_signature, SCRAM_KEY_SIZE) != 0)
 		return err_set(err, ERR_AUTH, "the node could not prove that it knows the password");
 	return 0;

@@ -41,6 +41,7 @@ must_use int scram_server_final(struct scram_server *server, struct slice client
 struct scram_client {
 	char client_first_bare[128];
 	char nonce[64];
+	bool answered;                  /* server_signature is there */
 	uint8_t server_signature[SCRAM_KEY_SIZE];
 };
 

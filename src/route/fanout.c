@@ -29,6 +29,13 @@ int planner_hide(struct planner *planner, PgQuery__Node *node, bool shared, int 
 	return 0;
 }
 
+bool planner_is_constant(const PgQuery__Node *node)
+{
+	while (node->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
+		node = node->type_cast->arg;
+	return node->node_case == PG_QUERY__NODE__NODE_A_CONST || node->node_case == PG_QUERY__NODE__NODE_PARAM_REF;
+}
+
 static int refuse_clauses(const PgQuery__SelectStmt *select, struct err *err)
 {
 	if (select->with_clause)
@@ -98,7 +105,7 @@ static int read_targets(struct planner *planner, struct err *err)
 		*entry = (struct planner_entry){ .target = target, .name = output_name(target) };
 		planner->targets[i] = select->target_list[i];
 		code = aggregate_recognize(planner, target->val, &entry->aggregate, err);
-		if (code == 0 && !entry->aggregate)
+		if (code == 0 && !entry->aggregate.name)
 			code = check_expression(&planner->scope, target->val, CHECK_VALUE, err);
 		if (code < 0)
 			return code;
@@ -120,10 +127,10 @@ static int plan_outputs(struct planner *planner, struct err *err)
 		struct planner_entry *entry = &planner->entries[i];
 
 		spec->outputs[i].kind = OUTPUT_COPY;
-		if (!entry->aggregate)
+		if (!entry->aggregate.name)
 			continue;
 		spec->grouped = true;
-		code = aggregate_add(planner, entry->target->val, entry->aggregate, &spec->outputs[i], err);
+		code = aggregate_add(planner, &entry->aggregate, &spec->outputs[i], err);
 	}
 	return code;
 }

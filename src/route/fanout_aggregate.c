@@ -50,7 +50,7 @@ static int check_call(const struct planner *planner, const PgQuery__FuncCall *ca
 	if (call->n_agg_order)
 		return check_refuse(err, "ORDER BY within %s()", name);
 	for (size_t i = 0; i < call->n_args; i++) {
-		int code = check_expression(&planner->scope, call->args[i], CHECK_VALUE, err);
+		int code = check_operand(&planner->scope, call->args[i], CHECK_VALUE, err);
 
 		if (code < 0)
 			return code;
@@ -58,13 +58,58 @@ static int check_call(const struct planner *planner, const PgQuery__FuncCall *ca
 	return check_expression(&planner->scope, call->agg_filter, CHECK_VALUE, err);
 }
 
-int aggregate_recognize(const struct planner *planner, const PgQuery__Node *node, const char **ret_aggregate, struct err *err)
+/* A cast to an integer type without more; the merge prints a count or a sum as such. */
+static bool is_integer_cast(const PgQuery__Node *node)
 {
-	*ret_aggregate = NULL;
+	static const char *const names[] = { "int2", "int4", "int8" };
+	const PgQuery__TypeName *type;
+	const char *name;
+
+	if (node->node_case != PG_QUERY__NODE__NODE_TYPE_CAST)
+		return false;
+	type = node->type_cast->type_name;
+	name = tree_name(type->names, type->n_names, type->n_names - 1);
+	for (size_t i = 0; name && i < sizeof(names) / sizeof(names[0]) && !type->n_array_bounds; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool is_coalesce_with_constants(const PgQuery__Node *node)
+{
+	if (node->node_case != PG_QUERY__NODE__NODE_COALESCE_EXPR)
+		return false;
+	for (size_t i = 1; i < node->coalesce_expr->n_args; i++)
+		if (!planner_is_constant(node->coalesce_expr->args[i]))
+			return false;
+	return true;
+}
+
+int aggregate_recognize(const struct planner *planner, PgQuery__Node *node, struct aggregate_form *ret_form, struct err *err)
+{
+	struct aggregate_form form = { 0 };
+
+	*ret_form = form;
+	if (is_integer_cast(node))
+		node = node->type_cast->arg;
+	if (is_coalesce_with_constants(node)) {
+		form.coalesce = node;
+		node = node->coalesce_expr->args[0];
+	}
 	if (node->node_case != PG_QUERY__NODE__NODE_FUNC_CALL)
 		return 0;
-	*ret_aggregate = check_aggregate(&planner->scope, node->func_call);
-	return *ret_aggregate ? check_call(planner, node->func_call, *ret_aggregate, err) : 0;
+	form.call = node;
+	form.name = check_aggregate(&planner->scope, node->func_call);
+	if (!form.name)
+		return 0;
+	*ret_form = form;
+	for (size_t i = 1; form.coalesce && i < form.coalesce->coalesce_expr->n_args; i++) {
+		int code = check_operand(&planner->scope, form.coalesce->coalesce_expr->args[i], CHECK_VALUE, err);
+
+		if (code < 0)
+			return code;
+	}
+	return check_call(planner, node->func_call, form.name, err);
 }
 
 /* The same call of another aggregate. */
@@ -87,24 +132,29 @@ static const char *describe(const PgQuery__FuncCall *call, const char *aggregate
 	return arena_printf(arena, "%s(%s)", aggregate, output_name(&argument));
 }
 
-int aggregate_add(struct planner *planner, PgQuery__Node *node, const char *aggregate, struct merge_output *output, struct err *err)
+int aggregate_add(struct planner *planner, const struct aggregate_form *form, struct merge_output *output, struct err *err)
 {
 	struct collate_result collate;
-	int code;
+	int code = 0;
 
-	*output = (struct merge_output){ .kind = OUTPUT_AGGREGATE, .name = describe(node->func_call, aggregate, planner->arena) };
-	if (!find_kind(aggregate, &output->aggregate))
-		return check_refuse(err, "the aggregate %s()", aggregate);
-	if (output->aggregate == AGGREGATE_AVG) {
-		code = planner_hide(planner, renamed(node, "sum", planner->arena), false, &output->aggregate_column, err);
+	*output = (struct merge_output){ .kind = OUTPUT_AGGREGATE, .name = describe(form->call->func_call, form->name, planner->arena) };
+	if (!find_kind(form->name, &output->aggregate))
+		return check_refuse(err, "the aggregate %s()", form->name);
+	if (form->coalesce) {
+		output->has_default = true;
+		code = planner_hide(planner, form->coalesce, true, &output->default_column, err);
+	}
+	if (code == 0 && output->aggregate == AGGREGATE_AVG) {
+		code = planner_hide(planner, renamed(form->call, "sum", planner->arena), false, &output->aggregate_column, err);
 		if (code == 0)
-			code = planner_hide(planner, renamed(node, "count", planner->arena), false, &output->aggregate_count_column, err);
+			code = planner_hide(planner, renamed(form->call, "count", planner->arena), false,
+					    &output->aggregate_count_column, err);
 		return code;
 	}
 	if (output->aggregate == AGGREGATE_MIN || output->aggregate == AGGREGATE_MAX) {
-		collate_derive(&planner->scope, node, &collate);
+		collate_derive(&planner->scope, form->call, &collate);
 		output->collation = collate.collation;
 		output->no_collation_why = collate.why;
 	}
-	return planner_hide(planner, node, false, &output->aggregate_column, err);
+	return code < 0 ? code : planner_hide(planner, form->call, false, &output->aggregate_column, err);
 }

@@ -66,31 +66,20 @@ static int refuse_clock(const char *name, struct err *err)
 }
 
 /* Whether the input of dates and times would read the literal as the clock: 'now', 'today 10:00'. */
-static bool reads_clock(const PgQuery__Node *argument)
+static bool reads_clock(const PgQuery__AConst *literal)
 {
 	const char *text;
 	char word[16];
 	size_t size = 0;
 
-	if (!argument || argument->node_case != PG_QUERY__NODE__NODE_A_CONST ||
-	    argument->a_const->val_case != PG_QUERY__A__CONST__VAL_SVAL)
+	if (literal->val_case != PG_QUERY__A__CONST__VAL_SVAL)
 		return false;
-	text = argument->a_const->sval->sval;
+	text = literal->sval->sval;
 	text += strspn(text, " \t\n\v\f\r");
 	for (; size < sizeof(word) - 1 && (text[size] | 32) >= 'a' && (text[size] | 32) <= 'z'; size++)
 		word[size] = (char)(text[size] | 32);
 	word[size] = '\0';
 	return LISTED(clock_words, word) && text[size + strspn(text + size, " \t\n\v\f\r0123456789:.+-")] == '\0';
-}
-
-/* A literal takes the type that its place asks for: beside a timestamp, 'now' is one. */
-static int check_literal(const struct check *check, const PgQuery__Node *argument, struct err *err)
-{
-	if (check->place == CHECK_FILTER || !reads_clock(argument))
-		return 0;
-	refuse_clock("a literal such as 'now' as an operand", err);
-	err_hint(err, "Cast it to text if it is one, pass the time as a parameter, or add the shard key to WHERE.");
-	return ERR_UNSUPPORTED;
 }
 
 static int check_builtin(const struct check *check, const PgQuery__FuncCall *call, const struct catalog_function *function,
@@ -159,8 +148,6 @@ static int check_function(const struct check *check, const PgQuery__FuncCall *ca
 			code = function ? check_one(check, call, function, err) : 0;
 		}
 	}
-	for (size_t i = 0; i < call->n_args && code == 0; i++)
-		code = check_literal(check, call->args[i], err);
 	if (!found) {
 		check_refuse(err, "the unknown function %s()", name);
 		err_detail(err, "It is not in the schema as the router last read it.");
@@ -207,32 +194,37 @@ static bool is_time_type(const char *name)
 	return LISTED(names, name);
 }
 
-static int check_cast(const struct check *check, const PgQuery__TypeCast *cast, struct err *err)
+static int check_cast(const PgQuery__TypeCast *cast, struct err *err)
 {
 	const PgQuery__TypeName *type = cast->type_name;
 	const char *name = tree_name(type->names, type->n_names, type->n_names - 1);
 
 	if (!name)
-		return 0;
+		return TREE_INTO;
 	if (LISTED(oid_types, name)) {
 		check_refuse(err, "a cast to %s", name);
 		err_detail(err, "Each node has its own OIDs.");
 		return ERR_UNSUPPORTED;
 	}
-	if (check->place == CHECK_FILTER || !is_time_type(name) || !reads_clock(cast->arg))
-		return 0;
-	return refuse_clock("a literal such as 'now'", err);
+	if (cast->arg->node_case != PG_QUERY__NODE__NODE_A_CONST || is_time_type(name))
+		return TREE_INTO;
+	return TREE_SKIP;               /* 'today'::text is text */
 }
 
-static int check_operator(const struct check *check, const PgQuery__AExpr *expr, struct err *err)
+/* A literal takes the type that its place asks for: beside a timestamp, 'now' is one. */
+static int check_literal(const struct check *check, const PgQuery__AConst *literal, struct err *err)
+{
+	if (check->place == CHECK_FILTER || !reads_clock(literal))
+		return 0;
+	refuse_clock("a literal such as 'now' within an expression", err);
+	err_hint(err, "Cast it to text if it is one, pass the time as a parameter, or add the shard key to WHERE.");
+	return ERR_UNSUPPORTED;
+}
+
+static int check_operator(const PgQuery__AExpr *expr, struct err *err)
 {
 	const char *schema = expr->n_name > 1 ? tree_name(expr->name, expr->n_name, 0) : NULL;
-	int code = check_literal(check, expr->lexpr, err);
 
-	if (code == 0)
-		code = check_literal(check, expr->rexpr, err);
-	if (code < 0)
-		return code;
 	if (schema && strcmp(schema, "pg_catalog") != 0)
 		return check_refuse(err, "the operator of schema \"%s\"", schema);
 	return 0;
@@ -253,9 +245,11 @@ static int visit(const ProtobufCMessage *message, void *context, struct err *err
 	else if (TREE_IS(message, sqlvalue_function))
 		code = check_sql_value(check, (const PgQuery__SQLValueFunction *)message, err);
 	else if (TREE_IS(message, type_cast))
-		code = check_cast(check, (const PgQuery__TypeCast *)message, err);
+		return check_cast((const PgQuery__TypeCast *)message, err);
 	else if (TREE_IS(message, a__expr))
-		code = check_operator(check, (const PgQuery__AExpr *)message, err);
+		code = check_operator((const PgQuery__AExpr *)message, err);
+	else if (TREE_IS(message, a__const))
+		code = check_literal(check, (const PgQuery__AConst *)message, err);
 	else if (TREE_IS(message, sub_link) || TREE_IS(message, select_stmt))
 		code = check_refuse(err, "a subquery");
 	else if (TREE_IS(message, window_def))
@@ -269,9 +263,17 @@ static int visit(const ProtobufCMessage *message, void *context, struct err *err
 	return code < 0 ? code : TREE_INTO;
 }
 
-int check_expression(const struct scope *scope, const PgQuery__Node *node, enum check_place place, struct err *err)
+int check_operand(const struct scope *scope, const PgQuery__Node *node, enum check_place place, struct err *err)
 {
 	struct check check = { .scope = scope, .place = place };
 
 	return node ? tree_walk(&node->base, visit, &check, err) : 0;
+}
+
+int check_expression(const struct scope *scope, const PgQuery__Node *node, enum check_place place, struct err *err)
+{
+	/* Nothing beside it gives a lone literal a type: 'now' is text. */
+	if (node && node->node_case == PG_QUERY__NODE__NODE_A_CONST)
+		return 0;
+	return check_operand(scope, node, place, err);
 }

@@ -21,6 +21,9 @@ enum check_place {
 /* Aggregates are refused in it: the caller takes those at the top of a target apart first. */
 must_use int check_expression(const struct scope *scope, const PgQuery__Node *node, enum check_place place, struct err *err);
 
+/* The same for what is a part of an expression, whose other parts may decide the type of a literal. */
+must_use int check_operand(const struct scope *scope, const PgQuery__Node *node, enum check_place place, struct err *err);
+
 /* The name of the built-in aggregate that `call` is, or NULL: it is none, or not one of PostgreSQL's alone. */
 const char *check_aggregate(const struct scope *scope, const PgQuery__FuncCall *call);
 

@@ -220,7 +220,7 @@ static struct state derive(const struct scope *scope, const PgQuery__Node *node)
 	case PG_QUERY__NODE__NODE_COLUMN_REF:
 		return of_column(scope, node->column_ref);
 	case PG_QUERY__NODE__NODE_A_CONST:
-		return node->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL ? by_default : none;
+		return node->a_const->isnull || node->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL ? by_default : none;
 	case PG_QUERY__NODE__NODE_PARAM_REF:
 		return by_default;
 	case PG_QUERY__NODE__NODE_COLLATE_CLAUSE:

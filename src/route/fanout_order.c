@@ -8,7 +8,7 @@
 struct item {
 	PgQuery__Node *node;            /* the expression that it stands for */
 	int entry;                      /* index of the entry that it named, or -1 */
-	const char *aggregate;
+	struct aggregate_form aggregate;
 	struct slice canonical;
 	bool descending, nulls_first;
 };
@@ -76,10 +76,10 @@ static int resolve(const struct planner *planner, PgQuery__Node *node, bool grou
 	} else {
 		item->canonical = scope_canonical(&planner->scope, item->node);
 		code = aggregate_recognize(planner, item->node, &item->aggregate, err);
-		if (code == 0 && !item->aggregate)
+		if (code == 0 && !item->aggregate.name)
 			code = check_expression(&planner->scope, item->node, CHECK_VALUE, err);
 	}
-	if (code == 0 && group && item->aggregate)
+	if (code == 0 && group && item->aggregate.name)
 		code = wrong(err, "42803", "aggregate functions are not allowed in GROUP BY");
 	return code;
 }
@@ -198,14 +198,6 @@ static int plan_plain(struct planner *planner, const struct items *order, struct
 	return 0;
 }
 
-/* The same in every row: nothing to tell rows apart by. */
-static bool is_constant(const PgQuery__Node *node)
-{
-	while (node->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
-		node = node->type_cast->arg;
-	return node->node_case == PG_QUERY__NODE__NODE_A_CONST || node->node_case == PG_QUERY__NODE__NODE_PARAM_REF;
-}
-
 static int plan_distinct(struct planner *planner, const struct items *order, struct err *err)
 {
 	struct merge_spec *spec = planner->spec;
@@ -225,7 +217,7 @@ static int plan_distinct(struct planner *planner, const struct items *order, str
 		code = add_key(planner, &order->items[i], false, &spec->order[spec->order_count++], err);
 	}
 	for (size_t i = 0; i < entries.count && code == 0; i++)
-		if (!find_item(order, entries.items[i].canonical) && !is_constant(entries.items[i].node))
+		if (!find_item(order, entries.items[i].canonical) && !planner_is_constant(entries.items[i].node))
 			code = add_key(planner, &entries.items[i], true, &spec->order[spec->order_count++], err);
 	write_order(planner, spec->order, spec->order_count);
 	return code;
@@ -245,7 +237,7 @@ static int find_aggregate(const struct planner *planner, const struct item *item
 	if (item->entry >= 0)
 		return item->entry;
 	for (size_t i = 0; i < planner->entry_count; i++)
-		if (planner->entries[i].aggregate && slice_eq(planner->entries[i].canonical, item->canonical))
+		if (planner->entries[i].aggregate.name && slice_eq(planner->entries[i].canonical, item->canonical))
 			return (int)i;
 	return -1;
 }
@@ -259,7 +251,7 @@ static int add_aggregate_key(struct planner *planner, const struct item *item, s
 
 	if (output < 0) {
 		output = (int)(spec->output_count + spec->hidden_output_count++);
-		code = aggregate_add(planner, item->node, item->aggregate, &spec->outputs[output], err);
+		code = aggregate_add(planner, &item->aggregate, &spec->outputs[output], err);
 	}
 	collate_derive(&planner->scope, item->node, &collate);
 	*key = (struct merge_key){ .column = spec->outputs[output].aggregate_column, .collation = collate.collation,
@@ -276,7 +268,7 @@ static int plan_final_order(struct planner *planner, const struct items *order, 
 	for (size_t i = 0; i < order->count && code == 0; i++) {
 		struct merge_key *key = &spec->order[spec->order_count++];
 
-		code = order->items[i].aggregate ? add_aggregate_key(planner, &order->items[i], key, err) :
+		code = order->items[i].aggregate.name ? add_aggregate_key(planner, &order->items[i], key, err) :
 						   add_key(planner, &order->items[i], false, key, err);
 	}
 	return code;
@@ -311,7 +303,7 @@ int order_plan(struct planner *planner, struct err *err)
 	if (code < 0)
 		return code;
 	for (size_t i = 0; i < order.count; i++)
-		aggregates = aggregates || order.items[i].aggregate;
+		aggregates = aggregates || order.items[i].aggregate.name;
 	planner->spec->grouped = aggregates || groups.count > 0;
 	if (groups.count > 0 && distinct)
 		return check_refuse(err, "SELECT DISTINCT with GROUP BY");

@@ -15,10 +15,17 @@
 #include "route/fanout_scope.h"
 #include "route/merge.h"
 
+/* What is recognized as an aggregate: sum(x), COALESCE(sum(x), 0), count(*)::int, COALESCE(sum(x), 0)::int. */
+struct aggregate_form {
+	const char *name;               /* of the aggregate; NULL: it is none */
+	PgQuery__Node *call;
+	PgQuery__Node *coalesce;        /* or NULL */
+};
+
 struct planner_entry {                  /* one column that the client sees */
 	PgQuery__ResTarget *target;
 	const char *name;
-	const char *aggregate;          /* the aggregate that it is, or NULL */
+	struct aggregate_form aggregate;
 	struct slice canonical;         /* scope_canonical() of its expression */
 };
 
@@ -37,12 +44,14 @@ struct planner {
 /* Appends a hidden column; gives the index of one that is there already when `node` is equal to it and `shared`. */
 must_use int planner_hide(struct planner *planner, PgQuery__Node *node, bool shared, int *ret_column, struct err *err);
 
-/* Whether `node` is an aggregate at its top that can be combined; refuses those that cannot. *ret_aggregate: its name or NULL. */
-must_use int aggregate_recognize(const struct planner *planner, const PgQuery__Node *node, const char **ret_aggregate, struct err *err);
+/* Whether `node` is an aggregate that can be combined; refuses those that cannot. */
+must_use int aggregate_recognize(const struct planner *planner, PgQuery__Node *node, struct aggregate_form *ret_form, struct err *err);
 
-/* Hides the partial columns of `node` and says in `output` how they combine. */
-must_use int aggregate_add(struct planner *planner, PgQuery__Node *node, const char *aggregate, struct merge_output *output,
-			   struct err *err);
+/* Hides the partial columns of the aggregate and says in `output` how they combine. */
+must_use int aggregate_add(struct planner *planner, const struct aggregate_form *form, struct merge_output *output, struct err *err);
+
+/* A literal or a parameter, perhaps under casts: the same in every row. */
+bool planner_is_constant(const PgQuery__Node *node);
 
 /* ORDER BY, GROUP BY and DISTINCT: fills spec's keys and writes the shards' ORDER BY. */
 must_use int order_plan(struct planner *planner, struct err *err);

@@ -46,10 +46,13 @@ struct merge_output {
 	enum merge_aggregate_kind aggregate;
 	int aggregate_column;           /* hidden, binary; for `order` it holds the aggregate's final value (AVG: the average) */
 	int aggregate_count_column;     /* AVG */
+	bool has_default;               /* COALESCE(aggregate, …): when it is NULL, so it is on every shard, and what they show is shown */
+	int default_column;             /* has_default: hidden, binary: the COALESCE, for `order` */
 	const struct collation *collation;      /* MIN and MAX of text; NULL: see struct merge_key */
 	const char *no_collation_why;
 	const char *name;               /* as written, for messages: "sum(price)"; or NULL */
-	int16_t format;                 /* 0 text, 1 binary; set by the caller before merge_new(): COUNT, SUM and AVG are printed in it */
+	int16_t format;                 /* 0 text, 1 binary; set by the caller before merge_new(): COUNT, SUM and AVG are printed in it,
+					 * as the type of column i: their own, or for int8 a smaller integer (count(*)::int) */
 };
 
 struct merge_spec {

@@ -11,6 +11,7 @@
 struct aggregate {
 	const struct merge_output *output;
 	uint32_t type;                  /* of the shards' partial values */
+	uint32_t shown_type;            /* of the client's column */
 	bool any;                       /* a partial value that is not NULL */
 	__int128 total;                 /* COUNT, SUM of int8, and AVG's count */
 	struct numeric_sum sum;         /* SUM of numeric, AVG */
@@ -61,10 +62,38 @@ static int refuse_order(const struct merge_output *output, uint32_t type, struct
 	return ERR_UNSUPPORTED;
 }
 
-static int check_aggregate(const struct merge_output *output, const uint32_t *types, uint32_t *final_types, struct err *err)
+static int refuse_conversion(const struct merge_output *output, struct err *err)
+{
+	const char *name = output->name ? output->name : "this aggregate";
+
+	err_set(err, ERR_UNSUPPORTED, "%s converted to another type is not supported in a query over several shards", name);
+	err_hint(err, "Select the aggregate alone and convert it in the application, or add the shard key to WHERE.");
+	return ERR_UNSUPPORTED;
+}
+
+static bool is_integer(uint32_t type)
+{
+	return type == OID_INT2 || type == OID_INT4 || type == OID_INT8;
+}
+
+/* COUNT, SUM and AVG are printed here, so their type has to be one that can be printed; and what stands for NULL has to be of it. */
+static int check_types(const struct merge_output *output, uint32_t type, const uint32_t *types, const uint32_t *shown, struct err *err)
+{
+	bool copied = output->aggregate == AGGREGATE_MIN || output->aggregate == AGGREGATE_MAX;
+
+	if (output->has_default && types[output->default_column] != type)
+		return refuse_conversion(output, err);
+	if (copied || !shown || *shown == type || (type == OID_INT8 && is_integer(*shown)))
+		return 0;
+	return refuse_conversion(output, err);
+}
+
+/* *ret_type: of the aggregate's final value. */
+static int check_aggregate(const struct merge_output *output, const uint32_t *types, uint32_t *ret_type, struct err *err)
 {
 	uint32_t type = types[output->aggregate_column];
 
+	*ret_type = type;
 	switch (output->aggregate) {
 	case AGGREGATE_COUNT:
 		return type == OID_INT8 ? 0 : refuse_sum(output, type, err);
@@ -78,7 +107,7 @@ static int check_aggregate(const struct merge_output *output, const uint32_t *ty
 	case AGGREGATE_AVG:
 		if (!summable(type) || types[output->aggregate_count_column] != OID_INT8)
 			return refuse_sum(output, type, err);
-		final_types[output->aggregate_column] = OID_NUMERIC;
+		*ret_type = OID_NUMERIC;
 		return 0;
 	}
 	return refuse_sum(output, type, err);
@@ -92,8 +121,15 @@ int merge_group_new(const struct merge_spec *spec, const uint32_t *types, uint32
 
 	memcpy(final_types, types, spec->shard_column_count * sizeof(*types));
 	for (size_t i = 0; i < output_count; i++) {
-		int code = spec->outputs[i].kind == OUTPUT_AGGREGATE ? check_aggregate(&spec->outputs[i], types, final_types, err) : 0;
+		const struct merge_output *output = &spec->outputs[i];
+		uint32_t *final_type = &final_types[output->aggregate_column];
+		int code = 0;
 
+		if (output->kind != OUTPUT_AGGREGATE)
+			continue;
+		code = check_aggregate(output, types, final_type, err);
+		if (code == 0)
+			code = check_types(output, *final_type, types, i < spec->output_count ? &types[i] : NULL, err);
 		if (code < 0)
 			return code;
 	}
@@ -111,6 +147,7 @@ int merge_group_new(const struct merge_spec *spec, const uint32_t *types, uint32
 		numeric_sum_init(&group->aggregates[i].sum);
 		if (output->kind == OUTPUT_AGGREGATE) {
 			group->aggregates[i].type = types[output->aggregate_column];
+			group->aggregates[i].shown_type = i < spec->output_count ? types[i] : OID_INT8;
 			group->aggregate_of_column[output->aggregate_column] = (int)i;
 		}
 	}
@@ -253,27 +290,37 @@ int merge_group_add(struct merge_group *group, struct merge_row *row, size_t *he
 	return code;
 }
 
-static int print_int8(__int128 value, int format, struct buf *out, struct err *err)
+static int print_integer(__int128 value, uint32_t type, int format, struct buf *out, struct err *err)
 {
 	if (value > INT64_MAX || value < INT64_MIN)
 		return err_set(err, ERR_OUT_OF_RANGE, "bigint out of range");
+	if (type == OID_INT4 && (value > INT32_MAX || value < INT32_MIN))
+		return err_set(err, ERR_OUT_OF_RANGE, "integer out of range");
+	if (type == OID_INT2 && (value > INT16_MAX || value < INT16_MIN))
+		return err_set(err, ERR_OUT_OF_RANGE, "smallint out of range");
 	if (format == 0)
 		buf_printf(out, "%lld", (long long)value);
+	else if (type == OID_INT2)
+		buf_add_u16(out, (uint16_t)value);
+	else if (type == OID_INT4)
+		buf_add_u32(out, (uint32_t)value);
 	else
 		buf_add_u64(out, (uint64_t)value);
 	return 0;
 }
 
 /* The final value of COUNT, SUM and AVG, which are not NULL here. */
-static int print_final(const struct aggregate *aggregate, int format, struct buf *out, struct err *err)
+static int print_final(const struct aggregate *aggregate, bool visible, struct buf *out, struct err *err)
 {
+	int format = visible ? aggregate->output->format : 1;
+
 	if (aggregate->output->aggregate == AGGREGATE_AVG && aggregate->total > INT64_MAX)
 		return err_set(err, ERR_OUT_OF_RANGE, "bigint out of range");
 	if (aggregate->output->aggregate == AGGREGATE_AVG)
 		return numeric_sum_divide(&aggregate->sum, (int64_t)aggregate->total, format, out, err);
 	if (aggregate->type == OID_NUMERIC)
 		return numeric_sum_print(&aggregate->sum, format, out, err);
-	return print_int8(aggregate->total, format, out, err);
+	return print_integer(aggregate->total, visible ? aggregate->shown_type : OID_INT8, format, out, err);
 }
 
 static void add_column(struct buf *body, struct slice value)
@@ -282,24 +329,33 @@ static void add_column(struct buf *body, struct slice value)
 	buf_add_slice(body, value);
 }
 
+/* What a group shows for an aggregate that is NULL. */
+static struct slice null_value(const struct merge_group *group, const struct merge_output *output, int column, bool visible)
+{
+	if (!output->has_default || !group->first)
+		return slice_make(NULL, 0);
+	return merge_row_value(group->first, visible ? column : output->default_column);
+}
+
 /* One column of a finished group; `visible` is the client's copy, in its format. */
-static int add_final(struct buf *body, const struct aggregate *aggregate, int column, bool visible, struct err *err)
+static int add_final(struct merge_group *group, const struct aggregate *aggregate, int column, bool visible, struct err *err)
 {
 	const struct merge_output *output = aggregate->output;
+	struct buf *body = &group->body;
 	size_t start = body->size;
 	uint32_t length;
 	int code;
 
-	if (output->aggregate == AGGREGATE_MIN || output->aggregate == AGGREGATE_MAX) {
-		add_column(body, aggregate->winner ? merge_row_value(aggregate->winner, column) : slice_make(NULL, 0));
+	if (aggregate->winner) {
+		add_column(body, merge_row_value(aggregate->winner, column));
 		return 0;
 	}
 	if (!aggregate->any && output->aggregate != AGGREGATE_COUNT) {
-		add_column(body, slice_make(NULL, 0));
+		add_column(body, null_value(group, output, column, visible));
 		return 0;
 	}
 	buf_add_u32(body, 0);
-	code = print_final(aggregate, visible ? output->format : 1, body, err);
+	code = print_final(aggregate, visible, body, err);
 	if (code < 0 || body->failed)
 		return code;
 	length = htobe32((uint32_t)(body->size - start - sizeof(length)));
@@ -319,7 +375,7 @@ static int build(struct merge_group *group, struct err *err)
 		int owner = visible && spec->outputs[i].kind == OUTPUT_AGGREGATE ? (int)i : group->aggregate_of_column[i];
 
 		if (owner >= 0)
-			code = add_final(&group->body, &group->aggregates[owner], (int)i, visible, err);
+			code = add_final(group, &group->aggregates[owner], (int)i, visible, err);
 		else
 			add_column(&group->body, group->first ? merge_row_value(group->first, (int)i) : slice_make(NULL, 0));
 	}

@@ -1,9 +1,11 @@
 #include "route/plan.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "catalog/catalog.h"
+#include "route/definition.h"
 #include "route/resolve.h"
 #include "route/snapshot.h"
 #include "topo/topology.h"
@@ -20,7 +22,7 @@ const char *route_kind_name(enum route_kind kind)
 	return names[kind];
 }
 
-static void refuse(struct plan_item *item, const char *what, const char *hint)
+void plan_refuse(struct plan_item *item, const char *what, const char *hint)
 {
 	item->kind = ROUTE_REFUSED;
 	err_set(&item->refusal, ERR_UNSUPPORTED, "%s", what);
@@ -37,6 +39,24 @@ static bool is_system_function(const struct resolver *resolver, const struct fun
 		found = catalog_function(resolver->catalog, function->schema, function->name);
 	*ret = found;
 	return found && found->builtin;
+}
+
+/* They run a query that is given as text, or read the table that is named to them: one shard's part of it. Sorted. */
+static const char *const reading_functions[] = {
+	"cursor_to_xml", "cursor_to_xmlschema", "database_to_xml", "database_to_xml_and_xmlschema", "database_to_xmlschema",
+	"query_to_xml", "query_to_xml_and_xmlschema", "query_to_xmlschema", "schema_to_xml", "schema_to_xml_and_xmlschema",
+	"schema_to_xmlschema", "table_to_xml", "table_to_xml_and_xmlschema", "table_to_xmlschema", "ts_rewrite", "ts_stat",
+};
+
+static int compare_names(const void *name, const void *entry)
+{
+	return strcmp(name, *(const char *const *)entry);
+}
+
+static bool reads_tables(const char *name)
+{
+	return bsearch(name, reading_functions, sizeof(reading_functions) / sizeof(reading_functions[0]), sizeof(reading_functions[0]),
+		       compare_names) != NULL;
 }
 
 static bool writes_by_function(const struct resolver *resolver)
@@ -57,12 +77,43 @@ static const char *opaque_function(const struct resolver *resolver)
 		const struct function_ref *function = &resolver->shape->functions[i];
 		const struct catalog_function *found;
 
-		if (is_system_function(resolver, function, &found))
+		if (is_system_function(resolver, function, &found)) {
+			if (reads_tables(function->name))
+				return function->name;
 			continue;
+		}
 		if (!found || found->volatility != VOLATILITY_IMMUTABLE)
 			return function->name;
 	}
 	return NULL;
+}
+
+static bool refuse_opaque(const struct resolver *resolver, struct plan_item *item)
+{
+	const char *opaque = opaque_function(resolver);
+
+	if (!opaque)
+		return false;
+	item->kind = ROUTE_REFUSED;
+	err_set(&item->refusal, ERR_UNSUPPORTED, "function %s() may read tables, of which it would see one shard only", opaque);
+	err_hint(&item->refusal, "Declare it IMMUTABLE if it reads no table, or call it in a statement of its own.");
+	return true;
+}
+
+/* A sequence stands on every shard, and gives each number there. */
+static bool refuse_sequences(const struct resolver *resolver, struct plan_item *item)
+{
+	for (size_t i = 0; i < resolver->shape->function_count; i++) {
+		const char *name = resolver->shape->functions[i].name;
+
+		if (strcmp(name, "nextval") != 0 && strcmp(name, "setval") != 0)
+			continue;
+		item->kind = ROUTE_REFUSED;
+		err_set(&item->refusal, ERR_UNSUPPORTED, "%s() in a statement on a sharded table would give the same numbers on each shard", name);
+		err_hint(&item->refusal, "SELECT nextval(…) first and give the number as a value, or leave it to the column's default.");
+		return true;
+	}
+	return false;
 }
 
 /* ---- SELECT, UPDATE, DELETE ---- */
@@ -106,16 +157,16 @@ static bool simple_for_fanout(const struct resolver *resolver, struct plan_item 
 	const struct shape *shape = resolver->shape;
 
 	if (shape->kind != STMT_SELECT) {
-		refuse(item, "this statement would have to run on several shards", HINT_KEY);
+		plan_refuse(item, "this statement would have to run on several shards", HINT_KEY);
 		return false;
 	}
 	if (shape->scope_count > 1) {
-		refuse(item, "subqueries, CTEs and set operations over several shards are not supported yet",
+		plan_refuse(item, "subqueries, CTEs and set operations over several shards are not supported yet",
 		       "Pin every sharded table of the statement to one shard with its shard key, or split the statement.");
 		return false;
 	}
 	if (!resolve_colocated(resolver)) {
-		refuse(item, "joining sharded tables on other columns than their shard keys is not supported yet",
+		plan_refuse(item, "joining sharded tables on other columns than their shard keys is not supported yet",
 		       "Add an equality between the shard keys of the joined tables, or name the key in WHERE.");
 		return false;
 	}
@@ -125,26 +176,21 @@ static bool simple_for_fanout(const struct resolver *resolver, struct plan_item 
 static void plan_rows(struct plan *plan, struct resolver *resolver, struct plan_item *item, const struct table_counts *counts)
 {
 	const struct shape *shape = resolver->shape;
-	const char *opaque;
 	size_t pinned = 0;
 	int *tables;
 
 	if (counts->home || counts->everywhere) {
-		refuse(item, "joining sharded tables with tables that stand on the home shard is not supported yet", "");
+		plan_refuse(item, "joining sharded tables with tables that stand on the home shard is not supported yet", "");
 		err_hint(&item->refusal, "Shard \"%s\" by the same key, or read the two with two statements.",
 			 counts->home ? counts->home_name : "the table");
 		return;
 	}
-	opaque = opaque_function(resolver);
-	if (opaque) {
-		refuse(item, "", "Declare it IMMUTABLE if it reads no table, or call it in a statement of its own.");
-		err_set(&item->refusal, ERR_UNSUPPORTED, "function %s() may read tables, of which it would see one shard only", opaque);
-		err_hint(&item->refusal, "Declare it IMMUTABLE if it reads no table, or call it in a statement of its own.");
+	if (refuse_opaque(resolver, item) || refuse_sequences(resolver, item))
 		return;
-	}
 	item->pins = arena_calloc(&plan->arena, counts->sharded, sizeof(*item->pins));
 	tables = arena_calloc(&plan->arena, counts->sharded, sizeof(*tables));
 	resolve_pins(resolver, item->pins, tables, &item->pin_count);
+	item->shared_params = resolve_shared_params(resolver, item->pins, item->pin_count);
 	for (size_t i = 0; i < item->pin_count; i++)
 		if (item->pins[i].list_count)
 			pinned++;
@@ -159,7 +205,7 @@ static void plan_rows(struct plan *plan, struct resolver *resolver, struct plan_
 			item->kind = ROUTE_FANOUT;
 		return;
 	}
-	refuse(item, "", HINT_KEY);
+	plan_refuse(item, "", HINT_KEY);
 	err_set(&item->refusal, ERR_UNSUPPORTED, "%s without the shard key would change rows on several shards, which is not supported yet",
 		stmt_kind_name(shape->kind));
 	err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", item->pins[0].table->name, item->pins[0].table->key_column);
@@ -176,7 +222,7 @@ static void plan_update(struct plan *plan, struct resolver *resolver, struct pla
 		for (size_t j = 0; j < resolver->shape->set_column_count; j++) {
 			if (strcmp(resolver->shape->set_columns[j], table->key_column) != 0)
 				continue;
-			refuse(item, "", "");
+			plan_refuse(item, "", "");
 			err_set(&item->refusal, ERR_UNSUPPORTED, "UPDATE of the shard key \"%s\" would move rows between shards", table->key_column);
 			err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", table->name, table->key_column);
 			err_hint(&item->refusal, "Delete the row and insert it anew, or update other columns only.");
@@ -212,17 +258,19 @@ static void plan_insert(struct plan *plan, struct resolver *resolver, struct pla
 		if (shape->tables[i].target)
 			target = &resolver->tables[i];
 	if (!target || !target->sharded) {
-		refuse(item, "INSERT of rows read from sharded tables into a table on the home shard is not supported yet",
+		plan_refuse(item, "INSERT of rows read from sharded tables into a table on the home shard is not supported yet",
 		       "Read the rows first and insert them with VALUES.");
 		return;
 	}
 	if (shape->insert_source != INSERT_VALUES || counts->sharded > 1 || counts->home || counts->everywhere) {
-		refuse(item, "INSERT into a sharded table takes VALUES only, as yet", "Read the rows first and insert them with VALUES.");
+		plan_refuse(item, "INSERT into a sharded table takes VALUES only, as yet", "Read the rows first and insert them with VALUES.");
 		return;
 	}
+	if (refuse_opaque(resolver, item) || refuse_sequences(resolver, item))
+		return;
 	for (size_t j = 0; j < shape->set_column_count; j++)
 		if (strcmp(shape->set_columns[j], target->sharded->key_column) == 0) {
-			refuse(item, "ON CONFLICT DO UPDATE of the shard key would move rows between shards", "Update other columns only.");
+			plan_refuse(item, "ON CONFLICT DO UPDATE of the shard key would move rows between shards", "Update other columns only.");
 			return;
 		}
 	position = insert_position(shape, target->table, target->sharded->key_column);
@@ -247,6 +295,7 @@ static void plan_insert(struct plan *plan, struct resolver *resolver, struct pla
 		pin->list_sizes[0] = 1;
 		pin->list_arrays[0] = false;
 	}
+	item->shared_params = resolve_shared_params(resolver, item->pins, item->pin_count);
 	err_set(&item->refusal, ERR_UNSUPPORTED, "the rows of this INSERT belong to several shards, which is not supported yet");
 	err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", target->sharded->name, target->sharded->key_column);
 	err_hint(&item->refusal, "Insert the rows of one shard key at a time.");
@@ -276,7 +325,7 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 		item->kind = ROUTE_LOCAL;
 		item->writes = false;
 		if (counts.sharded || counts.home || shape->kind != STMT_SELECT)
-			refuse(item, "the nanu schema cannot be joined with tables of the nodes, nor written",
+			plan_refuse(item, "the nanu schema cannot be joined with tables of the nodes, nor written",
 			       "Read it with SELECT; call its functions one at a time.");
 		return;
 	}
@@ -304,7 +353,7 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 		return;
 	}
 	if (counts.views) {
-		refuse(item, "views beside sharded tables are not supported yet", "Write the view's query out.");
+		plan_refuse(item, "views beside sharded tables are not supported yet", "Write the view's query out.");
 		return;
 	}
 	switch (shape->kind) {
@@ -315,12 +364,14 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 		plan_update(plan, resolver, item, &counts);
 		break;
 	case STMT_MERGE:
-		refuse(item, "MERGE into a sharded table is not supported yet", "Use INSERT … ON CONFLICT, UPDATE or DELETE with the shard key.");
+		plan_refuse(item, "MERGE into a sharded table is not supported yet", "Use INSERT … ON CONFLICT, UPDATE or DELETE with the shard key.");
 		break;
 	default:
 		plan_rows(plan, resolver, item, &counts);
 	}
 }
+
+static void plan_wrapper(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item);
 
 static bool touches_sharded(const struct resolver *resolver)
 {
@@ -329,29 +380,6 @@ static bool touches_sharded(const struct resolver *resolver)
 			return true;
 	return false;
 }
-
-/* Definitions that would break the placement. */
-static void plan_definition(struct resolver *resolver, struct plan_item *item)
-{
-	const struct shape *shape = resolver->shape;
-	const struct sharded_table *table = shape->table_count ? resolver->tables[0].sharded : NULL;
-
-	item->kind = shape->concurrently ? ROUTE_ALL_LOOSE : ROUTE_ALL;
-	if (shape->temporary) {
-		item->kind = ROUTE_HOME;
-		item->writes = true;
-	}
-	for (size_t i = 0; table && i < shape->altered_column_count; i++) {
-		if (strcmp(shape->altered_columns[i], table->key_column) != 0)
-			continue;
-		refuse(item, "", "");
-		err_set(&item->refusal, ERR_UNSUPPORTED, "column \"%s\" is the shard key of table \"%s\": it can be neither dropped nor changed in type",
-			table->key_column, table->name);
-		err_hint(&item->refusal, "Make a new table, shard it, and copy the rows.");
-	}
-}
-
-static void plan_wrapper(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item);
 
 static void plan_item(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item)
 {
@@ -388,6 +416,8 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	case STMT_DDL:
 	case STMT_TRUNCATE:
 		plan_definition(&resolver, item);
+		if (touches_sharded(&resolver) && shape->kind == STMT_ALTER_TABLE)
+			refuse_opaque(&resolver, item); /* in a default or a CHECK */
 		break;
 	case STMT_MAINTENANCE:
 		item->kind = ROUTE_ALL_LOOSE;
@@ -396,7 +426,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		item->kind = ROUTE_HOME;
 		item->writes = true;
 		if (!one_shard)
-			refuse(item, "databases, roles and tablespaces belong to a node, not to the sharded database",
+			plan_refuse(item, "databases, roles and tablespaces belong to a node, not to the sharded database",
 			       "Run the statement on each node.");
 		break;
 	case STMT_LOCK:
@@ -409,7 +439,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		item->kind = ROUTE_HOME;
 		item->writes = true;
 		if (!one_shard && context->snapshot->topology->databases[context->database].table_count)
-			refuse(item, "a procedure or DO block may touch sharded tables, of which it would see one shard only",
+			plan_refuse(item, "a procedure or DO block may touch sharded tables, of which it would see one shard only",
 			       "Send its statements one by one.");
 		break;
 	case STMT_LISTEN:
@@ -464,11 +494,11 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 		item->writes |= shape->kind == STMT_CREATE_TABLE_AS || shape->kind == STMT_DECLARE;
 		if (item->kind == ROUTE_FANOUT) {
 			item->fanout = false;
-			refuse(item, "", HINT_KEY);
+			plan_refuse(item, "", HINT_KEY);
 			err_set(&item->refusal, ERR_UNSUPPORTED, "%s of a statement over several shards is not supported yet", stmt_kind_name(shape->kind));
 			err_hint(&item->refusal, HINT_KEY);
 		} else if (item->kind == ROUTE_LOCAL) {
-			refuse(item, "the nanu schema is read with plain SELECTs", "Leave out what stands around the SELECT.");
+			plan_refuse(item, "the nanu schema is read with plain SELECTs", "Leave out what stands around the SELECT.");
 		} else if (item->fanout) {
 			item->fanout = false;
 			err_set(&item->refusal, ERR_UNSUPPORTED, "%s of a statement over several shards is not supported yet", stmt_kind_name(shape->kind));
@@ -477,14 +507,14 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 			item->kind = ROUTE_HOME;
 		}
 		if (shape->kind == STMT_CREATE_TABLE_AS && !one_shard && item->kind != ROUTE_REFUSED && !shape->temporary)
-			refuse(item, "CREATE TABLE AS is not supported yet in a database of several shards",
+			plan_refuse(item, "CREATE TABLE AS is not supported yet in a database of several shards",
 			       "Create the table, then insert the rows.");
 		return;
 	}
 	if (resolver_init(&resolver, context, shape, &plan->arena, &item->refusal) < 0)
 		item->kind = ROUTE_REFUSED;
 	else if (shape->kind == STMT_COPY && touches_sharded(&resolver))
-		refuse(item, "COPY of a sharded table is not supported yet",
+		plan_refuse(item, "COPY of a sharded table is not supported yet",
 		       "COPY (SELECT … WHERE the shard key = …) TO reads one shard; INSERT with the shard key writes.");
 }
 
@@ -498,14 +528,32 @@ static bool item_uses_literals(const struct plan_item *item)
 	return false;
 }
 
+/* PostgreSQL says best what is wrong with a text; unless it would accept what this parser, which is PostgreSQL 15's and bounded, does not:
+ * then the statement might read a sharded table, and must not go to one shard. */
+static void plan_unparsed(struct plan *plan, const struct plan_context *context, const struct err *why)
+{
+	const struct database *database = &context->snapshot->topology->databases[context->database];
+	const struct catalog *catalog = context->snapshot->catalogs[context->database];
+	struct plan_item *item = &plan->items[0];
+
+	item->kind = ROUTE_HOME;
+	if (database->table_count && (why->code != ERR_SYNTAX || !catalog || strncmp(catalog->server_version, "15", 2) != 0)) {
+		item->kind = ROUTE_REFUSED;
+		item->refusal = *why;
+	}
+}
+
 struct plan *plan_new(const struct plan_context *context, struct slice sql, const struct fingerprint *fingerprint)
 {
 	struct plan *plan = mem_calloc(1, sizeof(*plan));
+	struct err err;
+	int rc;
 
 	plan->refs = 1;
 	plan->snapshot_version = context->snapshot->version;
 	arena_init(&plan->arena, PLAN_BLOCK_SIZE);
-	plan->parsed = shape_parse(sql, fingerprint, &plan->arena, &plan->shapes, NULL) == 0;
+	rc = shape_parse(sql, fingerprint, &plan->arena, &plan->shapes, &err);
+	plan->parsed = rc == 0;
 	if (!plan->parsed) {
 		struct shape *shape = arena_calloc(&plan->arena, 1, sizeof(*shape));
 
@@ -518,7 +566,7 @@ struct plan *plan_new(const struct plan_context *context, struct slice sql, cons
 		plan->uses_literals |= item_uses_literals(&plan->items[i]);
 	}
 	if (!plan->parsed)
-		plan->items[0].kind = ROUTE_HOME;
+		plan_unparsed(plan, context, &err);
 	return plan;
 }
 

@@ -48,6 +48,7 @@ struct plan_item {                      /* one statement of the text */
 	bool fanout;                    /* KEYED: may also run as a fan-out when the key names several shards */
 	struct pin *pins;               /* KEYED: one for each sharded table reference; INSERT: one for each row */
 	size_t pin_count;
+	const bool *shared_params;      /* KEYED: resolve_shared_params() */
 	struct err refusal;             /* REFUSED; and KEYED without fanout: why several shards cannot be served */
 };
 
@@ -66,7 +67,8 @@ struct plan {
 struct plan_context {
 	const struct snapshot *snapshot;
 	int database;                   /* index into the topology's databases */
-	const char *search_path;        /* as set by the session: SQL text or a raw value; NULL: the default */
+	const char *search_path;        /* of the session or its role: SQL text or a raw value; NULL: the database's default */
+	const char *role;               /* whom "$user" in search_path means */
 };
 
 /* Plans `sql`. Never fails: what cannot be planned is REFUSED with its reason, what does not parse goes to PostgreSQL for its error. */
@@ -79,6 +81,7 @@ struct plan_values {
 	struct slice sql;
 	const struct fingerprint *fingerprint;  /* of `sql`; NULL when no literal is needed */
 	bool standard_strings;
+	bool own_encoding;                      /* the client's texts are in the server's encoding */
 	const struct bind *bind;                /* or NULL */
 	const uint32_t *param_types;            /* declared in Parse; 0 where not */
 	size_t param_type_count;
@@ -86,9 +89,13 @@ struct plan_values {
 	const struct plan_values *execute_values;       /* the EXECUTE's own text and literals */
 };
 
-/* The shards of the database (bit i: its i-th shard) on which `item` runs. ERR_UNSUPPORTED, ERR_NULL_KEY, … with the reason. More than one bit in
- * ret_shards only for FANOUT, ALL and KEYED with fanout. */
+/* The shards of the database (bit i: its i-th shard) on which `item` runs. ERR_UNSUPPORTED, ERR_NULL_KEY, … with the reason in
+ * `err`, which may be NULL. More than one bit in ret_shards only for FANOUT, ALL and KEYED with fanout. */
 must_use int plan_route(const struct plan_context *context, const struct plan_item *item, const struct plan_values *values,
 			uint64_t *ret_shards, struct err *err);
+
+/* For a parameter that SQL PREPARE declares: the OID of a type by the name it is written with, or PARAM_TYPE_OTHER. */
+enum { PARAM_TYPE_OTHER = INT32_MAX };
+uint32_t plan_type_named(const char *name);
 
 const char *route_kind_name(enum route_kind kind);

@@ -11,7 +11,7 @@ struct cached_plan {
 	struct plan *plan;
 	uint64_t key[2];
 	struct slice normal;            /* compared, so that a collision costs time and never an answer */
-	char *search_path;              /* or NULL */
+	char *search_path, *role;       /* or NULL */
 	int database;
 };
 
@@ -28,6 +28,7 @@ static void drop(struct plan_cache *cache, struct cached_plan *cached)
 	plan_unref(cached->plan);
 	mem_free((void *)(uintptr_t)cached->normal.data);
 	mem_free(cached->search_path);
+	mem_free(cached->role);
 	mem_free(cached);
 }
 
@@ -56,10 +57,12 @@ struct plan *plan_cache_get(struct plan_cache *cache, const struct plan_context 
 	key[0] = fingerprint->hash[0] ^ ((uint64_t)context->database << 48);
 	key[1] = fingerprint->hash[1];
 	if (context->search_path)
-		key[1] ^= XXH3_64bits(context->search_path, strlen(context->search_path));
+		key[1] ^= XXH3_64bits_withSeed(context->search_path, strlen(context->search_path),
+					       XXH3_64bits(context->role, strlen(context->role)));
 	cached = map_get(&cache->plans, slice_make(key, sizeof(key)));
 	if (cached && cached->plan->snapshot_version == context->snapshot->version && cached->database == context->database &&
-	    same_text(cached->search_path, context->search_path) && slice_eq(cached->normal, fingerprint->normal)) {
+	    same_text(cached->search_path, context->search_path) && (!context->search_path || same_text(cached->role, context->role)) &&
+	    slice_eq(cached->normal, fingerprint->normal)) {
 		cache->hits++;
 		list_remove(&cache->by_use, &cached->by_use);
 		list_push_back(&cache->by_use, &cached->by_use);
@@ -75,6 +78,7 @@ struct plan *plan_cache_get(struct plan_cache *cache, const struct plan_context 
 	cached->key[1] = key[1];
 	cached->database = context->database;
 	cached->search_path = context->search_path ? mem_strdup(context->search_path) : NULL;
+	cached->role = context->search_path ? mem_strdup(context->role) : NULL;
 	cached->normal = slice_make(mem_strndup(fingerprint->normal.data, fingerprint->normal.size), fingerprint->normal.size);
 	cached->plan = plan_new(context, sql, fingerprint);
 	map_set(&cache->plans, slice_make(key, sizeof(key)), cached);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "catalog/catalog.h"
+#include "place/place.h"
 #include "route/snapshot.h"
 #include "topo/topology.h"
 
@@ -50,8 +51,12 @@ static bool split_search_path(struct resolver *resolver, const char *text)
 				return false;
 			continue;
 		}
-		if (resolver->search_path_count < capacity)
-			resolver->search_path[resolver->search_path_count++] = arena_strndup(resolver->arena, name.data ? name.data : "", name.size);
+		if (resolver->search_path_count < capacity) {
+			const char **place = &resolver->search_path[resolver->search_path_count++];
+
+			*place = slice_is(buf_slice(&name), "$user") ? arena_strdup(resolver->arena, resolver->context->role) :
+								       arena_strndup(resolver->arena, name.data ? name.data : "", name.size);
+		}
 		buf_release(&name);
 	}
 	return true;
@@ -210,16 +215,21 @@ static void add_list(const struct resolver *resolver, struct pin *pin, const str
 	pin->list_count++;
 }
 
+/* What a literal means to the one key it means to the other: blanks at the end count for text and not for bpchar. */
+static bool read_alike(uint32_t a, uint32_t b)
+{
+	return key_types_meet(a, b) && (a == b || (a != OID_BPCHAR && b != OID_BPCHAR));
+}
+
 /* A list may pass from table `from` to `to` over an equality written in `scope`: only where that equality holds for every row of `to` that
- * matters, which is in its own scope and those below. Colocated keys of one type are equal in PostgreSQL exactly when they are equal
- * here. */
+ * matters, which is in its own scope and those below. */
 static bool pass(const struct resolver *resolver, struct pin *pins, const int *pin_of, int scope, int from, int to)
 {
 	const struct shape *shape = resolver->shape;
 	struct pin *source = &pins[pin_of[from]], *target = &pins[pin_of[to]];
 	size_t before = target->list_count;
 
-	if (!scope_within(shape, shape->tables[to].scope, scope) || source->table->key_kind != target->table->key_kind)
+	if (!scope_within(shape, shape->tables[to].scope, scope) || !read_alike(source->table->key_type, target->table->key_type))
 		return false;
 	/* What holds a table of an inner scope does not hold a table outside of it. */
 	if (!scope_within(shape, shape->tables[to].scope, shape->tables[from].scope))
@@ -229,11 +239,79 @@ static bool pass(const struct resolver *resolver, struct pin *pins, const int *p
 	return target->list_count > before;
 }
 
+static bool within(int table, int first, int end)
+{
+	return table >= first && table < end;
+}
+
+/* Whether the table stands on a side of the join whose rows are shown only where the condition holds, so that those with other keys can be
+ * left out: either side of an inner join, the nullable side of a LEFT or RIGHT one. (Of a FULL JOIN a row that matches nothing is shown with
+ * NULL for the other side's key, and is left out where that key is known.) */
+static bool conditional_side(const struct join *join, int table)
+{
+	bool left = within(table, join->first, join->middle), right = within(table, join->middle, join->end);
+
+	return (left && join->kind != JOIN_LEFT) || (right && join->kind != JOIN_RIGHT);
+}
+
+/* Whether lists may pass over the equality from one table to the other. `strong` tells the tables that are never NULL in their scope's rows: a
+ * join whose nullable side has such a one has matched in every row, and its condition holds. */
+static bool may_pass(const struct resolver *resolver, const struct equality *equality, bool *strong, int from, int to)
+{
+	const struct table_ref *tables = resolver->shape->tables;
+	const struct join *join;
+
+	if (equality->strength == EQUALITY_FILTER) {
+		strong[to] |= tables[to].scope == equality->scope;
+		return true;
+	}
+	if (equality->join < 0)
+		return false;
+	join = &resolver->shape->joins[equality->join];
+	if (join->kind == JOIN_FULL)
+		return (within(from, join->first, join->middle) && within(to, join->middle, join->end)) ||
+		       (within(to, join->first, join->middle) && within(from, join->middle, join->end));
+	if (strong[from] && conditional_side(join, from) && tables[to].scope == equality->scope) {
+		strong[to] = true;
+		return true;
+	}
+	return conditional_side(join, to);
+}
+
+/* Passes lists over equalities between columns until nothing changes. */
+static void pass_all(const struct resolver *resolver, struct pin *pins, const int *pin_of, bool *strong)
+{
+	const struct shape *shape = resolver->shape;
+	bool changed = true;
+
+	while (changed) {
+		changed = false;
+		for (size_t i = 0; i < shape->equality_count; i++) {
+			const struct equality *equality = &shape->equalities[i];
+			int left, right;
+
+			if (!equality->is_column)
+				continue;
+			left = key_of(resolver, equality->scope, &equality->left);
+			right = key_of(resolver, equality->scope, &equality->right);
+			if (left < 0 || right < 0 || left == right)
+				continue;
+			bool left_strong = strong[left], right_strong = strong[right];
+
+			if (may_pass(resolver, equality, strong, left, right))
+				changed |= pass(resolver, pins, pin_of, equality->scope, left, right);
+			if (may_pass(resolver, equality, strong, right, left))
+				changed |= pass(resolver, pins, pin_of, equality->scope, right, left);
+			changed |= left_strong != strong[left] || right_strong != strong[right];
+		}
+	}
+}
+
 void resolve_pins(const struct resolver *resolver, struct pin *ret_pins, int *ret_tables, size_t *ret_count)
 {
 	const struct shape *shape = resolver->shape;
 	int *pin_of = arena_alloc(resolver->arena, (shape->table_count + 1) * sizeof(*pin_of));
-	bool changed = true;
+	bool *strong = arena_calloc(resolver->arena, shape->table_count + 1, sizeof(*strong));
 	size_t count = 0;
 
 	for (size_t i = 0; i < shape->table_count; i++) {
@@ -254,59 +332,125 @@ void resolve_pins(const struct resolver *resolver, struct pin *ret_pins, int *re
 		table = key_of(resolver, equality->scope, &equality->left);
 		if (table >= 0 && scope_within(shape, shape->tables[table].scope, equality->scope))
 			add_list(resolver, &ret_pins[pin_of[table]], equality->values, equality->value_count, equality->array);
+		if (table >= 0 && shape->tables[table].scope == equality->scope)
+			strong[table] = true;
 	}
-	while (changed) {
-		changed = false;
-		for (size_t i = 0; i < shape->equality_count; i++) {
-			const struct equality *equality = &shape->equalities[i];
-			int left, right;
+	pass_all(resolver, ret_pins, pin_of, strong);
+}
 
-			if (!equality->is_column)
-				continue;
-			left = key_of(resolver, equality->scope, &equality->left);
-			right = key_of(resolver, equality->scope, &equality->right);
-			if (left < 0 || right < 0 || left == right)
-				continue;
-			changed |= pass(resolver, ret_pins, pin_of, equality->scope, left, right);
-			changed |= pass(resolver, ret_pins, pin_of, equality->scope, right, left);
+const bool *resolve_shared_params(const struct resolver *resolver, const struct pin *pins, size_t pin_count)
+{
+	const struct shape *shape = resolver->shape;
+	size_t param_count = (size_t)shape->param_max;
+	unsigned *uses = arena_calloc(resolver->arena, param_count + 1, sizeof(*uses));
+	bool *shared = arena_calloc(resolver->arena, param_count + 1, sizeof(*shared));
+
+	/* A list that has passed between tables is one use. */
+	for (size_t i = 0; i < pin_count; i++)
+		for (size_t j = 0; j < pins[i].list_count; j++) {
+			bool counted = pins[i].table->key_type == OID_BPCHAR;
+
+			for (size_t k = 0; k < i && !counted; k++)
+				for (size_t l = 0; l < pins[k].list_count; l++)
+					counted |= pins[k].lists[l] == pins[i].lists[j];
+			for (size_t k = 0; k < pins[i].list_sizes[j] && !counted; k++)
+				if (pins[i].lists[j][k].kind == VALUE_PARAM && !pins[i].lists[j][k].cast && !pins[i].list_arrays[j] &&
+				    (size_t)pins[i].lists[j][k].param <= param_count)
+					uses[pins[i].lists[j][k].param - 1]++;
 		}
+	for (size_t i = 0; i < param_count; i++)
+		shared[i] = shape->param_uses[i] > 1 && shape->param_uses[i] != uses[i];
+	return shared;
+}
+
+/* ---- joins that each shard can make for itself ---- */
+
+struct groups {                         /* tables of which only rows of one shard meet */
+	const struct resolver *resolver;
+	int *group;
+};
+
+/* The equality's two tables, when it makes rows of equal keys meet, which stand on one shard. */
+static bool links(const struct resolver *resolver, const struct equality *equality, int *ret_left, int *ret_right)
+{
+	const struct sharded_table *left, *right;
+
+	if (!equality->is_column)
+		return false;
+	*ret_left = key_of(resolver, equality->scope, &equality->left);
+	*ret_right = key_of(resolver, equality->scope, &equality->right);
+	if (*ret_left < 0 || *ret_right < 0)
+		return false;
+	left = resolver->tables[*ret_left].sharded;
+	right = resolver->tables[*ret_right].sharded;
+	return left->colocation == right->colocation && key_types_meet(left->key_type, right->key_type);
+}
+
+static void unite(struct groups *groups, int left, int right)
+{
+	int from = groups->group[left], to = groups->group[right];
+
+	for (size_t i = 0; i < groups->resolver->shape->table_count; i++)
+		if (groups->group[i] == from)
+			groups->group[i] = to;
+}
+
+/* Whether the sharded tables of a range are all in one group. */
+static bool together(const struct groups *groups, int first, int end)
+{
+	int found = -1;
+
+	for (int i = first; i < end; i++) {
+		if (!groups->resolver->tables[i].sharded)
+			continue;
+		if (found < 0)
+			found = groups->group[i];
+		else if (groups->group[i] != found)
+			return false;
 	}
+	return true;
+}
+
+/* What the join's own condition unites. An outer join shows rows without a match too, so its condition links its two sides, each of which must
+ * be together by itself; and, since it holds for all that the nullable side shows, tables within that side. It says nothing of tables
+ * within the other side. */
+static void unite_join(struct groups *groups, int at)
+{
+	const struct shape *shape = groups->resolver->shape;
+	const struct join *join = &shape->joins[at];
+
+	for (int crossing = 0; crossing < 2; crossing++)
+		for (size_t i = 0; i < shape->equality_count; i++) {
+			int left, right;
+			bool left_first, right_first, crosses;
+
+			if (shape->equalities[i].join != at || !links(groups->resolver, &shape->equalities[i], &left, &right) ||
+			    !within(left, join->first, join->end) || !within(right, join->first, join->end))
+				continue;
+			left_first = within(left, join->first, join->middle);
+			right_first = within(right, join->first, join->middle);
+			crosses = left_first != right_first;
+			if (join->kind != JOIN_INNER && crosses != (bool)crossing)
+				continue;
+			if (join->kind == JOIN_INNER ||
+			    (crosses && together(groups, join->first, join->middle) && together(groups, join->middle, join->end)) ||
+			    (!crosses && join->kind == (left_first ? JOIN_RIGHT : JOIN_LEFT)))
+				unite(groups, left, right);
+		}
 }
 
 bool resolve_colocated(const struct resolver *resolver)
 {
 	const struct shape *shape = resolver->shape;
-	int *group = arena_alloc(resolver->arena, (shape->table_count + 1) * sizeof(*group));
-	int first = -1;
+	struct groups groups = { .resolver = resolver, .group = arena_alloc(resolver->arena, (shape->table_count + 1) * sizeof(int)) };
+	int left, right;
 
 	for (size_t i = 0; i < shape->table_count; i++)
-		group[i] = (int)i;
-	for (size_t i = 0; i < shape->equality_count; i++) {
-		const struct equality *equality = &shape->equalities[i];
-		int left, right, from, to;
-
-		if (!equality->is_column)
-			continue;
-		left = key_of(resolver, equality->scope, &equality->left);
-		right = key_of(resolver, equality->scope, &equality->right);
-		if (left < 0 || right < 0)
-			continue;
-		if (resolver->tables[left].sharded->colocation != resolver->tables[right].sharded->colocation ||
-		    resolver->tables[left].sharded->key_kind != resolver->tables[right].sharded->key_kind)
-			continue;
-		from = group[left];
-		to = group[right];
-		for (size_t j = 0; j < shape->table_count; j++)
-			if (group[j] == from)
-				group[j] = to;
-	}
-	for (size_t i = 0; i < shape->table_count; i++) {
-		if (!resolver->tables[i].sharded)
-			continue;
-		if (first < 0)
-			first = (int)i;
-		else if (group[i] != group[first])
-			return false;
-	}
-	return true;
+		groups.group[i] = (int)i;
+	for (size_t i = 0; i < shape->equality_count; i++)
+		if (shape->equalities[i].strength == EQUALITY_FILTER && links(resolver, &shape->equalities[i], &left, &right))
+			unite(&groups, left, right);
+	for (size_t i = 0; i < shape->join_count; i++)
+		unite_join(&groups, (int)i);
+	return together(&groups, 0, (int)shape->table_count);
 }

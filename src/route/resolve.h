@@ -38,5 +38,9 @@ int resolve_column(const struct resolver *resolver, int scope, const struct colu
 /* For each sharded table of the shape, what its key is held to. Tables whose key is held to nothing get list_count 0. */
 void resolve_pins(const struct resolver *resolver, struct pin *ret_pins, int *ret_tables, size_t *ret_count);
 
+/* For each parameter ([0] is $1) whether the statement uses it elsewhere than as the whole of a shard key's value in `pins`: then, not declared, it
+ * may have another type than the key's. */
+const bool *resolve_shared_params(const struct resolver *resolver, const struct pin *pins, size_t pin_count);
+
 /* Whether all sharded tables of the top scope are joined on their keys (so that matching rows share a shard). */
 bool resolve_colocated(const struct resolver *resolver);

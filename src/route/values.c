@@ -23,8 +23,10 @@ struct evaluation {
 	const struct database *database;
 	const struct plan_values *values;
 	const struct pin *pin;
+	const struct plan_item *item;
 	struct arena *arena;
 	uint64_t all;
+	bool utf8;                      /* the server's encoding */
 };
 
 static bool is_int(uint32_t type)
@@ -47,6 +49,8 @@ static bool same_family(uint32_t from, uint32_t key)
 static uint32_t type_of_cast(const char *cast)
 {
 	static const struct { const char *name; uint32_t type; } casts[] = {
+		{ "bpchar", OID_BPCHAR }, { "date", OID_DATE }, { "timestamp", OID_TIMESTAMP }, { "timestamptz", OID_TIMESTAMPTZ },
+		{ "bytea", OID_BYTEA },
 		{ "int2", OID_INT2 }, { "smallint", OID_INT2 }, { "int4", OID_INT4 }, { "int", OID_INT4 }, { "integer", OID_INT4 },
 		{ "int8", OID_INT8 }, { "bigint", OID_INT8 }, { "text", OID_TEXT }, { "varchar", OID_VARCHAR }, { "uuid", OID_UUID },
 	};
@@ -59,17 +63,29 @@ static uint32_t type_of_cast(const char *cast)
 	return 0;
 }
 
-/* A varchar(n) or char(n) key longer than n is cut, or refused, when it is stored: then its hash is not this text's. */
-static bool fits(const struct evaluation *evaluation, const struct key *key)
+static bool is_ascii(struct slice text)
 {
-	return key->kind != KEY_TEXT || evaluation->pin->typmod < 4 || key->bytes.size <= (size_t)evaluation->pin->typmod - 4;
+	for (size_t i = 0; i < text.size; i++)
+		if ((unsigned char)text.data[i] & 0x80)
+			return false;
+	return true;
 }
 
-static enum outcome shard_of(const struct evaluation *evaluation, const struct key *key, uint64_t *ret_shards)
+/* The key's shard. A text that the node converts to another encoding is hashed there as other bytes; one that is stored in a varchar(n) is cut. */
+static enum outcome shard_of(const struct evaluation *evaluation, struct key *key, uint64_t *ret_shards)
 {
-	if (!fits(evaluation, key))
-		return OUTCOME_UNKNOWN;
-	*ret_shards = UINT64_C(1) << placement_shard(evaluation->pin->table->placement, key);
+	const struct pin *pin = evaluation->pin;
+
+	if (key->kind == KEY_TEXT) {
+		if (!evaluation->values->own_encoding && !is_ascii(key->bytes))
+			return OUTCOME_UNKNOWN;
+		if (evaluation->item->shape->kind == STMT_INSERT) {
+			if (!evaluation->utf8 && !is_ascii(key->bytes))
+				return OUTCOME_UNKNOWN;
+			key_assign(pin->table->key_type, pin->typmod, key);
+		}
+	}
+	*ret_shards = UINT64_C(1) << placement_shard(pin->table->placement, key);
 	return OUTCOME_KEY;
 }
 
@@ -112,38 +128,77 @@ static enum outcome from_literal(const struct evaluation *evaluation, const stru
 
 static enum outcome from_value(const struct evaluation *evaluation, const struct value *value, uint64_t *ret_shards);
 
+uint32_t plan_type_named(const char *name)
+{
+	uint32_t type = name ? type_of_cast(name) : 0;
+
+	return type ? type : PARAM_TYPE_OTHER;
+}
+
+/* What Parse or PREPARE said; 0: nothing. */
+static uint32_t declared_type(const struct plan_values *values, int param)
+{
+	uint32_t type = (size_t)param <= values->param_type_count ? values->param_types[param - 1] : 0;
+
+	return type == OID_UNKNOWN ? 0 : type;
+}
+
+static bool is_shared(const struct evaluation *evaluation, int param)
+{
+	const struct plan_item *item = evaluation->item;
+
+	return item->shared_params && param <= item->shape->param_max && item->shared_params[param - 1];
+}
+
 /* A parameter of an SQL-level prepared statement is an expression of the EXECUTE. */
 static enum outcome from_argument(const struct evaluation *evaluation, const struct value *value, uint64_t *ret_shards)
 {
 	const struct shape *execute = evaluation->values->execute;
 	struct evaluation inner = *evaluation;
 	enum outcome outcome;
+	uint32_t declared = declared_type(evaluation->values, value->param);
 
 	if ((size_t)value->param > execute->execute_arg_count || value->cast || value->negated)
+		return OUTCOME_UNKNOWN;
+	if (declared ? !same_family(declared, evaluation->pin->table->key_type) : is_shared(evaluation, value->param))
 		return OUTCOME_UNKNOWN;
 	inner.values = evaluation->values->execute_values;
 	outcome = from_value(&inner, &execute->execute_args[value->param - 1], ret_shards);
 	return outcome == OUTCOME_INVALID ? OUTCOME_UNKNOWN : outcome;  /* the PREPARE may have declared another type */
 }
 
+/* A parameter that is not declared has the type of its first use. Where that may be another one than the key's, its text may mean another
+ * value: a real has seven digits, a bpchar no blanks at its end, a name 63 bytes. */
+static bool may_mean_other(const struct evaluation *evaluation, int param, int format, struct slice bytes)
+{
+	enum { SHORT = 6, NAME_SIZE = 63 };
+
+	if (!is_shared(evaluation, param))
+		return false;
+	if (format == 1)
+		return true;
+	if (!is_text(evaluation->pin->table->key_type))
+		return bytes.size > SHORT;
+	return bytes.size > NAME_SIZE || (bytes.size && bytes.data[bytes.size - 1] == ' ');
+}
+
 static enum outcome from_param(const struct evaluation *evaluation, const struct value *value, uint64_t *ret_shards)
 {
 	const struct plan_values *values = evaluation->values;
-	uint32_t key_type = evaluation->pin->table->key_type, declared = 0, type = value->cast ? type_of_cast(value->cast) : key_type;
+	uint32_t key_type = evaluation->pin->table->key_type, type = value->cast ? type_of_cast(value->cast) : key_type;
+	uint32_t declared = declared_type(values, value->param);
 	struct slice bytes;
 	struct key key;
 	int format;
 
 	if (values->execute)
 		return from_argument(evaluation, value, ret_shards);
-	if ((size_t)value->param <= values->param_type_count)
-		declared = values->param_types[value->param - 1];
-	if (declared == OID_UNKNOWN)
-		declared = 0;
 	if (!values->bind || value->negated || !type || !same_family(type, key_type) || (declared && !same_family(declared, key_type)))
 		return OUTCOME_UNKNOWN;
 	if (!bind_param(values->bind, value->param, &bytes, &format))
 		return OUTCOME_NONE;
+	if (!declared && may_mean_other(evaluation, value->param, format, bytes))
+		return OUTCOME_UNKNOWN;
 	if (format == 0) {
 		enum outcome outcome = from_text(evaluation, declared ? declared : type, arena_slice(evaluation->arena, bytes), ret_shards);
 
@@ -157,6 +212,11 @@ static enum outcome from_param(const struct evaluation *evaluation, const struct
 
 /* ---- arrays ---- */
 
+static bool is_space(char c)            /* array_isspace() of arrayfuncs.c */
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 /* One element of '{a,"b c",NULL}'; false at the end or for what is not a flat array. *ret_null tells a bare NULL. */
 static bool array_text_next(struct slice *rest, struct buf *out, bool *ret_null, bool *ret_bad)
 {
@@ -165,7 +225,7 @@ static bool array_text_next(struct slice *rest, struct buf *out, bool *ret_null,
 
 	buf_clear(out);
 	*ret_null = false;
-	while (at < end && (*at == ' ' || *at == ','))
+	while (at < end && (is_space(*at) || *at == ','))
 		at++;
 	if (at >= end || *at == '}')
 		return false;
@@ -183,7 +243,7 @@ static bool array_text_next(struct slice *rest, struct buf *out, bool *ret_null,
 				*ret_bad = true;
 			buf_add_u8(out, (uint8_t)*at);
 		}
-		while (out->size && out->data[out->size - 1] == ' ')
+		while (out->size && is_space(out->data[out->size - 1]))
 			out->size--;
 	}
 	*ret_null = !quoted && out->size == 4 && strncasecmp(out->data, "null", 4) == 0;
@@ -204,7 +264,7 @@ static enum outcome from_array_text(const struct evaluation *evaluation, struct 
 	bool null, bad = false;
 	struct buf element;
 
-	while (text.size && text.data[0] == ' ')
+	while (text.size && is_space(text.data[0]))
 		text = slice_make(text.data + 1, text.size - 1);
 	if (text.size < 2 || text.data[0] != '{')
 		return OUTCOME_UNKNOWN;
@@ -281,14 +341,14 @@ static enum outcome from_array(const struct evaluation *evaluation, const struct
 	int format;
 
 	if (value->kind == VALUE_PARAM && values->bind) {
-		uint32_t declared = (size_t)value->param <= values->param_type_count ? values->param_types[value->param - 1] : 0;
+		uint32_t declared = declared_type(values, value->param);
 
 		if (!bind_param(values->bind, value->param, &bytes, &format))
 			return OUTCOME_NONE;
 		if (format == 1)
 			return from_array_binary(evaluation, bytes, ret_shards);
 		/* Text elements read as the key's type only where the array has that type: not declared, and not cast. */
-		return declared || value->cast ? OUTCOME_UNKNOWN : from_array_text(evaluation, bytes, ret_shards);
+		return declared || value->cast || may_mean_other(evaluation, value->param, 1, bytes) ? OUTCOME_UNKNOWN : from_array_text(evaluation, bytes, ret_shards);
 	}
 	literal = value->kind == VALUE_LITERAL ? literal_of_slot(values->fingerprint, value->slot, &count) : NULL;
 	if (!literal || value->cast || literal->class != LITERAL_STRING)
@@ -351,6 +411,9 @@ static enum outcome from_pin(struct evaluation *evaluation, const struct pin *pi
 			outcome = pin->list_arrays[i] ? from_array(evaluation, value, &some) : from_value(evaluation, value, &some);
 			if (outcome == OUTCOME_NONE && pin->list_sizes[i] > 1)
 				outcome = OUTCOME_KEY;
+			/* A string in a list is read as the type that all of the list have in common. */
+			if (outcome == OUTCOME_INVALID && pin->list_sizes[i] > 1)
+				outcome = OUTCOME_UNKNOWN;
 			shards |= some;
 		}
 		if (outcome == OUTCOME_INVALID)
@@ -451,10 +514,15 @@ int plan_route(const struct plan_context *context, const struct plan_item *item,
 {
 	const struct database *database = &context->snapshot->topology->databases[context->database];
 	uint64_t all = database->shard_count == 64 ? UINT64_MAX : (UINT64_C(1) << database->shard_count) - 1;
-	struct evaluation evaluation = { .database = database, .values = values, .all = all };
+	const struct catalog *catalog = context->snapshot->catalogs[context->database];
+	struct evaluation evaluation = { .database = database, .values = values, .item = item, .all = all,
+		.utf8 = catalog && strcmp(catalog->encoding, "UTF8") == 0 };
 	struct arena arena;
+	struct err ignored;
 	int rc = 0;
 
+	if (!err)
+		err = &ignored;
 	switch (item->kind) {
 	case ROUTE_ANY:
 	case ROUTE_HOME:
@@ -467,9 +535,8 @@ int plan_route(const struct plan_context *context, const struct plan_item *item,
 		*ret_shards = all;
 		return 0;
 	case ROUTE_REFUSED:
-		if (err)
-			*err = item->refusal;
-		return item->refusal.code;
+		*err = item->refusal;
+		return err->code;
 	case ROUTE_KEYED:
 		break;
 	}

@@ -118,6 +118,8 @@ static void change_setting(struct session *session, struct leg *leg, const struc
 	const struct setting *first = shape->setting ? settings_find(session->initial, shape->setting) : NULL;
 	char *value = NULL;
 
+	if (shape->set_current)
+		return;
 	if (shape->reset_all) {
 		reset_all(&session->settings, session->initial, shape->kind == STMT_DISCARD);
 		if (backend)
@@ -222,7 +224,6 @@ void effects_end_tx(struct session *session, bool committed)
 	session->tx_write_shard = -1;
 	session->tx_snapshot = false;
 	buf_release(&session->tx_begin);
-	session->worker->counters.transactions++;
 }
 
 /* ---- pins ---- */
@@ -362,6 +363,7 @@ void effects_ready(struct session *session, char tx_status)
 		effects_end_tx(session, !session->failed);
 	session->tx_status = tx_status;
 	if (tx_status == 'I') {
+		session->worker->counters.transactions++;
 		session->tx_error.code = 0;
 		session->tx_write_shard = -1;
 	}

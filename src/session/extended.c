@@ -413,7 +413,7 @@ static int describe_statement(struct session *session, const struct unit *unit, 
 		return send_unknown(session, unit, name, ANSWER_DESCRIBE, err);
 	kind = prepared->plan->shapes.count ? kind_here(session, prepared->plan) : PORTAL_LEG;
 	if (kind == PORTAL_LOCAL)
-		return local_start(session, prepared->sql, NULL, LOCAL_DESCRIBE_STATEMENT, err);
+		return local_start(session, prepared->sql, NULL, prepared->statement, LOCAL_DESCRIBE_STATEMENT, 0, err);
 	if (kind == PORTAL_RENAMED && prepared->plan->items[0].shape->kind != STMT_PREPARE)
 		return describe_renamed(session, prepared, err);
 	if (kind != PORTAL_LEG) {
@@ -481,7 +481,7 @@ int extended_describe(struct session *session, const struct unit *unit, struct e
 		struct bind bind;
 
 		rc = bind_read(buf_slice(&portal->bind), &bind, err);
-		return rc < 0 ? rc : local_start(session, portal->sql, &bind, LOCAL_DESCRIBE_PORTAL, err);
+		return rc < 0 ? rc : local_start(session, portal->sql, &bind, portal->statement, LOCAL_DESCRIBE_PORTAL, 0, err);
 	}
 	if (portal && portal->kind == PORTAL_SPREAD) {
 		say_no_data(session, false);
@@ -556,6 +556,7 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 	leg->backend->unnamed = NULL;
 	answers_push(session, ANSWER_PARSE)->hidden = true;
 	answers_push(session, ANSWER_BIND)->hidden = true;
+	leg->executed = true;
 	answer = answers_push(session, ANSWER_EXECUTE);
 	answer->plan = plan_ref(portal->plan);
 	return 1;
@@ -578,7 +579,7 @@ int extended_execute(struct session *session, const struct unit *unit, struct er
 		return execute_spread(session, portal, err);
 	if (portal && portal->kind == PORTAL_LOCAL) {
 		rc = bind_read(buf_slice(&portal->bind), &bind, err);
-		return rc < 0 ? rc : local_start(session, portal->sql, &bind, LOCAL_EXECUTE, err);
+		return rc < 0 ? rc : local_start(session, portal->sql, &bind, portal->statement, LOCAL_EXECUTE, row_max, err);
 	}
 	if (portal && portal->kind == PORTAL_FAN) {
 		if (row_max) {
@@ -596,6 +597,7 @@ int extended_execute(struct session *session, const struct unit *unit, struct er
 		return names_execute_prepare(session, leg, portal, unit_raw(session, unit), err);
 	leg_send(leg, unit_raw(session, unit));
 	leg->needs_sync = true;
+	leg->executed = true;
 	answer = answers_push(session, ANSWER_EXECUTE);
 	if (portal) {
 		const struct shape *shape = portal->plan->shapes.count ? portal->plan->items[0].shape : NULL;
@@ -665,10 +667,7 @@ int extended_sync(struct session *session, struct err *err)
 
 		if (other == leg || !other->needs_sync || !other->backend)
 			continue;
-		leg_send(other, SLICE_LIT("S\0\0\0\4"));
-		other->needs_sync = false;
-		other->setup_left++;
-		other->state = LEG_SETTING_UP;
+		leg_sync_hidden(other);
 	}
 	if (leg && leg->needs_sync && leg->backend) {
 		if (copy_awaited(session)) {
@@ -677,9 +676,9 @@ int extended_sync(struct session *session, struct err *err)
 			leg_send(leg, SLICE_LIT("H\0\0\0\4"));
 			return 1;
 		}
-		session->skipping = false;
 		leg_send(leg, SLICE_LIT("S\0\0\0\4"));
-		answers_push(session, ANSWER_SYNC);
+		answers_push(session, ANSWER_SYNC)->refused = session->skipping && session->tx_status == 'E';
+		session->skipping = false;
 		return 1;
 	}
 	session->skipping = false;

@@ -133,9 +133,14 @@ static int check_session(const struct session *session, struct err *err)
 {
 	if (!session->snapshot->catalogs[session->database])
 		return err_set(err, ERR_WRONG_STATE, "the router has not been able to read the schema yet");
-	if (!slice_eq(params_get(session->params, "client_encoding"), params_get(session->params, "server_encoding"))) {
+	if (!session_own_encoding(session)) {
 		err_set(err, ERR_UNSUPPORTED, "statements over several shards need client_encoding to be the server's encoding");
 		err_hint(err, "SET client_encoding TO %s.", params_get(session->params, "server_encoding").data);
+		return err->code;
+	}
+	if (!session_standard_strings(session)) {
+		err_set(err, ERR_UNSUPPORTED, "statements over several shards need standard_conforming_strings = on");
+		err_hint(err, "SET standard_conforming_strings TO on.");
 		return err->code;
 	}
 	if (session_plan_context(session).search_path) {
@@ -144,6 +149,27 @@ static int check_session(const struct session *session, struct err *err)
 		return err->code;
 	}
 	return 0;
+}
+
+/* Legs that have only parsed and described so far are synchronised; one that has executed is in an implicit transaction of the client's. */
+static int synchronised(struct session *session, struct err *err)
+{
+	bool all = true;
+
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (leg->executed && session->tx_status == 'I') {
+			err_set(err, ERR_UNSUPPORTED, "a statement over several shards cannot share a pipeline with other statements yet");
+			err_hint(err, "Send a Sync (leave the pipeline) before it.");
+			return err->code;
+		}
+		if (leg->needs_sync) {
+			leg_sync_hidden(leg);
+			all = false;
+		}
+	}
+	return all;
 }
 
 int fan_start(struct session *session, struct plan *plan, struct slice sql, const struct bind *bind, const struct statement *statement,
@@ -165,9 +191,9 @@ int fan_start(struct session *session, struct plan *plan, struct slice sql, cons
 	rc = legs_want(session, shards, false, err);
 	if (rc <= 0)
 		return rc;
-	LIST_EACH(&session->legs, node)
-		if (CONTAINER_OF(node, struct leg, place)->needs_sync)
-			return err_set(err, ERR_UNSUPPORTED, "a statement over several shards cannot share a pipeline with other statements yet");
+	rc = synchronised(session, err);
+	if (rc <= 0)
+		return rc;
 	fan = mem_calloc(1, sizeof(*fan));
 	fan->form = form;
 	buf_init(&fan->error, STARTUP_SIZE_MAX * 16);

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/slice.h"
 #include "net/loop.h"
 
 enum job_kind {
@@ -20,6 +21,7 @@ enum job_kind {
 };
 
 struct local_column { const char *name; uint32_t type; };
+struct local_param { struct slice bytes; int format; };         /* as Bind brought it; bytes.data NULL: NULL; format 1: binary */
 
 struct job {
 	struct letter letter;
@@ -30,13 +32,20 @@ struct job {
 
 	const char *database, *user;
 	const char *sql;
+	const char *search_path;        /* as the session set it; NULL: the default */
+	const char *role;               /* whom the session acts as */
+	bool standard_strings;          /* the session's standard_conforming_strings */
 	void *local;                    /* the session's own notes on what the answer is for */
 	bool describe_only;
 	size_t param_count;
-	const char **params;            /* as text; NULL: NULL */
+	struct local_param *params;
+	const uint32_t *param_types;    /* as Parse declared them; 0 where not */
+	size_t param_type_count;
 
 	int rc;                         /* the answer: 0 or negative with err */
 	struct err err;
+	uint32_t *described_types;      /* of the parameters: declared, or as the statement uses them */
+	size_t described_count;
 	struct local_column *columns;
 	size_t column_count;
 	const char **values;            /* row by row, as text; NULL: NULL */

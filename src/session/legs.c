@@ -54,6 +54,14 @@ void leg_hide(struct leg *leg, const char *sql)
 	leg->backend->unnamed = NULL;
 }
 
+void leg_sync_hidden(struct leg *leg)
+{
+	leg_send(leg, SLICE_LIT("S\0\0\0\4"));
+	leg->needs_sync = leg->executed = false;
+	leg->setup_left++;
+	leg->state = LEG_SETTING_UP;
+}
+
 static void hide_diff(struct leg *leg, const struct settings *from, const struct settings *to)
 {
 	struct buf sql;

@@ -2,6 +2,7 @@
  *
  * Source: PostgreSQL 15 documentation, 55.2.1 "Start-up", 55.3 "SASL Authentication".
  */
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,16 +38,22 @@ static void timed_out(struct timer *timer)
 void login_start(struct session *session)
 {
 	struct worker *worker = session->worker;
-	struct err err;
 
 	session->login = mem_calloc(1, sizeof(*session->login));
 	session->timer.fire = timed_out;
 	loop_arm(worker->loop, &session->timer, (uint64_t)worker->config->login_ms_max * 1000);
-	if (__atomic_add_fetch(&worker->services->client_count, 1, __ATOMIC_RELAXED) > worker->config->client_max) {
-		err_set(&err, ERR_POOL_FULL, "sorry, too many clients already");
-		err_detail(&err, "The router takes %u clients (client_max).", worker->config->client_max);
-		session_fatal(session, &err);
-	}
+	__atomic_add_fetch(&worker->services->client_count, 1, __ATOMIC_RELAXED);
+}
+
+static int check_room(const struct session *session, struct err *err)
+{
+	const struct worker *worker = session->worker;
+
+	if (__atomic_load_n(&worker->services->client_count, __ATOMIC_RELAXED) <= worker->config->client_max)
+		return 0;
+	err_set(err, ERR_POOL_FULL, "sorry, too many clients already");
+	err_detail(err, "The router takes %u clients (client_max).", worker->config->client_max);
+	return err->code;
 }
 
 void login_free(struct login *login)
@@ -273,7 +280,7 @@ static bool password_matches(const struct login *login, struct slice body)
 	if (cursor.failed || !login->secret.known)
 		return false;
 	scram_verifier_make(given, login->secret.verifier.salt, login->secret.verifier.salt_size, login->secret.verifier.iterations, &made);
-	return memcmp(made.stored_key, login->secret.verifier.stored_key, SCRAM_KEY_SIZE) == 0;
+	return CRYPTO_memcmp(made.stored_key, login->secret.verifier.stored_key, SCRAM_KEY_SIZE) == 0;
 }
 
 static int sasl_first(struct session *session, struct slice body, struct err *err)
@@ -451,6 +458,8 @@ static int startup(struct session *session, bool *ret_more, struct err *err)
 		decline(session, buf_slice(&unknown));
 	buf_release(&unknown);
 	buf_drop_front(&session->in, size);
+	if (rc == 0)
+		rc = check_room(session, err);
 	if (rc == 0)
 		rc = find_database(session, err);
 	if (rc == 0)

@@ -53,6 +53,7 @@ static int make_prepare(struct session *session, const struct shape *shape, stru
 {
 	struct rewrite rewrite;
 	struct slice tail;
+	uint32_t *types;
 	int rc = units_on(session, units_any_shard(session), &sending->leg, err);
 
 	if (rc <= 0)
@@ -61,8 +62,11 @@ static int make_prepare(struct session *session, const struct shape *shape, stru
 	if (rc < 0)
 		return rc;
 	tail = slice_make(sql.data + rewrite.offset + rewrite.size, sql.size - rewrite.offset - rewrite.size);
-	sending->prepares = statement_intern(&session->worker->pools.statements, STATEMENT_SQL, tail, NULL, 0, session->settings,
-					     session->snapshot->version, session->database_name, session->user);
+	types = arena_calloc(&session->arena, shape->prepare_type_count + 1, sizeof(*types));
+	for (size_t i = 0; i < shape->prepare_type_count; i++)
+		types[i] = plan_type_named(shape->prepare_types[i]);
+	sending->prepares = statement_intern(&session->worker->pools.statements, STATEMENT_SQL, tail, types, shape->prepare_type_count,
+					     session->settings, session->snapshot->version, session->database_name, session->user);
 	sending->prepares->query_offset = (size_t)(sql.data + shape->prepare_query_offset - tail.data);
 	buf_clear(&sending->text);
 	rc = rewrite_execute(sql, session_standard_strings(session), slice_of(sending->prepares->name), &sending->text, &rewrite, err);
@@ -76,9 +80,11 @@ static int route_execute(struct session *session, const struct prepared *prepare
 			 uint64_t *ret_shards, struct err *err)
 {
 	struct plan_context context = session_plan_context(session);
-	struct plan_values outer = { .sql = sql, .standard_strings = session_standard_strings(session) };
-	struct plan_values values = { .sql = prepared->sql, .standard_strings = outer.standard_strings, .execute = execute,
-		.execute_values = &outer };
+	struct plan_values outer = { .sql = sql, .standard_strings = session_standard_strings(session),
+		.own_encoding = session_own_encoding(session) };
+	struct plan_values values = { .sql = prepared->sql, .standard_strings = outer.standard_strings,
+		.own_encoding = outer.own_encoding, .param_types = prepared->statement->types,
+		.param_type_count = prepared->statement->type_count, .execute = execute, .execute_values = &outer };
 	const struct plan_item *item = &prepared->plan->items[0];
 	const struct fingerprint *found;
 	int rc;

@@ -40,7 +40,7 @@ void query_begin_deferred(struct session *session, const struct shape *shape)
 	} else {
 		say_warning(session, "25001", "there is already a transaction in progress");
 	}
-	query_say_tag(session, "BEGIN", false);
+	query_say_tag(session, shape->tx_start ? "START TRANSACTION" : "BEGIN", false);
 }
 
 static size_t legs_in_tx(const struct session *session)
@@ -72,6 +72,14 @@ int query_tx_end(struct session *session, struct plan *plan, struct slice sql, b
 	if (shape->kind == STMT_PREPARE_TX || (shape->tx_chain && count)) {
 		err_set(err, ERR_UNSUPPORTED, "a transaction over several shards cannot end this way yet");
 		err_hint(err, "Use plain COMMIT or ROLLBACK.");
+		return err->code;
+	}
+	/* Who commits what was lost without his knowing must hear that it was. */
+	if (shape->kind == STMT_COMMIT && session->tx_error.code) {
+		*err = session->tx_error;
+		session->failed = true;
+		effects_end_tx(session, false);
+		session->tx_status = 'I';
 		return err->code;
 	}
 	if (count == 0) {
@@ -229,7 +237,7 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 		return rc;
 	switch (item->kind) {
 	case ROUTE_LOCAL:
-		return local_start(session, sql, NULL, LOCAL_QUERY, err);
+		return local_start(session, sql, NULL, NULL, LOCAL_QUERY, 0, err);
 	case ROUTE_ALL:
 	case ROUTE_ALL_LOOSE:
 		if (several_shards)

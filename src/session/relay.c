@@ -118,13 +118,23 @@ static void ready(struct session *session, struct leg *leg, char tx_status)
 
 	leg->in_tx = tx_status != 'I';
 	leg->failed = tx_status == 'E';
-	leg->needs_sync = false;
+	leg->needs_sync = leg->executed = false;
 	session->copy_in = false;
+	if (head && head->refused && tx_status == 'T')
+		tx_status = 'E';
 	if (head && (head->kind == ANSWER_QUERY || head->kind == ANSWER_SYNC))
 		answers_pop(session);
 	if (!hidden)
 		effects_ready(session, tx_status);
 	session_resume(session);
+}
+
+/* After a FATAL error the node closes the connection: the client hears of both in one. */
+static bool is_last_word(struct slice body)
+{
+	struct slice severity = error_field(body, 'V');
+
+	return slice_is(severity, "FATAL") || slice_is(severity, "PANIC");
 }
 
 static int whole(struct backend *backend, char type, struct slice body, struct err *err)
@@ -144,9 +154,8 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 		session_write(session, whole_message(body));
 		return 0;
 	}
-	/* The server goes away: lost() tells what that means for the client, whose own connection does not end. */
-	if (type == 'E' && !session->copy_broken && (slice_is(error_field(body, 'V'), "FATAL") || slice_is(error_field(body, 'V'), "PANIC"))) {
-		backend_learn_error(backend, body);
+	if (type == 'E' && !session->copy_broken && is_last_word(body)) {
+		backend_keep_error(backend, body);
 		return 0;
 	}
 	if (session->fan)

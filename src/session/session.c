@@ -78,6 +78,7 @@ void session_new(struct worker *worker, int fd)
 	map_set(&worker->by_number, slice_make(&session->number, sizeof(session->number)), session);
 	list_push_back(&worker->sessions, &session->place);
 	worker->counters.sessions_total++;
+	worker->open_streams++;
 	describe_peer(session, fd);
 	stream_open(&session->stream, fd);
 	login_start(session);
@@ -88,6 +89,8 @@ static void closed(struct stream *stream)
 {
 	struct session *session = CONTAINER_OF(stream, struct session, stream);
 
+	session->worker->open_streams--;
+	session->worker->counters.sent_bytes += stream->sent_bytes;
 	mem_free(session);
 }
 
@@ -204,6 +207,12 @@ bool session_standard_strings(const struct session *session)
 	return !slice_is(value, "off");
 }
 
+bool session_own_encoding(const struct session *session)
+{
+	return session->params &&
+	       slice_eq(params_get(session->params, "client_encoding"), params_get(session->params, "server_encoding"));
+}
+
 const struct database *session_database(const struct session *session)
 {
 	return &session->snapshot->topology->databases[session->database];
@@ -214,15 +223,29 @@ size_t session_shard_count(const struct session *session)
 	return session_database(session)->shard_count;
 }
 
+/* What the session set, for this transaction or for itself; NULL: nothing. */
+static const char *setting_of(const struct session *session, const char *name)
+{
+	const struct setting *found = session->local ? settings_find(session->local, name) : NULL;
+
+	if (!found)
+		found = settings_find(session->settings, name);
+	return found ? found->value : NULL;
+}
+
 struct plan_context session_plan_context(const struct session *session)
 {
-	struct plan_context context = { .snapshot = session->snapshot, .database = session->database };
-	const struct setting *search_path = session->settings ? settings_find(session->settings, "search_path") : NULL;
+	struct plan_context context = { .snapshot = session->snapshot, .database = session->database, .role = session->user };
+	const struct catalog *catalog = session->snapshot->catalogs[session->database];
+	const char *role = setting_of(session, "role");
 
-	if (session->local && settings_find(session->local, "search_path"))
-		search_path = settings_find(session->local, "search_path");
-	if (search_path)
-		context.search_path = search_path->value;
+	if (!role)
+		role = setting_of(session, "session_authorization");
+	if (role)
+		context.role = role;
+	context.search_path = setting_of(session, "search_path");
+	if (!context.search_path && catalog)
+		context.search_path = role ? catalog->search_path_text : catalog_role_path(catalog, session->user, session->user);
 	return context;
 }
 

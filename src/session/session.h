@@ -110,6 +110,7 @@ struct leg {
 	bool failed;                    /* and has failed */
 	bool begin;                     /* it is to begin a transaction of its own */
 	bool needs_sync;                /* extended-protocol messages were sent without Sync */
+	bool executed;                  /* an Execute among them: an implicit transaction is open */
 	bool working;                   /* fan, spread: its ReadyForQuery is awaited */
 	bool paused;                    /* not read, because the client or the merge is behind */
 	struct settings *base;          /* what the backend had SET when its transaction began */
@@ -128,7 +129,8 @@ enum answer_kind {
 struct answer {
 	enum answer_kind kind;
 	bool hidden;                    /* the client does not hear it, unless it fails */
-	bool refused;                   /* it is to fail, unheard: what the router refused must fail the server's transaction too */
+	bool refused;                   /* it is to fail, unheard: what the router refused must fail the server's transaction too.
+	                                 * SYNC: after such a refusal, whatever the server says */
 	uint32_t item;                  /* QUERY: statements of the text that have completed */
 	uint32_t text_offset, text_size;        /* TEXT: in session->texts */
 	struct plan *plan;              /* QUERY, EXECUTE: whose effects follow; a reference */
@@ -245,6 +247,7 @@ void session_write_buf(struct session *session, struct buf *buf);       /* and c
 void session_report(struct session *session, struct params *params, struct slice message);     /* a ParameterStatus, for before ReadyForQuery */
 void session_forget_reports(struct session *session);                   /* what was not told yet is not told */
 bool session_standard_strings(const struct session *session);
+bool session_own_encoding(const struct session *session);       /* client_encoding is the server's encoding */
 const struct database *session_database(const struct session *session);
 size_t session_shard_count(const struct session *session);
 struct plan_context session_plan_context(const struct session *session);
@@ -317,6 +320,7 @@ void leg_release(struct leg *leg, bool healthy);
 void leg_end_tx(struct leg *leg, bool committed);
 extern const struct backend_holder leg_holder;          /* relay.c */
 must_use int leg_setup_message(struct leg *leg, char type, struct slice body);  /* 1: it was the set-up's; 0: not */
+void leg_sync_hidden(struct leg *leg);                  /* a Sync whose ReadyForQuery nobody hears */
 void leg_hide(struct leg *leg, const char *sql);        /* a query whose answer nobody hears; the leg is being set up until it came */
 
 /* effects.c */
@@ -350,6 +354,7 @@ void spread_free(struct spread *spread);
 
 /* local.c */
 enum local_form { LOCAL_QUERY, LOCAL_DESCRIBE_STATEMENT, LOCAL_DESCRIBE_PORTAL, LOCAL_EXECUTE };
-must_use int local_start(struct session *session, struct slice sql, const struct bind *bind, enum local_form form, struct err *err);
+must_use int local_start(struct session *session, struct slice sql, const struct bind *bind, const struct statement *statement,
+			 enum local_form form, uint32_t row_max, struct err *err);
 void local_answered(struct session *session, struct job *job);
 void local_refresh(struct session *session);

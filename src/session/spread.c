@@ -107,9 +107,13 @@ static void finish(struct session *session)
 			CONTAINER_OF(node, struct leg, place)->in_tx = false;
 	}
 	if (!failed && !spread->ends_tx) {
-		for (size_t i = 0; i < spread->plan->shapes.count; i++) {
-			LIST_EACH(&session->legs, node)
-				effects_complete(session, CONTAINER_OF(node, struct leg, place), spread->plan, i, slice_of(spread->tag));
+		for (size_t i = 0; i < spread->plan->shapes.count; i++)
+			effects_complete(session, spread->lead, spread->plan, i, slice_of(spread->tag));
+		LIST_EACH(&session->legs, node) {
+			struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+			if (leg->backend && spread->lead && leg->in_tx)
+				settings_assign(&leg->backend->settings, spread->lead->backend->settings);
 		}
 	}
 	if (spread->ends_tx) {

@@ -38,7 +38,8 @@ int units_route(struct session *session, const struct plan *plan, size_t item, s
 		const struct statement *statement, uint64_t *ret_shards, struct err *err)
 {
 	struct plan_context context = session_plan_context(session);
-	struct plan_values values = { .sql = sql, .standard_strings = session_standard_strings(session), .bind = bind };
+	struct plan_values values = { .sql = sql, .standard_strings = session_standard_strings(session), .bind = bind,
+		.own_encoding = session_own_encoding(session) };
 
 	if (plan->uses_literals)
 		values.fingerprint = fingerprint(session, sql);
@@ -68,7 +69,8 @@ int units_join(struct session *session, uint64_t shards, const struct plan_item 
 	bool in_tx = session->tx_status == 'T';
 	int shard = __builtin_ctzll(shards);
 
-	if (session->tx_status != 'I' && session->snapshot->topology->epoch != session->worker->snapshot->topology->epoch) {
+	if (item->kind != ROUTE_ANY && session_shard_count(session) > 1 && session->tx_status != 'I' &&
+	    session->snapshot->topology->epoch != session->worker->snapshot->topology->epoch) {
 		err_set(err, ERR_CONFLICT, "the topology changed during the transaction");
 		err_hint(err, "Roll back and run the transaction again.");
 		return err->code;
@@ -188,17 +190,31 @@ void units_fail(struct session *session, const struct err *err)
 		session->skipping = true;
 }
 
+/* The transaction is over, one way or the other, when its end was on the way. */
+static bool ending_tx(const struct session *session)
+{
+	for (size_t i = 0; i < session->answer_count; i++) {
+		const struct plan *plan = session->answers[(session->answer_first + i) % session->answer_capacity].plan;
+
+		for (size_t item = 0; plan && item < plan->shapes.count; item++)
+			if (plan->items[item].shape->kind == STMT_COMMIT || plan->items[item].shape->kind == STMT_ROLLBACK)
+				return true;
+	}
+	return false;
+}
+
 void units_lost(struct session *session, struct leg *leg, const struct err *err)
 {
-	bool was_tx = leg->in_tx || session->tx_status != 'I';
+	bool was_tx = leg->in_tx || session->tx_status != 'I', ended = ending_tx(session);
 	struct answer *head = answers_head(session);
 	bool simple = head && head->kind == ANSWER_QUERY, synced = false;
 	struct buf out;
 
-	while ((head = answers_head(session))) {
-		synced |= head->kind == ANSWER_SYNC;
+	while (session->answer_count) {
 		answers_skip_to_sync(session);
-		if (answers_head(session))
+		head = answers_head(session);
+		synced |= head && head->kind == ANSWER_SYNC;
+		if (head)
 			answers_pop(session);
 	}
 	leg->needs_sync = false;
@@ -209,7 +225,9 @@ void units_lost(struct session *session, struct leg *leg, const struct err *err)
 	message_error(&out, "ERROR", err);
 	session_write_buf(session, &out);
 	buf_release(&out);
-	if (was_tx)
+	if (ended)
+		session->tx_status = 'I';
+	else if (was_tx)
 		session->tx_status = 'E';
 	if (simple || synced)
 		effects_ready(session, session->tx_status);

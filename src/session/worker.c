@@ -14,7 +14,7 @@
 #include "sql/fingerprint.h"
 #include "topo/config.h"
 
-enum { LISTENER_PAUSE_US = 100000, DRAIN_TURN_US = 20000 };
+enum { LISTENER_PAUSE_US = 100000, DRAIN_TURN_US = 20000, DRAIN_US_MAX = 3000000 };
 
 /* ---- the listener ---- */
 
@@ -210,6 +210,7 @@ void worker_post_cancel(struct worker *worker, uint32_t number, uint32_t secret)
 
 struct drain {
 	struct timer timer;
+	uint64_t until_us;
 	struct worker *worker;
 };
 
@@ -219,7 +220,8 @@ static void drained(struct timer *timer)
 	struct drain *drain = CONTAINER_OF(timer, struct drain, timer);
 	struct worker *worker = drain->worker;
 
-	if (!pools_empty(&worker->pools) || !list_empty(&worker->sessions)) {
+	/* A client that does not read its last words holds up nobody for longer than that. */
+	if (!pools_empty(&worker->pools) || (worker->open_streams && loop_now_us(worker->loop) < drain->until_us)) {
 		loop_arm(worker->loop, timer, DRAIN_TURN_US);
 		return;
 	}
@@ -244,6 +246,7 @@ static void stop(struct worker *worker, void *argument)
 	drain = mem_calloc(1, sizeof(*drain));
 	drain->timer.fire = drained;
 	drain->worker = worker;
+	drain->until_us = loop_now_us(worker->loop) + DRAIN_US_MAX;
 	loop_arm(worker->loop, &drain->timer, DRAIN_TURN_US * 5);       /* a few turns, for the kernel to let go of what was closed */
 }
 

@@ -50,6 +50,7 @@ struct worker {
 	struct stream listener;
 	struct timer listener_pause;
 	struct list sessions;
+	size_t open_streams;            /* of clients, also those that only have their last words to read */
 	struct map by_number;           /* session number (4 bytes) -> struct session */
 	uint32_t last_number;
 	struct worker_counters counters;

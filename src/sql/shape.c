@@ -63,11 +63,12 @@ static void adopt(struct maker *maker, const struct shape *inner)
 	struct arena *arena = maker->arena;
 	int shift = (int)maker->scopes.count;
 	size_t scopes = maker->scopes.count, tables = maker->tables.count, equalities = maker->equalities.count,
-	       functions = maker->functions.count;
+	       functions = maker->functions.count, joins = maker->joins.count;
 
 	append(&maker->scopes, arena, inner->scopes, inner->scope_count, sizeof(*inner->scopes));
 	append(&maker->tables, arena, inner->tables, inner->table_count, sizeof(*inner->tables));
 	append(&maker->equalities, arena, inner->equalities, inner->equality_count, sizeof(*inner->equalities));
+	append(&maker->joins, arena, inner->joins, inner->join_count, sizeof(*inner->joins));
 	append(&maker->functions, arena, inner->functions, inner->function_count, sizeof(*inner->functions));
 	for (size_t i = scopes; i < maker->scopes.count; i++) {
 		struct scope *scope = scope_at(maker, (int)i);
@@ -80,12 +81,25 @@ static void adopt(struct maker *maker, const struct shape *inner)
 		table->scope += shift;
 		table->subquery_scope += table->subquery_scope < 0 ? 0 : shift;
 	}
-	for (size_t i = equalities; i < maker->equalities.count; i++)
-		((struct equality *)maker->equalities.items)[i].scope += shift;
+	for (size_t i = equalities; i < maker->equalities.count; i++) {
+		struct equality *equality = (struct equality *)maker->equalities.items + i;
+
+		equality->scope += shift;
+		equality->join += equality->join < 0 ? 0 : (int)joins;
+	}
+	for (size_t i = joins; i < maker->joins.count; i++) {
+		struct join *join = (struct join *)maker->joins.items + i;
+
+		join->first += (int)tables;
+		join->middle += (int)tables;
+		join->end += (int)tables;
+	}
 	for (size_t i = functions; i < maker->functions.count; i++)
 		((struct function_ref *)maker->functions.items)[i].scope += shift;
 	shape->inner = (struct shape *)(uintptr_t)inner;
-	shape->param_max = inner->param_max > shape->param_max ? inner->param_max : shape->param_max;
+	if (inner->param_max > shape->param_max)
+		shape->param_max = inner->param_max;
+	append(&maker->param_uses, arena, inner->param_uses, (size_t)inner->param_max, sizeof(*inner->param_uses));
 	shape->cte_writes |= inner->cte_writes;
 	shape->current_of = inner->current_of;
 	shape->recursive |= inner->recursive;
@@ -263,6 +277,24 @@ static bool read_query(struct maker *maker, const PgQuery__Node *statement)
 }
 
 /* Prepared statements, cursors, notifications, and the rest: a kind, a name, and what hangs below. */
+/* PostgreSQL leaves out their modifiers too. */
+static void read_prepare_types(struct maker *maker, const PgQuery__PrepareStmt *prepare)
+{
+	struct shape *shape = maker->shape;
+
+	shape->prepare_type_count = prepare->n_argtypes;
+	shape->prepare_types = arena_calloc(maker->arena, prepare->n_argtypes + 1, sizeof(*shape->prepare_types));
+	for (size_t i = 0; i < prepare->n_argtypes; i++) {
+		const PgQuery__TypeName *type = prepare->argtypes[i]->type_name;
+		const char *text = NULL;
+
+		for (size_t j = 0; j < type->n_names && !type->n_array_bounds; j++)
+			text = text ? arena_printf(maker->arena, "%s.%s", text, node_string(type->names[j])) :
+				      arena_strdup(maker->arena, node_string(type->names[j]));
+		shape->prepare_types[i] = text;
+	}
+}
+
 static void read_other(struct maker *maker, const PgQuery__Node *statement)
 {
 	struct shape *shape = maker->shape;
@@ -278,6 +310,7 @@ static void read_other(struct maker *maker, const PgQuery__Node *statement)
 	case PG_QUERY__NODE__NODE_PREPARE_STMT:
 		shape->kind = STMT_PREPARE;
 		shape->name = text_or_null(maker, statement->prepare_stmt->name);
+		read_prepare_types(maker, statement->prepare_stmt);
 		wrap(maker, statement->prepare_stmt->query);
 		return;
 	case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
@@ -339,6 +372,9 @@ struct shape *shape_of_statement(struct maker *outer, const PgQuery__Node *state
 	shape->table_count = maker.tables.count;
 	shape->equalities = maker.equalities.items;
 	shape->equality_count = maker.equalities.count;
+	shape->joins = maker.joins.items;
+	shape->join_count = maker.joins.count;
+	shape->param_uses = maker.param_uses.items;
 	shape->functions = maker.functions.items;
 	shape->function_count = maker.functions.count;
 	shape->set_columns = maker.set_columns.items;

@@ -92,6 +92,7 @@ struct equality {
 	struct column_ref right;        /* is_column */
 	struct value *values;           /* !is_column */
 	size_t value_count;
+	int join;                       /* index of the JOIN whose condition it stands in; -1: in none */
 	bool array;                     /* column = ANY(value): the one value is an array (a literal '{…}' or a parameter),
 	                                 * its `cast` is the type of the elements;
 	                                 * ARRAY[…] is written out as values with array = false */
@@ -132,6 +133,13 @@ struct scope {
 	bool outer_join;
 };
 
+/* A JOIN as written; those below it come before it. Its sides are ranges of `tables`: [first, middle) and [middle, end), in which the
+ * tables of subqueries stand too. */
+struct join {
+	enum { JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL } kind;
+	int first, middle, end;
+};
+
 struct function_ref {
 	const char *schema;             /* as written, or NULL */
 	const char *name;
@@ -148,6 +156,16 @@ struct shape_option {
 	const char *value;
 };
 
+/* A unique or foreign key that CREATE TABLE, ALTER TABLE or CREATE UNIQUE INDEX gives tables[0]. */
+struct shape_key {
+	bool foreign;                   /* else it makes its columns unique (or excludes by them) */
+	const char **columns;           /* without expressions */
+	size_t column_count;
+	const char *ref_schema, *ref_table;     /* foreign; the schema as written, or NULL */
+	const char **ref_columns;       /* none listed: the primary key */
+	size_t ref_column_count;
+};
+
 struct shape {
 	enum stmt_kind kind;
 	struct arena *arena;            /* where all of this lives; not owned */
@@ -158,10 +176,13 @@ struct shape {
 	size_t table_count;
 	struct equality *equalities;
 	size_t equality_count;
+	struct join *joins;
+	size_t join_count;
 	struct function_ref *functions; /* every call that is written in the statement; TABLESAMPLE's method too. Operators
 	                                 * are not listed */
 	size_t function_count;
 	int param_max;                  /* highest $n */
+	unsigned *param_uses;           /* [param_max]: how often each $n is written; [0] is $1 */
 
 	bool returning;
 	bool on_conflict;
@@ -194,6 +215,7 @@ struct shape {
 	bool set_current;               /* SET x FROM CURRENT: nothing changes */
 
 	/* transactions */
+	bool tx_start;                  /* START TRANSACTION, not BEGIN */
 	bool tx_read_only, tx_read_write, tx_isolation_given, tx_chain, tx_session_characteristics;
 	const char *tx_isolation;       /* "read committed", … */
 	const char *name;               /* savepoint, prepared statement, cursor, channel, gid, snapshot; NULL for ALL and * */
@@ -202,6 +224,8 @@ struct shape {
 	struct shape *inner;
 	struct value *execute_args;     /* EXECUTE */
 	size_t execute_arg_count;
+	const char **prepare_types;     /* PREPARE: the parameters' types as value.cast has them, modifiers left out; NULL: an array */
+	size_t prepare_type_count;
 	size_t prepare_query_offset;    /* PREPARE: where the inner statement begins in the text */
 	bool explain_analyze;
 	bool cursor_hold;
@@ -222,6 +246,11 @@ struct shape {
 	bool rename_table, rename_column;       /* of tables[0]; rename_column: `name` is the old column */
 	const char **altered_columns;   /* ALTER TABLE: columns dropped or whose type is altered */
 	size_t altered_column_count;
+	struct shape_key *keys;
+	size_t key_count;
+	bool sequence_default;          /* ALTER TABLE: a column gets serial, identity, or a default from nextval() */
+	bool hooks;                     /* CREATE TRIGGER, RULE or POLICY: tables[0] gets code that runs with others' statements */
+	bool inherits;                  /* CREATE TABLE … INHERITS, PARTITION OF; ALTER TABLE … INHERIT, ATTACH PARTITION */
 };
 
 /* One text may hold several statements. */

@@ -91,6 +91,10 @@ static void read_alter_table(struct maker *maker, const PgQuery__AlterTableStmt 
 			shape->altered_columns[shape->altered_column_count++] = arena_strdup(maker->arena, command->name);
 		if (command->def && command->def->node_case == PG_QUERY__NODE__NODE_PARTITION_CMD)
 			shape->concurrently |= command->def->partition_cmd->concurrent;
+		shape->inherits |= command->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AddInherit ||
+				   command->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AttachPartition;
+		if (command->def)
+			keys_of_definition(maker, command->def);
 		walk(maker, &command->base, 0);
 	}
 }
@@ -137,12 +141,16 @@ static bool read_special(struct maker *maker, const PgQuery__Node *statement)
 		return true;
 	case PG_QUERY__NODE__NODE_CREATE_STMT:
 		shape->kind = STMT_CREATE_TABLE;
+		shape->inherits = statement->create_stmt->n_inh_relations > 0;
+		for (size_t i = 0; i < statement->create_stmt->n_table_elts; i++)
+			keys_of_definition(maker, statement->create_stmt->table_elts[i]);
 		walk(maker, &statement->base, 0);
 		mark_targets(maker, 1);
 		return true;
 	case PG_QUERY__NODE__NODE_INDEX_STMT:
 		shape->kind = STMT_CREATE_INDEX;
 		shape->concurrently = statement->index_stmt->concurrent;
+		keys_of_index(maker, statement->index_stmt);
 		walk(maker, &statement->base, 0);
 		mark_targets(maker, 1);
 		return true;
@@ -261,6 +269,9 @@ bool shape_ddl(struct maker *maker, const PgQuery__Node *statement)
 	if (kind == STMT_OTHER)
 		return false;
 	maker->shape->kind = kind;
+	maker->shape->hooks = statement->node_case == PG_QUERY__NODE__NODE_RULE_STMT ||
+			      statement->node_case == PG_QUERY__NODE__NODE_CREATE_TRIG_STMT ||
+			      statement->node_case == PG_QUERY__NODE__NODE_CREATE_POLICY_STMT;
 	walk(maker, &statement->base, 0);
 	if (defines_relation(statement))
 		mark_targets(maker, 1);

@@ -169,6 +169,22 @@ static void mark_renamed(struct maker *maker, size_t first_table)
 		tables[i].column_aliases = true;
 }
 
+static void join_add(struct maker *maker, const PgQuery__JoinExpr *join, size_t first, size_t middle, size_t first_equality)
+{
+	struct join *added = vector_add(&maker->joins, maker->arena, sizeof(*added));
+	struct equality *equalities = maker->equalities.items;
+
+	*added = (struct join){ .first = (int)first, .middle = (int)middle, .end = (int)maker->tables.count };
+	if (join->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT)
+		added->kind = JOIN_LEFT;
+	else if (join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT)
+		added->kind = JOIN_RIGHT;
+	else if (join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL)
+		added->kind = JOIN_FULL;
+	for (size_t i = first_equality; i < maker->equalities.count; i++)
+		equalities[i].join = (int)maker->joins.count - 1;
+}
+
 static void walk_join(struct maker *maker, const PgQuery__JoinExpr *join, int scope, bool nullable)
 {
 	bool outer = join->jointype != PG_QUERY__JOIN_TYPE__JOIN_INNER;
@@ -176,14 +192,17 @@ static void walk_join(struct maker *maker, const PgQuery__JoinExpr *join, int sc
 	bool left_nullable = nullable || full || join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT;
 	bool right_nullable = nullable || full || join->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT;
 	enum equality_strength strength = outer || nullable ? EQUALITY_MATCH : EQUALITY_FILTER;
-	size_t first_table = maker->tables.count;
+	size_t first_table = maker->tables.count, middle, first_equality;
 
 	scope_at(maker, scope)->outer_join |= outer;
 	scope_at(maker, scope)->natural_join |= join->is_natural;
 	walk_item(maker, join->larg, scope, left_nullable);
+	middle = maker->tables.count;
 	walk_item(maker, join->rarg, scope, right_nullable);
+	first_equality = maker->equalities.count;
 	using_read(maker, join, scope, strength);
 	equalities_add(maker, join->quals, scope, strength);
+	join_add(maker, join, first_table, middle, first_equality);
 	WALK(maker, join->quals, scope);
 	if (join->alias && join->alias->n_colnames)
 		mark_renamed(maker, first_table);

@@ -27,7 +27,7 @@ struct maker {
 	struct slice sql;                       /* the whole text, which the tree's locations count in */
 	const struct fingerprint *fingerprint;  /* or NULL */
 	struct shape *shape;
-	struct vector scopes, tables, equalities, functions, set_columns;
+	struct vector scopes, tables, equalities, joins, functions, set_columns, param_uses;
 	const struct cte *ctes;
 	size_t cte_count;                       /* in the statement, so far */
 	bool *too_many;                         /* a limit was met: the shape is not whole */
@@ -70,3 +70,7 @@ bool shape_setting(struct maker *maker, const PgQuery__Node *statement);
 bool shape_transaction(struct maker *maker, const PgQuery__Node *statement);
 bool shape_ddl(struct maker *maker, const PgQuery__Node *statement);
 void shape_set_config(struct maker *maker, const PgQuery__SelectStmt *select);
+
+/* shape_keys.c: `definition` is that of an ALTER TABLE command, or an element of CREATE TABLE. */
+void keys_of_definition(struct maker *maker, const PgQuery__Node *definition);
+void keys_of_index(struct maker *maker, const PgQuery__IndexStmt *index);

@@ -207,6 +207,7 @@ bool shape_transaction(struct maker *maker, const PgQuery__Node *statement)
 		return false;
 	transaction = statement->transaction_stmt;
 	shape->kind = (size_t)transaction->kind < sizeof(kinds) / sizeof(kinds[0]) ? kinds[transaction->kind] : STMT_OTHER;
+	shape->tx_start = transaction->kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START;
 	shape->tx_chain = transaction->chain;
 	transaction_modes_read(maker, transaction->options, transaction->n_options);
 	shape->name = text_or_null(maker, transaction->savepoint_name);

@@ -57,6 +57,17 @@ static void note_sql_value(struct shape *shape, const PgQuery__SQLValueFunction 
 		shape->session_value = true;
 }
 
+static void note_param(struct maker *maker, int number)
+{
+	if (number < 1 || number > UINT16_MAX)
+		return;                 /* more than Bind can bring */
+	while (maker->param_uses.count < (size_t)number)
+		vector_add(&maker->param_uses, maker->arena, sizeof(unsigned));
+	((unsigned *)maker->param_uses.items)[number - 1]++;
+	if (number > maker->shape->param_max)
+		maker->shape->param_max = number;
+}
+
 void walk(struct maker *maker, const ProtobufCMessage *message, int scope)
 {
 	const ProtobufCMessageDescriptor *type = message->descriptor;
@@ -80,10 +91,7 @@ void walk(struct maker *maker, const ProtobufCMessage *message, int scope)
 	} else if (type == &pg_query__sqlvalue_function__descriptor) {
 		note_sql_value(maker->shape, (const PgQuery__SQLValueFunction *)message);
 	} else if (type == &pg_query__param_ref__descriptor) {
-		int number = ((const PgQuery__ParamRef *)message)->number;
-
-		if (number > maker->shape->param_max)
-			maker->shape->param_max = number;
+		note_param(maker, ((const PgQuery__ParamRef *)message)->number);
 	} else if (type == &pg_query__current_of_expr__descriptor) {
 		maker->shape->current_of = text_or_null(maker, ((const PgQuery__CurrentOfExpr *)message)->cursor_name);
 	} else if (type == &pg_query__multi_assign_ref__descriptor) {

@@ -167,7 +167,7 @@ static struct equality *equality_add(struct maker *maker, int scope, enum equali
 {
 	struct equality *equality = vector_add(&maker->equalities, maker->arena, sizeof(*equality));
 
-	*equality = (struct equality){ .scope = scope, .strength = strength, .left = left };
+	*equality = (struct equality){ .scope = scope, .strength = strength, .left = left, .join = -1 };
 	return equality;
 }
 

@@ -215,22 +215,3 @@ int topology_without_table(const struct topology *old, const char *database_name
 	database->table_count--;
 	return end_edit(copy, ret_topology, err);
 }
-
-int topology_with_renamed(const struct topology *old, const char *database_name, const char *schema, const char *name,
-			  const char *new_name, const char *new_key_column, struct topology **ret_topology, struct err *err)
-{
-	struct sharded_table *table = NULL;
-	struct database *database;
-	struct topology *copy;
-	int rc = begin_edit(old, database_name, &copy, &database, err);
-
-	if (rc == 0)
-		rc = edited_table(copy, database, schema, name, &table, err);
-	if (rc < 0)
-		return rc;
-	if (new_name)
-		table->name = arena_strdup(&copy->arena, new_name);
-	if (new_key_column)
-		table->key_column = arena_strdup(&copy->arena, new_key_column);
-	return end_edit(copy, ret_topology, err);
-}

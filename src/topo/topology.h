@@ -87,9 +87,6 @@ must_use int topology_from_json(const char *json, struct topology **ret_topology
 /* A copy of `old` at epoch + 1 in which `database` has `table` (replaced when it is there already, by schema and name). */
 must_use int topology_with_table(const struct topology *old, const char *database, const struct sharded_table *table,
 				 struct topology **ret_topology, struct err *err);
-/* The same without the table (after DROP TABLE), or with it renamed; a NULL name stays as it is. ERR_NOT_FOUND. */
+/* The same without the table (after DROP TABLE). ERR_NOT_FOUND. */
 must_use int topology_without_table(const struct topology *old, const char *database, const char *schema, const char *name,
 				    struct topology **ret_topology, struct err *err);
-must_use int topology_with_renamed(const struct topology *old, const char *database, const char *schema, const char *name,
-				   const char *new_name, const char *new_key_column, struct topology **ret_topology,
-				   struct err *err);

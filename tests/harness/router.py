@@ -9,7 +9,7 @@ import tempfile
 
 import psycopg
 
-from .program import Program, free_port
+from .program import Program, free_port, port_is_free
 from .wait import wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -41,6 +41,8 @@ class Router:
 
     def start(self):
         self.expected_end = 0
+        # One that was killed gives its port back some moments later when it used io_uring.
+        wait_until(lambda: port_is_free(self.port), f"port {self.port} is free")
         self.program = Program([NANU, "serve", "--config", self.config], self.log)
         wait_until(self.ready, "the router accepts connections")
         return self
@@ -48,7 +50,9 @@ class Router:
     def ready(self):
         if self.program.ended():
             raise RuntimeError(f"the router ended with {self.program.popen.returncode}:\n{self.program.log_text()}")
-        return psycopg.pq.PGconn.ping(f"host=127.0.0.1 port={self.port} dbname=postgres connect_timeout=10".encode()) == psycopg.pq.Ping.OK
+        database, user = self.settings["databases"][0]["name"], next(iter(self.users))
+        info = f"host=127.0.0.1 port={self.port} dbname={database} user={user} connect_timeout=10"
+        return psycopg.pq.PGconn.ping(info.encode()) == psycopg.pq.Ping.OK
 
     def stop(self):
         """Asks it to end and checks that it lived and ended well."""

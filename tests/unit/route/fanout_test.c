@@ -105,6 +105,11 @@ static void shards_run_the_clients_columns_with_hidden_keys_behind(void **state)
 	static const char *const cases[][2] = {
 		{ "SELECT id FROM orders",
 		  "SELECT id FROM orders" },
+		{ "SELECT 'now', 'today'::text || note FROM orders WHERE at > 'today'",
+		  "SELECT 'now', 'today'::text || note FROM orders WHERE at > 'today'" },
+		{ "SELECT coalesce(sum(total), 0), count(*)::int FROM orders",
+		  "SELECT COALESCE(sum(total), 0), count(*)::int, COALESCE(sum(total), 0) AS nanu_3, sum(total) AS nanu_4, count(*) AS nanu_5"
+		  " FROM orders" },
 		{ "TABLE items",
 		  "SELECT items.order_id, items.user_id, items.n FROM items" },
 		{ "SELECT note FROM orders ORDER BY total DESC, 1",
@@ -181,6 +186,8 @@ static void what_cannot_be_merged_exactly_is_refused_by_name_with_a_way_out(void
 		{ "SELECT 'now'::timestamp FROM orders", "'now'" },
 		{ "SELECT ' Today 10:00'::timestamptz FROM orders", "'now'" },
 		{ "SELECT at - 'now' FROM orders", "'now'" },
+		{ "SELECT coalesce(at, 'now') FROM orders", "'now'" },
+		{ "SELECT coalesce(max(at), 'tomorrow') FROM orders", "'now'" },
 		{ "SELECT date_trunc('day', 'today') FROM orders", "'now'" },
 		{ "SELECT current_setting('x') FROM orders", "current_setting()" },
 		{ "SELECT reads_tables(id) FROM orders", "public.reads_tables()" },

@@ -456,6 +456,66 @@ static void a_sum_that_leaves_int8_is_an_error_and_one_that_returns_is_not(void 
 	buf_release(&out);
 }
 
+static void a_default_shows_only_when_every_shard_has_nothing(void **state)
+{
+	/* COALESCE(sum(x), 7): visible 0; hidden: the COALESCE 1, the sum 2. */
+	struct merge_output output = { .kind = OUTPUT_AGGREGATE, .aggregate = AGGREGATE_SUM, .aggregate_column = 2, .has_default = true,
+				       .default_column = 1 };
+	struct merge_spec spec = { .outputs = &output, .output_count = 1, .shard_column_count = 3, .grouped = true };
+	uint32_t types[] = { OID_INT8, OID_INT8, OID_INT8 };
+	struct column nothing[] = { text_column("7"), int8_column(7), null_column };
+	struct column something[] = { text_column("5"), int8_column(5), int8_column(5) };
+	struct slice none = row_of(nothing, 3), some = row_of(something, 3);
+	const struct slice *rows[] = { &none, &some };
+	size_t counts[] = { 1, 1 };
+	struct merge *merge;
+	char *out[2];
+
+	assert_int_equal(merge_new(&spec, 2, types, &merge, NULL), 0);
+	assert_int_equal(run_merge(merge, rows, counts, 2, out), 1);
+	assert_string_equal(out[0], "5");
+	merge_free(merge);
+	rows[1] = &none;
+	assert_int_equal(merge_new(&spec, 2, types, &merge, NULL), 0);
+	assert_int_equal(run_merge(merge, rows, counts, 2, out), 1);
+	assert_string_equal(out[0], "7");
+	merge_free(merge);
+	types[1] = OID_NUMERIC;
+	assert_int_equal(merge_new(&spec, 2, types, &merge, NULL), ERR_UNSUPPORTED);
+}
+
+static void a_count_is_shown_as_the_integer_that_was_asked_for(void **state)
+{
+	static const struct { uint32_t type; int64_t value; const char *bytes; size_t size; const char *error; } cases[] = {
+		{ OID_INT2, 258, "\1\2", 2, NULL }, { OID_INT4, -2, "\xff\xff\xff\xfe", 4, NULL },
+		{ OID_INT8, 3, "\0\0\0\0\0\0\0\3", 8, NULL },
+		{ OID_INT2, 32768, NULL, 0, "smallint out of range" }, { OID_INT4, INT64_C(3) << 30, NULL, 0, "integer out of range" },
+	};
+	struct merge_output output = { .kind = OUTPUT_AGGREGATE, .aggregate = AGGREGATE_COUNT, .aggregate_column = 1, .format = 1 };
+	struct merge_spec spec = { .outputs = &output, .output_count = 1, .shard_column_count = 2, .grouped = true };
+	struct buf out;
+
+	buf_init(&out, 1 << 10);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct column columns[] = { null_column, int8_column(cases[i].value) };
+		uint32_t types[] = { cases[i].type, OID_INT8 };
+		struct err err = { 0 };
+		struct merge *merge;
+
+		buf_clear(&out);
+		assert_int_equal(merge_new(&spec, 1, types, &merge, NULL), 0);
+		assert_int_equal(merge_push(merge, 0, row_of(columns, 2), NULL), 0);
+		merge_end(merge, 0);
+		assert_int_equal(merge_take(merge, &out, 100, &err), cases[i].error ? ERR_OUT_OF_RANGE : 1);
+		if (cases[i].error)
+			assert_string_equal(err.message, cases[i].error);
+		else
+			assert_memory_equal(out.data + out.size - cases[i].size, cases[i].bytes, cases[i].size);
+		merge_free(merge);
+	}
+	buf_release(&out);
+}
+
 static void types_that_cannot_be_merged_exactly_are_refused_by_name(void **state)
 {
 	struct merge_output output = { .kind = OUTPUT_COPY };
@@ -625,6 +685,8 @@ int main(void)
 		cmocka_unit_test(groups_combine_whatever_streams_they_come_from),
 		cmocka_unit_test(aggregates_without_groups_give_one_row),
 		cmocka_unit_test(a_sum_that_leaves_int8_is_an_error_and_one_that_returns_is_not),
+		cmocka_unit_test(a_default_shows_only_when_every_shard_has_nothing),
+		cmocka_unit_test(a_count_is_shown_as_the_integer_that_was_asked_for),
 		cmocka_unit_test(types_that_cannot_be_merged_exactly_are_refused_by_name),
 		cmocka_unit_test(malformed_rows_are_errors_and_never_crash),
 		cmocka_unit_test(memory_is_bounded_and_says_so),

@@ -198,32 +198,17 @@ static void a_table_that_breaks_a_promise_is_refused(void **state)
 	topology_unref(old);
 }
 
-static void a_table_goes_and_is_renamed(void **state)
+static void a_table_goes(void **state)
 {
-	struct topology *old = read_text(WHOLE), *renamed, *gone;
+	struct topology *old = read_text(WHOLE), *gone, *again;
 	struct err err;
 
-	assert_int_equal(topology_with_renamed(old, "shop", "public", "orders", "sales", NULL, &renamed, NULL), 0);
-	assert_null(database_table(&renamed->databases[0], "public", "orders"));
-	assert_string_equal(database_table(&renamed->databases[0], "public", "sales")->key_column, "user_id");
-	assert_int_equal(topology_without_table(renamed, "shop", "public", "sales", &gone, NULL), 0);
-	assert_int_equal(gone->epoch, 9);
+	assert_int_equal(topology_without_table(old, "shop", "public", "orders", &gone, NULL), 0);
+	assert_int_equal(gone->epoch, 8);
 	assert_int_equal(gone->databases[0].table_count, 0);
-	topology_unref(renamed);
-	assert_int_equal(topology_with_renamed(gone, "shop", "public", "sales", "x", NULL, &renamed, &err), ERR_NOT_FOUND);
-	assert_int_equal(topology_without_table(gone, "shop", "public", "sales", &renamed, &err), ERR_NOT_FOUND);
+	assert_int_equal(topology_without_table(gone, "shop", "public", "orders", &again, &err), ERR_NOT_FOUND);
 	topology_unref(gone);
 	topology_unref(old);
-}
-
-static void a_key_column_is_renamed(void **state)
-{
-	struct topology *old = read_text(WHOLE), *new;
-
-	assert_int_equal(topology_with_renamed(old, "shop", "public", "orders", NULL, "buyer", &new, NULL), 0);
-	assert_string_equal(database_table(&new->databases[0], "public", "orders")->key_column, "buyer");
-	topology_unref(old);
-	topology_unref(new);
 }
 
 static void shard_names_read_as_a_list(void **state)
@@ -247,8 +232,7 @@ int main(void)
 		cmocka_unit_test(a_table_is_added_without_touching_the_old_topology),
 		cmocka_unit_test(a_table_that_is_there_is_replaced),
 		cmocka_unit_test(a_table_that_breaks_a_promise_is_refused),
-		cmocka_unit_test(a_table_goes_and_is_renamed),
-		cmocka_unit_test(a_key_column_is_renamed),
+		cmocka_unit_test(a_table_goes),
 		cmocka_unit_test(shard_names_read_as_a_list),
 	};
 

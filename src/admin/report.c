@@ -1,0 +1,167 @@
+#include "admin/report.h"
+
+#include <string.h>
+
+#include "backend/pool.h"
+#include "backend/quota.h"
+#include "backend/settings.h"
+#include "base/mem.h"
+#include "route/snapshot.h"
+#include "session/session.h"
+#include "topo/topology.h"
+
+enum { REPORT_BLOCK_SIZE = 16 << 10 };
+
+/* ---- pools ---- */
+
+static void tell_pool(struct report *report, const struct pool *pool)
+{
+	const struct err *failure = &pool->last_failure;
+
+	report->pools[report->pool_count++] = (struct report_pool){
+		.node = arena_strdup(&report->arena, pool->node), .database = arena_strdup(&report->arena, pool->database),
+		.user = arena_strdup(&report->arena, pool->user), .idle = pool->idle.count, .lent = pool->lent.count,
+		.opening = pool->opening.count, .cleaning = pool->cleaning.count, .waiting = pool->waiting.count,
+		.size_max = pool->quota->limit, .used = __atomic_load_n(&pool->quota->used, __ATOMIC_RELAXED),
+		.opened_total = pool->opened_count, .failed_total = pool->failed_count, .lent_total = pool->lent_count,
+		.wait_total = pool->wait_count, .wait_us = pool->wait_us,
+		.last_failure = failure->code ? arena_strdup(&report->arena, failure->message) : NULL,
+		.unreachable = failure->code == ERR_CONNECT || failure->code == ERR_BACKEND_LOST,
+	};
+}
+
+static void tell_backends(struct report *report, const struct pool *pool, const struct list *list, uint64_t now_us)
+{
+	LIST_EACH(list, node) {
+		const struct backend *backend = CONTAINER_OF(node, struct backend, place);
+		const struct session *holder = backend->state == BACKEND_LENT ? backend->held_by : NULL;
+
+		report->backends[report->backend_count++] = (struct report_backend){
+			.node = arena_strdup(&report->arena, pool->node), .database = arena_strdup(&report->arena, pool->database),
+			.user = arena_strdup(&report->arena, pool->user), .state = backend_state_name(backend->state),
+			.tx_status = backend->tx_status, .pid = backend->cancel_pid, .session = holder ? holder->number : 0,
+			.dirty = backend->dirty, .prepared = backend->prepared.count, .queries = backend->queries,
+			.age_us = now_us - backend->opened_us,
+		};
+	}
+}
+
+static void tell_pools(struct report *report, const struct worker *worker, unsigned wanted)
+{
+	uint64_t now_us = loop_now_us(worker->loop);
+	size_t position = 0, backends = 0;
+	struct slice key;
+	void *item;
+
+	report->pools = arena_calloc(&report->arena, worker->pools.by_key.count + 1, sizeof(*report->pools));
+	while (map_next(&worker->pools.by_key, &position, &key, &item)) {
+		const struct pool *pool = item;
+
+		tell_pool(report, pool);
+		backends += pool->opening.count + pool->idle.count + pool->lent.count + pool->cleaning.count;
+	}
+	if (!(wanted & REPORT_BACKENDS))
+		return;
+	report->backends = arena_calloc(&report->arena, backends + 1, sizeof(*report->backends));
+	position = 0;
+	while (map_next(&worker->pools.by_key, &position, &key, &item)) {
+		const struct pool *pool = item;
+		const struct list *lists[] = { &pool->opening, &pool->idle, &pool->lent, &pool->cleaning };
+
+		for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+			tell_backends(report, pool, lists[i], now_us);
+	}
+}
+
+/* ---- sessions ---- */
+
+static const char *pins_text(struct arena *arena, unsigned pins)
+{
+	static const struct { unsigned pin; const char *name; } names[] = {
+		{ PIN_TEMPORARY, "temporary tables" }, { PIN_ADVISORY, "advisory locks" }, { PIN_CURSOR, "cursors" }, { PIN_LISTEN, "listen" },
+		{ PIN_SETTINGS, "settings" }, { PIN_MODE, "pool_mode" },
+	};
+	const char *text = "";
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (pins & names[i].pin)
+			text = arena_printf(arena, "%s%s%s", text, *text ? ", " : "", names[i].name);
+	return text;
+}
+
+static const char *shards_text(struct arena *arena, const struct session *session)
+{
+	const char *text = "";
+
+	LIST_EACH(&session->legs, node) {
+		const struct leg *leg = CONTAINER_OF(node, struct leg, place);
+		const struct topology *topology = session->snapshot->topology;
+		const struct database *database = &topology->databases[session->database];
+
+		text = arena_printf(arena, "%s%s%s", text, *text ? ", " : "", topology->shards[database->shards[leg->shard]].name);
+	}
+	return text;
+}
+
+static const char *copy(struct arena *arena, const char *text)
+{
+	return text ? arena_strdup(arena, text) : NULL;
+}
+
+static void tell_sessions(struct report *report, const struct worker *worker)
+{
+	static const char *const states[SESSION_STATE_COUNT_] = { "login", "ready", "working", "closed" };
+	uint64_t now_us = loop_now_us(worker->loop);
+
+	report->sessions = arena_calloc(&report->arena, worker->sessions.count + 1, sizeof(*report->sessions));
+	LIST_EACH(&worker->sessions, node) {
+		const struct session *session = CONTAINER_OF(node, struct session, place);
+
+		report->sessions[report->sessions_told++] = (struct report_session){
+			.number = session->number, .user = copy(&report->arena, session->user),
+			.database = copy(&report->arena, session->database_name), .peer = arena_strdup(&report->arena, session->peer),
+			.state = states[session->state], .pins = pins_text(&report->arena, session->pins),
+			.shards = session->snapshot && session->database >= 0 ? shards_text(&report->arena, session) : "",
+			.tx_status = session->tx_status, .prepared = session->prepared.count,
+			.settings = session->settings ? session->settings->count : 0, .legs = session->legs.count,
+			.age_us = now_us - session->since_us, .statements = session->statements,
+		};
+	}
+}
+
+/* ---- a worker ---- */
+
+static void tell(struct worker *worker, void *argument)
+{
+	struct reports *reports = argument;
+	struct report *report = &reports->items[worker->index];
+
+	report->engine = loop_engine_name(worker->loop);
+	report->counters = worker->counters;
+	report->plan_hits = worker->plans.hits;
+	report->plan_misses = worker->plans.misses;
+	report->plans = worker->plans.plans.count;
+	report->uptime_us = loop_now_us(worker->loop) - worker->started_us;
+	report->session_count = worker->sessions.count;
+	if (reports->wanted & (REPORT_POOLS | REPORT_BACKENDS))
+		tell_pools(report, worker, reports->wanted);
+	if (reports->wanted & REPORT_SESSIONS)
+		tell_sessions(report, worker);
+}
+
+void reports_init(struct reports *reports, struct services *services, unsigned wanted)
+{
+	*reports = (struct reports){ .wanted = wanted, .count = services->worker_count };
+	reports->items = mem_calloc(reports->count + 1, sizeof(*reports->items));
+	for (unsigned i = 0; i < reports->count; i++)
+		arena_init(&reports->items[i].arena, REPORT_BLOCK_SIZE);
+	services_visit(services, tell, reports);
+}
+
+void reports_release(struct reports *reports)
+{
+	for (unsigned i = 0; i < reports->count; i++)
+		arena_release(&reports->items[i].arena);
+	mem_free(reports->items);
+	*reports = (struct reports){ 0 };
+}

@@ -1,0 +1,65 @@
+/* report: what every worker says of itself at one moment: counters, pools, backends, sessions.
+ *
+ * Each worker writes its own report on its own thread while the control plane waits; from then on it is the control plane's. Texts are copies.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "session/worker.h"
+
+enum { REPORT_POOLS = 1, REPORT_BACKENDS = 2, REPORT_SESSIONS = 4 };
+
+struct report_pool {
+	const char *node, *database, *user;
+	size_t idle, lent, opening, cleaning, waiting;
+	unsigned size_max, used;        /* over all workers */
+	uint64_t opened_total, failed_total, lent_total, wait_total, wait_us;
+	const char *last_failure;       /* NULL: the last opening succeeded */
+	bool unreachable;               /* and it failed because nobody answered */
+};
+
+struct report_backend {
+	const char *node, *database, *user, *state;
+	char tx_status;
+	uint32_t pid;
+	uint32_t session;               /* 0: not lent */
+	bool dirty;
+	size_t prepared;
+	uint64_t queries, age_us;
+};
+
+struct report_session {
+	uint32_t number;
+	const char *user, *database, *peer, *state, *pins, *shards;
+	char tx_status;
+	size_t prepared, settings, legs;
+	uint64_t age_us, statements;
+};
+
+struct report {                         /* of one worker */
+	struct arena arena;
+	const char *engine;
+	struct worker_counters counters;
+	uint64_t plan_hits, plan_misses, plans, uptime_us;
+	uint64_t session_count;         /* there are, whether asked for or not */
+	struct report_pool *pools;
+	size_t pool_count;
+	struct report_backend *backends;
+	size_t backend_count;
+	struct report_session *sessions;
+	size_t sessions_told;           /* in `sessions` */
+};
+
+struct reports {
+	unsigned wanted;                /* of REPORT_… */
+	struct report *items;           /* one a worker */
+	unsigned count;
+};
+
+/* Asks every worker. Not from a worker's thread. */
+void reports_init(struct reports *reports, struct services *services, unsigned wanted);
+void reports_release(struct reports *reports);

@@ -1,0 +1,240 @@
+#include "admin/tables.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "topo/config.h"
+
+#define COLUMNS(...) (const struct admin_column[]){ __VA_ARGS__ }, sizeof((const struct admin_column[]){ __VA_ARGS__ }) / sizeof(struct admin_column)
+
+#define INT  TYPE_INT8
+#define TEXT TYPE_TEXT
+#define BOOL TYPE_BOOL
+#define TIME TYPE_TIME
+
+static void fill_columns(struct filling *filling);
+static void fill_settings(struct filling *filling);
+
+const struct admin_table admin_tables[] = {
+	{ "columns", "every column of the nanu schema", COLUMNS(
+		{ "table_name", TEXT, "the table, without \"nanu.\"" },
+		{ "column_name", TEXT, "the column" },
+		{ "type", TEXT, "its type" },
+		{ "description", TEXT, "what it says" }), REPORT_NONE, fill_columns },
+	{ "router", "this router: one row", COLUMNS(
+		{ "version", TEXT, "of the program" },
+		{ "listen", TEXT, "where clients connect: host:port" },
+		{ "started", TIME, "when it began to run" },
+		{ "uptime_ms", INT, "since then" },
+		{ "workers", INT, "worker threads" },
+		{ "sessions", INT, "clients that are connected now" },
+		{ "epoch", INT, "of the topology" },
+		{ "snapshot", INT, "version of the snapshot: grows when the topology or a schema changes" }), REPORT_COUNTERS, fill_router },
+	{ "databases", "the databases that clients can connect to", COLUMNS(
+		{ "name", TEXT, "as clients say it" },
+		{ "node_database", TEXT, "what it is called on the nodes" },
+		{ "shards", INT, "number of its shards" },
+		{ "home_shard", TEXT, "the shard of the tables that are not sharded" },
+		{ "sharded_tables", INT, "number of its sharded tables" },
+		{ "schema_known", BOOL, "whether its schema could be read from its home shard" },
+		{ "server_version", TEXT, "of the node from which the schema was read" },
+		{ "encoding", TEXT, "of the database on that node" }), REPORT_NONE, fill_databases },
+	{ "nodes", "the PostgreSQL servers", COLUMNS(
+		{ "name", TEXT, "the node's name" },
+		{ "host", TEXT, "address, host name, or directory of the socket" },
+		{ "port", INT, "its port" },
+		{ "region", TEXT, "where it stands; empty: not given" },
+		{ "zone", TEXT, "where in the region; empty: not given" },
+		{ "role", TEXT, "primary or replica" },
+		{ "shard", TEXT, "the shard that it belongs to" },
+		{ "reachable", BOOL, "as the last connections tell; NULL: none was tried" },
+		{ "connections", INT, "backends that are open now" },
+		{ "lent", INT, "of these, lent to a session" },
+		{ "waiting", INT, "sessions that wait for a connection to it" },
+		{ "last_failure", TEXT, "why the last opening failed; NULL: it did not" }), REPORT_POOLS, fill_nodes },
+	{ "shards", "the shards of each database", COLUMNS(
+		{ "name", TEXT, "the shard's name" },
+		{ "database", TEXT, "as clients say it" },
+		{ "primary_node", TEXT, "the node that takes its writes" },
+		{ "is_home", BOOL, "whether tables that are not sharded stand here" },
+		{ "nodes", INT, "number of its nodes" },
+		{ "sharded_tables", INT, "number of sharded tables with rows here" },
+		{ "slices", INT, "number of slices that it holds, over all of them" }), REPORT_NONE, fill_shards },
+	{ "tables", "the sharded tables", COLUMNS(
+		{ "database", TEXT, "as clients say it" },
+		{ "schema", TEXT, "the table's schema" },
+		{ "name", TEXT, "the table's name" },
+		{ "key_column", TEXT, "the shard key" },
+		{ "key_type", TEXT, "the type of the shard key" },
+		{ "placement", TEXT, "how keys find their shard" },
+		{ "colocation", INT, "tables with the same number have equal keys on the same shard" },
+		{ "slices", INT, "number of slices" },
+		{ "being_sharded", BOOL, "statements on it are refused for this moment" }), REPORT_NONE, fill_tables },
+	{ "slices", "the slices of each sharded table", COLUMNS(
+		{ "database", TEXT, "as clients say it" },
+		{ "schema", TEXT, "the table's schema" },
+		{ "table_name", TEXT, "the table's name" },
+		{ "shard", TEXT, "the shard that holds the slice" },
+		{ "lower_bound", INT, "the first hash of the slice" },
+		{ "upper_bound", INT, "the last hash of the slice" }), REPORT_NONE, fill_slices },
+	{ "topology", "the topology as text: one row", COLUMNS(
+		{ "epoch", INT, "grows with every change" },
+		{ "json", TEXT, "all of it" }), REPORT_NONE, fill_topology },
+	{ "pools", "the backends of each node, database and user on each worker", COLUMNS(
+		{ "worker", INT, "the worker" },
+		{ "node", TEXT, "the node" },
+		{ "database", TEXT, "the database's name on the node" },
+		{ "user_name", TEXT, "whom the backends are logged in as" },
+		{ "idle", INT, "backends that wait for a session" },
+		{ "lent", INT, "backends that a session uses" },
+		{ "opening", INT, "backends that are being opened" },
+		{ "cleaning", INT, "backends that are being cleaned behind a session" },
+		{ "waiting", INT, "sessions that wait for a backend" },
+		{ "pool_size", INT, "the limit, over all workers" },
+		{ "used", INT, "backends that count against it, over all workers" },
+		{ "opened_total", INT, "backends opened so far" },
+		{ "failed_total", INT, "openings that failed" },
+		{ "lent_total", INT, "times that a backend was lent" },
+		{ "wait_total", INT, "times that a session had to wait" },
+		{ "wait_ms", INT, "time that they waited, in all" },
+		{ "last_failure", TEXT, "why the last opening failed; NULL: it did not" }), REPORT_POOLS, fill_pools },
+	{ "backends", "each connection to a node", COLUMNS(
+		{ "worker", INT, "the worker" },
+		{ "node", TEXT, "the node" },
+		{ "database", TEXT, "the database's name on the node" },
+		{ "user_name", TEXT, "whom it is logged in as" },
+		{ "pid", INT, "of the server's process" },
+		{ "state", TEXT, "opening, login, idle, lent, cleaning" },
+		{ "transaction", TEXT, "none, open, failed" },
+		{ "session", INT, "number of the session that uses it" },
+		{ "dirty", BOOL, "whether it needs DISCARD ALL before its next session" },
+		{ "prepared", INT, "statements prepared on it" },
+		{ "queries", INT, "times that it was lent" },
+		{ "age_ms", INT, "since it was opened" }), REPORT_BACKENDS, fill_backends },
+	{ "sessions", "the clients that are connected", COLUMNS(
+		{ "worker", INT, "the worker" },
+		{ "number", INT, "the session's number on that worker" },
+		{ "user_name", TEXT, "whom it is logged in as" },
+		{ "database", TEXT, "as the client said it" },
+		{ "peer", TEXT, "the client's address" },
+		{ "state", TEXT, "login, ready, working" },
+		{ "transaction", TEXT, "none, open, failed" },
+		{ "pins", TEXT, "why it keeps its backend between transactions; empty: it does not" },
+		{ "prepared", INT, "statements that it prepared" },
+		{ "settings", INT, "settings that it changed" },
+		{ "legs", INT, "backends that it uses now" },
+		{ "shards", TEXT, "of these backends" },
+		{ "age_ms", INT, "since it connected" },
+		{ "statements", INT, "that it has run" }), REPORT_SESSIONS, fill_sessions },
+	{ "settings", "the settings of nanu.yaml", COLUMNS(
+		{ "name", TEXT, "the setting" },
+		{ "value", TEXT, "what it is now" },
+		{ "default_value", TEXT, "what it is when the file does not say" },
+		{ "unit", TEXT, "of the value" },
+		{ "description", TEXT, "what it is for" }), REPORT_NONE, fill_settings },
+	{ "workers", "the worker threads and what each has done", COLUMNS(
+		{ "worker", INT, "its number, from 0" },
+		{ "io", TEXT, "its event loop: io_uring or epoll" },
+		{ "uptime_ms", INT, "since it began" },
+		{ "sessions", INT, "clients that are connected now" },
+		{ "sessions_total", INT, "clients that have connected" },
+		{ "statements", INT, "statements run" },
+		{ "transactions", INT, "transactions ended" },
+		{ "errors", INT, "errors told to clients by the router" },
+		{ "refused", INT, "statements refused" },
+		{ "fanouts", INT, "statements run on several shards" },
+		{ "rows_merged", INT, "rows of these told to clients" },
+		{ "plan_hits", INT, "statements whose plan was known" },
+		{ "plan_misses", INT, "statements that had to be planned" },
+		{ "plans", INT, "plans that are kept" },
+		{ "received_bytes", INT, "from clients" },
+		{ "sent_bytes", INT, "to clients" },
+		{ "statement_ms", INT, "time that statements took, in all" }), REPORT_COUNTERS, fill_workers },
+	{ "stats", "the counters of nanu.workers, summed over all workers", COLUMNS(
+		{ "name", TEXT, "the counter" },
+		{ "value", INT, "the sum" },
+		{ "description", TEXT, "what it counts" }), REPORT_COUNTERS, fill_stats },
+};
+
+const size_t admin_table_count = sizeof(admin_tables) / sizeof(admin_tables[0]);
+
+int tables_find(const char *name)
+{
+	for (size_t i = 0; i < admin_table_count; i++)
+		if (strcmp(admin_tables[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* ---- rows ---- */
+
+static void note(struct filling *filling, int rc)
+{
+	if (filling->rc == SQLITE_OK && rc != SQLITE_OK)
+		filling->rc = rc;
+}
+
+void row_text(struct filling *filling, const char *text)
+{
+	note(filling, sqlite3_bind_text(filling->insert, ++filling->at, text, -1, SQLITE_TRANSIENT));
+}
+
+void row_int(struct filling *filling, int64_t number)
+{
+	note(filling, sqlite3_bind_int64(filling->insert, ++filling->at, number));
+}
+
+void row_size(struct filling *filling, uint64_t number)
+{
+	row_int(filling, (int64_t)(number > INT64_MAX ? INT64_MAX : number));
+}
+
+void row_bool(struct filling *filling, bool flag)
+{
+	row_int(filling, flag);
+}
+
+void row_null(struct filling *filling)
+{
+	note(filling, sqlite3_bind_null(filling->insert, ++filling->at));
+}
+
+void row_end(struct filling *filling)
+{
+	if (sqlite3_step(filling->insert) != SQLITE_DONE)
+		note(filling, SQLITE_ERROR);
+	note(filling, sqlite3_reset(filling->insert));
+	filling->at = 0;
+}
+
+/* ---- what this file knows ---- */
+
+static void fill_columns(struct filling *filling)
+{
+	for (size_t i = 0; i < admin_table_count; i++) {
+		for (size_t j = 0; j < admin_tables[i].column_count; j++) {
+			row_text(filling, admin_tables[i].name);
+			row_text(filling, admin_tables[i].columns[j].name);
+			row_text(filling, value_type_name(admin_tables[i].columns[j].type));
+			row_text(filling, admin_tables[i].columns[j].description);
+			row_end(filling);
+		}
+	}
+}
+
+static void fill_settings(struct filling *filling)
+{
+	size_t count = config_settings(filling->config, NULL, 0);
+	struct setting_row *rows = mem_calloc(count + 1, sizeof(*rows));
+
+	config_settings(filling->config, rows, count);
+	for (size_t i = 0; i < count; i++) {
+		row_text(filling, rows[i].name);
+		row_text(filling, rows[i].value);
+		row_text(filling, rows[i].default_value);
+		row_text(filling, rows[i].unit);
+		row_text(filling, rows[i].description);
+		row_end(filling);
+	}
+	mem_free(rows);
+}

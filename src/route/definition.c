@@ -1,0 +1,111 @@
+#include "route/definition.h"
+
+#include <string.h>
+
+#include "place/place.h"
+#include "route/resolve.h"
+#include "topo/topology.h"
+
+static bool listed(const char *const *names, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void check_altered(const struct shape *shape, const struct sharded_table *table, struct plan_item *item)
+{
+	if (!listed(shape->altered_columns, shape->altered_column_count, table->key_column))
+		return;
+	plan_refuse(item, "", "Make a new table, shard it, and copy the rows.");
+	err_set(&item->refusal, ERR_UNSUPPORTED, "column \"%s\" is the shard key of table \"%s\": it can be neither dropped nor changed in type",
+		table->key_column, table->name);
+	err_hint(&item->refusal, "Make a new table, shard it, and copy the rows.");
+}
+
+/* Equal rows share a shard only where the shard key is among what must be unique. */
+static void check_unique(const struct shape_key *key, const struct sharded_table *table, struct plan_item *item)
+{
+	if (listed(key->columns, key->column_count, table->key_column))
+		return;
+	plan_refuse(item, "", "");
+	err_set(&item->refusal, ERR_UNSUPPORTED, "a unique key of table \"%s\" must contain its shard key \"%s\" to hold over all shards",
+		table->name, table->key_column);
+	err_hint(&item->refusal, "Add \"%s\" to the columns of the key.", table->key_column);
+}
+
+/* Each shard's sequence would give the numbers that the others give; shard_table() parts them, for the columns that it finds. */
+static void check_sequences(const struct shape *shape, const struct sharded_table *table, struct plan_item *item)
+{
+	bool uses = shape->sequence_default;
+
+	for (size_t i = 0; i < shape->function_count; i++)
+		uses |= strcmp(shape->functions[i].name, "nextval") == 0;
+	if (!uses)
+		return;
+	plan_refuse(item, "", "");
+	err_set(&item->refusal, ERR_UNSUPPORTED, "a sequence for a column of the sharded table \"%s\" would give the same numbers on each shard",
+		table->name);
+	err_hint(&item->refusal, "Give the column its sequence before the table is sharded, or take the numbers from elsewhere.");
+}
+
+static const struct sharded_table *referenced(const struct resolver *resolver, const struct shape_key *key)
+{
+	for (size_t i = 0; i < resolver->shape->table_count; i++) {
+		const struct table_ref *ref = &resolver->shape->tables[i];
+
+		if (strcmp(ref->name ? ref->name : "", key->ref_table) == 0 &&
+		    (!key->ref_schema || (ref->schema && strcmp(ref->schema, key->ref_schema) == 0)))
+			return resolver->tables[i].sharded;
+	}
+	return NULL;
+}
+
+/* A row and the row that it refers to share a shard only where both are sharded alike, and the keys are paired. */
+static void check_foreign(const struct resolver *resolver, const struct shape_key *key, const struct sharded_table *table,
+			  struct plan_item *item)
+{
+	const struct sharded_table *other = referenced(resolver, key);
+
+	if (!table && !other)
+		return;
+	if (table && other && table->colocation == other->colocation && key_types_meet(table->key_type, other->key_type)) {
+		for (size_t i = 0; i < key->column_count && i < key->ref_column_count; i++)
+			if (strcmp(key->columns[i], table->key_column) == 0 && strcmp(key->ref_columns[i], other->key_column) == 0)
+				return;
+	}
+	plan_refuse(item, "", "");
+	err_set(&item->refusal, ERR_UNSUPPORTED, "a foreign key to \"%s\" cannot hold over all shards", key->ref_table);
+	err_hint(&item->refusal, "Foreign keys stand between sharded tables, with the shard key of one paired with that of the other; list the referenced columns.");
+}
+
+void plan_definition(struct resolver *resolver, struct plan_item *item)
+{
+	const struct shape *shape = resolver->shape;
+	const struct sharded_table *table = shape->table_count && shape->kind != STMT_CREATE_TABLE ? resolver->tables[0].sharded : NULL;
+
+	item->kind = shape->concurrently ? ROUTE_ALL_LOOSE : ROUTE_ALL;
+	if (shape->temporary) {
+		item->kind = ROUTE_HOME;
+		item->writes = true;
+		return;
+	}
+	if (table) {
+		check_altered(shape, table, item);
+		check_sequences(shape, table, item);
+	}
+	for (size_t i = 0; shape->hooks && i < shape->table_count; i++)
+		if (resolver->tables[i].sharded)
+			plan_refuse(item, "a trigger, rule or policy that concerns a sharded table may read tables, of which it would see one shard only",
+				    "Do in the application what it would do.");
+	for (size_t i = 0; i < shape->key_count; i++) {
+		if (shape->keys[i].foreign)
+			check_foreign(resolver, &shape->keys[i], table, item);
+		else if (table)
+			check_unique(&shape->keys[i], table, item);
+	}
+	for (size_t i = 0; shape->inherits && i < shape->table_count; i++)
+		if (resolver->tables[i].sharded)
+			plan_refuse(item, "inheritance and partitions of sharded tables are not supported yet", "Shard the tables one by one.");
+}

@@ -1,0 +1,11 @@
+/* definition: DDL, checked against the placements that it must not break. Inside of route/: plan.c is the only caller. */
+#pragma once
+
+struct plan_item;
+struct resolver;
+
+/* Sets the item's kind: ROUTE_ALL, ROUTE_ALL_LOOSE, ROUTE_HOME (temporary objects), or ROUTE_REFUSED with the reason. */
+void plan_definition(struct resolver *resolver, struct plan_item *item);
+
+/* plan.c */
+void plan_refuse(struct plan_item *item, const char *what, const char *hint);

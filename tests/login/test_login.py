@@ -1,0 +1,165 @@
+"""Who gets in, who does not, and what they are told."""
+import concurrent.futures
+import contextlib
+import socket
+import struct
+
+import psycopg
+import pytest
+
+from harness.cluster import DATABASE, USER, USER_PASSWORD
+from harness.postgres import PASSWORD, SUPERUSER
+from harness.wait import wait_until
+
+
+def refused(cluster, **how):
+    with pytest.raises(psycopg.OperationalError) as error:
+        cluster.connect(**how).close()
+    return str(error.value)
+
+
+@pytest.mark.parametrize("method", ["scram", "password"])
+def test_the_right_password_and_no_other(start_own, method):
+    cluster = start_own(shards=1, auth=method)
+    assert cluster.execute("SELECT current_user") == [(USER,)]
+    assert f'password authentication failed for user "{USER}"' in refused(cluster, password="wrong")
+    assert 'password authentication failed for user "nobody"' in refused(cluster, user="nobody", password="wrong")
+    assert "password" in refused(cluster, password="")
+
+
+def test_trust_asks_for_nothing(start_own):
+    cluster = start_own(shards=1, auth="trust")
+    with cluster.connect(password="whatever") as conn:
+        assert conn.execute("SELECT current_user").fetchone() == (USER,)
+
+
+def test_a_verifier_is_enough_to_know_a_client(start_own):
+    cluster = start_own(shards=1)
+    with cluster.servers[0].connect() as conn:
+        verifier = conn.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", [USER]).fetchone()[0]
+    cluster.router.stop()
+    cluster.router.users[USER] = verifier
+    cluster.router.configure()
+    cluster.start()
+    assert "password authentication failed" in refused(cluster, password="wrong")
+    # The client is let in; the node asks for the password itself, which the router does not have, and says so.
+    assert "users file" in refused(cluster)
+
+
+def test_verifiers_are_fetched_from_the_nodes(start_own):
+    cluster = start_own(shards=1, auth_from_nodes=True)
+    cluster.router.stop()
+    del cluster.router.users[USER]
+    cluster.router.configure()
+    cluster.start()
+    assert f'password authentication failed for user "{USER}"' in refused(cluster, password="wrong")
+    assert "users file" in refused(cluster, password=USER_PASSWORD)
+    with cluster.connect(user=SUPERUSER, password=PASSWORD) as conn:
+        assert conn.execute("SELECT current_user").fetchone() == (SUPERUSER,)
+
+
+def test_an_unknown_database_is_named(start_own):
+    assert 'database "nowhere" does not exist' in refused(start_own(shards=1), dbname="nowhere")
+
+
+def test_a_user_whom_the_node_does_not_know_hears_it_from_the_node(start_own):
+    cluster = start_own(shards=1, auth="trust")
+    assert "stranger" in refused(cluster, user="stranger", password="")
+
+
+def test_client_max_is_one_limit_over_all_workers(start_own):
+    cluster = start_own(shards=1, workers=2, client_max=5)
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(contextlib.closing(cluster.connect()))
+        assert "too many clients" in refused(cluster)
+    wait_until(lambda: cluster.execute("SELECT 1") == [(1,)], "there is room again")
+
+
+def test_a_client_that_says_nothing_is_let_go(start_own):
+    cluster = start_own(shards=1, login_ms_max=300)
+    with socket.create_connection(("127.0.0.1", cluster.router.port), timeout=10) as silent:
+        said = b""
+        while data := silent.recv(4096):
+            said += data
+    assert b"timeout" in said
+
+
+def test_start_up_parameters_and_options_reach_the_server(start_own):
+    cluster = start_own(shards=2)
+    with psycopg.connect(cluster.conninfo() + " application_name='my app' options='-c TimeZone=Asia/Seoul -c work_mem=5MB'",
+                         autocommit=True) as conn:
+        assert conn.execute("SELECT current_setting('application_name'), current_setting('TimeZone'), current_setting('work_mem')"
+                            ).fetchone() == ("my app", "Asia/Seoul", "5MB")
+        assert conn.info.parameter_status("TimeZone") == "Asia/Seoul"
+        conn.execute("SET TimeZone = 'UTC'")
+        assert conn.info.parameter_status("TimeZone") == "UTC"
+        conn.execute("RESET TimeZone")
+        conn.execute("DISCARD ALL")
+        assert conn.execute("SELECT current_setting('TimeZone'), current_setting('work_mem')").fetchone() == ("Asia/Seoul", "5MB")
+    assert cluster.execute("SELECT current_setting('TimeZone') <> 'Asia/Seoul', current_setting('work_mem') <> '5MB'") == [(True, True)]
+
+
+def test_ssl_and_gss_requests_are_answered_with_no(start_own):
+    cluster = start_own(shards=1)
+    for code in (80877103, 80877104):
+        with socket.create_connection(("127.0.0.1", cluster.router.port), timeout=10) as sock:
+            sock.sendall(struct.pack("!II", 8, code))
+            assert sock.recv(1) == b"N"
+    with pytest.raises(psycopg.OperationalError, match="SSL"):
+        psycopg.connect(cluster.conninfo() + " sslmode=require")
+
+
+def cancelled(conn, statement):
+    """Runs the statement in another thread and cancels it as soon as that has an effect; its exception."""
+    with concurrent.futures.ThreadPoolExecutor(1) as background:
+        running = background.submit(conn.execute, statement)
+        while not running.done():
+            conn.cancel()
+            concurrent.futures.wait([running], timeout=0.1)
+        return running.exception()
+
+
+def test_cancel_reaches_the_statement_on_whatever_worker(start_own):
+    cluster = start_own(shards=2, workers=3)
+    with cluster.connect() as conn:
+        conn.execute("CREATE TABLE c (k bigint PRIMARY KEY)")
+        conn.execute("SELECT nanu.shard_table('c', key => 'k')")
+        assert isinstance(cancelled(conn, "SELECT pg_sleep(60)"), psycopg.errors.QueryCanceled)
+        assert conn.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_cancel_ends_the_wait_for_a_pool(start_own):
+    cluster = start_own(shards=1, pool_size=1)
+    with cluster.connect() as holder, cluster.connect() as waiting:
+        holder.execute("BEGIN")
+        holder.execute("SELECT 1")
+        error = cancelled(waiting, "SELECT 2")
+        assert error.sqlstate == "57014" and "user request" in str(error)
+        holder.execute("ROLLBACK")
+        assert waiting.execute("SELECT 2").fetchone() == (2,)
+
+
+def test_a_wrong_cancel_key_cancels_nothing(start_own):
+    cluster = start_own(shards=1)
+    with cluster.connect() as conn, concurrent.futures.ThreadPoolExecutor(1) as background:
+        running = background.submit(lambda: conn.execute("SELECT pg_sleep(1)").fetchall())
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", cluster.router.port), timeout=10) as sock:
+                sock.sendall(struct.pack("!IIII", 16, 80877102, conn.info.backend_pid, 12345))
+                assert sock.recv(1) == b""
+        assert len(running.result()) == 1
+
+
+def test_a_router_whose_nodes_are_all_away_still_lets_people_in(start_own, farm, io):
+    cluster = start_own(shards=1)
+    cluster.router.stop()
+    cluster.router.settings["nodes"][0]["port"] = "1"
+    cluster.router.configure()
+    cluster.start()
+    with cluster.connect() as conn:
+        with pytest.raises(psycopg.Error) as error:
+            conn.execute("SELECT 1")
+        assert error.value.sqlstate == "08001" and "n1" in str(error.value)
+        with pytest.raises(psycopg.Error):
+            conn.execute("SELECT 1")

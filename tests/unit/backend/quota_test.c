@@ -1,0 +1,100 @@
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <pthread.h>
+
+#include "backend/quota.h"
+
+enum { THREADS = 4, LIMIT = 3, ROUNDS = 20000 };
+
+static struct quota *shared;
+static unsigned held, held_most;        /* atomic */
+
+static void *take_and_give(void *argument)
+{
+	unsigned taken = 0;
+
+	while (taken < ROUNDS) {
+		unsigned now, most;
+
+		if (!quota_take(shared)) {
+			sched_yield();
+			continue;
+		}
+		taken++;
+		now = __atomic_add_fetch(&held, 1, __ATOMIC_SEQ_CST);
+		most = __atomic_load_n(&held_most, __ATOMIC_SEQ_CST);
+		while (now > most && !__atomic_compare_exchange_n(&held_most, &most, now, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			;
+		__atomic_sub_fetch(&held, 1, __ATOMIC_SEQ_CST);
+		quota_give(shared);
+	}
+	return NULL;
+}
+
+static void threads_never_hold_more_than_the_limit(void **state)
+{
+	struct quotas *quotas = quotas_new();
+	pthread_t threads[THREADS];
+
+	shared = quotas_get(quotas, SLICE_LIT("n1/shop/bob"), LIMIT);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, take_and_give, NULL), 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_true(held_most <= LIMIT);
+	assert_int_equal(shared->used, 0);
+	quotas_free(quotas);
+	quotas_free(NULL);
+}
+
+static void who_waits_is_named_to_who_gives(void **state)
+{
+	struct quotas *quotas = quotas_new();
+	struct quota *quota = quotas_get(quotas, SLICE_LIT("key"), 1);
+
+	assert_true(quota_take(quota));
+	assert_false(quota_take(quota));
+	quota_wait(quota, 0, true);
+	quota_wait(quota, 63, true);
+	assert_true(quota_wanted(quota, 0));
+	assert_true(quota_wanted(quota, 5));
+	assert_int_equal(quota_give(quota), (UINT64_C(1) << 63) | 1);
+	quota_wait(quota, 63, false);
+	assert_false(quota_wanted(quota, 0));           /* nobody else */
+	assert_true(quota_wanted(quota, 1));
+	assert_true(quota_take(quota));
+	quota_wait(quota, 0, false);
+	assert_int_equal(quota_give(quota), 0);
+	quotas_free(quotas);
+}
+
+static void one_key_is_one_quota(void **state)
+{
+	struct quotas *quotas = quotas_new();
+	struct quota *quota = quotas_get(quotas, SLICE_LIT("key"), 2);
+
+	assert_ptr_equal(quotas_get(quotas, SLICE_LIT("key"), 9), quota);
+	assert_ptr_not_equal(quotas_get(quotas, SLICE_LIT("other"), 9), quota);
+	assert_int_equal(quota->limit, 2);
+	assert_int_equal(quota->sharers, 2);
+	quotas_free(quotas);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(threads_never_hold_more_than_the_limit),
+		cmocka_unit_test(who_waits_is_named_to_who_gives),
+		cmocka_unit_test(one_key_is_one_quota),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,140 @@
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../topo/scratch.h"
+#include "backend/users.h"
+
+#define VERIFIER "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:" \
+		 "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+
+static struct users *users;
+
+static int make_users(void **state)
+{
+	users = users_new();
+	return 0;
+}
+
+static int drop_users(void **state)
+{
+	users_free(users);
+	users_free(NULL);
+	return 0;
+}
+
+static void check_password(const char *name, const char *password)
+{
+	struct user_secret secret;
+
+	users_get(users, name, &secret);
+	assert_true(secret.known && secret.has_password);
+	assert_string_equal(secret.password, password);
+	assert_int_equal(secret.verifier.iterations, SCRAM_ITERATIONS);
+}
+
+static void a_file_has_a_user_a_line(void **state)
+{
+	struct user_secret secret;
+
+	assert_int_equal(users_read(users, scratch_write("# users\n; of nanu\n\n  \t\n\r\n"
+							 "\"bob\" \"pa ss\"\n"
+							 "\t\"al\"\"ice\"\t\"with \"\"quotes\"\"\"\r\n"
+							 "\"v\" \"" VERIFIER "\"\n"
+							 "\"bob\" \"newer\"\n"
+							 "\"last\" \"no newline\""), NULL), 0);
+	check_password("bob", "newer");
+	check_password("al\"ice", "with \"quotes\"");
+	check_password("last", "no newline");
+	users_get(users, "v", &secret);
+	assert_true(secret.known);
+	assert_false(secret.has_password);
+	assert_int_equal(secret.verifier.iterations, 4096);
+	users_get(users, "nobody", &secret);
+	assert_false(secret.known);
+}
+
+/* A comment of any length is a comment: what stands behind its thousandth byte is no line of its own. */
+static void a_long_line_is_one_line(void **state)
+{
+	char text[5000];
+	struct user_secret secret;
+	int size;
+
+	memset(text, '#', sizeof(text));
+	size = snprintf(text + 1023, sizeof(text) - 1023, "\"mallory\" \"secret\"\n\"bob\" \"b\"\n");
+	text[1023 + size] = '\0';
+	assert_int_equal(users_read(users, scratch_write(text), NULL), 0);
+	users_get(users, "mallory", &secret);
+	assert_false(secret.known);
+	check_password("bob", "b");
+}
+
+static void an_empty_secret_lets_nobody_in(void **state)
+{
+	struct user_secret secret;
+
+	assert_int_equal(users_read(users, scratch_write("\"bob\" \"b\"\n\"bob\" \"\"\n"), NULL), 0);
+	users_get(users, "bob", &secret);
+	assert_false(secret.known);
+	assert_false(secret.has_password);
+}
+
+static void a_bad_line_is_named(void **state)
+{
+	static const struct {
+		const char *text, *reason;
+	} cases[] = {
+		{ "bob secret\n", "line 1: expected" },
+		{ "\"a\" \"b\"\n\n\"bob\"\n", "line 3: expected" },
+		{ "\"a\" \"b\n", "line 1: expected" },
+		{ "\"a\" \"md5d41d8cd98f00b204e9800998ecf8427e\"\n", "md5 passwords are not supported" },
+		{ "\"a\" \"SCRAM-SHA-256$4096:x\"\n", "line 1: not a SCRAM-SHA-256 verifier" },
+	};
+	char text[600];
+	struct err err;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(users_read(users, scratch_write(cases[i].text), &err), ERR_CONFIG);
+		if (!strstr(err.message, cases[i].reason))
+			fail_msg("\"%s\" does not say \"%s\"", err.message, cases[i].reason);
+	}
+	snprintf(text, sizeof(text), "\"a\" \"%0300d\"\n", 1);
+	assert_int_equal(users_read(users, scratch_write(text), &err), ERR_CONFIG);
+	assert_int_equal(users_read(users, "/nonexistent/users", &err), ERR_CONFIG);
+	assert_non_null(strstr(err.message, "No such file"));
+	assert_int_equal(users_read(users, "/", &err), ERR_CONFIG);
+}
+
+static void a_secret_of_bad_form_replaces_nothing(void **state)
+{
+	char long_secret[300];
+
+	assert_int_equal(users_set(users, "bob", "good", NULL), 0);
+	memset(long_secret, 'x', sizeof(long_secret));
+	long_secret[sizeof(long_secret) - 1] = '\0';
+	assert_int_equal(users_set(users, "bob", long_secret, NULL), ERR_INVALID_VALUE);
+	assert_int_equal(users_set(users, "bob", "SCRAM-SHA-256$", NULL), ERR_INVALID_VALUE);
+	check_password("bob", "good");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_users, drop_users)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_file_has_a_user_a_line),
+		TEST(a_long_line_is_one_line),
+		TEST(an_empty_secret_lets_nobody_in),
+		TEST(a_bad_line_is_named),
+		TEST(a_secret_of_bad_form_replaces_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, scratch_remove);
+}
