@@ -187,7 +187,7 @@ static enum identity identity(const struct setting *item)
 								  IDENTITY_NONE;
 }
 
-static void add_set(struct buf *sql, const struct setting *item)
+static void add_set(struct buf *sql, const struct setting *item, const char *call)
 {
 	if (item->form == SETTING_SQL && identity(item) == IDENTITY_SESSION) {
 		buf_printf(sql, "SET SESSION AUTHORIZATION %s;", item->value);
@@ -196,7 +196,7 @@ static void add_set(struct buf *sql, const struct setting *item)
 		quote_name(sql, item->name);
 		buf_printf(sql, " TO %s;", item->value);
 	} else {
-		buf_add_text(sql, "SELECT pg_catalog.set_config(");
+		buf_printf(sql, "%s pg_catalog.set_config(", call);
 		settings_quote(sql, item->name);
 		buf_add_text(sql, ",");
 		settings_quote(sql, item->value);
@@ -235,14 +235,15 @@ static void add_resets(const struct settings *from, const struct settings *to, e
 			add_reset(sql, &from->items[i]);
 }
 
-static void add_sets(const struct settings *from, const struct settings *to, enum identity which, bool again, struct buf *sql)
+static void add_sets(const struct settings *from, const struct settings *to, enum identity which, bool again, const char *call,
+		     struct buf *sql)
 {
 	for (size_t i = 0; i < to->count; i++)
 		if (identity(&to->items[i]) == which && (again || !same(&to->items[i], settings_find(from, to->items[i].name))))
-			add_set(sql, &to->items[i]);
+			add_set(sql, &to->items[i], call);
 }
 
-void settings_diff(const struct settings *from, const struct settings *to, struct buf *sql)
+void settings_diff(const struct settings *from, const struct settings *to, const char *call, struct buf *sql)
 {
 	/* Who is not the one who logged in may not be allowed the other settings: he is given back first and taken last. */
 	bool again = differ(from, to, IDENTITY_SESSION) || differ(from, to, IDENTITY_NONE);
@@ -250,7 +251,7 @@ void settings_diff(const struct settings *from, const struct settings *to, struc
 	add_resets(from, to, IDENTITY_ROLE, again, sql);
 	add_resets(from, to, IDENTITY_SESSION, again, sql);
 	add_resets(from, to, IDENTITY_NONE, false, sql);
-	add_sets(from, to, IDENTITY_NONE, false, sql);
-	add_sets(from, to, IDENTITY_SESSION, again, sql);
-	add_sets(from, to, IDENTITY_ROLE, again, sql);
+	add_sets(from, to, IDENTITY_NONE, false, call, sql);
+	add_sets(from, to, IDENTITY_SESSION, again, call, sql);
+	add_sets(from, to, IDENTITY_ROLE, again, call, sql);
 }

@@ -49,6 +49,6 @@ void settings_assign(struct settings **place, struct settings *settings);       
 struct settings *settings_with(struct settings *settings, const char *name, const char *value, enum setting_form form);
 const struct setting *settings_find(const struct settings *settings, const char *name);
 
-/* Appends the SQL that turns `from` into `to`: "RESET a;SET b TO …;SELECT pg_catalog.set_config(…);". */
-void settings_diff(const struct settings *from, const struct settings *to, struct buf *sql);
+/* Appends the SQL that turns `from` into `to`: "RESET a;SET b TO …;SELECT pg_catalog.set_config(…);". `call`: SELECT, or PERFORM in PL/pgSQL. */
+void settings_diff(const struct settings *from, const struct settings *to, const char *call, struct buf *sql);
 void settings_quote(struct buf *sql, const char *text);         /* as an SQL string literal, safe under either string setting */

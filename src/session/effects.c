@@ -5,12 +5,56 @@
 #include "base/mem.h"
 #include "session/session.h"
 
-/* Temporary objects, session-level advisory locks, WITH HOLD cursors, channels: how many of each are left on this backend. */
+/* Temporary objects, session-level advisory locks, WITH HOLD cursors, channels: how many of each are left on this backend; then the settings
+ * that code of the database's own may have changed. Those with a point in their names are not listed by PostgreSQL. */
 const char effects_probe_sql[] =
 	"SELECT (SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema()),"
 	" (SELECT count(*) FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()),"
 	" (SELECT count(*) FROM pg_catalog.pg_cursors WHERE is_holdable),"
-	" (SELECT count(*) FROM pg_catalog.pg_listening_channels())";
+	" (SELECT count(*) FROM pg_catalog.pg_listening_channels());"
+	"SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.pg_settings WHERE source = 'session'";
+
+static void put_setting(struct settings **place, const char *name, const char *value, enum setting_form form)
+{
+	struct settings *more = settings_with(*place, name, value, form);
+
+	if (!more)
+		return;
+	settings_unref(*place);
+	*place = more;
+}
+
+static void learn_setting(struct session *session, struct cursor *cursor)
+{
+	struct slice name = cursor_bytes(cursor, cursor_u32(cursor)), value = cursor_bytes(cursor, cursor_u32(cursor));
+	char *name_text = mem_strndup(name.data, name.size), *value_text = mem_strndup(value.data, value.size);
+
+	if (!session->learned)
+		session->learned = settings_ref(session->worker->pools.settings.empty);
+	put_setting(&session->learned, name_text, value_text, SETTING_RAW);
+	mem_free(name_text);
+	mem_free(value_text);
+}
+
+/* What the server says of itself stands for what was followed, except for what it does not list. */
+void effects_learned(struct session *session, struct leg *leg)
+{
+	struct settings *learned = session->learned ? session->learned : settings_ref(session->worker->pools.settings.empty);
+
+	session->learned = NULL;
+	for (size_t i = 0; i < session->settings->count; i++) {
+		const struct setting *item = &session->settings->items[i];
+
+		if (strchr(item->name, '.') || strcmp(item->name, "role") == 0 || strcmp(item->name, "session_authorization") == 0)
+			put_setting(&learned, item->name, item->value, item->form);
+	}
+	settings_assign(&session->settings, learned);
+	settings_assign(&session->committed, learned);
+	if (leg->backend)
+		settings_assign(&leg->backend->settings, learned);
+	settings_assign(&leg->base, learned);
+	settings_unref(learned);
+}
 
 void effects_probed(struct session *session, struct slice row)
 {
@@ -18,6 +62,10 @@ void effects_probed(struct session *session, struct slice row)
 	struct cursor cursor = cursor_of(row);
 	unsigned count = cursor_u16(&cursor);
 
+	if (count == 2) {
+		learn_setting(session, &cursor);
+		return;
+	}
 	for (unsigned i = 0; i < count && i < 4; i++) {
 		struct slice text = cursor_bytes(&cursor, cursor_u32(&cursor));
 
@@ -29,16 +77,6 @@ void effects_probed(struct session *session, struct slice row)
 }
 
 /* ---- settings ---- */
-
-static void put_setting(struct settings **place, const char *name, const char *value, enum setting_form form)
-{
-	struct settings *more = settings_with(*place, name, value, form);
-
-	if (!more)
-		return;
-	settings_unref(*place);
-	*place = more;
-}
 
 /* 'it''s' -> it's, for the values of set_config(), which are not read as SET reads its own. */
 static char *unquoted(const char *literal)
@@ -238,6 +276,14 @@ static void discard(struct session *session, struct leg *leg, const struct shape
 	session->pins &= PIN_MODE;
 }
 
+/* Known before ReadyForQuery says so: within a pipeline it says nothing. */
+static void tx_is(struct session *session, struct leg *leg, bool open)
+{
+	session->tx_status = open ? 'T' : 'I';
+	if (leg)
+		leg->in_tx = open;
+}
+
 void effects_complete(struct session *session, struct leg *leg, const struct plan *plan, size_t item, struct slice tag)
 {
 	const struct shape *shape;
@@ -247,8 +293,10 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 	shape = plan->items[item].shape;
 	session->statements++;
 	session->worker->counters.statements++;
-	if (leg && leg->backend && plan->items[item].dirties)
+	if (leg && leg->backend && plan->items[item].dirties) {
 		leg->backend->dirty = true;
+		session->probe_pins = true;
+	}
 	pin(session, shape);
 	switch (shape->kind) {
 	case STMT_SET:
@@ -265,6 +313,7 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 	case STMT_BEGIN:
 		if (session->tx_begin.size == 0)
 			effects_begin(session, shape);
+		tx_is(session, leg, true);
 		break;
 	case STMT_SET_TRANSACTION:
 		session->tx_snapshot = true;    /* another leg would not know of it */
@@ -273,6 +322,7 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 	case STMT_ROLLBACK:
 	case STMT_PREPARE_TX:
 		effects_end_tx(session, !slice_is(tag, "ROLLBACK"));
+		tx_is(session, leg, shape->tx_chain);
 		break;
 	case STMT_SAVEPOINT:
 	case STMT_RELEASE:
@@ -289,6 +339,19 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 		break;
 	default:
 		break;
+	}
+}
+
+/* What a statement did to its session before it failed may stay: an advisory lock, a setting of a function's. */
+void effects_failed(struct session *session, struct leg *leg, const struct plan *plan, size_t item)
+{
+	for (; item < plan->shapes.count; item++) {
+		unsigned pins = session->pins;
+
+		pin_by_functions(session, plan->items[item].shape);
+		session->probe_pins |= session->pins != pins || plan->items[item].dirties;
+		if (leg && leg->backend && plan->items[item].dirties)
+			leg->backend->dirty = true;
 	}
 }
 
@@ -311,6 +374,11 @@ void effects_ready(struct session *session, char tx_status)
 		local_refresh(session);
 		return;
 	}
+	if (legs_mend(session)) {
+		session->ready_owed = true;
+		return;
+	}
+	session_write_buf(session, &session->reports);
 	buf_init(&out, 16);
 	message_ready(&out, tx_status);
 	session_write(session, buf_slice(&out));

@@ -83,7 +83,7 @@ static int read_types(struct session *session, struct cursor *cursor, const uint
 	for (size_t i = 0; i < count; i++)
 		types[i] = cursor_u32(cursor);
 	if (cursor->failed || cursor_left(cursor))
-		return err_set(err, ERR_PROTOCOL, "invalid Parse message");
+		return err_set(err, ERR_PROTOCOL, "invalid string in message");
 	*ret_types = types;
 	*ret_count = count;
 	return 0;
@@ -110,14 +110,23 @@ static int send_parse(struct session *session, struct leg *leg, const struct pre
 	struct buf out;
 	int closes = 0;
 
-	if (named && backend_has_prepared(leg->backend, statement)) {
+	if (named && !leg->failed && backend_has_prepared(leg->backend, statement)) {
 		note_undo(session, say_empty(session, '1'), slice_of(prepared->name), statement, before);
 		return 1;
 	}
 	answer = answers_push(session, ANSWER_PARSE);
 	note_undo(session, answer, slice_of(prepared->name), statement, before);
-	answer->copy = named;
 	leg->needs_sync = true;
+	if (named && backend_has_prepared(leg->backend, statement)) {   /* the failed transaction may still refuse it */
+		buf_init(&out, EXTENDED_SIZE_MAX);
+		message_parse(&out, "", statement->text, statement->types, statement->type_count);
+		leg_send(leg, buf_slice(&out));
+		buf_release(&out);
+		statement_unref(leg->backend->unnamed);
+		leg->backend->unnamed = NULL;
+		return 1;
+	}
+	answer->copy = named;
 	if (!named) {
 		leg_send(leg, raw);
 		statement_unref(leg->backend->unnamed);
@@ -155,6 +164,8 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 		*err = item->refusal;
 		return err->code;
 	}
+	if (kind != PORTAL_LEG && session->tx_status == 'E')
+		kind = PORTAL_LEG;      /* the server refuses all but the end of the transaction */
 	statement = statement_intern(&session->worker->pools.statements, STATEMENT_PARSE, sql, types, type_count, session->settings,
 				     session->snapshot->version, session->database_name, session->user);
 	if (kind == PORTAL_LEG) {
@@ -300,6 +311,7 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 	struct slice body = unit_body(session, unit);
 	const struct plan_item *item;
 	struct prepared *prepared;
+	struct answer *answer;
 	enum portal_kind kind;
 	uint64_t shards = 1;
 	const char *copy;
@@ -350,7 +362,11 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 	if (rc <= 0)
 		return rc;
 	send_bind(session, leg, &bind, copy, unit_raw(session, unit), body);
-	answers_push(session, ANSWER_BIND);
+	answer = answers_push(session, ANSWER_BIND);
+	if (*copy) {
+		answer->statement = statement_ref(prepared->statement);
+		answer->statement_name = arena_slice(&session->arena, bind.statement);
+	}
 	keep_portal(session, bind.portal, prepared, PORTAL_LEG, leg->shard, shards, body);
 	return 1;
 }
@@ -558,7 +574,7 @@ int extended_execute(struct session *session, const struct unit *unit, struct er
 	int rc;
 
 	if (cursor.failed)
-		return err_set(err, ERR_PROTOCOL, "invalid Execute message");
+		return err_set(err, ERR_PROTOCOL, "insufficient data left in message");
 	if (portal && portal->kind == PORTAL_SPREAD)
 		return execute_spread(session, portal, err);
 	if (portal && portal->kind == PORTAL_LOCAL) {
@@ -584,6 +600,9 @@ int extended_execute(struct session *session, const struct unit *unit, struct er
 	leg->executed = true;
 	answer = answers_push(session, ANSWER_EXECUTE);
 	if (portal) {
+		const struct shape *shape = portal->plan->shapes.count ? portal->plan->items[0].shape : NULL;
+
+		session->settles = shape && (shape->kind == STMT_SET || shape->kind == STMT_RESET || shape->set_config);
 		answer->plan = plan_ref(portal->plan);
 		answer->renamed = renamed_ref(portal->renamed);
 	}

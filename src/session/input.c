@@ -79,6 +79,7 @@ static size_t copy_through(struct session *session, struct slice bytes)
 		if (at[0] == 'H' || at[0] == 'S')
 			continue;               /* PostgreSQL ignores these within COPY */
 		leg_send(session->current, slice_make(at, length + 1));
+		session->copy_broken = at[0] != 'c' && at[0] != 'f';
 		session->copy_in = false;
 		/* With the extended protocol, the server answers when it is flushed. */
 		if (answers_head(session) && answers_head(session)->kind == ANSWER_EXECUTE)
@@ -136,6 +137,12 @@ static int collect(struct session *session, struct err *err)
 		int rc = frame_next(slice_make(session->in.data + at, session->in.size - at), session->worker->config->statement_size_max,
 				    &message, &size, err);
 
+		if (rc == ERR_PROTOCOL) {       /* where the next message begins cannot be known: PostgreSQL goes without a word too */
+			log_info("input", "session=%u.%u peer=%s msg=\"closed: a message of impossible length\"", session->worker->index,
+				 session->number, session->peer);
+			session_finish(session);
+			return 0;
+		}
 		if (rc < 0)
 			return rc;
 		if (rc == 0)

@@ -69,11 +69,38 @@ static void hide_diff(struct leg *leg, const struct settings *from, const struct
 	if (from == to)
 		return;
 	buf_init(&sql, SETUP_SIZE_MAX);
-	settings_diff(from, to, &sql);
+	settings_diff(from, to, "SELECT", &sql);
 	buf_add_u8(&sql, 0);
 	if (sql.size > 1)
 		leg_hide(leg, sql.data);
 	buf_release(&sql);
+}
+
+/* The same between extended-protocol messages that no Sync has ended: as one statement of their implicit transaction. */
+static void hide_diff_within(struct leg *leg, const struct settings *from, const struct settings *to)
+{
+	static const enum answer_kind kinds[] = { ANSWER_PARSE, ANSWER_BIND, ANSWER_EXECUTE };
+	struct buf sql, out;
+	size_t empty;
+
+	buf_init(&sql, SETUP_SIZE_MAX);
+	buf_init(&out, SETUP_SIZE_MAX * 2);
+	buf_add_text(&sql, "DO $nanu_settings$BEGIN ");
+	empty = sql.size;
+	settings_diff(from, to, "PERFORM", &sql);
+	if (sql.size > empty) {
+		buf_add_text(&sql, "END$nanu_settings$");
+		message_parse(&out, "", buf_slice(&sql), NULL, 0);
+		buf_add(&out, "B\0\0\0\14\0\0\0\0\0\0\0\0", 13);
+		message_execute(&out, "", 0);
+		leg_send(leg, buf_slice(&out));
+		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+			answers_push(leg->session, kinds[i])->hidden = true;
+		statement_unref(leg->backend->unnamed);
+		leg->backend->unnamed = NULL;
+	}
+	buf_release(&sql);
+	buf_release(&out);
 }
 
 static void hide_locals(struct leg *leg, const struct settings *local)
@@ -129,10 +156,20 @@ static void set_up(struct leg *leg, bool begin)
 	settings_assign(&backend->settings, session->settings);
 }
 
+/* What waited for legs_mend(). */
+static void mended(struct session *session)
+{
+	if (!session->ready_owed || session->job_pending)
+		return;
+	session->ready_owed = false;
+	effects_ready(session, session->tx_status);
+}
+
 int leg_setup_message(struct leg *leg, char type, struct slice body)
 {
 	struct session *session = leg->session;
 	struct buf out;
+	bool probed;
 
 	if (!leg->setup_left)
 		return 0;
@@ -150,7 +187,10 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 	leg->failed = body.data[0] == 'E';
 	if (--leg->setup_left)
 		return 1;
+	probed = session->probing;
 	session->probing = false;
+	if (probed && !leg->err.code)
+		effects_learned(session, leg);
 	if (leg->err.code) {
 		struct backend *backend = leg->backend;
 
@@ -162,7 +202,10 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 		if (session->params && session->state != SESSION_LOGIN) {
 			buf_init(&out, SETUP_SIZE_MAX);
 			params_tell(session->params, leg->backend->params, &out);
-			session_write_buf(session, &out);
+			if (session->state == SESSION_WORKING && out.size)
+				session_report(session, leg->backend->params, buf_slice(&out));
+			else
+				session_write_buf(session, &out);
 			buf_release(&out);
 			params_assign(&session->params, leg->backend->params);
 		}
@@ -171,6 +214,9 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 		login_backend(session);
 	else
 		session_resume(session);
+	mended(session);
+	if (probed && session->state == SESSION_READY)
+		legs_finish(session);
 	return 1;
 }
 
@@ -248,11 +294,30 @@ static void catch_up(struct leg *leg)
 {
 	struct session *session = leg->session;
 
-	if (leg->backend->settings == session->settings || leg->failed || leg->needs_sync ||
-	    (session->current == leg && session->answer_count))
+	if (leg->backend->settings == session->settings || leg->failed || (session->current == leg && session->answer_count))
 		return;
-	hide_diff(leg, leg->backend->settings, session->settings);
+	if (leg->needs_sync) {
+		session->current = leg;
+		hide_diff_within(leg, leg->backend->settings, session->settings);
+	} else {
+		hide_diff(leg, leg->backend->settings, session->settings);
+		if (!leg->in_tx)
+			settings_assign(&leg->base, session->settings);
+	}
 	settings_assign(&leg->backend->settings, session->settings);
+}
+
+bool legs_mend(struct session *session)
+{
+	struct leg *leg = session->current;
+
+	if (!leg || !leg->backend || leg->state != LEG_READY || leg->backend->settings == session->settings || session->answer_count)
+		return false;
+	if (!leg->in_tx && !session->pins && !session->reports.size)
+		return false;           /* it goes back to its pool, where its settings are known */
+	session_forget_reports(session);
+	catch_up(leg);
+	return leg->setup_left > 0;
 }
 
 int legs_want(struct session *session, uint64_t shards, bool begin, struct err *err)
@@ -351,7 +416,7 @@ void legs_finish(struct session *session)
 		if (CONTAINER_OF(node, struct leg, place)->needs_sync)
 			return;
 	portals_clear(session);
-	if (session->pins && session->probe_pins && !list_empty(&session->legs)) {
+	if (session->probe_pins && !list_empty(&session->legs)) {
 		struct leg *leg = CONTAINER_OF(list_first(&session->legs), struct leg, place);
 
 		session->probe_pins = false;

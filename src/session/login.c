@@ -125,7 +125,24 @@ static struct settings *with_options(struct settings *settings, const char *opti
 	return settings;
 }
 
-static int take_parameters(struct session *session, struct slice parameters, struct err *err)
+/* What the client asks of the protocol that protocol 3.0 does not have is declined (PostgreSQL documentation, 55.2.1). */
+static void decline(struct session *session, struct slice unknown)
+{
+	struct buf out;
+	size_t begin, count = 0;
+
+	for (size_t i = 0; i < unknown.size; i++)
+		count += unknown.data[i] == '\0';
+	buf_init(&out, STARTUP_SIZE_MAX * 2);
+	begin = frame_begin(&out, 'v');
+	buf_add_u32(&out, PROTOCOL_VERSION_3);
+	buf_add_u32(&out, (uint32_t)count);
+	buf_add_slice(&out, unknown);
+	frame_end(&out, begin);
+	say(session, &out);
+}
+
+static int take_parameters(struct session *session, struct slice parameters, struct buf *unknown, struct err *err)
 {
 	struct settings *settings = settings_ref(session->worker->pools.settings.empty);
 	struct slice key, value, rest = parameters;
@@ -142,8 +159,9 @@ static int take_parameters(struct session *session, struct slice parameters, str
 		else if (slice_is(key, "replication") && !slice_is(value, "false") && !slice_is(value, "off") && !slice_is(value, "0")) {
 			settings_unref(settings);
 			return err_set(err, ERR_UNSUPPORTED, "replication connections go to a node, not through the router");
-		} else if (!slice_is(key, "user") && !slice_is(key, "database") && !slice_is(key, "replication") &&
-			   strncmp(key.data, "_pq_.", 5) != 0) {
+		} else if (strncmp(key.data, "_pq_.", 5) == 0) {
+			buf_add_cstr(unknown, key.data);
+		} else if (!slice_is(key, "user") && !slice_is(key, "database") && !slice_is(key, "replication")) {
 			snprintf(name, sizeof(name), "%s", key.data);
 			lower(name);
 			settings = with_setting(settings, name, value.data);
@@ -414,6 +432,7 @@ void login_backend(struct session *session)
 static int startup(struct session *session, bool *ret_more, struct err *err)
 {
 	struct startup startup;
+	struct buf unknown;
 	size_t size;
 	int rc = startup_read(buf_slice(&session->in), &startup, &size, err);
 
@@ -433,7 +452,11 @@ static int startup(struct session *session, bool *ret_more, struct err *err)
 	case STARTUP_SESSION:
 		break;
 	}
-	rc = take_parameters(session, startup.parameters, err);
+	buf_init(&unknown, STARTUP_SIZE_MAX);
+	rc = take_parameters(session, startup.parameters, &unknown, err);
+	if (rc == 0 && (unknown.size || startup.version > PROTOCOL_VERSION_3))
+		decline(session, buf_slice(&unknown));
+	buf_release(&unknown);
 	buf_drop_front(&session->in, size);
 	if (rc == 0)
 		rc = check_room(session, err);

@@ -72,7 +72,7 @@ static int make_prepare(struct session *session, const struct shape *shape, stru
 	rc = rewrite_execute(sql, session_standard_strings(session), slice_of(sending->prepares->name), &sending->text, &rewrite, err);
 	if (rc < 0)
 		return rc;
-	sending->renamed = renamed_new(&rewrite, sql, buf_slice(&sending->text));
+	sending->renamed = renamed_new(&rewrite, sql, buf_slice(&sending->text), shape->name, sending->prepares->name);
 	return 1;
 }
 
@@ -133,7 +133,7 @@ static int make_execute(struct session *session, const struct shape *execute, st
 	rc = rewrite_execute(sql, session_standard_strings(session), slice_of(copy), &sending->text, &rewrite, err);
 	if (rc < 0)
 		return rc;
-	sending->renamed = renamed_new(&rewrite, sql, buf_slice(&sending->text));
+	sending->renamed = renamed_new(&rewrite, sql, buf_slice(&sending->text), execute->name, copy);
 	return 1;
 }
 
@@ -222,12 +222,30 @@ static void make_room(struct session *session, struct leg *leg, struct statement
 	buf_release(&close);
 }
 
+/* The server refuses it: the name is not there, or the transaction has failed. */
+static int send_as_it_is(struct session *session, struct plan *plan, struct slice sql, struct err *err)
+{
+	struct sending sending = { 0 };
+	int rc = units_on(session, units_any_shard(session), &sending.leg, err);
+
+	if (rc <= 0)
+		return rc;
+	buf_init(&sending.text, NAMES_TEXT_SIZE_MAX);
+	buf_add_slice(&sending.text, sql);
+	send_query(session, plan, &sending);
+	sending_release(&sending);
+	return 1;
+}
+
 int names_query(struct session *session, struct plan *plan, struct slice sql, struct err *err)
 {
 	const struct shape *shape = plan->items[0].shape;
 	struct sending sending;
-	int rc = shape->kind == STMT_PREPARE && plan->items[0].kind != ROUTE_REFUSED ? check_new(session, shape, err) : 0;
+	int rc;
 
+	if (session->tx_status == 'E')
+		return send_as_it_is(session, plan, sql, err);
+	rc = shape->kind == STMT_PREPARE && plan->items[0].kind != ROUTE_REFUSED ? check_new(session, shape, err) : 0;
 	if (rc < 0)
 		return rc;
 	rc = make(session, plan, sql, &sending, err);
@@ -259,21 +277,11 @@ int names_deallocate(struct session *session, const struct shape *shape, struct 
 
 int names_deallocate_query(struct session *session, struct plan *plan, struct slice sql, struct err *err)
 {
-	struct sending sending = { 0 };
-	int rc = names_deallocate(session, plan->items[0].shape, err);
+	int rc = session->tx_status == 'E' ? 0 : names_deallocate(session, plan->items[0].shape, err);
 
 	if (rc > 0)
 		effects_ready(session, session->tx_status);
-	if (rc != 0)
-		return rc;
-	rc = units_on(session, units_any_shard(session), &sending.leg, err);
-	if (rc <= 0)
-		return rc;
-	buf_init(&sending.text, NAMES_TEXT_SIZE_MAX);
-	buf_add_slice(&sending.text, sql);
-	send_query(session, plan, &sending);
-	sending_release(&sending);
-	return 1;
+	return rc == 0 ? send_as_it_is(session, plan, sql, err) : rc;
 }
 
 /* ---- the extended protocol ---- */
@@ -318,19 +326,15 @@ int names_execute_prepare(struct session *session, struct leg *leg, struct porta
 	if (rc < 0)
 		return rc;
 	register_name(session, shape, portal->prepares);
-	if (backend_has_prepared(leg->backend, portal->prepares)) {
+	if (backend_has_prepared(leg->backend, portal->prepares)) {     /* made anew, as the portal is to be run */
 		struct buf out;
 
 		buf_init(&out, 64);
-		message_complete(&out, "PREPARE");
-		answer = answers_text(session, buf_slice(&out));
+		message_close(&out, 'S', portal->prepares->name);
+		leg_send(leg, buf_slice(&out));
 		buf_release(&out);
-		if (answer) {
-			answer->statement = statement_ref(portal->prepares);
-			answer->registered = true;
-			answer->statement_name = arena_slice(&session->arena, slice_of(shape->name));
-		}
-		return 1;
+		answers_push(session, ANSWER_CLOSE)->hidden = true;
+		backend_drop_prepared(leg->backend, portal->prepares);
 	}
 	make_room(session, leg, portal->prepares);
 	leg_send(leg, raw);
@@ -339,5 +343,7 @@ int names_execute_prepare(struct session *session, struct leg *leg, struct porta
 	answer->plan = plan_ref(portal->plan);
 	answer->renamed = renamed_ref(portal->renamed);
 	note_prepare(session, answer, shape, portal->prepares);
+	statement_unref(portal->prepares);      /* done: the server refuses a second Execute */
+	portal->prepares = NULL;
 	return 1;
 }

@@ -1,4 +1,7 @@
 /* prepared: the names that a session gave to statements and portals. */
+#include <stdio.h>
+#include <string.h>
+
 #include "base/limits.h"
 #include "base/mem.h"
 #include "session/session.h"
@@ -78,13 +81,16 @@ void prepared_release(struct session *session)
 
 /* ---- texts that name them ---- */
 
-struct renamed *renamed_new(const struct rewrite *rewrite, struct slice old_text, struct slice new_text)
+struct renamed *renamed_new(const struct rewrite *rewrite, struct slice old_text, struct slice new_text, const char *name,
+			    const char *copy)
 {
 	struct renamed *renamed = mem_calloc(1, sizeof(*renamed));
 
 	renamed->refs = 1;
 	renamed->rewrite = *rewrite;
 	renamed->old = slice_make(mem_strndup(old_text.data, old_text.size), old_text.size);
+	renamed->name = mem_strdup(name);
+	snprintf(renamed->copy, sizeof(renamed->copy), "%s", copy);
 	renamed->new = slice_make(mem_strndup(new_text.data, new_text.size), new_text.size);
 	return renamed;
 }
@@ -102,21 +108,37 @@ void renamed_unref(struct renamed *renamed)
 		return;
 	mem_free((void *)(uintptr_t)renamed->old.data);
 	mem_free((void *)(uintptr_t)renamed->new.data);
+	mem_free(renamed->name);
 	mem_free(renamed);
+}
+
+void renamed_copy(const char *copy, struct slice name, struct slice text, struct buf *out)
+{
+	size_t size = strlen(copy);
+
+	for (size_t i = 0; i < text.size; i++) {
+		buf_add_u8(out, (uint8_t)text.data[i]);
+		if (text.data[i] != '"' || text.size - i < size + 2 || memcmp(text.data + i + 1, copy, size) != 0 || text.data[i + 1 + size] != '"')
+			continue;
+		buf_add_slice(out, name);
+		i += size;
+	}
 }
 
 void renamed_error(const struct renamed *renamed, bool utf8, struct slice body, struct buf *out)
 {
-	struct slice position = error_field(body, 'P');
+	struct slice position = error_field(body, 'P'), name = slice_of(renamed->name), rest = body;
 	size_t begin = frame_begin(out, 'E'), value = 0;
 
 	for (size_t i = 0; i < position.size; i++)
 		value = value * 10 + (size_t)(position.data[i] - '0');
-	buf_add(out, body.data, position.size ? (size_t)(position.data - body.data) : body.size);
 	if (position.size) {
+		renamed_copy(renamed->copy, name, slice_make(body.data, (size_t)(position.data - body.data)), out);
 		buf_printf(out, "%zu", rewrite_position(&renamed->rewrite, renamed->old, renamed->new, utf8, value));
-		buf_add(out, position.data + position.size, (size_t)(body.data + body.size - position.data) - position.size);
+		rest.data = position.data + position.size;
+		rest.size = (size_t)(body.data + body.size - rest.data);
 	}
+	renamed_copy(renamed->copy, name, rest, out);
 	frame_end(out, begin);
 }
 

@@ -42,20 +42,26 @@ static struct slice whole_message(struct slice body)
 	return slice_make(body.data - FRAME_HEADER_SIZE, body.size + FRAME_HEADER_SIZE);
 }
 
-static void tell_parameter(struct session *session, struct backend *backend, struct slice message)
-{
-	if (session->params == backend->params)
-		return;
-	params_assign(&session->params, backend->params);
-	session_write(session, message);
-}
-
 static void tell_renamed(struct session *session, const struct renamed *renamed, struct slice body)
 {
 	struct buf out;
 
 	buf_init(&out, REPLY_WHOLE_SIZE_MAX);
 	renamed_error(renamed, slice_is(params_get(session->params, "client_encoding"), "UTF8"), body, &out);
+	session_write_buf(session, &out);
+	buf_release(&out);
+}
+
+/* The server calls the statement by its copy's name. */
+static void tell_of_copy(struct session *session, const struct answer *answer, struct slice body)
+{
+	struct buf out;
+	size_t begin;
+
+	buf_init(&out, REPLY_WHOLE_SIZE_MAX);
+	begin = frame_begin(&out, 'E');
+	renamed_copy(answer->statement->name, answer->statement_name, body, &out);
+	frame_end(&out, begin);
 	session_write_buf(session, &out);
 	buf_release(&out);
 }
@@ -88,6 +94,8 @@ static void failed(struct session *session, struct leg *leg, struct slice body)
 	session->failed = true;
 	session->copy_in = false;
 	session->worker->counters.errors += !(head && head->refused);
+	if (head && head->plan)
+		effects_failed(session, leg, head->plan, head->item);
 	if (head && head->kind == ANSWER_QUERY) {
 		answers_undo(session, head, true);
 		return;
@@ -139,14 +147,14 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 	if (leg_setup_message(leg, type, body))
 		return backend->state == BACKEND_CLOSED ? err_set(err, ERR_BACKEND_LOST, "closed") : 0;
 	if (type == 'S') {
-		tell_parameter(session, backend, whole_message(body));
+		session_report(session, backend->params, whole_message(body));
 		return 0;
 	}
 	if (type == 'A') {
 		session_write(session, whole_message(body));
 		return 0;
 	}
-	if (type == 'E' && is_last_word(body)) {
+	if (type == 'E' && !session->copy_broken && is_last_word(body)) {
 		backend_keep_error(backend, body);
 		return 0;
 	}
@@ -164,6 +172,8 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 	}
 	if (type == 'E' && head && head->renamed)
 		tell_renamed(session, head->renamed, body);
+	else if (type == 'E' && head && head->kind == ANSWER_BIND && head->statement)
+		tell_of_copy(session, head, body);
 	else if (type == 'E' ? !(head && head->refused) : !hidden)
 		session_write(session, whole_message(body));
 	switch (type) {
@@ -259,6 +269,10 @@ static void lost(struct backend *backend, const struct err *why)
 	}
 	if (spread) {
 		spread_lost(session, leg, why);
+		return;
+	}
+	if (session->copy_broken) {
+		session_finish(session);
 		return;
 	}
 	if (mid_message || session->copy_in || session->copy_left || (session->pins & ~(unsigned)PIN_MODE)) {

@@ -68,6 +68,7 @@ void session_new(struct worker *worker, int fd)
 	list_init(&session->portals);
 	buf_init(&session->in, (size_t)worker->config->statement_size_max + FRAME_HEADER_SIZE + CHUNK_SIZE * 8);
 	buf_init(&session->texts, TEXTS_SIZE_MAX);
+	buf_init(&session->reports, TEXTS_SIZE_MAX);
 	buf_init(&session->tx_begin, STARTUP_SIZE_MAX);
 	arena_init(&session->arena, SESSION_ARENA_BLOCK);
 	do {
@@ -123,9 +124,12 @@ static void let_go(struct session *session)
 	settings_unref(session->settings);
 	settings_unref(session->committed);
 	settings_unref(session->local);
+	settings_unref(session->learned);
 	params_unref(session->params);
 	buf_release(&session->in);
 	buf_release(&session->texts);
+	buf_release(&session->reports);
+	params_unref(session->reported);
 	buf_release(&session->tx_begin);
 	arena_release(&session->arena);
 	snapshot_unref(session->snapshot);
@@ -171,6 +175,27 @@ void session_write_buf(struct session *session, struct buf *buf)
 {
 	stream_write(&session->stream, buf_slice(buf));
 	buf_clear(buf);
+}
+
+/* PostgreSQL 15 reports what changed right before ReadyForQuery, and so between queries only. */
+void session_report(struct session *session, struct params *params, struct slice message)
+{
+	if (session->params == params)
+		return;
+	if (!session->reports.size)
+		params_assign(&session->reported, session->params);
+	params_assign(&session->params, params);
+	if (session->state == SESSION_WORKING)
+		buf_add_slice(&session->reports, message);
+	else
+		session_write(session, message);
+}
+
+void session_forget_reports(struct session *session)
+{
+	if (session->reports.size)
+		params_assign(&session->params, session->reported);
+	buf_clear(&session->reports);
 }
 
 /* ---- what everything asks ---- */

@@ -63,6 +63,8 @@ struct renamed {
 	unsigned refs;
 	struct rewrite rewrite;
 	struct slice old, new;          /* owned */
+	char *name;                     /* as the client gave it */
+	char copy[24];                  /* as the server has it */
 };
 
 enum portal_kind {
@@ -167,6 +169,7 @@ struct session {
 	bool copy_in;                   /* CopyData goes straight through */
 	uint32_t copy_left;             /* bytes of a CopyData message still to come */
 	bool copy_sync_owed;            /* Sync was held back behind a COPY FROM STDIN */
+	bool copy_broken;               /* something else came within it: the server says so and closes, and so does the session */
 
 	/* segment */
 	struct arena arena;             /* one segment's lifetime */
@@ -179,11 +182,14 @@ struct session {
 	struct answer *answers;         /* a ring */
 	size_t answer_first, answer_count, answer_capacity;
 	struct buf texts;
+	struct buf reports;             /* ParameterStatus to be sent before ReadyForQuery */
+	struct params *reported;        /* what the client had been told before these */
 	struct leg *current;            /* the leg whose messages answer the queue */
 	struct fan *fan;
 	struct spread *spread;
 	bool job_pending;
-	bool ready_owed;                /* ReadyForQuery waits for the fresh catalog */
+	bool ready_owed;                /* ReadyForQuery waits for the fresh catalog, or for settings to be mended */
+	bool settles;                   /* a setting changes: the next unit waits until it has, as it may be read otherwise */
 	uint64_t refreshed_version;     /* a catalog was asked for because of this segment's text */
 
 	/* legs and transaction */
@@ -204,6 +210,7 @@ struct session {
 	struct settings *settings;      /* now */
 	struct settings *committed;     /* at the last commit: what a rollback goes back to */
 	struct settings *local;         /* SET LOCAL in this transaction */
+	struct settings *learned;       /* while the backend is asked what it carries */
 	struct params *params;          /* what the client was told */
 	unsigned pins;                  /* of enum pin_reason */
 	bool probe_pins;                /* ask the backend what of them is left */
@@ -237,6 +244,8 @@ void session_finish(struct session *session);                           /* when 
 void session_fatal(struct session *session, const struct err *err);     /* FATAL, then the end */
 void session_write(struct session *session, struct slice bytes);
 void session_write_buf(struct session *session, struct buf *buf);       /* and clears it */
+void session_report(struct session *session, struct params *params, struct slice message);     /* a ParameterStatus, for before ReadyForQuery */
+void session_forget_reports(struct session *session);                   /* what was not told yet is not told */
 bool session_standard_strings(const struct session *session);
 bool session_own_encoding(const struct session *session);       /* client_encoding is the server's encoding */
 const struct database *session_database(const struct session *session);
@@ -275,10 +284,12 @@ void prepared_put(struct session *session, struct prepared *prepared);          
 void prepared_free(struct prepared *prepared);
 void prepared_remove_all(struct session *session);                      /* not the unnamed one */
 void prepared_release(struct session *session);                         /* everything */
-struct renamed *renamed_new(const struct rewrite *rewrite, struct slice old_text, struct slice new_text);       /* copied */
+struct renamed *renamed_new(const struct rewrite *rewrite, struct slice old_text, struct slice new_text, const char *name,
+			    const char *copy);
 struct renamed *renamed_ref(struct renamed *renamed);           /* NULL is allowed */
 void renamed_unref(struct renamed *renamed);                    /* NULL is allowed */
-void renamed_error(const struct renamed *renamed, bool utf8, struct slice body, struct buf *out);       /* an ErrorResponse, with its position mended */
+void renamed_error(const struct renamed *renamed, bool utf8, struct slice body, struct buf *out);       /* an ErrorResponse, mended */
+void renamed_copy(const char *copy, struct slice name, struct slice text, struct buf *out);     /* the text, with "copy" become "name" */
 struct portal *portal_find(struct session *session, struct slice name);
 struct portal *portal_add(struct session *session, struct slice name);  /* replaces the unnamed one */
 void portal_remove(struct session *session, struct slice name);
@@ -303,6 +314,7 @@ uint64_t legs_shards(const struct session *session);    /* those that have a leg
 void leg_send(struct leg *leg, struct slice bytes);
 void legs_finish(struct session *session);              /* the segment is over: give back what is not kept */
 void legs_drop(struct session *session);                /* the session ends: close or give back */
+bool legs_mend(struct session *session);                /* the leg of this segment is to carry what its session does; true: it is being set up */
 void legs_cancel_wait(struct leg *leg);                 /* the client no longer wants to wait for a backend */
 void leg_release(struct leg *leg, bool healthy);
 void leg_end_tx(struct leg *leg, bool committed);
@@ -318,6 +330,8 @@ void effects_begin(struct session *session, const struct shape *shape);
 void effects_end_tx(struct session *session, bool committed);
 extern const char effects_probe_sql[];                                  /* one row: what is left of each pin */
 void effects_probed(struct session *session, struct slice row);
+void effects_learned(struct session *session, struct leg *leg);         /* all rows have come */
+void effects_failed(struct session *session, struct leg *leg, const struct plan *plan, size_t item);
 
 /* fan.c */
 enum fan_form { FAN_QUERY, FAN_EXECUTE };       /* with RowDescription and ReadyForQuery, or rows and CommandComplete only */

@@ -298,7 +298,7 @@ int units_ensure(struct session *session, struct leg *leg, const struct prepared
 			return session->answer_count ? 0 : err_set(err, ERR_UNSUPPORTED, "the settings changed since the statement was prepared");
 		}
 		buf_init(&sql, OUT_SIZE_MAX);
-		settings_diff(session->settings, statement->settings, &sql);
+		settings_diff(session->settings, statement->settings, "SELECT", &sql);
 		buf_add_u8(&sql, 0);
 		leg_hide(leg, sql.data);
 		buf_init(&out, OUT_SIZE_MAX);
@@ -307,7 +307,7 @@ int units_ensure(struct session *session, struct leg *leg, const struct prepared
 		leg_send(leg, buf_slice(&out));
 		leg->setup_left++;
 		buf_clear(&sql);
-		settings_diff(statement->settings, session->settings, &sql);
+		settings_diff(statement->settings, session->settings, "SELECT", &sql);
 		buf_add_u8(&sql, 0);
 		leg_hide(leg, sql.data);
 		buf_release(&sql);
@@ -422,6 +422,11 @@ void units_go(struct session *session)
 			session->unit_at++;
 			continue;
 		}
+		if (session->settles && session->answer_count && unit->kind != UNIT_SYNC && unit->kind != UNIT_FLUSH) {
+			units_flush(session);
+			return;
+		}
+		session->settles = false;
 		rc = run(session, unit, &err);
 		if (rc == 0)
 			return;

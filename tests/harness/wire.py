@@ -3,6 +3,7 @@
 Source: PostgreSQL 15 documentation, chapter 55. A message is (type, body) with type a one-letter str.
 """
 import base64
+import functools
 import hashlib
 import hmac
 import os
@@ -261,6 +262,11 @@ class Refused(Exception):
         self.fields = found
 
 
+@functools.lru_cache(None)
+def salted_password(password, salt, iterations):
+    return hashlib.pbkdf2_hmac("sha256", password, salt, iterations)
+
+
 class Scram:
     """The client's side of SCRAM-SHA-256 (RFC 7677)."""
 
@@ -274,7 +280,7 @@ class Scram:
 
     def final(self, server_first):
         given = dict(part.split("=", 1) for part in server_first.decode().split(","))
-        salted = hashlib.pbkdf2_hmac("sha256", self.password, base64.b64decode(given["s"]), int(given["i"]))
+        salted = salted_password(self.password, base64.b64decode(given["s"]), int(given["i"]))
         client_key = hmac.digest(salted, b"Client Key", "sha256")
         without_proof = f"c=biws,r={given['r']}"
         signed = f"{self.first_bare},{server_first.decode()},{without_proof}".encode()

@@ -250,12 +250,12 @@ static void the_difference_leads_from_any_set_to_any_other(void **state)
 		struct buf sql;
 
 		buf_init(&sql, 1 << 16);
-		settings_diff(table.empty, from, &sql);
+		settings_diff(table.empty, from, "SELECT", &sql);
 		buf_add_u8(&sql, 0);
 		server_run(&server, sql.data);
 		assert_int_equal(server.count, from->count);
 		buf_clear(&sql);
-		settings_diff(from, to, &sql);
+		settings_diff(from, to, "SELECT", &sql);
 		buf_add_u8(&sql, 0);
 		server_run(&server, sql.data);
 		if (server.count != to->count)
@@ -263,7 +263,7 @@ static void the_difference_leads_from_any_set_to_any_other(void **state)
 		for (size_t i = 0; i < to->count; i++)
 			assert_string_equal(server_find(&server, to->items[i].name), to->items[i].value);
 		buf_clear(&sql);
-		settings_diff(to, to, &sql);
+		settings_diff(to, to, "SELECT", &sql);
 		assert_int_equal(sql.size, 0);
 		buf_release(&sql);
 		settings_unref(from);
@@ -289,7 +289,7 @@ static void values_are_quoted_for_either_reading_of_strings(void **state)
 	}
 	buf_clear(&sql);
 	put(&set, "my.va\"r", "1", SETTING_SQL);
-	settings_diff(table.empty, set, &sql);
+	settings_diff(table.empty, set, "SELECT", &sql);
 	assert_true(slice_is(buf_slice(&sql), "SET \"my\".\"va\"\"r\" TO 1;"));
 	settings_unref(set);
 	buf_release(&sql);
