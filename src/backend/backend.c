@@ -375,22 +375,28 @@ static void drop(struct backend *backend, struct prepared_copy *copy)
 	mem_free(copy);
 }
 
-int backend_add_prepared(struct backend *backend, struct statement *statement, struct buf *out)
+struct statement *backend_add_prepared(struct backend *backend, struct statement *statement, struct buf *out)
 {
-	struct prepared_copy *copy = mem_calloc(1, sizeof(*copy));
-	int closes = 0;
+	struct statement *forgotten = NULL;
 
 	if (backend->prepared.count >= BACKEND_STATEMENTS_MAX) {
 		struct prepared_copy *oldest = CONTAINER_OF(list_first(&backend->prepared_order), struct prepared_copy, place);
 
 		message_close(out, 'S', oldest->statement->name);
+		forgotten = statement_ref(oldest->statement);
 		drop(backend, oldest);
-		closes = 1;
 	}
+	backend_restore_prepared(backend, statement);
+	return forgotten;
+}
+
+void backend_restore_prepared(struct backend *backend, struct statement *statement)
+{
+	struct prepared_copy *copy = mem_calloc(1, sizeof(*copy));
+
 	copy->statement = statement_ref(statement);
 	list_push_back(&backend->prepared_order, &copy->place);
 	map_set(&backend->prepared, id_key(statement), copy);
-	return closes;
 }
 
 void backend_drop_prepared(struct backend *backend, const struct statement *statement)

@@ -82,10 +82,11 @@ void backend_send(struct backend *backend, struct slice bytes);
 /* Keeps the node's own words (an ErrorResponse's body) for when it closes the connection, as it does after a FATAL error. */
 void backend_keep_error(struct backend *backend, struct slice body);
 
-/* The prepared copies on this backend. Forgetting the oldest at BACKEND_STATEMENTS_MAX appends a Close message to `out` and returns 1 (its
- * CloseComplete will come); 0 otherwise. */
+/* The prepared copies on this backend. Adding one at BACKEND_STATEMENTS_MAX forgets the oldest: its Close message is appended to `out` (a
+ * CloseComplete will come), and the caller gets its reference, to be restored should the server skip that message; else NULL. */
 bool backend_has_prepared(const struct backend *backend, const struct statement *statement);
-int backend_add_prepared(struct backend *backend, struct statement *statement, struct buf *out);
+struct statement *backend_add_prepared(struct backend *backend, struct statement *statement, struct buf *out);
+void backend_restore_prepared(struct backend *backend, struct statement *statement);
 void backend_drop_prepared(struct backend *backend, const struct statement *statement);
 void backend_forget_all_prepared(struct backend *backend);
 

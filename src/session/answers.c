@@ -84,6 +84,11 @@ void answers_undo(struct session *session, struct answer *answer, bool tried)
 {
 	struct backend *backend = session->current ? session->current->backend : NULL;
 
+	if (answer->kind == ANSWER_CLOSE && answer->statement) {
+		if (backend && !backend_has_prepared(backend, answer->statement))
+			backend_restore_prepared(backend, answer->statement);
+		return;
+	}
 	if (backend && answer->statement && backend->unnamed == answer->statement) {
 		statement_unref(backend->unnamed);
 		backend->unnamed = NULL;

@@ -8,7 +8,8 @@
 /* Temporary objects, session-level advisory locks, WITH HOLD cursors, channels: how many of each are left on this backend; then the settings
  * that code of the database's own may have changed. Those with a point in their names are not listed by PostgreSQL. */
 const char effects_probe_sql[] =
-	"SELECT (SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema()),"
+	"SELECT (SELECT count(*) FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass"
+	" AND refobjid = pg_catalog.pg_my_temp_schema()),"
 	" (SELECT count(*) FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()),"
 	" (SELECT count(*) FROM pg_catalog.pg_cursors WHERE is_holdable),"
 	" (SELECT count(*) FROM pg_catalog.pg_listening_channels());"

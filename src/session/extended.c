@@ -108,7 +108,6 @@ static int send_parse(struct session *session, struct leg *leg, const struct pre
 	bool named = prepared->name[0] != '\0';
 	struct answer *answer;
 	struct buf out;
-	int closes = 0;
 
 	if (named && !leg->failed && backend_has_prepared(leg->backend, statement)) {
 		note_undo(session, say_empty(session, '1'), slice_of(prepared->name), statement, before);
@@ -135,9 +134,7 @@ static int send_parse(struct session *session, struct leg *leg, const struct pre
 	}
 	buf_init(&out, EXTENDED_SIZE_MAX);
 	message_parse(&out, statement->name, statement->text, statement->types, statement->type_count);
-	closes = backend_add_prepared(leg->backend, statement, &out);
-	if (closes)
-		answers_push(session, ANSWER_CLOSE)->hidden = true;
+	leg_add_copy(leg, statement, &out);
 	leg_send(leg, buf_slice(&out));
 	buf_release(&out);
 	return 1;
@@ -518,7 +515,10 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 			units_flush(session);
 			return 0;
 		}
+		if (portal->done)
+			return err_set(err, ERR_WRONG_STATE, "portal \"%s\" cannot be run", portal->name);
 		rc = names_deallocate(session, item->shape, err);
+		portal->done = rc > 0;
 		if (rc != 0)
 			return rc;
 		break;

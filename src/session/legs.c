@@ -62,6 +62,35 @@ void leg_sync_hidden(struct leg *leg)
 	leg->state = LEG_SETTING_UP;
 }
 
+static void expect_close(struct leg *leg, struct statement *closed)
+{
+	struct answer *answer = answers_push(leg->session, ANSWER_CLOSE);
+
+	answer->hidden = true;
+	answer->statement = closed;
+	leg->needs_sync = true;
+}
+
+void leg_add_copy(struct leg *leg, struct statement *statement, struct buf *out)
+{
+	struct statement *closed = backend_add_prepared(leg->backend, statement, out);
+
+	if (closed)
+		expect_close(leg, closed);
+}
+
+void leg_close_copy(struct leg *leg, struct statement *statement)
+{
+	struct buf out;
+
+	buf_init(&out, 64);
+	message_close(&out, 'S', statement->name);
+	leg_send(leg, buf_slice(&out));
+	buf_release(&out);
+	expect_close(leg, statement_ref(statement));
+	backend_drop_prepared(leg->backend, statement);
+}
+
 static void hide_diff(struct leg *leg, const struct settings *from, const struct settings *to)
 {
 	struct buf sql;
@@ -76,8 +105,7 @@ static void hide_diff(struct leg *leg, const struct settings *from, const struct
 	buf_release(&sql);
 }
 
-/* The same between extended-protocol messages that no Sync has ended: as one statement of their implicit transaction. */
-static void hide_diff_within(struct leg *leg, const struct settings *from, const struct settings *to)
+void leg_settings_within(struct leg *leg, const struct settings *from, const struct settings *to)
 {
 	static const enum answer_kind kinds[] = { ANSWER_PARSE, ANSWER_BIND, ANSWER_EXECUTE };
 	struct buf sql, out;
@@ -96,6 +124,7 @@ static void hide_diff_within(struct leg *leg, const struct settings *from, const
 		leg_send(leg, buf_slice(&out));
 		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 			answers_push(leg->session, kinds[i])->hidden = true;
+		leg->needs_sync = true;
 		statement_unref(leg->backend->unnamed);
 		leg->backend->unnamed = NULL;
 	}
@@ -298,7 +327,7 @@ static void catch_up(struct leg *leg)
 		return;
 	if (leg->needs_sync) {
 		session->current = leg;
-		hide_diff_within(leg, leg->backend->settings, session->settings);
+		leg_settings_within(leg, leg->backend->settings, session->settings);
 	} else {
 		hide_diff(leg, leg->backend->settings, session->settings);
 		if (!leg->in_tx)

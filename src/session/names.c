@@ -209,16 +209,14 @@ static void send_query(struct session *session, struct plan *plan, struct sendin
 }
 
 /* Room for a new copy: the oldest may have to go first, out of the client's hearing. */
-static void make_room(struct session *session, struct leg *leg, struct statement *statement)
+static void make_room(struct leg *leg, struct statement *statement)
 {
 	struct buf close;
 
 	buf_init(&close, 1024);
-	if (backend_add_prepared(leg->backend, statement, &close)) {
+	leg_add_copy(leg, statement, &close);
+	if (close.size)
 		leg_send(leg, buf_slice(&close));
-		leg->needs_sync = true;
-		answers_push(session, ANSWER_CLOSE)->hidden = true;
-	}
 	buf_release(&close);
 }
 
@@ -255,7 +253,7 @@ int names_query(struct session *session, struct plan *plan, struct slice sql, st
 	} else if (rc > 0) {
 		if (sending.prepares) {
 			register_name(session, shape, sending.prepares);
-			make_room(session, sending.leg, sending.prepares);
+			make_room(sending.leg, sending.prepares);
 		}
 		send_query(session, plan, &sending);
 	}
@@ -326,17 +324,9 @@ int names_execute_prepare(struct session *session, struct leg *leg, struct porta
 	if (rc < 0)
 		return rc;
 	register_name(session, shape, portal->prepares);
-	if (backend_has_prepared(leg->backend, portal->prepares)) {     /* made anew, as the portal is to be run */
-		struct buf out;
-
-		buf_init(&out, 64);
-		message_close(&out, 'S', portal->prepares->name);
-		leg_send(leg, buf_slice(&out));
-		buf_release(&out);
-		answers_push(session, ANSWER_CLOSE)->hidden = true;
-		backend_drop_prepared(leg->backend, portal->prepares);
-	}
-	make_room(session, leg, portal->prepares);
+	if (backend_has_prepared(leg->backend, portal->prepares))       /* made anew, as the portal is to be run */
+		leg_close_copy(leg, portal->prepares);
+	make_room(leg, portal->prepares);
 	leg_send(leg, raw);
 	leg->needs_sync = true;
 	answer = answers_push(session, ANSWER_EXECUTE);

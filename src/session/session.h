@@ -85,6 +85,7 @@ struct portal {                         /* what Bind made */
 	struct slice sql;               /* in statement->text */
 	struct buf bind;                /* FAN, LOCAL: the Bind message's body */
 	uint64_t shards;                /* FAN */
+	bool done;                      /* SPREAD: it was executed, and had no rows */
 	struct statement *prepares;     /* LEG: of a PREPARE; a reference */
 	struct renamed *renamed;        /* LEG: a reference */
 };
@@ -134,7 +135,7 @@ struct answer {
 	uint32_t item;                  /* QUERY: statements of the text that have completed */
 	uint32_t text_offset, text_size;        /* TEXT: in session->texts */
 	struct plan *plan;              /* QUERY, EXECUTE: whose effects follow; a reference */
-	struct statement *statement;    /* PARSE: what is parsed; a reference */
+	struct statement *statement;    /* PARSE: what is parsed; CLOSE: the copy that goes, to be there still if this is skipped; a reference */
 	bool copy;                      /* PARSE: it became a named copy on the backend */
 	bool registered;                /* PARSE: and a name of the session, which must go when it fails */
 	struct slice statement_name;    /* in the segment's arena */
@@ -307,6 +308,10 @@ void answers_undo(struct session *session, struct answer *answer, bool tried);
 void answers_clear(struct session *session);
 
 /* legs.c */
+void leg_add_copy(struct leg *leg, struct statement *statement, struct buf *out);       /* notes it, and what has to go for it */
+/* Changes settings among extended-protocol messages: as one more statement of their implicit transaction. */
+void leg_settings_within(struct leg *leg, const struct settings *from, const struct settings *to);
+void leg_close_copy(struct leg *leg, struct statement *statement);
 struct leg *leg_find(struct session *session, int shard);
 /* Makes every shard of the set a leg that is ready. 1: they are; 0: not yet, units_go() will be called again; negative: cannot be had. */
 must_use int legs_want(struct session *session, uint64_t shards, bool begin, struct err *err);

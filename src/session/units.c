@@ -278,80 +278,60 @@ static void note_parse(struct session *session, struct leg *leg, struct statemen
 	leg->backend->unnamed = statement_ref(statement);
 }
 
-/* Gives the backend the copy of `prepared` that the client expects it to have. Its name there is left in *ret_name. */
+/* A copy that SQL made is made by SQL again: its parameter types are in its text. */
+static void send_prepare(struct session *session, struct leg *leg, struct statement *statement, struct buf *out)
+{
+	struct answer *answer;
+	struct buf sql;
+
+	buf_init(&sql, OUT_SIZE_MAX);
+	buf_printf(&sql, "PREPARE %s", statement->name);
+	buf_add_slice(&sql, statement->text);
+	message_parse(out, "", buf_slice(&sql), NULL, 0);
+	buf_release(&sql);
+	buf_add(out, "B\0\0\0\14\0\0\0\0\0\0\0\0", 13);
+	message_execute(out, "", 0);
+	answers_push(session, ANSWER_PARSE)->hidden = true;
+	answers_push(session, ANSWER_BIND)->hidden = true;
+	answer = answers_push(session, ANSWER_EXECUTE);
+	answer->hidden = answer->copy = true;
+	answer->statement = statement_ref(statement);
+	statement_unref(leg->backend->unnamed);
+	leg->backend->unnamed = NULL;
+	leg->needs_sync = true;
+}
+
+/* Gives the backend the copy of `prepared` that the client expects it to have. Its name there is left in *ret_name. A text that was read under
+ * other settings is read under these again, and then as a named copy, since an unnamed one would not outlive the settings' return. */
 int units_ensure(struct session *session, struct leg *leg, const struct prepared *prepared, const char **ret_name, struct err *err)
 {
 	struct statement *statement = prepared->statement;
+	bool elsewhere = statement->settings->analysis != session->settings->analysis;
 	bool unnamed = prepared->name[0] == '\0';
 	struct buf out;
-	int closes = 0;
 
-	*ret_name = unnamed ? "" : statement->name;
-	if (unnamed ? leg->backend->unnamed == statement : backend_has_prepared(leg->backend, statement))
+	*ret_name = "";
+	if (unnamed && leg->backend->unnamed == statement)
 		return 1;
-	if (statement->settings->analysis != session->settings->analysis) {
-		/* The text was read under other settings: they stand while it is read again. */
-		struct buf sql;
-
-		if (session->answer_count || leg->needs_sync) {
-			units_flush(session);
-			return session->answer_count ? 0 : err_set(err, ERR_UNSUPPORTED, "the settings changed since the statement was prepared");
-		}
-		buf_init(&sql, OUT_SIZE_MAX);
-		settings_diff(session->settings, statement->settings, "SELECT", &sql);
-		buf_add_u8(&sql, 0);
-		leg_hide(leg, sql.data);
-		buf_init(&out, OUT_SIZE_MAX);
-		message_parse(&out, *ret_name, statement->text, statement->types, statement->type_count);
-		buf_add(&out, "S\0\0\0\4", 5);
-		leg_send(leg, buf_slice(&out));
-		leg->setup_left++;
-		buf_clear(&sql);
-		settings_diff(statement->settings, session->settings, "SELECT", &sql);
-		buf_add_u8(&sql, 0);
-		leg_hide(leg, sql.data);
-		buf_release(&sql);
-		buf_clear(&out);
-		if (!unnamed)
-			backend_add_prepared(leg->backend, statement, &out);
-		else
-			leg->backend->unnamed = statement_ref(statement);
-		if (out.size) {         /* an old copy had to go */
-			buf_add(&out, "S\0\0\0\4", 5);
-			leg_send(leg, buf_slice(&out));
-			leg->setup_left++;
-		}
-		buf_release(&out);
-		return 0;
-	}
+	unnamed &= !elsewhere;
+	*ret_name = unnamed ? "" : statement->name;
+	if (!unnamed && backend_has_prepared(leg->backend, statement))
+		return 1;
+	if (elsewhere)
+		leg_settings_within(leg, session->settings, statement->settings);
 	buf_init(&out, OUT_SIZE_MAX);
 	if (prepared->from_sql) {
-		/* A copy that SQL made is made by SQL again: its parameter types are in its text. */
-		struct buf sql;
-
-		buf_init(&sql, OUT_SIZE_MAX);
-		buf_printf(&sql, "PREPARE %s", statement->name);
-		buf_add_slice(&sql, statement->text);
-		message_parse(&out, "", buf_slice(&sql), NULL, 0);
-		buf_release(&sql);
-		buf_add(&out, "B\0\0\0\14\0\0\0\0\0\0\0\0", 13);
-		message_execute(&out, "", 0);
-		answers_push(session, ANSWER_PARSE)->hidden = true;
-		answers_push(session, ANSWER_BIND)->hidden = true;
-		answers_push(session, ANSWER_EXECUTE)->hidden = true;
-		statement_unref(leg->backend->unnamed);
-		leg->backend->unnamed = NULL;
-		leg->needs_sync = true;
+		send_prepare(session, leg, statement, &out);
 	} else {
 		message_parse(&out, *ret_name, statement->text, statement->types, statement->type_count);
 		note_parse(session, leg, statement, !unnamed, true);
 	}
 	if (!unnamed)
-		closes = backend_add_prepared(leg->backend, statement, &out);
-	if (closes)
-		answers_push(session, ANSWER_CLOSE)->hidden = true;
+		leg_add_copy(leg, statement, &out);
 	leg_send(leg, buf_slice(&out));
 	buf_release(&out);
+	if (elsewhere)
+		leg_settings_within(leg, statement->settings, session->settings);
 	return 1;
 }
 

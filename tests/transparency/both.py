@@ -10,6 +10,7 @@ What must differ is made alike before the comparison; this table is all of it:
     File, Line and Routine of an error that nanu    a statement name that the client gave is known to nanu only, which so must refuse a
     itself says: of a name that is given already,   second one, and names no line of PostgreSQL's source
     or that begins as nanu's own do
+    that has gone (a second Execute of DEALLOCATE)  (a DEALLOCATE does not reach a server)
     File, Line and Routine of a protocol violation  a message that breaks the protocol is refused before it reaches a server
 """
 import struct
@@ -33,7 +34,7 @@ def plain(kind, body, oids):
     if kind == "t":
         count, = struct.unpack_from("!h", body)
         return kind, repr([alike(oid) for oid in struct.unpack_from(f"!{count}I", body, 2)]).encode()
-    if kind == "E" and (fields(body)["C"] in ("42P05", "08P01") or fields(body)["C"] == "26000" and '"nanu_' in fields(body)["M"]):
+    if kind == "E" and (fields(body)["C"] in ("42P05", "08P01") or fields(body)["M"].endswith("cannot be run") or fields(body)["C"] == "26000" and '"nanu_' in fields(body)["M"]):
         return kind, repr({name: text for name, text in fields(body).items() if name not in "FLR"}).encode()
     return kind, body
 

@@ -97,7 +97,6 @@ PREPARED = {
     "explain execute": ["PREPARE p(int) AS SELECT * FROM people WHERE id = $1", "EXPLAIN (COSTS OFF) EXECUTE p(1)", "EXPLAIN (COSTS OFF) EXECUTE nope", "EXPLAIN (COSTS OFF) EXECUTE p"],
     "under other settings": ["SET DateStyle = 'ISO, DMY'", "PREPARE p AS SELECT date '01/02/2024'", "EXECUTE p", "SET DateStyle = 'ISO, MDY'", "EXECUTE p", "PREPARE q AS SELECT '01/02/2024'::date", "EXECUTE q"],
     "under another path": ["CREATE TABLE work.pets (x int)", "PREPARE p AS SELECT count(*) FROM pets", "EXECUTE p", "SET search_path = public", "EXECUTE p"],
-    "together in one query": ["PREPARE p AS SELECT 1; EXECUTE p", "EXECUTE p; EXECUTE p", "DEALLOCATE p; SELECT 1", "EXECUTE p", "SELECT 1; PREPARE p AS SELECT 2", "EXECUTE p", "SELECT 1; DISCARD PLANS"],
     "of queries with literals": ["PREPARE p AS SELECT 'it''s', $$x$$, 1.5, -1", "EXECUTE p", "PREPARE q(text) AS SELECT $1 || 'a'", "EXECUTE q('it''s')", "EXECUTE q($$x$$)", "EXECUTE q(E'\\n')"],
     "many": [*[f"PREPARE p{i} AS SELECT {i}" for i in range(20)], *[f"EXECUTE p{i}" for i in range(20)]],
     "pg_prepared_statements": ["SELECT count(*) FROM pg_prepared_statements WHERE from_sql AND name = 'never'"],
