@@ -562,7 +562,7 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 	return 1;
 }
 
-int extended_execute(struct session *session, const struct unit *unit, struct err *err)
+static int execute(struct session *session, const struct unit *unit, struct err *err)
 {
 	struct cursor cursor = cursor_of(unit_body(session, unit));
 	struct slice name = cursor_cstr(&cursor);
@@ -607,6 +607,20 @@ int extended_execute(struct session *session, const struct unit *unit, struct er
 		answer->renamed = renamed_ref(portal->renamed);
 	}
 	return 1;
+}
+
+int extended_execute(struct session *session, const struct unit *unit, struct err *err)
+{
+	int rc = execute(session, unit, err);
+
+	if (rc < 0) {
+		struct cursor cursor = cursor_of(unit_body(session, unit));
+		struct portal *portal = portal_find(session, cursor_cstr(&cursor));
+
+		if (portal)
+			units_check_end(session, portal->plan, rc);
+	}
+	return rc;
 }
 
 /* ---- Close, Sync ---- */

@@ -273,6 +273,8 @@ int query_run(struct session *session, const struct unit *unit, struct err *err)
 	if (rc > 0) {
 		prepared_remove(session, (struct slice){ "", 0 });
 		rc = run_planned(session, unit, plan, sql, err);
+		if (rc < 0)
+			units_check_end(session, plan, rc);
 	}
 	plan_unref(plan);
 	return rc;

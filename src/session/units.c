@@ -236,6 +236,25 @@ void units_lost(struct session *session, struct leg *leg, const struct err *err)
 	session_resume(session);
 }
 
+void units_check_end(struct session *session, const struct plan *plan, int rc)
+{
+	struct list_node *node = list_first(&session->legs);
+
+	if (session->tx_status == 'I' || !err_code_retryable(rc) || plan->shapes.count != 1 ||
+	    (plan->items[0].shape->kind != STMT_COMMIT && plan->items[0].shape->kind != STMT_ROLLBACK))
+		return;
+	while (node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		node = list_next(&session->legs, node);
+		if (leg->in_tx)
+			leg_release(leg, false);
+	}
+	session->failed = true;
+	effects_end_tx(session, false);
+	session->tx_status = 'I';
+}
+
 /* In a failed transaction only its end is listened to. */
 int units_aborted(struct session *session, const struct shape *shape, struct err *err)
 {

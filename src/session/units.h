@@ -10,6 +10,8 @@ int units_join(struct session *session, uint64_t shards, const struct plan_item 
 int units_on(struct session *session, int shard, struct leg **ret_leg, struct err *err);
 int units_aborted(struct session *session, const struct shape *shape, struct err *err);
 int units_ensure(struct session *session, struct leg *leg, const struct prepared *prepared, const char **ret_name, struct err *err);
+/* After `rc` < 0 for a unit of `plan`: a COMMIT or ROLLBACK that could not be sent ends the transaction all the same. */
+void units_check_end(struct session *session, const struct plan *plan, int rc);
 int units_any_shard(const struct session *session);
 void units_flush(struct session *session);
 
