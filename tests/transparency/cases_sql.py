@@ -11,6 +11,7 @@ INSERT INTO people SELECT i, 'person ' || i, date '1970-01-01' + i * 100, i * 1.
   FROM generate_series(1, 50) i;
 CREATE TABLE public.pets (id int PRIMARY KEY, owner bigint REFERENCES people, name varchar(10) CHECK (name <> ''), weight real DEFAULT 1.5);
 INSERT INTO pets SELECT i, i % 50 + 1, 'pet ' || i, i / 7.0 FROM generate_series(1, 100) i;
+ANALYZE public.pets;
 CREATE TYPE public.mood AS ENUM ('sad', 'ok', 'happy');
 CREATE TYPE public.pair AS (a int, b text);
 CREATE DOMAIN public.positive AS int CHECK (value > 0);
