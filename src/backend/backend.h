@@ -67,6 +67,8 @@ struct backend {
 	struct timer timer;             /* OPENING and LOGIN: deadline; IDLE: since too long */
 	uint64_t opened_us, idle_since_us;
 	uint64_t queries;
+	uint64_t id;                    /* unique in its worker */
+	uint64_t owner;                 /* for whom it was lent last; 0: nobody, or it was cleaned since */
 	struct err why;                 /* why it was closed, for whom it concerns */
 };
 

@@ -268,6 +268,10 @@ static void pin(struct session *session, const struct shape *shape)
 
 static void discard(struct session *session, struct leg *leg, const struct shape *shape)
 {
+	if (shape->discard_sequences) {
+		session->pins &= ~(unsigned)PIN_SEQUENCE;
+		session->sequence_backend = 0;
+	}
 	if (!shape->reset_all)
 		return;
 	change_setting(session, leg, shape);
@@ -293,6 +297,7 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 		return;
 	shape = plan->items[item].shape;
 	session->statements++;
+	sequences_drawn(session, leg, &plan->items[item]);
 	session->worker->counters.statements++;
 	if (leg && leg->backend && plan->items[item].dirties) {
 		leg->backend->dirty = true;

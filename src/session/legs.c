@@ -309,8 +309,11 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	}
 	pool = pools_get(&session->worker->pools, topology->nodes[node].name, &session->snapshot->addresses[node], database->node_database,
 			 session->user);
-	leg->wait = (struct pool_wait){ .holder = &leg_holder, .held_by = session, .settings = session->settings, .done = wait_done };
+	leg->wait = (struct pool_wait){ .holder = &leg_holder, .held_by = session, .settings = session->settings, .done = wait_done,
+		.owner = session->owner, .backend_wanted = session->backend_wanted };
 	rc = pool_acquire(pool, &leg->wait, &backend, err);
+	if (rc == ERR_NOT_FOUND)
+		rc = sequences_refuse(err);
 	if (rc < 0)
 		forget(leg);
 	else if (rc > 0)
