@@ -79,17 +79,18 @@ void effects_probed(struct session *session, struct slice row)
 
 /* ---- settings ---- */
 
-/* 'it''s' -> it's, for the values of set_config(), which are not read as SET reads its own. */
+/* 'it''s' -> it's, E'a\\\\b' -> a\\b, for the values of set_config(), which are not read as SET reads its own. */
 static char *unquoted(const char *literal)
 {
-	char *text = mem_strdup(literal);
+	bool escapes = literal[0] == 'E' && literal[1] == '\'';
+	char *text = mem_strdup(literal + escapes);
 	size_t size = strlen(text), used = 0;
 
 	if (size < 2 || text[0] != '\'')
 		return text;
 	for (size_t i = 1; i + 1 < size; i++) {
 		text[used++] = text[i];
-		if (text[i] == '\'' && text[i + 1] == '\'')
+		if ((text[i] == '\'' || (escapes && text[i] == '\\')) && text[i + 1] == text[i])
 			i++;
 	}
 	text[used] = '\0';
