@@ -79,7 +79,7 @@ void effects_probed(struct session *session, struct slice row)
 
 /* ---- settings ---- */
 
-/* 'it''s' -> it's, E'a\\\\b' -> a\\b, for the values of set_config(), which are not read as SET reads its own. */
+/* 'it''s' -> it's, E'a\\b' -> a\b, for the values of set_config(), which are not read as SET reads its own. */
 static char *unquoted(const char *literal)
 {
 	bool escapes = literal[0] == 'E' && literal[1] == '\'';

@@ -108,6 +108,8 @@ struct leg {
 	struct backend *backend;        /* NULL while waiting, and when lost */
 	struct pool_wait wait;
 	unsigned setup_left;            /* ReadyForQuery that end set-up queries */
+	bool borrowing;                 /* the set-up is that of a backend just lent */
+	bool replaced;                  /* one that could not be set up was given up for this one */
 	bool in_tx;                     /* a transaction block is open on it */
 	bool failed;                    /* and has failed */
 	bool begin;                     /* it is to begin a transaction of its own */
