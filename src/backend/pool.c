@@ -377,6 +377,13 @@ static void offer(struct backend *backend)
 
 void pool_release(struct backend *backend)
 {
+	struct err why;
+
+	if (backend->spoiled) {
+		err_set(&why, ERR_WRONG_STATE, "its session did what cannot be undone");
+		backend_close(backend, &why);
+		return;
+	}
 	if (backend->cancel)
 		pool_move(backend, BACKEND_CLEANING);
 	else if (backend->dirty)

@@ -244,10 +244,12 @@ static void pin_by_functions(struct session *session, const struct shape *shape)
 			session->probe_pins = true;
 		else if ((starts(name, "pg_advisory_lock") || starts(name, "pg_try_advisory_lock")))
 			session->pins |= PIN_ADVISORY;
+		else if (strcmp(name, "setseed") == 0)
+			session->pins |= PIN_RANDOM;
 	}
 }
 
-static void pin(struct session *session, const struct shape *shape)
+static void pin(struct session *session, struct leg *leg, const struct shape *shape)
 {
 	if (shape->temporary)
 		session->pins |= PIN_TEMPORARY;
@@ -263,6 +265,8 @@ static void pin(struct session *session, const struct shape *shape)
 	pin_by_functions(session, shape);
 	if (shape->inner)
 		pin_by_functions(session, shape->inner);
+	if (leg && leg->backend && session->pins & (PIN_TEMPORARY | PIN_RANDOM))
+		leg->backend->spoiled = true;
 }
 
 /* ---- one statement ---- */
@@ -304,7 +308,7 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 		leg->backend->dirty = true;
 		session->probe_pins = true;
 	}
-	pin(session, shape);
+	pin(session, leg, shape);
 	switch (shape->kind) {
 	case STMT_SET:
 	case STMT_RESET:

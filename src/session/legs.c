@@ -194,8 +194,6 @@ static void mended(struct session *session)
 	effects_ready(session, session->tx_status);
 }
 
-static void replace(struct leg *leg);
-
 int leg_setup_message(struct leg *leg, char type, struct slice body)
 {
 	struct session *session = leg->session;
@@ -204,8 +202,10 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 
 	if (!leg->setup_left)
 		return 0;
-	if (type == 'D' && session->probing)
+	if (type == 'D' && session->probing) {
 		effects_probed(session, body);
+		leg->backend->spoiled |= (session->pins & PIN_TEMPORARY) != 0;
+	}
 	if (type == 'E' && !leg->err.code) {
 		err_set(&leg->err, ERR_WRONG_STATE, "node \"%s\" could not be set up for this session: %.*s", leg->backend->pool->node,
 			SLICE_FMT(error_field(body, 'M')));
@@ -225,18 +225,11 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 	if (leg->err.code) {
 		struct backend *backend = leg->backend;
 
-		bool again = leg->borrowing && !leg->replaced && backend->queries > 1;
-
 		leg->state = LEG_LOST;
 		leg->backend = NULL;
 		backend_close(backend, &leg->err);
-		if (again) {
-			replace(leg);
-			return 1;
-		}
 	} else {
 		leg->state = LEG_READY;
-		leg->borrowing = false;
 		if (session->params && session->state != SESSION_LOGIN) {
 			buf_init(&out, SETUP_SIZE_MAX);
 			params_tell(session->params, leg->backend->params, &out);
@@ -263,10 +256,8 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 static void lent(struct leg *leg, struct backend *backend)
 {
 	leg->backend = backend;
-	leg->borrowing = true;
 	backend->leg = leg;
 	set_up(leg, leg->begin);
-	leg->borrowing = leg->state == LEG_SETTING_UP;
 }
 
 static void wait_done(struct pool_wait *wait, struct backend *backend, const struct err *err)
@@ -298,21 +289,26 @@ static void forget(struct leg *leg)
 	mem_free(leg);
 }
 
-/* 0: the leg waits, or is being set up, or ready; negative: it cannot be had. */
-static int acquire(struct leg *leg, struct err *err)
+static int borrow(struct session *session, int shard, bool begin, struct err *err)
 {
-	struct session *session = leg->session;
 	const struct topology *topology = session->snapshot->topology;
 	const struct database *database = session_database(session);
-	int node = topology->shards[database->shards[leg->shard]].primary;
+	int node = topology->shards[database->shards[shard]].primary;
+	struct leg *leg = mem_calloc(1, sizeof(*leg));
 	struct backend *backend;
 	struct pool *pool;
 	int rc;
 
+	leg->session = session;
+	leg->shard = shard;
+	leg->begin = begin;
 	leg->state = LEG_WAITING;
-	if (!session->snapshot->addresses[node].size)
+	list_push_back(&session->legs, &leg->place);
+	if (!session->snapshot->addresses[node].size) {
+		forget(leg);
 		return err_set(err, ERR_CONNECT, "the host name \"%s\" of node \"%s\" cannot be resolved", topology->nodes[node].host,
 			       topology->nodes[node].name);
+	}
 	pool = pools_get(&session->worker->pools, topology->nodes[node].name, &session->snapshot->addresses[node], database->node_database,
 			 session->user);
 	leg->wait = (struct pool_wait){ .holder = &leg_holder, .held_by = session, .settings = session->settings, .done = wait_done,
@@ -320,44 +316,11 @@ static int acquire(struct leg *leg, struct err *err)
 	rc = pool_acquire(pool, &leg->wait, &backend, err);
 	if (rc == ERR_NOT_FOUND)
 		rc = sequences_refuse(err);
-	if (rc > 0)
-		lent(leg, backend);
-	return rc < 0 ? rc : 0;
-}
-
-static int borrow(struct session *session, int shard, bool begin, struct err *err)
-{
-	struct leg *leg = mem_calloc(1, sizeof(*leg));
-	int rc;
-
-	leg->session = session;
-	leg->shard = shard;
-	leg->begin = begin;
-	list_push_back(&session->legs, &leg->place);
-	rc = acquire(leg, err);
 	if (rc < 0)
 		forget(leg);
-	return rc;
-}
-
-/* What a backend went through may forbid what this session has set (temp_buffers after temporary tables): another one may do. */
-static void replace(struct leg *leg)
-{
-	struct session *session = leg->session;
-	struct err err;
-
-	leg->replaced = true;
-	leg->err.code = 0;
-	if (acquire(leg, &err) < 0) {
-		leg->state = LEG_LOST;
-		leg->err = err;
-	}
-	if (leg->state != LEG_LOST && leg->state != LEG_READY)
-		return;
-	if (session->state == SESSION_LOGIN)
-		login_backend(session);
-	else
-		session_resume(session);
+	else if (rc > 0)
+		lent(leg, backend);
+	return rc < 0 ? rc : 0;
 }
 
 /* A SET that was undone, or a RESET to what the start-up packet had, leaves a leg that carries something else than the session. */

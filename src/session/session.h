@@ -47,6 +47,7 @@ enum pin_reason {                            /* why a session keeps its backend 
 	PIN_SETTINGS = 16,              /* settings that could not be followed */
 	PIN_MODE = 32,                  /* pool_mode = session */
 	PIN_SEQUENCE = 64,              /* currval() and lastval() */
+	PIN_RANDOM = 128,               /* setseed() */
 };
 
 /* ---- what a client prepared ---- */
@@ -108,8 +109,6 @@ struct leg {
 	struct backend *backend;        /* NULL while waiting, and when lost */
 	struct pool_wait wait;
 	unsigned setup_left;            /* ReadyForQuery that end set-up queries */
-	bool borrowing;                 /* the set-up is that of a backend just lent */
-	bool replaced;                  /* one that could not be set up was given up for this one */
 	bool in_tx;                     /* a transaction block is open on it */
 	bool failed;                    /* and has failed */
 	bool begin;                     /* it is to begin a transaction of its own */
