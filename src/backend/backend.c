@@ -124,6 +124,7 @@ struct backend *backend_open(struct pool *pool)
 
 	stream_init(&backend->stream, loop, &stream_events);
 	backend->pool = pool;
+	backend->id = ++pool->pools->last_backend;
 	backend->settings = settings_ref(pool->pools->settings.empty);
 	backend->params = params_empty(&pool->pools->params);
 	backend->opened_us = loop_now_us(loop);
@@ -348,6 +349,7 @@ void backend_clean(struct backend *backend)
 	struct buf out;
 
 	pool_move(backend, BACKEND_CLEANING);
+	backend->owner = 0;
 	backend_forget_all_prepared(backend);
 	buf_init(&out, STARTUP_SIZE_MAX);
 	message_query(&out, "DISCARD ALL");

@@ -60,6 +60,7 @@ struct backend {
 	struct statement *unnamed;      /* what its unnamed statement is, or NULL */
 	char tx_status;                 /* of the last ReadyForQuery: I, T, E */
 	bool dirty;                     /* something was done that only DISCARD ALL undoes */
+	bool spoiled;                   /* something was done that nothing undoes: temporary tables (no temp_buffers after them), setseed() */
 	struct cancel *cancel;          /* a request under way: the backend is not to be lent to somebody else yet */
 
 	uint32_t cancel_pid, cancel_secret;
@@ -67,6 +68,8 @@ struct backend {
 	struct timer timer;             /* OPENING and LOGIN: deadline; IDLE: since too long */
 	uint64_t opened_us, idle_since_us;
 	uint64_t queries;
+	uint64_t id;                    /* unique in its worker */
+	uint64_t owner;                 /* for whom it was lent last; 0: nobody, or it was cleaned since */
 	struct err why;                 /* why it was closed, for whom it concerns */
 };
 

@@ -186,12 +186,13 @@ static void give_permit(struct pool *pool)
 	}
 }
 
-static void lend(struct pool *pool, struct backend *backend, const struct backend_holder *holder, void *held_by)
+static void lend(struct pool *pool, struct backend *backend, const struct pool_wait *wait)
 {
 	pool_move(backend, BACKEND_LENT);
 	loop_disarm(pool->pools->loop, &backend->timer);
-	backend->holder = holder;
-	backend->held_by = held_by;
+	backend->holder = wait->holder;
+	backend->held_by = wait->held_by;
+	backend->owner = wait->owner;
 	backend->queries++;
 	pool->lent_count++;
 }
@@ -210,6 +211,17 @@ static struct backend *pick_idle(struct pool *pool, const struct settings *setti
 		at = at->prev == &pool->idle.head ? NULL : at->prev;
 	}
 	return node ? CONTAINER_OF(node, struct backend, place) : NULL;
+}
+
+static struct backend *find_idle(struct pool *pool, const struct pool_wait *wait)
+{
+	LIST_EACH(&pool->idle, node) {
+		struct backend *backend = CONTAINER_OF(node, struct backend, place);
+
+		if (backend->id == wait->backend_wanted && backend->owner == wait->owner)
+			return backend;
+	}
+	return NULL;
 }
 
 /* A worker that waits for permits takes one from a worker that has more than its share and an idle backend to spare. */
@@ -253,7 +265,7 @@ static void serve(struct pool *pool)
 
 		if (!backend)
 			break;
-		lend(pool, backend, wait->holder, wait->held_by);
+		lend(pool, backend, wait);
 		pool->wait_us += loop_now_us(pool->pools->loop) - wait->since_us;
 		pool_forget(wait);
 		wait->done(wait, backend, NULL);
@@ -308,13 +320,16 @@ static void wait_timed_out(struct timer *timer)
 int pool_acquire(struct pool *pool, struct pool_wait *wait, struct backend **ret_backend, struct err *err)
 {
 	struct pools *pools = pool->pools;
-	struct backend *backend = list_empty(&pool->waiting) ? pick_idle(pool, wait->settings) : NULL;
+	struct backend *backend = wait->backend_wanted ? find_idle(pool, wait) :
+				  list_empty(&pool->waiting) ? pick_idle(pool, wait->settings) : NULL;
 
 	if (backend) {
-		lend(pool, backend, wait->holder, wait->held_by);
+		lend(pool, backend, wait);
 		*ret_backend = backend;
 		return 1;
 	}
+	if (wait->backend_wanted)
+		return ERR_NOT_FOUND;
 	if (pools->draining)
 		return err_set(err, ERR_SHUTDOWN, "the router is shutting down");
 	if (pool->waiting.count >= pools->config->pool_queue_max) {
@@ -362,6 +377,13 @@ static void offer(struct backend *backend)
 
 void pool_release(struct backend *backend)
 {
+	struct err why;
+
+	if (backend->spoiled) {
+		err_set(&why, ERR_WRONG_STATE, "its session did what cannot be undone");
+		backend_close(backend, &why);
+		return;
+	}
 	if (backend->cancel)
 		pool_move(backend, BACKEND_CLEANING);
 	else if (backend->dirty)

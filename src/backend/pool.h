@@ -29,6 +29,8 @@ struct pool_wait {                      /* a session's place in the queue; embed
 	const struct backend_holder *holder;
 	void *held_by;
 	const struct settings *settings;        /* a backend that carries these is preferred */
+	uint64_t owner;                 /* who waits: a number of his own */
+	uint64_t backend_wanted;        /* not 0: the backend of this id, if it was lent to this owner last, or none */
 	uint64_t since_us;
 	/* Exactly once: with the backend, now LENT; or NULL and why. */
 	void (*done)(struct pool_wait *wait, struct backend *backend, const struct err *err);
@@ -63,6 +65,7 @@ struct pools {                          /* of one worker */
 	struct statement_table statements;
 	struct later retry;             /* pools with waiting sessions look again */
 	void (*wake_worker)(struct pools *pools, unsigned worker);      /* ask it to look for permits it waits for, or can spare */
+	uint64_t last_backend, last_owner;      /* the last numbers that were given */
 	bool draining;                  /* nothing is opened any more */
 };
 
@@ -76,7 +79,7 @@ void pools_look(struct pools *pools);                   /* another worker asked:
 struct pool *pools_get(struct pools *pools, const char *node, const struct node_address *address, const char *database, const char *user);
 
 /* Lends an idle backend (1, and wait->done is not called), or queues `wait` (0) until a backend is there or config.pool_wait_ms_max has
- * passed. ERR_POOL_FULL (53300) when the queue is full. The caller has filled holder, held_by, settings and done. */
+ * passed. ERR_NOT_FOUND when the backend that is wanted is not to be had; ERR_POOL_FULL (53300) when the queue is full. The caller has filled holder, held_by, settings and done. */
 must_use int pool_acquire(struct pool *pool, struct pool_wait *wait, struct backend **ret_backend, struct err *err);
 void pool_forget(struct pool_wait *wait);               /* the session goes away while it waits; harmless otherwise */
 

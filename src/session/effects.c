@@ -79,17 +79,18 @@ void effects_probed(struct session *session, struct slice row)
 
 /* ---- settings ---- */
 
-/* 'it''s' -> it's, for the values of set_config(), which are not read as SET reads its own. */
+/* 'it''s' -> it's, E'a\\b' -> a\b, for the values of set_config(), which are not read as SET reads its own. */
 static char *unquoted(const char *literal)
 {
-	char *text = mem_strdup(literal);
+	bool escapes = literal[0] == 'E' && literal[1] == '\'';
+	char *text = mem_strdup(literal + escapes);
 	size_t size = strlen(text), used = 0;
 
 	if (size < 2 || text[0] != '\'')
 		return text;
 	for (size_t i = 1; i + 1 < size; i++) {
 		text[used++] = text[i];
-		if (text[i] == '\'' && text[i + 1] == '\'')
+		if ((text[i] == '\'' || (escapes && text[i] == '\\')) && text[i + 1] == text[i])
 			i++;
 	}
 	text[used] = '\0';
@@ -243,10 +244,12 @@ static void pin_by_functions(struct session *session, const struct shape *shape)
 			session->probe_pins = true;
 		else if ((starts(name, "pg_advisory_lock") || starts(name, "pg_try_advisory_lock")))
 			session->pins |= PIN_ADVISORY;
+		else if (strcmp(name, "setseed") == 0)
+			session->pins |= PIN_RANDOM;
 	}
 }
 
-static void pin(struct session *session, const struct shape *shape)
+static void pin(struct session *session, struct leg *leg, const struct shape *shape)
 {
 	if (shape->temporary)
 		session->pins |= PIN_TEMPORARY;
@@ -262,12 +265,18 @@ static void pin(struct session *session, const struct shape *shape)
 	pin_by_functions(session, shape);
 	if (shape->inner)
 		pin_by_functions(session, shape->inner);
+	if (leg && leg->backend && session->pins & (PIN_TEMPORARY | PIN_RANDOM))
+		leg->backend->spoiled = true;
 }
 
 /* ---- one statement ---- */
 
 static void discard(struct session *session, struct leg *leg, const struct shape *shape)
 {
+	if (shape->discard_sequences) {
+		session->pins &= ~(unsigned)PIN_SEQUENCE;
+		session->sequence_backend = 0;
+	}
 	if (!shape->reset_all)
 		return;
 	change_setting(session, leg, shape);
@@ -293,12 +302,13 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 		return;
 	shape = plan->items[item].shape;
 	session->statements++;
+	sequences_drawn(session, leg, &plan->items[item]);
 	session->worker->counters.statements++;
 	if (leg && leg->backend && plan->items[item].dirties) {
 		leg->backend->dirty = true;
 		session->probe_pins = true;
 	}
-	pin(session, shape);
+	pin(session, leg, shape);
 	switch (shape->kind) {
 	case STMT_SET:
 	case STMT_RESET:

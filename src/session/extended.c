@@ -169,7 +169,7 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 		struct prepared parsed = { .statement = statement, .plan = plan, .sql = statement->text };
 
 		/* The leg comes first: until it is there, nothing has happened. */
-		rc = units_on(session, likely_shard(session, name, &parsed), &leg, err);
+		rc = sequences_on(session, plan, likely_shard(session, name, &parsed), &leg, err);
 		if (rc <= 0) {
 			statement_unref(statement);
 			return rc;
@@ -353,7 +353,7 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 	}
 	rc = item ? units_join(session, shards, item, err) : 0;
 	if (rc == 0)
-		rc = units_on(session, __builtin_ctzll(shards), &leg, err);
+		rc = sequences_on(session, prepared->plan, __builtin_ctzll(shards), &leg, err);
 	if (rc > 0)
 		rc = units_ensure(session, leg, prepared, &copy, err);
 	if (rc <= 0)

@@ -202,8 +202,10 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 
 	if (!leg->setup_left)
 		return 0;
-	if (type == 'D' && session->probing)
+	if (type == 'D' && session->probing) {
 		effects_probed(session, body);
+		leg->backend->spoiled |= (session->pins & PIN_TEMPORARY) != 0;
+	}
 	if (type == 'E' && !leg->err.code) {
 		err_set(&leg->err, ERR_WRONG_STATE, "node \"%s\" could not be set up for this session: %.*s", leg->backend->pool->node,
 			SLICE_FMT(error_field(body, 'M')));
@@ -309,8 +311,11 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	}
 	pool = pools_get(&session->worker->pools, topology->nodes[node].name, &session->snapshot->addresses[node], database->node_database,
 			 session->user);
-	leg->wait = (struct pool_wait){ .holder = &leg_holder, .held_by = session, .settings = session->settings, .done = wait_done };
+	leg->wait = (struct pool_wait){ .holder = &leg_holder, .held_by = session, .settings = session->settings, .done = wait_done,
+		.owner = session->owner, .backend_wanted = session->backend_wanted };
 	rc = pool_acquire(pool, &leg->wait, &backend, err);
+	if (rc == ERR_NOT_FOUND)
+		rc = sequences_refuse(err);
 	if (rc < 0)
 		forget(leg);
 	else if (rc > 0)

@@ -169,7 +169,7 @@ static int send_one(struct session *session, const struct unit *unit, struct pla
 	int rc = units_join(session, shards, item, err);
 
 	if (rc == 0)
-		rc = units_on(session, __builtin_ctzll(shards), &leg, err);
+		rc = sequences_on(session, plan, __builtin_ctzll(shards), &leg, err);
 	if (rc <= 0)
 		return rc;
 	leg_send(leg, unit_raw(session, unit));

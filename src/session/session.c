@@ -63,6 +63,7 @@ void session_new(struct worker *worker, int fd)
 	session->since_us = loop_now_us(worker->loop);
 	session->tx_status = 'I';
 	session->tx_write_shard = -1;
+	session->owner = ++worker->pools.last_owner;
 	session->resume.run = resume;
 	list_init(&session->legs);
 	list_init(&session->portals);

@@ -46,6 +46,8 @@ enum pin_reason {                            /* why a session keeps its backend 
 	PIN_LISTEN = 8,
 	PIN_SETTINGS = 16,              /* settings that could not be followed */
 	PIN_MODE = 32,                  /* pool_mode = session */
+	PIN_SEQUENCE = 64,              /* currval() and lastval() */
+	PIN_RANDOM = 128,               /* setseed() */
 };
 
 /* ---- what a client prepared ---- */
@@ -214,6 +216,9 @@ struct session {
 	struct settings *learned;       /* while the backend is asked what it carries */
 	struct params *params;          /* what the client was told */
 	unsigned pins;                  /* of enum pin_reason */
+	uint64_t owner;                 /* as pools know it */
+	uint64_t sequence_backend;      /* id of the one on which the session last may have drawn from a sequence; 0: none */
+	uint64_t backend_wanted;        /* while a leg is borrowed: that one or none */
 	bool probe_pins;                /* ask the backend what of them is left */
 	bool probing;
 	struct map prepared;            /* name -> struct prepared */
@@ -337,6 +342,12 @@ extern const char effects_probe_sql[];                                  /* one r
 void effects_probed(struct session *session, struct slice row);
 void effects_learned(struct session *session, struct leg *leg);         /* all rows have come */
 void effects_failed(struct session *session, struct leg *leg, const struct plan *plan, size_t item);
+
+/* sequences.c */
+/* As units_on(), for a statement that may call currval() or lastval(). */
+int sequences_on(struct session *session, const struct plan *plan, int shard, struct leg **ret_leg, struct err *err);
+int sequences_refuse(struct err *err);
+void sequences_drawn(struct session *session, const struct leg *leg, const struct plan_item *item);
 
 /* fan.c */
 enum fan_form { FAN_QUERY, FAN_EXECUTE };       /* with RowDescription and ReadyForQuery, or rows and CommandComplete only */

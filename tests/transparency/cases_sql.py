@@ -21,6 +21,7 @@ CREATE FUNCTION public.warn() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
 CREATE FUNCTION public.fail(text, text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '%', $1 USING ERRCODE = $2; END $$;
 CREATE FUNCTION public.many(n int) RETURNS SETOF int LANGUAGE sql IMMUTABLE AS 'SELECT generate_series(1, n)';
 CREATE PROCEDURE public.twice(INOUT n int) LANGUAGE plpgsql AS $$ BEGIN n := n * 2; END $$;
+ANALYZE people, pets;
 GRANT ALL ON ALL TABLES IN SCHEMA public TO app;
 GRANT SELECT ON people TO other;
 """
@@ -47,7 +48,7 @@ LITERALS = each("literal", [
     "SELECT int4range(1, 5), numrange(NULL, 1.5, '(]'), tsrange('2020-01-01', '2021-01-01'), 'empty'::int8range, '{[1,2],[5,6]}'::int4multirange",
     "SELECT money '12.34', money '-5'", "SELECT xmlparse(content '<a>b</a>'), xmlelement(name x, 'y')", "SELECT to_tsvector('simple', 'a fat cat'), to_tsquery('simple', 'fat & cat')",
     "SELECT 'pg_class'::regclass, 'int4'::regtype, 'now'::regproc, 'pg_catalog'::regnamespace", "SELECT ROW(1, 'a', NULL), (1, 2) = (1, 2), ROW()",
-    "SELECT 'happy'::mood, '(1,x)'::pair, 5::positive, ARRAY['sad', 'ok']::mood[]::text[]", "SELECT 'a' || 'b', 1 + 2 * 3, 7 % 3, 2 ^ 10, |/ 16, @ -5, 5 & 3, 1 << 4, NOT true",
+    "SELECT 'happy'::mood, 5::positive, ARRAY['sad', 'ok']::mood[]::text, '(1,x)'::pair::text", "SELECT 'a' || 'b', 1 + 2 * 3, 7 % 3, 2 ^ 10, |/ 16, @ -5, 5 & 3, 1 << 4, NOT true",
     "SELECT 1 AS \"Column Name\", 2 AS \"ü\", 3 AS \"a\"\"b\", 4 AS \"select\"", "SELECT 'żółć 漢字 🐘', length('漢字'), upper('straße'), E'\\u00e9'", "SELECT '' AS empty, ' ' AS blank",
     "SELECT 1 -- comment", "SELECT /* a /* nested */ comment */ 1", "  \n\t SELECT\n1\n;", "select 1;", "VALUES (1, 'a'), (2, NULL)", "TABLE pg_am", "SELECT", "SELECT FROM people LIMIT 3",
     "SELECT pg_lsn '16/B374D848', '123:456:123'::pg_snapshot, txid_current() > 0", "SELECT '1 2 3'::int2vector, '4 5'::oidvector, '(0,1)'::tid, '5'::xid, '6'::cid",

@@ -76,7 +76,7 @@ SETTINGS = {
     "roles and reset all": ["SET ROLE other", "RESET ALL", "SELECT current_user", "SHOW role", "DISCARD ALL", "SELECT current_user"],
     "session authorization": ["SET SESSION AUTHORIZATION app", "SELECT session_user", "SET SESSION AUTHORIZATION other", "RESET SESSION AUTHORIZATION", "SET SESSION AUTHORIZATION DEFAULT"],
     "discard": ["SET work_mem = '8MB'", "DISCARD ALL", "SHOW work_mem", "DISCARD PLANS", "DISCARD TEMP", "DISCARD SEQUENCES", "BEGIN", "DISCARD ALL", "ROLLBACK", "DISCARD nope"],
-    "show all": ["SELECT count(*) > 300 FROM pg_settings", "SELECT name, setting, source FROM pg_settings WHERE name = 'work_mem'", "SHOW ALL", "SHOW server_version", "SHOW is_superuser", "SHOW session_authorization"],
+    "show all": ["SELECT count(*) > 300 FROM pg_settings", "SELECT name, setting, source FROM pg_settings WHERE name = 'work_mem'", "SHOW server_version", "SHOW is_superuser", "SHOW session_authorization"],
     "planner settings": ["SET enable_seqscan = off", "EXPLAIN (COSTS OFF) SELECT * FROM pets WHERE id = 1", "SET enable_indexscan = off", "SET enable_bitmapscan = off", "EXPLAIN (COSTS OFF) SELECT * FROM pets WHERE id = 1"],
     "set from current, odd values": ["SET application_name = ''", "SHOW application_name", "SET application_name = 'quote '' and \"'", "SHOW application_name", "SET search_path = a, \"B\", 'c d'", "SHOW search_path", "SET statement_timeout = '1min'", "SHOW statement_timeout", "SET seq_page_cost = 1.5", "SHOW seq_page_cost", "SET log_statement = 'all'"],
     "messages": ["SET client_min_messages = error", "SELECT tell('silence')", "SET client_min_messages = debug1", "SELECT tell('noise')", "RESET client_min_messages"],
