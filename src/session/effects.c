@@ -290,8 +290,10 @@ static void discard(struct session *session, struct leg *leg, const struct shape
 static void tx_is(struct session *session, struct leg *leg, bool open)
 {
 	session->tx_status = open ? 'T' : 'I';
-	if (leg)
-		leg->in_tx = open;
+	if (!leg)
+		return;
+	leg->in_tx = open;
+	leg->wrote = false;
 }
 
 void effects_complete(struct session *session, struct leg *leg, const struct plan *plan, size_t item, struct slice tag)
@@ -303,6 +305,8 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 	shape = plan->items[item].shape;
 	session->statements++;
 	sequences_drawn(session, leg, &plan->items[item]);
+	if (leg)
+		leg->wrote |= plan->items[item].writes;
 	session->worker->counters.statements++;
 	if (leg && leg->backend && plan->items[item].dirties) {
 		leg->backend->dirty = true;

@@ -30,7 +30,7 @@ static enum portal_kind kind_here(const struct session *session, const struct pl
 	case STMT_BEGIN:
 	case STMT_COMMIT:
 	case STMT_ROLLBACK:
-		return several ? PORTAL_SPREAD : PORTAL_LEG;
+		return several || units_tx_lost(session) ? PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_DEALLOCATE:
 		return PORTAL_SPREAD;
 	case STMT_SAVEPOINT:
@@ -161,7 +161,7 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 		*err = item->refusal;
 		return err->code;
 	}
-	if (kind != PORTAL_LEG && session->tx_status == 'E')
+	if (kind != PORTAL_LEG && session->tx_status == 'E' && !units_tx_lost(session))
 		kind = PORTAL_LEG;      /* the server refuses all but the end of the transaction */
 	statement = statement_intern(&session->worker->pools.statements, STATEMENT_PARSE, sql, types, type_count, session->settings,
 				     session->snapshot->version, session->database_name, session->user);

@@ -57,7 +57,7 @@ void leg_hide(struct leg *leg, const char *sql)
 void leg_sync_hidden(struct leg *leg)
 {
 	leg_send(leg, SLICE_LIT("S\0\0\0\4"));
-	leg->needs_sync = leg->executed = false;
+	leg->needs_sync = leg->executed = leg->wrote = false;
 	leg->setup_left++;
 	leg->state = LEG_SETTING_UP;
 }
@@ -185,8 +185,7 @@ static void set_up(struct leg *leg, bool begin)
 	settings_assign(&backend->settings, session->settings);
 }
 
-/* What waited for legs_mend(). */
-static void mended(struct session *session)
+void legs_mended(struct session *session)
 {
 	if (!session->ready_owed || session->job_pending)
 		return;
@@ -245,7 +244,7 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 		login_backend(session);
 	else
 		session_resume(session);
-	mended(session);
+	legs_mended(session);
 	if (probed && session->state == SESSION_READY)
 		legs_finish(session);
 	return 1;

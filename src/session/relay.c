@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 #include "session/session.h"
+#include "session/units.h"
 
 static struct session *session_of(const struct backend *backend)
 {
@@ -118,7 +119,7 @@ static void ready(struct session *session, struct leg *leg, char tx_status)
 
 	leg->in_tx = tx_status != 'I';
 	leg->failed = tx_status == 'E';
-	leg->needs_sync = leg->executed = false;
+	leg->needs_sync = leg->executed = leg->wrote = false;
 	session->copy_in = false;
 	if (head && head->refused && tx_status == 'T')
 		tx_status = 'E';
@@ -234,8 +235,11 @@ static void drained(struct backend *backend)
 
 /* ---- the node goes away ---- */
 
-static bool commits(const struct session *session)
+/* Whether what the leg was asked for may have been committed without a word of it. */
+static bool commits(const struct session *session, const struct leg *leg)
 {
+	if (session->tx_status == 'I' && leg->wrote)
+		return true;
 	for (size_t i = 0; i < session->answer_count; i++) {
 		const struct answer *answer = &session->answers[(session->answer_first + i) % session->answer_capacity];
 
@@ -259,6 +263,7 @@ static void lost(struct backend *backend, const struct err *why)
 	leg->state = LEG_LOST;
 	leg->err = *why;
 	leg->setup_left = 0;
+	session->probing = false;
 	if (session->state == SESSION_LOGIN) {
 		login_backend(session);
 		return;
@@ -280,7 +285,11 @@ static void lost(struct backend *backend, const struct err *why)
 		return;
 	}
 	if (working) {
-		if (commits(session)) {
+		if (units_all_answered(session, leg)) {
+			units_lost(session, leg, NULL);
+			return;
+		}
+		if (commits(session, leg)) {
 			err_set(&err, ERR_UNKNOWN_OUTCOME, "the connection to the node was lost before it answered: it is not known whether the change was made");
 			err_detail(&err, "%s", why->message);
 			err_hint(&err, "Read the data to find out, before repeating the statement.");
@@ -288,15 +297,17 @@ static void lost(struct backend *backend, const struct err *why)
 		units_lost(session, leg, &err);
 		return;
 	}
-	if (session->state == SESSION_WORKING && !leg->in_tx) {
-		session_resume(session);        /* legs_want() tells */
-		return;
-	}
 	if (leg->in_tx) {
 		session->tx_error = err;
 		session->tx_status = 'E';
+	} else if (leg->executed) {
+		session->lost_error = err;
+	} else if (session->state == SESSION_WORKING && !session->ready_owed) {
+		session_resume(session);        /* legs_want() tells */
+		return;
 	}
 	leg_release(leg, false);
+	legs_mended(session);
 	session_resume(session);
 }
 

@@ -114,6 +114,7 @@ struct leg {
 	bool begin;                     /* it is to begin a transaction of its own */
 	bool needs_sync;                /* extended-protocol messages were sent without Sync */
 	bool executed;                  /* an Execute among them: an implicit transaction is open */
+	bool wrote;                     /* and what may have changed data was answered: Sync commits it */
 	bool working;                   /* fan, spread: its ReadyForQuery is awaited */
 	bool paused;                    /* not read, because the client or the merge is behind */
 	struct settings *base;          /* what the backend had SET when its transaction began */
@@ -204,6 +205,7 @@ struct session {
 	int tx_write_shard;             /* -1: none yet */
 	bool tx_spread;                 /* definitions ran on every leg */
 	struct err tx_error;            /* why the transaction was lost while nobody listened */
+	struct err lost_error;          /* why an implicit transaction was lost so, after an Execute and before its Sync */
 	struct savepoint *savepoints;
 	size_t savepoint_count;
 	bool definitions;               /* this transaction changed the schema: refresh the catalog at its end */
@@ -277,7 +279,7 @@ void input_copy(struct session *session);                               /* COPY 
 /* units.c */
 void units_go(struct session *session);                                 /* as far as it can go */
 void units_fail(struct session *session, const struct err *err);        /* ErrorResponse; the rest of the segment is skipped */
-void units_lost(struct session *session, struct leg *leg, const struct err *err);       /* in the middle of its answers */
+void units_lost(struct session *session, struct leg *leg, const struct err *err);       /* in the middle of its answers; NULL: nothing is lost */
 struct plan *units_plan(struct session *session, struct slice sql);     /* a new reference */
 
 /* prepared.c */
@@ -325,6 +327,7 @@ void leg_send(struct leg *leg, struct slice bytes);
 void legs_finish(struct session *session);              /* the segment is over: give back what is not kept */
 void legs_drop(struct session *session);                /* the session ends: close or give back */
 bool legs_mend(struct session *session);                /* the leg of this segment is to carry what its session does; true: it is being set up */
+void legs_mended(struct session *session);              /* what waited for legs_mend() goes on */
 void legs_cancel_wait(struct leg *leg);                 /* the client no longer wants to wait for a backend */
 void leg_release(struct leg *leg, bool healthy);
 void leg_end_tx(struct leg *leg, bool committed);

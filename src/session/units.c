@@ -203,9 +203,20 @@ static bool ending_tx(const struct session *session)
 	return false;
 }
 
+bool units_all_answered(const struct session *session, const struct leg *leg)
+{
+	const struct answer *only = &session->answers[session->answer_first];
+
+	if (session->answer_count != 1 || session->tx_status != 'I' || session->skipping)
+		return false;
+	if (only->kind == ANSWER_QUERY)
+		return only->plan && only->item > 0 && only->item == only->plan->shapes.count;
+	return only->kind == ANSWER_SYNC && !leg->wrote;
+}
+
 void units_lost(struct session *session, struct leg *leg, const struct err *err)
 {
-	bool was_tx = leg->in_tx || session->tx_status != 'I', ended = ending_tx(session);
+	bool was_tx = session->tx_status != 'I', ended = ending_tx(session);
 	struct answer *head = answers_head(session);
 	bool simple = head && head->kind == ANSWER_QUERY, synced = false;
 	struct buf out;
@@ -219,12 +230,14 @@ void units_lost(struct session *session, struct leg *leg, const struct err *err)
 	}
 	leg->needs_sync = false;
 	leg_release(leg, false);
-	session->failed = true;
-	session->worker->counters.errors++;
-	buf_init(&out, STARTUP_SIZE_MAX);
-	message_error(&out, "ERROR", err);
-	session_write_buf(session, &out);
-	buf_release(&out);
+	if (err) {
+		session->failed = true;
+		session->worker->counters.errors++;
+		buf_init(&out, STARTUP_SIZE_MAX);
+		message_error(&out, "ERROR", err);
+		session_write_buf(session, &out);
+		buf_release(&out);
+	}
 	if (ended)
 		session->tx_status = 'I';
 	else if (was_tx)
@@ -253,6 +266,14 @@ void units_check_end(struct session *session, const struct plan *plan, int rc)
 	session->failed = true;
 	effects_end_tx(session, false);
 	session->tx_status = 'I';
+}
+
+bool units_tx_lost(const struct session *session)
+{
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->in_tx)
+			return false;
+	return session->tx_status == 'E';
 }
 
 /* In a failed transaction only its end is listened to. */
@@ -419,6 +440,13 @@ void units_go(struct session *session)
 			return;
 		if (session->skipping && unit->kind != UNIT_SYNC) {
 			session->unit_at++;
+			continue;
+		}
+		if (session->lost_error.code) {
+			err = session->lost_error;
+			session->lost_error.code = 0;
+			units_fail(session, &err);
+			session->unit_at += unit->kind != UNIT_SYNC;
 			continue;
 		}
 		if (session->settles && session->answer_count && unit->kind != UNIT_SYNC && unit->kind != UNIT_FLUSH) {
