@@ -381,6 +381,30 @@ static bool touches_sharded(const struct resolver *resolver)
 	return false;
 }
 
+/* What no catalog has, in a session with temporary relations, is one of those. */
+static bool of_temporary(const struct resolver *resolver)
+{
+	const struct shape *shape = resolver->shape;
+
+	if (!resolver->context->temporary || shape->on_index)
+		return false;
+	switch (shape->kind) {
+	case STMT_ALTER_TABLE:
+	case STMT_RENAME:
+	case STMT_DROP:
+	case STMT_CREATE_INDEX:
+	case STMT_TRUNCATE:
+	case STMT_MAINTENANCE:
+		break;
+	default:
+		return false;
+	}
+	for (size_t i = 0; i < shape->table_count; i++)
+		if (!resolver->tables[i].unknown || resolver->tables[i].sharded)
+			return false;
+	return shape->table_count > 0;
+}
+
 static void plan_item(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item)
 {
 	struct resolver resolver;
@@ -393,6 +417,11 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	}
 	for (size_t i = 0; i < shape->table_count; i++)
 		plan->unknown |= resolver.tables[i].unknown && !shape->temporary && !one_shard;
+	if (of_temporary(&resolver)) {
+		item->kind = ROUTE_HOME;
+		item->writes = true;
+		return;
+	}
 	switch (shape->kind) {
 	case STMT_SELECT:
 	case STMT_INSERT:
@@ -509,6 +538,8 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 		if (shape->kind == STMT_CREATE_TABLE_AS && !one_shard && item->kind != ROUTE_REFUSED && !shape->temporary)
 			plan_refuse(item, "CREATE TABLE AS is not supported yet in a database of several shards",
 			       "Create the table, then insert the rows.");
+		if (shape->kind == STMT_CREATE_TABLE_AS && shape->temporary && resolver_init(&resolver, context, shape, &plan->arena, &item->refusal) == 0)
+			plan_refuse_hiding(&resolver, item);
 		return;
 	}
 	if (resolver_init(&resolver, context, shape, &plan->arena, &item->refusal) < 0)

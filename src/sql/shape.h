@@ -240,6 +240,7 @@ struct shape {
 	/* DDL */
 	bool temporary;                 /* CREATE TEMP …, or a name in pg_temp */
 	bool concurrently;              /* CREATE/DROP/REINDEX INDEX CONCURRENTLY: not in a transaction */
+	bool on_index;                  /* DROP, ALTER or REINDEX INDEX: `tables` are indexes */
 	bool drop_tables;               /* DROP TABLE: `tables` lists them (as it does for other relations, without this) */
 	const char *rename_to;
 	const char *rename_schema;      /* ALTER … SET SCHEMA, which is a STMT_RENAME too: the new schema */
