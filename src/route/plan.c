@@ -311,6 +311,16 @@ static bool calls_nanu(const struct shape *shape)
 	return false;
 }
 
+static bool names_nanu(const struct resolver *resolver)
+{
+	const struct shape *shape = resolver->shape;
+
+	for (size_t i = 0; i < shape->table_count; i++)
+		if (resolver->tables[i].local)
+			return true;
+	return calls_nanu(shape) || (shape->kind == STMT_DDL && shape->name && strcmp(shape->name, "nanu") == 0);
+}
+
 static void plan_query(struct plan *plan, struct resolver *resolver, struct plan_item *item)
 {
 	const struct shape *shape = resolver->shape;
@@ -445,6 +455,9 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	case STMT_DDL:
 	case STMT_TRUNCATE:
 		plan_definition(&resolver, item);
+		if (names_nanu(&resolver))
+			plan_refuse(item, "the nanu schema is the router's own: nothing is defined in it, nor made of its tables",
+				    "Read it with plain SELECTs; name your own tables in another schema.");
 		if (touches_sharded(&resolver) && shape->kind == STMT_ALTER_TABLE)
 			refuse_opaque(&resolver, item); /* in a default or a CHECK */
 		break;
@@ -544,6 +557,8 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 	}
 	if (resolver_init(&resolver, context, shape, &plan->arena, &item->refusal) < 0)
 		item->kind = ROUTE_REFUSED;
+	else if (names_nanu(&resolver))
+		plan_refuse(item, "the nanu schema is read with plain SELECTs", "Leave out what stands around the SELECT.");
 	else if (shape->kind == STMT_COPY && touches_sharded(&resolver))
 		plan_refuse(item, "COPY of a sharded table is not supported yet",
 		       "COPY (SELECT … WHERE the shard key = …) TO reads one shard; INSERT with the shard key writes.");

@@ -218,7 +218,7 @@ struct shape {
 	bool tx_start;                  /* START TRANSACTION, not BEGIN */
 	bool tx_read_only, tx_read_write, tx_isolation_given, tx_chain, tx_session_characteristics;
 	const char *tx_isolation;       /* "read committed", … */
-	const char *name;               /* savepoint, prepared statement, cursor, channel, gid, snapshot; NULL for ALL and * */
+	const char *name;               /* savepoint, prepared statement, cursor, channel, gid, snapshot, new schema; NULL for ALL and * */
 
 	/* PREPARE, DECLARE, EXPLAIN, COPY (query), CREATE TABLE AS, … wrap a statement */
 	struct shape *inner;

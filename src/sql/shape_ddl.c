@@ -275,6 +275,8 @@ bool shape_ddl(struct maker *maker, const PgQuery__Node *statement)
 	maker->shape->hooks = statement->node_case == PG_QUERY__NODE__NODE_RULE_STMT ||
 			      statement->node_case == PG_QUERY__NODE__NODE_CREATE_TRIG_STMT ||
 			      statement->node_case == PG_QUERY__NODE__NODE_CREATE_POLICY_STMT;
+	if (statement->node_case == PG_QUERY__NODE__NODE_CREATE_SCHEMA_STMT)
+		maker->shape->name = text_or_null(maker, statement->create_schema_stmt->schemaname);
 	walk(maker, &statement->base, 0);
 	if (defines_relation(statement))
 		mark_targets(maker, 1);
