@@ -246,8 +246,14 @@ int serve_main(int argc, char **argv)
 		else
 			return command_misused("serve");
 	}
-	if (!path || optind < argc)
+	if (optind < argc) {
+		fprintf(stderr, "nanu serve: unexpected argument '%s'\n", argv[optind]);
 		return command_misused("serve");
+	}
+	if (!path) {
+		fputs("nanu serve: it needs --config FILE\n", stderr);
+		return command_misused("serve");
+	}
 	rc = config_read(path, &config, &err);
 	if (rc < 0)
 		return command_failed("serve", &err);

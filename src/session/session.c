@@ -240,6 +240,8 @@ struct plan_context session_plan_context(const struct session *session)
 	const struct catalog *catalog = session->snapshot->catalogs[session->database];
 	const char *role = setting_of(session, "role");
 
+	context.temporary = session->pins & PIN_TEMPORARY;
+
 	if (!role)
 		role = setting_of(session, "session_authorization");
 	if (role)
