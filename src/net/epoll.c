@@ -225,6 +225,7 @@ static void epoll_turn(struct loop *loop, uint64_t wait_us)
 	int count;
 
 	count = epoll_wait(epoll->fd, events, EVENTS_A_TURN, wait_ms > INT32_MAX ? -1 : (int)wait_ms);
+	engine_awake(loop);
 	for (int i = 0; i < count; i++) {
 		if (!events[i].data.ptr)
 			engine_woken(loop);

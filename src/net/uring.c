@@ -305,6 +305,7 @@ static void uring_turn(struct loop *loop, uint64_t wait_us)
 		io_uring_submit_and_wait(&uring->ring, 1);
 	else
 		io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &timeout, NULL);
+	engine_awake(loop);
 	uring->header_count = 0;
 	io_uring_for_each_cqe(&uring->ring, head, cqe) {
 		complete(uring, cqe);

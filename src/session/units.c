@@ -78,7 +78,7 @@ int units_join(struct session *session, uint64_t shards, const struct plan_item 
 	/* Between Parse and Sync there is a transaction too. */
 	LIST_EACH(&session->legs, node)
 		in_tx |= CONTAINER_OF(node, struct leg, place)->needs_sync;
-	if (!in_tx && !(session->unit_count > 1))
+	if (session->tx_status == 'E' || (!in_tx && !(session->unit_count > 1)))
 		return 0;
 	if (session->tx_snapshot && (shards & ~have) && other) {
 		err_set(err, ERR_UNSUPPORTED, "a transaction that keeps one snapshot cannot touch a second shard yet");
@@ -101,11 +101,22 @@ int units_join(struct session *session, uint64_t shards, const struct plan_item 
 	return 0;
 }
 
+/* The leg that a failed transaction's statements go to, to hear it from the server. */
+static int failed_shard(const struct session *session)
+{
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->failed)
+			return CONTAINER_OF(node, struct leg, place)->shard;
+	return -1;
+}
+
 /* Waits until the leg of `shard` may be sent to: it is there, set up, and nobody else's answers are awaited. */
 int units_on(struct session *session, int shard, struct leg **ret_leg, struct err *err)
 {
-	int rc;
+	int failed = failed_shard(session), rc;
 
+	if (session->tx_status == 'E' && failed >= 0)
+		shard = failed;         /* the server that failed refuses what follows in its own words */
 	if (session->current && session->current->shard != shard && session->answer_count) {
 		units_flush(session);
 		return 0;
@@ -291,15 +302,6 @@ int units_aborted(struct session *session, const struct shape *shape, struct err
 		return err->code;
 	}
 	return err_set(err, ERR_TX_ABORTED, "current transaction is aborted, commands ignored until end of transaction block");
-}
-
-/* The leg that a failed transaction's statements go to, to hear it from the server. */
-static int failed_shard(const struct session *session)
-{
-	LIST_EACH(&session->legs, node)
-		if (CONTAINER_OF(node, struct leg, place)->failed)
-			return CONTAINER_OF(node, struct leg, place)->shard;
-	return -1;
 }
 
 /* ---- copies on backends ---- */

@@ -1,6 +1,5 @@
 -- what follows an error, or ends a transaction in the middle of a text, may name another shard (keys 1, 2 and 4 each have their own): nothing
 -- of it escapes the transaction
-@simple
 @tables w_big
 = DELETE FROM w_big WHERE id = 1
 = DELETE FROM w_big WHERE id = 2
@@ -38,6 +37,7 @@
 ! INSERT INTO w_big (id, n) VALUES (2, 1)
 = INSERT INTO w_big (id, n) VALUES (2, 1)
 = ROLLBACK
+@simple
 -- the end of a transaction goes where the transaction is, whatever else its text names
 = BEGIN
 = INSERT INTO w_big (id, n) VALUES (1, 1)
