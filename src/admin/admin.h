@@ -27,6 +27,7 @@ struct admin {                          /* what the program lets it see and do *
 	/* Makes `topology` the current one on every worker; `durable`: after it was stored. ERR_CONFLICT: changed meanwhile by someone else. */
 	int (*change)(void *program, struct topology *topology, bool durable, struct err *err);
 	int (*refresh)(void *program, const char *database, struct err *err);           /* reads the database's schema anew */
+	int (*reload)(void *program, struct err *err);          /* reads the configuration anew */
 };
 
 enum { ADMIN_CHANGES = 1 };
@@ -34,6 +35,9 @@ enum { ADMIN_CHANGES = 1 };
 /* Answers job->sql (JOB_LOCAL): fills columns, values and tag. ADMIN_CHANGES, and nothing was done, when it takes an admin that may_change.
  * Errors are SQL's: ERR_SYNTAX, ERR_UNDEFINED_TABLE, … */
 must_use int admin_answer(struct admin *admin, struct job *job);
+
+/* Whether `user` is one of admin_users. */
+bool admin_is_admin(const struct config *config, const char *user);
 
 /* libpq's conninfo for nanu's own connection to a node; mem_free() it. */
 char *admin_conninfo(const struct config *config, const struct node *node, const char *database);

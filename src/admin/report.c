@@ -17,12 +17,13 @@ enum { REPORT_BLOCK_SIZE = 16 << 10 };
 static void tell_pool(struct report *report, const struct pool *pool)
 {
 	const struct err *failure = &pool->last_failure;
+	const struct quota *quota = pool->permits.quotas[PERMIT_POOL];
 
 	report->pools[report->pool_count++] = (struct report_pool){
 		.node = arena_strdup(&report->arena, pool->node), .database = arena_strdup(&report->arena, pool->database),
 		.user = arena_strdup(&report->arena, pool->user), .idle = pool->idle.count, .lent = pool->lent.count,
 		.opening = pool->opening.count, .cleaning = pool->cleaning.count, .waiting = pool->waiting.count,
-		.size_max = pool->quota->limit, .used = __atomic_load_n(&pool->quota->used, __ATOMIC_RELAXED),
+		.size_max = __atomic_load_n(&quota->limit, __ATOMIC_RELAXED), .used = __atomic_load_n(&quota->used, __ATOMIC_RELAXED),
 		.opened_total = pool->opened_count, .failed_total = pool->failed_count, .lent_total = pool->lent_count,
 		.wait_total = pool->wait_count, .wait_us = pool->wait_us,
 		.last_failure = failure->code ? arena_strdup(&report->arena, failure->message) : NULL,

@@ -131,6 +131,8 @@ const struct admin_table admin_tables[] = {
 		{ "value", TEXT, "what it is now" },
 		{ "default_value", TEXT, "what it is when the file does not say" },
 		{ "unit", TEXT, "of the value" },
+		{ "needs_restart", BOOL, "whether a change takes effect at the next start only" },
+		{ "pending_restart", BOOL, "whether the file was changed so, and the router still runs with the value shown" },
 		{ "description", TEXT, "what it is for" }), REPORT_NONE, fill_settings },
 	{ "workers", "the worker threads and what each has done", COLUMNS(
 		{ "worker", INT, "its number, from 0" },
@@ -233,6 +235,8 @@ static void fill_settings(struct filling *filling)
 		row_text(filling, rows[i].value);
 		row_text(filling, rows[i].default_value);
 		row_text(filling, rows[i].unit);
+		row_bool(filling, rows[i].restart);
+		row_bool(filling, rows[i].pending);
 		row_text(filling, rows[i].description);
 		row_end(filling);
 	}

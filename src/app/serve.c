@@ -20,12 +20,13 @@
 #include "base/mem.h"
 #include "net/loop.h"
 #include "route/snapshot.h"
+#include "session/admission.h"
 #include "topo/config.h"
 
 const char serve_usage[] =
 	"Usage: nanu serve --config FILE [--check]\n"
 	"\n"
-	"Runs the router that FILE describes, in the foreground, until SIGINT or SIGTERM.\n"
+	"Runs the router that FILE describes, in the foreground, until SIGINT or SIGTERM. SIGHUP has FILE read anew.\n"
 	"\n"
 	"  --config FILE   the configuration (YAML)\n"
 	"  --check         only read the configuration, say what is wrong with it, and end\n";
@@ -116,12 +117,18 @@ static void raise_file_limit(void)
 	}
 }
 
-static void wait_for_signal(const sigset_t *signals)
+/* SIGHUP has the configuration read anew; SIGINT and SIGTERM end the router. */
+static void wait_for_signal(const sigset_t *signals, struct control *control)
 {
-	int signal;
+	int signal = SIGHUP;
 
-	while (sigwait(signals, &signal) != 0)
-		;
+	for (;;) {
+		if (sigwait(signals, &signal) != 0)
+			continue;
+		if (signal != SIGHUP)
+			break;
+		control_reload(control);
+	}
 	log_info("serve", "signal=%d msg=\"stopping\"", signal);
 }
 
@@ -174,7 +181,7 @@ static int run_workers(const struct config *config, struct services *services, s
 	if (rc == 0) {
 		log_info("serve", "listen=%s:%u workers=%u io=%s version=%s msg=\"ready\"", config->listen_host, config->listen_port, count,
 			 loop_engine_name(threads[0].worker.loop), NANU_VERSION);
-		wait_for_signal(signals);
+		wait_for_signal(signals, control);
 	}
 	control_stop(control);
 	for (unsigned i = 0; i < started; i++)
@@ -188,7 +195,7 @@ static int run_workers(const struct config *config, struct services *services, s
 	return rc;
 }
 
-static int serve(const struct config *config, struct err *err)
+static int serve(struct config *config, struct err *err)
 {
 	struct services services = { .config = config };
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -201,11 +208,13 @@ static int serve(const struct config *config, struct err *err)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	raise_file_limit();
 	services.users = users;
 	services.quotas = quotas_new();
+	services.admission = admission_new();
 	if (config->users_file)
 		rc = users_read(users, config->users_file, err);
 	if (rc == 0)
@@ -214,17 +223,9 @@ static int serve(const struct config *config, struct err *err)
 		rc = run_workers(config, &services, control, count > WORKERS_MAX ? WORKERS_MAX : count, &signals, err);
 	control_free(control);
 	quotas_free(services.quotas);
+	admission_free(services.admission);
 	users_free(users);
 	return rc;
-}
-
-static void set_log_level(const char *name)
-{
-	static const char *const names[] = { "debug", "info", "warn", "error" };
-
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (name && strcmp(name, names[i]) == 0)
-			log_level_min = (enum log_level)i;
 }
 
 int serve_main(int argc, char **argv)
@@ -251,11 +252,11 @@ int serve_main(int argc, char **argv)
 	rc = config_read(path, &config, &err);
 	if (rc < 0)
 		return command_failed("serve", &err);
-	set_log_level(config->log_level);
+	log_set_level(config->log_level);
 	if (check)
 		puts("the configuration is valid");
 	else
 		rc = serve(config, &err);
-	config_free(config);
+	config_unref(config);
 	return rc < 0 ? command_failed("serve", &err) : 0;
 }

@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "session/deadlines.h"
 #include "session/session.h"
 #include "topo/config.h"
 
@@ -193,6 +194,7 @@ void input_go(struct session *session)
 	session->state = SESSION_WORKING;
 	session->failed = false;
 	session->segment_us = loop_now_us(session->worker->loop);
+	deadlines_working(session);
 	units_go(session);
 }
 
@@ -211,6 +213,7 @@ void input_done(struct session *session)
 	legs_finish(session);
 	if (session->state != SESSION_READY)
 		return;
+	deadlines_idle(session);
 	stream_receive(&session->stream, true);
 	if (session->in.size)
 		session_resume(session);

@@ -17,6 +17,7 @@
 enum job_kind {
 	JOB_REFRESH,                    /* read the catalogs anew and publish a snapshot */
 	JOB_SECRET,                     /* fetch the verifier of `user` from a node into the users */
+	JOB_RELOAD,                     /* read the configuration anew */
 	JOB_LOCAL,                      /* run `sql` over the router's own state, or a nanu function */
 };
 
@@ -25,7 +26,7 @@ struct local_param { struct slice bytes; int format; };         /* as Bind broug
 
 struct job {
 	struct letter letter;
-	struct loop *loop;              /* where the answer goes */
+	struct loop *loop;              /* where the answer goes; NULL: nobody waits for it */
 	uint32_t session;               /* number of the session on that worker */
 	enum job_kind kind;
 	struct arena arena;             /* everything below lives here */

@@ -8,6 +8,7 @@
 #include "backend/cancel.h"
 #include "base/limits.h"
 #include "route/snapshot.h"
+#include "session/deadlines.h"
 #include "session/session.h"
 
 enum { SETUP_SIZE_MAX = 1 << 20 };
@@ -267,6 +268,7 @@ static void wait_done(struct pool_wait *wait, struct backend *backend, const str
 
 	if (backend) {
 		lent(leg, backend);
+		deadlines_lent(session);
 		if (leg->state != LEG_READY)
 			return;
 	} else {
@@ -287,6 +289,14 @@ static void forget(struct leg *leg)
 	list_remove(&leg->session->legs, &leg->place);
 	settings_unref(leg->base);
 	mem_free(leg);
+}
+
+static bool is_urgent(struct pool_wait *wait)
+{
+	LIST_EACH(&CONTAINER_OF(wait, struct leg, wait)->session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->backend)
+			return true;
+	return false;
 }
 
 static int borrow(struct session *session, int shard, bool begin, struct err *err)
@@ -312,7 +322,7 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	pool = pools_get(&session->worker->pools, topology->nodes[node].name, &session->snapshot->addresses[node], database->node_database,
 			 session->user);
 	leg->wait = (struct pool_wait){ .holder = &leg_holder, .held_by = session, .settings = session->settings, .done = wait_done,
-		.owner = session->owner, .backend_wanted = session->backend_wanted };
+		.urgent = is_urgent, .owner = session->owner, .backend_wanted = session->backend_wanted };
 	rc = pool_acquire(pool, &leg->wait, &backend, err);
 	if (rc == ERR_NOT_FOUND)
 		rc = sequences_refuse(err);

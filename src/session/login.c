@@ -13,6 +13,8 @@
 #include "net/env.h"
 #include "proto/scram.h"
 #include "route/snapshot.h"
+#include "session/admission.h"
+#include "session/deadlines.h"
 #include "session/job.h"
 #include "session/session.h"
 #include "topo/config.h"
@@ -31,7 +33,8 @@ static void timed_out(struct timer *timer)
 	struct session *session = CONTAINER_OF(timer, struct session, timer);
 	struct err err;
 
-	err_set(&err, ERR_AUTH_SPEC, "canceling authentication due to timeout");
+	err_set(&err, ERR_CANCELED, "canceling authentication due to timeout");
+	err_detail(&err, "It took longer than login_ms_max (%u ms).", session->worker->config->login_ms_max);
 	session_fatal(session, &err);
 }
 
@@ -45,12 +48,14 @@ void login_start(struct session *session)
 	__atomic_add_fetch(&worker->services->client_count, 1, __ATOMIC_RELAXED);
 }
 
-static int check_room(const struct session *session, struct err *err)
+static int check_room(struct session *session, struct err *err)
 {
 	const struct worker *worker = session->worker;
+	int rc = admission_start(worker->services->admission, worker->config, session_address(session), err);
 
-	if (__atomic_load_n(&worker->services->client_count, __ATOMIC_RELAXED) <= worker->config->client_max)
-		return 0;
+	session->started = rc == 0;
+	if (rc < 0 || __atomic_load_n(&worker->services->client_count, __ATOMIC_RELAXED) <= worker->config->client_max)
+		return rc;
 	err_set(err, ERR_POOL_FULL, "sorry, too many clients already");
 	err_detail(err, "The router takes %u clients (client_max).", worker->config->client_max);
 	return err->code;
@@ -210,8 +215,16 @@ static void ask_backend(struct session *session);
 
 static void authenticated(struct session *session)
 {
+	const struct config *config = session->worker->config;
+	struct err err;
 	struct buf out;
 
+	config_policy(config, config_database(config, session->database_name), session->user, &session->policy);
+	if (admission_login(session->worker->services->admission, &session->policy, session->database_name, session->user, &err) < 0) {
+		refuse(session, &err);
+		return;
+	}
+	session->logged_in = true;
 	buf_init(&out, STARTUP_SIZE_MAX);
 	message_auth(&out, AUTH_CODE_OK, (struct slice){ 0 });
 	say(session, &out);
@@ -393,7 +406,8 @@ static void ready(struct session *session)
 	message_ready(&out, 'I');
 	say(session, &out);
 	session->state = SESSION_READY;
-	if (session->worker->config->pool_mode == POOL_SESSION)
+	deadlines_begin(session);
+	if (session->policy.pool_mode == POOL_SESSION)
 		session->pins |= PIN_MODE;
 	legs_finish(session);
 	session_resume(session);
@@ -475,6 +489,8 @@ void login_received(struct session *session)
 	bool more = true;
 	int rc = 0;
 
+	if (!session->logged_in && session->stream.received_bytes > LOGIN_SIZE_MAX)
+		rc = err_set(&err, ERR_PROTOCOL, "more than %d bytes were sent before authentication", LOGIN_SIZE_MAX);
 	while (more && rc == 0 && session->state == SESSION_LOGIN && session->login->step == LOGIN_STARTUP)
 		rc = startup(session, &more, &err);
 	while (rc == 0 && session->state == SESSION_LOGIN && session->login->step != LOGIN_STARTUP &&

@@ -9,6 +9,7 @@
  *   effects.c   what a finished statement changed: settings, transaction, savepoints, pins
  *   fan.c       one SELECT on several legs        spread.c    one definition, or COMMIT, on several legs
  *   local.c     the nanu schema                   login.c     start-up, authentication, cancel requests
+ *   deadlines.c time-outs                         admission.c how many clients there may be
  */
 #pragma once
 
@@ -26,6 +27,7 @@
 #include "route/plan.h"
 #include "session/worker.h"
 #include "sql/rewrite.h"
+#include "topo/config.h"
 
 struct fan;
 struct job;
@@ -164,6 +166,10 @@ struct session {
 	uint64_t since_us, segment_us;
 	uint64_t statements;
 	struct timer timer;
+	struct policy policy;           /* of its database and user, once it has logged in */
+	bool started, logged_in;        /* what admission.h counts it as */
+	bool has_deadlines, query_timed_out;
+	uint64_t idle_since_us, query_since_us, tx_since_us;
 
 	/* input */
 	struct buf in;
@@ -244,10 +250,12 @@ static inline struct slice unit_body(const struct session *session, const struct
 }
 
 /* session.c */
+struct slice session_address(const struct session *session);             /* the client's, without its port; empty: it has none */
 void session_new(struct worker *worker, int fd);
 void session_close(struct session *session);                            /* now, without a word */
 void session_finish(struct session *session);                           /* when what was said has been sent */
 void session_fatal(struct session *session, const struct err *err);     /* FATAL, then the end */
+void session_terminate(struct session *session, const struct err *err); /* the same, also in the middle of a message */
 void session_write(struct session *session, struct slice bytes);
 void session_write_buf(struct session *session, struct buf *buf);       /* and clears it */
 void session_report(struct session *session, struct params *params, struct slice message);     /* a ParameterStatus, for before ReadyForQuery */
@@ -259,6 +267,7 @@ size_t session_shard_count(const struct session *session);
 struct plan_context session_plan_context(const struct session *session);
 void session_resume(struct session *session);                           /* go on with the segment at the end of this turn */
 void session_renew(struct session *session);                            /* takes the worker's newest snapshot */
+void session_configure(struct session *session);                        /* the worker's configuration is a new one */
 void session_pause_source(struct session *session);                     /* backends stop while the client is behind */
 
 /* login.c */

@@ -62,10 +62,12 @@ int worker_init(struct worker *worker, struct services *services, unsigned index
 	enum loop_engine engine = services->config->io == IO_URING ? LOOP_URING : services->config->io == IO_EPOLL ? LOOP_EPOLL : LOOP_AUTO;
 	int rc;
 
-	*worker = (struct worker){ .services = services, .config = services->config, .index = index };
+	*worker = (struct worker){ .services = services, .config = config_ref(services->config), .index = index };
 	rc = loop_new(engine, env_system(), worker, &worker->loop, err);
-	if (rc < 0)
+	if (rc < 0) {
+		config_unref(worker->config);
 		return rc;
+	}
 	worker->snapshot = snapshot_ref(snapshot);
 	worker->started_us = loop_now_us(worker->loop);
 	worker->fingerprinter = fingerprinter_new();
@@ -94,6 +96,7 @@ void worker_release(struct worker *worker)
 	fingerprinter_free(worker->fingerprinter);
 	fingerprinter_free(worker->second_fingerprinter);
 	snapshot_unref(worker->snapshot);
+	config_unref(worker->config);
 	loop_free(worker->loop);
 }
 
@@ -174,6 +177,33 @@ static void take_snapshot(struct worker *worker, void *argument)
 void services_publish(struct services *services, struct snapshot *snapshot)
 {
 	services_visit(services, take_snapshot, snapshot);
+}
+
+struct news { struct config *config; struct snapshot *snapshot; };
+
+static void configure(struct worker *worker, void *argument)
+{
+	const struct news *news = argument;
+	struct config *before = worker->config;
+	struct list_node *node = list_first(&worker->sessions);
+
+	worker->config = config_ref(news->config);
+	take_snapshot(worker, news->snapshot);
+	pools_configure(&worker->pools, worker->config, worker->snapshot);
+	while (node) {
+		struct session *session = CONTAINER_OF(node, struct session, place);
+
+		node = list_next(&worker->sessions, node);      /* it may end here: its database may be gone */
+		session_configure(session);
+	}
+	config_unref(before);
+}
+
+void services_configure(struct services *services, struct config *config, struct snapshot *snapshot)
+{
+	struct news news = { config, snapshot };
+
+	services_visit(services, configure, &news);
 }
 
 /* ---- cancel requests ---- */

@@ -14,6 +14,7 @@
 #include "net/stream.h"
 #include "route/plan_cache.h"
 
+struct admission;
 struct config;
 struct fingerprinter;
 struct job;
@@ -23,11 +24,12 @@ struct users;
 struct worker;
 
 struct services {                       /* shared by all workers; set up before they start */
-	const struct config *config;
+	struct config *config;          /* as it was at the start; a worker has the newest */
 	struct users *users;
 	struct quotas *quotas;
 	struct worker **workers;
 	unsigned worker_count;
+	struct admission *admission;
 	unsigned client_count;          /* atomic: sessions over all workers */
 	void *program;
 	void (*submit)(struct services *services, struct job *job);     /* from any thread */
@@ -40,7 +42,7 @@ struct worker_counters {
 
 struct worker {
 	struct services *services;
-	const struct config *config;
+	struct config *config;          /* a reference to the newest */
 	unsigned index;
 	struct loop *loop;
 	struct snapshot *snapshot;
@@ -77,5 +79,8 @@ void services_visit(struct services *services, void (*visit)(struct worker *work
 
 /* Every worker has the snapshot when this returns: no statement is planned with an older one, unless its transaction began under it. */
 void services_publish(struct services *services, struct snapshot *snapshot);
+
+/* The same with a new configuration: its limits hold when this returns, for sessions that are there already too. */
+void services_configure(struct services *services, struct config *config, struct snapshot *snapshot);
 
 struct session *worker_session(struct worker *worker, uint32_t number);         /* NULL when it has gone */
