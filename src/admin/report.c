@@ -104,6 +104,20 @@ static const char *shards_text(struct arena *arena, const struct session *sessio
 	return text;
 }
 
+/* Whom the backends are known as on their nodes. */
+static const char *server_pids_text(struct arena *arena, const struct session *session)
+{
+	const char *text = "";
+
+	LIST_EACH(&session->legs, node) {
+		const struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (leg->backend)
+			text = arena_printf(arena, "%s%s%u", text, *text ? ", " : "", leg->backend->cancel_pid);
+	}
+	return text;
+}
+
 static const char *copy(struct arena *arena, const char *text)
 {
 	return text ? arena_strdup(arena, text) : NULL;
@@ -123,11 +137,23 @@ static void tell_sessions(struct report *report, const struct worker *worker)
 			.database = copy(&report->arena, session->database_name), .peer = arena_strdup(&report->arena, session->peer),
 			.state = states[session->state], .pins = pins_text(&report->arena, session->pins),
 			.shards = session->snapshot && session->database >= 0 ? shards_text(&report->arena, session) : "",
+			.server_pids = server_pids_text(&report->arena, session),
 			.tx_status = session->tx_status, .prepared = session->prepared.count,
 			.settings = session->settings ? session->settings->count : 0, .legs = session->legs.count,
 			.age_us = now_us - session->since_us, .statements = session->statements,
 		};
 	}
+}
+
+static void tell_holds(struct report *report, const struct worker *worker)
+{
+	size_t position = 0;
+	const char *name;
+	enum hold what;
+
+	report->holds = arena_calloc(&report->arena, worker->pools.holds.count + 1, sizeof(*report->holds));
+	while (pools_next_hold(&worker->pools, &position, &what, &name))
+		report->holds[report->hold_count++] = (struct report_hold){ what, arena_strdup(&report->arena, name) };
 }
 
 /* ---- a worker ---- */
@@ -146,6 +172,8 @@ static void tell(struct worker *worker, void *argument)
 	report->session_count = worker->sessions.count;
 	if (reports->wanted & (REPORT_POOLS | REPORT_BACKENDS))
 		tell_pools(report, worker, reports->wanted);
+	if (reports->wanted & REPORT_HOLDS)
+		tell_holds(report, worker);
 	if (reports->wanted & REPORT_SESSIONS)
 		tell_sessions(report, worker);
 }

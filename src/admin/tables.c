@@ -38,7 +38,9 @@ const struct admin_table admin_tables[] = {
 		{ "sharded_tables", INT, "number of its sharded tables" },
 		{ "schema_known", BOOL, "whether its schema could be read from its home shard" },
 		{ "server_version", TEXT, "of the node from which the schema was read" },
-		{ "encoding", TEXT, "of the database on that node" }), REPORT_NONE, fill_databases },
+		{ "encoding", TEXT, "of the database on that node" },
+		{ "paused", BOOL, "whether its statements wait for nanu.resume()" },
+		{ "disabled", BOOL, "whether it takes no new connections" }), REPORT_HOLDS, fill_databases },
 	{ "nodes", "the PostgreSQL servers", COLUMNS(
 		{ "name", TEXT, "the node's name" },
 		{ "host", TEXT, "address, host name, or directory of the socket" },
@@ -51,7 +53,8 @@ const struct admin_table admin_tables[] = {
 		{ "connections", INT, "backends that are open now" },
 		{ "lent", INT, "of these, lent to a session" },
 		{ "waiting", INT, "sessions that wait for a connection to it" },
-		{ "last_failure", TEXT, "why the last opening failed; NULL: it did not" }), REPORT_POOLS, fill_nodes },
+		{ "last_failure", TEXT, "why the last opening failed; NULL: it did not" },
+		{ "drained", BOOL, "whether statements on it wait for nanu.resume()" }), REPORT_POOLS | REPORT_HOLDS, fill_nodes },
 	{ "shards", "the shards of each database", COLUMNS(
 		{ "name", TEXT, "the shard's name" },
 		{ "database", TEXT, "as clients say it" },
@@ -114,6 +117,7 @@ const struct admin_table admin_tables[] = {
 	{ "sessions", "the clients that are connected", COLUMNS(
 		{ "worker", INT, "the worker" },
 		{ "number", INT, "the session's number on that worker" },
+		{ "pid", INT, "the process number that its client was told; nanu.terminate_session() takes it" },
 		{ "user_name", TEXT, "whom it is logged in as" },
 		{ "database", TEXT, "as the client said it" },
 		{ "peer", TEXT, "the client's address" },
@@ -124,6 +128,7 @@ const struct admin_table admin_tables[] = {
 		{ "settings", INT, "settings that it changed" },
 		{ "legs", INT, "backends that it uses now" },
 		{ "shards", TEXT, "of these backends" },
+		{ "server_pids", TEXT, "process numbers of these backends on their nodes" },
 		{ "age_ms", INT, "since it connected" },
 		{ "statements", INT, "that it has run" }), REPORT_SESSIONS, fill_sessions },
 	{ "settings", "the settings of nanu.yaml", COLUMNS(

@@ -73,6 +73,7 @@ void fill_sessions(struct filling *filling)
 
 			row_int(filling, i);
 			row_int(filling, session->number);
+			row_int(filling, worker_pid(i, session->number));
 			row_text(filling, session->user);
 			row_text(filling, session->database);
 			row_text(filling, session->peer);
@@ -83,6 +84,7 @@ void fill_sessions(struct filling *filling)
 			row_size(filling, session->settings);
 			row_size(filling, session->legs);
 			row_text(filling, session->shards);
+			row_text(filling, session->server_pids);
 			row_size(filling, session->age_us / 1000);
 			row_size(filling, session->statements);
 			row_end(filling);

@@ -15,8 +15,9 @@
 
 enum { RETRY_SECONDS = 2 };
 
-/* What a lane's thread is doing does not hold up the other: the nanu schema is answered while nodes that say nothing are waited for. */
-enum lane_name { LANE_NODES, LANE_ANSWERS, LANE_COUNT };
+/* What a lane's thread is doing does not hold up the others: the nanu schema is answered while nodes that say nothing, or sessions that must end
+ * their transactions, are waited for. */
+enum lane_name { LANE_ANSWERS = ADMIN_ANSWERS, LANE_NODES = ADMIN_CHANGES, LANE_WAITS = ADMIN_WAITS, LANE_COUNT = ADMIN_LANE_COUNT };
 
 struct lane {                           /* jobs, and the thread that runs them one by one */
 	struct control *control;
@@ -75,16 +76,27 @@ static void fetch_secret(struct control *control, struct job *job)
 	job->rc = admin_fetch_secret(control->plane.config, control->plane.snapshot->topology, database, job->user, control->plane.users, &job->err);
 }
 
-/* False: it is another lane's. */
-static bool run(struct control *control, enum lane_name lane, struct job *job)
+static bool admin_stopping(void *program)
+{
+	struct control *control = program;
+	bool stopping;
+
+	pthread_mutex_lock(&control->lock);
+	stopping = control->stopping;
+	pthread_mutex_unlock(&control->lock);
+	return stopping;
+}
+
+/* The lane that is to run it instead, or -1: it is done. */
+static int run(struct control *control, enum lane_name lane, struct job *job)
 {
 	struct admin admin = {
-		.may_change = lane == LANE_NODES,
+		.lane = (enum admin_lane)lane, .stopping = admin_stopping,
 		.services = control->plane.services, .program = control,
 		.snapshot = admin_snapshot, .change = admin_change, .refresh = admin_refresh, .reload = admin_reload,
 	};
 	struct config *config = plane_config(&control->plane);
-	bool done = true;
+	int other = -1;
 
 	admin.config = config;
 
@@ -102,11 +114,11 @@ static bool run(struct control *control, enum lane_name lane, struct job *job)
 		break;
 	case JOB_LOCAL:
 		job->rc = admin_answer(&admin, job);
-		done = job->rc != ADMIN_CHANGES;
+		other = job->rc > 0 ? job->rc : -1;
 		break;
 	}
 	config_unref(config);
-	return done;
+	return other;
 }
 
 static void deliver(struct letter *letter, void *worker)
@@ -197,9 +209,11 @@ static void wait_for_job(struct lane *lane)
 static void *thread(void *argument)
 {
 	struct lane *lane = argument;
+	static const char *const names[LANE_COUNT] = { [LANE_ANSWERS] = "nanu-answers", [LANE_NODES] = "nanu-control", [LANE_WAITS] = "nanu-waits" };
 	struct control *control = lane->control;
+	int other;
 
-	pthread_setname_np(pthread_self(), lane->name == LANE_NODES ? "nanu-control" : "nanu-answers");
+	pthread_setname_np(pthread_self(), names[lane->name]);
 	pthread_mutex_lock(&control->lock);
 	while (!control->stopping) {
 		struct job *job = dequeue(lane);
@@ -209,10 +223,11 @@ static void *thread(void *argument)
 			continue;
 		}
 		pthread_mutex_unlock(&control->lock);
-		if (run(control, lane->name, job))
+		other = run(control, lane->name, job);
+		if (other < 0)
 			answer(job);
 		else
-			enqueue(&control->lanes[LANE_NODES], job);
+			enqueue(&control->lanes[other], job);
 		pthread_mutex_lock(&control->lock);
 	}
 	pthread_mutex_unlock(&control->lock);

@@ -1,7 +1,7 @@
 /* control: the control plane's threads: catalogs, topology, and what sessions ask of the router itself.
  *
- * It owns the newest of everything (plane.h) and the queues of jobs. One thread changes things and may wait for nodes; another only answers
- * what the router knows already, so that the nanu schema can be read whatever the nodes do. Workers get each new snapshot before anyone
+ * It owns the newest of everything (plane.h) and the queues of jobs. One thread changes things and may wait for nodes; one waits for sessions
+ * (nanu.pause); one only answers what the router knows already, so that the nanu schema can be read whatever the nodes do. Workers get each new snapshot before anyone
  * hears that it is there.
  */
 #pragma once

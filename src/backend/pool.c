@@ -226,12 +226,17 @@ static struct backend *find_idle(struct pool *pool, const struct pool_wait *wait
 	return NULL;
 }
 
-static void spare(struct pool *pool)
+static bool can_spare(const struct pool *pool)
 {
 	size_t have = pool->opening.count + pool->idle.count + pool->lent.count + pool->cleaning.count;
 
+	return permits_spare(&pool->permits, have, !list_empty(&pool->waiting));
+}
+
+static void spare(struct pool *pool)
+{
 	/* One at a time: when it has gone, the pool looks again. */
-	if (!list_empty(&pool->idle) && permits_spare(&pool->permits, have, !list_empty(&pool->waiting)))
+	if (!list_empty(&pool->idle) && can_spare(pool))
 		backend_retire(CONTAINER_OF(list_first(&pool->idle), struct backend, place));
 }
 
@@ -431,7 +436,7 @@ static void offer(struct backend *backend)
 	backend->holder = NULL;
 	backend->held_by = NULL;
 	backend->idle_since_us = loop_now_us(pool->pools->loop);
-	if (has_had_its_time(backend)) {
+	if (has_had_its_time(backend) || can_spare(pool)) {
 		backend_retire(backend);
 		if (!list_empty(&pool->waiting))
 			serve(pool);
@@ -441,7 +446,6 @@ static void offer(struct backend *backend)
 		loop_arm(pool->pools->loop, &backend->timer, pool_idle_us_max(pool));
 	if (!list_empty(&pool->waiting))
 		serve(pool);
-	spare(pool);
 }
 
 void pool_release(struct backend *backend)

@@ -2,7 +2,7 @@
  *
  * A pool owns its backends; a session borrows one leg at a time and hands it back idle, in no transaction. Invariant: over all workers,
  * opening + idle + lent + cleaning <= the quotas' limits, unless these were lowered meanwhile. A pool that is *held* (nanu.pause, nanu.drain)
- * lends to nobody who has no backend yet. One worker's; it lives until the topology has no place for it and it is empty.
+ * lends only to those who have another backend that is waited for. One worker's; it lives until the topology has no place for it and it is empty.
  */
 #pragma once
 
@@ -34,7 +34,7 @@ struct pool_wait {                      /* a session's place in the queue; embed
 	uint64_t owner;                 /* who waits: a number of his own */
 	uint64_t backend_wanted;        /* not 0: the backend of this id, if it was lent to this owner last, or none */
 	uint64_t since_us;
-	bool (*urgent)(struct pool_wait *wait);   /* whether who waits has other backends, which he gives back only when he has this one too */
+	bool (*urgent)(struct pool_wait *wait);   /* whether who waits has a backend of a pool that is held, and gives it back only when he has this one too */
 	/* Exactly once: with the backend, now LENT; or NULL and why. */
 	void (*done)(struct pool_wait *wait, struct backend *backend, const struct err *err);
 };
@@ -72,10 +72,10 @@ struct pools {                          /* of one worker */
 	uint64_t last_backend, last_owner;      /* the last numbers that were given */
 	bool draining;                  /* nothing is opened any more */
 	bool leaving;                   /* another process takes over: what is idle goes soon */
-	struct map holds;               /* "database" or "node", zero, name: what is paused, or drained */
+	struct map holds;               /* kind, zero, name: what is paused, drained or disabled */
 };
 
-enum hold { HOLD_DATABASE, HOLD_NODE }; /* a database by its name on the nodes */
+enum hold { HOLD_DATABASE, HOLD_NODE, HOLD_LOGIN, HOLD_COUNT };         /* paused, by its name on the nodes; drained; disabled: no new clients */
 
 void pools_init(struct pools *pools, struct loop *loop, const struct config *config, struct users *users, struct quotas *quotas,
 		unsigned worker);
@@ -85,9 +85,11 @@ void pools_close(struct pools *pools);                  /* closes every backend,
 void pools_configure(struct pools *pools, const struct config *config, const struct snapshot *snapshot);
 void pools_leave(struct pools *pools);                  /* idle backends go now, and later ones soon */
 
-/* Lends nothing of this database or node to sessions that have no backend yet, and closes its backends as they are given back; or does so no more. */
+/* Lends nothing of this database or node to sessions that have no backend of what is held, and closes its backends as they are given back; or does so no more. */
 void pools_hold(struct pools *pools, enum hold what, const char *name, bool hold);
 bool pools_held(const struct pools *pools, enum hold what, const char *name);
+/* The next of what is held; *position is 0 at first. */
+bool pools_next_hold(const struct pools *pools, size_t *position, enum hold *ret_what, const char **ret_name);
 /* How many backends of it there still are. */
 size_t pools_count(const struct pools *pools, enum hold what, const char *name);
 bool pools_empty(const struct pools *pools);

@@ -87,9 +87,9 @@ void pools_leave(struct pools *pools)
 
 static struct slice hold_key(enum hold what, const char *name, char key[NAME_SIZE_MAX + 16])
 {
-	int size = snprintf(key, NAME_SIZE_MAX + 16, "%s%c%s", what == HOLD_DATABASE ? "database" : "node", 0, name);
+	int size = snprintf(key, NAME_SIZE_MAX + 16, "%c%c%s", "dnl"[what], 0, name);
 
-	return slice_make(key, (size_t)size);
+	return slice_make(key, (size_t)size + 1);       /* with its zero: pools_next_hold() gives it as a string */
 }
 
 bool pools_held(const struct pools *pools, enum hold what, const char *name)
@@ -99,9 +99,21 @@ bool pools_held(const struct pools *pools, enum hold what, const char *name)
 	return map_get(&pools->holds, hold_key(what, name, key)) != NULL;
 }
 
+bool pools_next_hold(const struct pools *pools, size_t *position, enum hold *ret_what, const char **ret_name)
+{
+	struct slice key;
+	void *pool;
+
+	if (!map_next(&pools->holds, position, &key, &pool))
+		return false;
+	*ret_what = key.data[0] == 'd' ? HOLD_DATABASE : key.data[0] == 'n' ? HOLD_NODE : HOLD_LOGIN;
+	*ret_name = key.data + 2;
+	return true;
+}
+
 static bool concerns(const struct pool *pool, enum hold what, const char *name)
 {
-	return strcmp(what == HOLD_DATABASE ? pool->database : pool->node, name) == 0;
+	return what != HOLD_LOGIN && strcmp(what == HOLD_DATABASE ? pool->database : pool->node, name) == 0;
 }
 
 /* Their time of waiting begins when they can be served again. */

@@ -196,6 +196,11 @@ static int find_database(struct session *session, struct err *err)
 		err_hint(err, "SELECT from nanu.databases, or see \"databases\" in the router's configuration.");
 		return err->code;
 	}
+	if (pools_held(&session->worker->pools, HOLD_LOGIN, session->database_name)) {
+		err_set(err, ERR_NOT_NOW, "database \"%s\" is disabled: it takes no new connections", session->database_name);
+		err_hint(err, "An administrator enables it with SELECT nanu.enable('%s').", session->database_name);
+		return err->code;
+	}
 	return 0;
 }
 
@@ -402,7 +407,7 @@ static void ready(struct session *session)
 	session->login = NULL;
 	buf_init(&out, STARTUP_SIZE_MAX * 8);
 	params_tell(NULL, session->params, &out);
-	message_key_data(&out, (session->worker->index << 24) | session->number, session->secret);
+	message_key_data(&out, worker_pid(session->worker->index, session->number), session->secret);
 	message_ready(&out, 'I');
 	say(session, &out);
 	session->state = SESSION_READY;
@@ -413,6 +418,30 @@ static void ready(struct session *session)
 	session_resume(session);
 }
 
+/* While its database is paused, a client is let in with what a fresh backend said last: its first statement waits, and not its login. */
+static bool is_held(struct session *session)
+{
+	struct pool *pool = legs_pool(session, 0, NULL);
+
+	if (!pool || !pool->held)
+		return false;
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->backend)
+			return false;
+	if (pool->params)
+		params_assign(&session->params, pool->params);
+	else
+		tell_defaults(session);
+	legs_drop(session);
+	return true;
+}
+
+void login_held(struct session *session)
+{
+	if (session->state == SESSION_LOGIN && session->login->step == LOGIN_BACKEND && is_held(session))
+		ready(session);
+}
+
 /* The client's first parameters are those of a real backend that carries its settings; this also proves that the node lets the user in. */
 static void ask_backend(struct session *session)
 {
@@ -420,6 +449,10 @@ static void ask_backend(struct session *session)
 	int rc;
 
 	session->login->step = LOGIN_BACKEND;
+	if (is_held(session)) {
+		ready(session);
+		return;
+	}
 	rc = legs_want(session, 1, false, &err);
 	if (rc < 0) {
 		if (err.code == ERR_CONNECT || err.code == ERR_POOL_FULL || err.code == ERR_POOL_TIMEOUT) {

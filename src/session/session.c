@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "backend/cancel.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -211,6 +212,20 @@ void session_terminate(struct session *session, const struct err *err)
 		 session->number, session->peer, session->user, session->database_name, err->sqlstate,
 		 log_quote(err->message, quoted, sizeof(quoted)));
 	session_finish(session);
+}
+
+void session_cancel(struct session *session)
+{
+	if (session->state != SESSION_WORKING)
+		return;
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (leg->state == LEG_READY && leg->backend)
+			cancel_send(leg->backend);
+		else if (leg->state == LEG_WAITING)
+			legs_cancel_wait(leg);
+	}
 }
 
 void session_write(struct session *session, struct slice bytes)

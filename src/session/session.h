@@ -255,6 +255,7 @@ void session_new(struct worker *worker, int fd);
 void session_close(struct session *session);                            /* now, without a word */
 void session_finish(struct session *session);                           /* when what was said has been sent */
 void session_fatal(struct session *session, const struct err *err);     /* FATAL, then the end */
+void session_cancel(struct session *session);                           /* what it runs, or waits for */
 void session_terminate(struct session *session, const struct err *err); /* the same, also in the middle of a message */
 void session_write(struct session *session, struct slice bytes);
 void session_write_buf(struct session *session, struct buf *buf);       /* and clears it */
@@ -276,6 +277,7 @@ void login_received(struct session *session);
 void login_free(struct login *login);
 void login_answered(struct session *session, struct job *job);
 void login_backend(struct session *session);                            /* a leg is there, or failed */
+void login_held(struct session *session);                               /* what it waits for may be paused now */
 
 /* input.c */
 void input_received(struct session *session, const char *data, size_t size);
@@ -329,6 +331,7 @@ void leg_close_copy(struct leg *leg, struct statement *statement);
 struct leg *leg_find(struct session *session, int shard);
 /* Makes every shard of the set a leg that is ready. 1: they are; 0: not yet, units_go() will be called again; negative: cannot be had. */
 must_use int legs_want(struct session *session, uint64_t shards, bool begin, struct err *err);
+struct pool *legs_pool(struct session *session, int shard, struct err *err);     /* NULL: ERR_CONNECT */
 uint64_t legs_shards(const struct session *session);    /* those that have a leg */
 void leg_send(struct leg *leg, struct slice bytes);
 void legs_finish(struct session *session);              /* the segment is over: give back what is not kept */

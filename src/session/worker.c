@@ -3,7 +3,6 @@
 #include <semaphore.h>
 #include <unistd.h>
 
-#include "backend/cancel.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -206,6 +205,15 @@ void services_configure(struct services *services, struct config *config, struct
 	services_visit(services, configure, &news);
 }
 
+void worker_hold(struct worker *worker, enum hold what, const char *name, bool hold)
+{
+	pools_hold(&worker->pools, what, name, hold);
+	for (struct list_node *node = list_first(&worker->sessions), *next; node; node = next) {
+		next = list_next(&worker->sessions, node);
+		login_held(CONTAINER_OF(node, struct session, place));
+	}
+}
+
 /* ---- cancel requests ---- */
 
 struct cancel_key { uint32_t number, secret; };
@@ -215,16 +223,8 @@ static void cancel(struct worker *worker, void *argument)
 	struct cancel_key *key = argument;
 	struct session *session = worker_session(worker, key->number);
 
-	if (session && session->secret == key->secret && session->state == SESSION_WORKING) {
-		LIST_EACH(&session->legs, node) {
-			struct leg *leg = CONTAINER_OF(node, struct leg, place);
-
-			if (leg->state == LEG_READY && leg->backend)
-				cancel_send(leg->backend);
-			else if (leg->state == LEG_WAITING)
-				legs_cancel_wait(leg);
-		}
-	}
+	if (session && session->secret == key->secret)
+		session_cancel(session);
 	mem_free(key);
 }
 

@@ -83,4 +83,13 @@ void services_publish(struct services *services, struct snapshot *snapshot);
 /* The same with a new configuration: its limits hold when this returns, for sessions that are there already too. */
 void services_configure(struct services *services, struct config *config, struct snapshot *snapshot);
 
+/* On the worker's own thread: pools_hold(), and who is logging in does not wait for a backend. */
+void worker_hold(struct worker *worker, enum hold what, const char *name, bool hold);
+
+/* The process number that a session's client knows, and its cancel requests name; and back. */
+static inline uint32_t worker_pid(unsigned worker, uint32_t number)
+{
+	return worker << 24 | number;
+}
+
 struct session *worker_session(struct worker *worker, uint32_t number);         /* NULL when it has gone */
