@@ -23,6 +23,7 @@ const struct admin_table admin_tables[] = {
 		{ "description", TEXT, "what it says" }), REPORT_NONE, fill_columns },
 	{ "router", "this router: one row", COLUMNS(
 		{ "version", TEXT, "of the program" },
+		{ "pid", INT, "of this process" },
 		{ "listen", TEXT, "where clients connect: host:port" },
 		{ "started", TIME, "when it began to run" },
 		{ "uptime_ms", INT, "since then" },

@@ -1,4 +1,5 @@
 #include <stddef.h>
+#include <unistd.h>
 
 #include "admin/tables.h"
 #include "net/env.h"
@@ -165,6 +166,7 @@ void fill_router(struct filling *filling)
 	for (unsigned i = 0; i < filling->reports->count; i++)
 		sessions += filling->reports->items[i].session_count;
 	row_text(filling, NANU_VERSION);
+	row_int(filling, getpid());
 	row_text(filling, arena_printf(filling->arena, "%s:%u", filling->config->listen_host, filling->config->listen_port));
 	row_size(filling, env_system()->wall_us(env_system()->world) - up_ms * 1000);
 	row_size(filling, up_ms);

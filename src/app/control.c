@@ -104,6 +104,11 @@ static int run(struct control *control, enum lane_name lane, struct job *job)
 	case JOB_REFRESH:
 		job->rc = plane_refresh(&control->plane, job->database, &job->err);
 		break;
+	case JOB_FOLLOW:
+		job->rc = plane_follow(&control->plane, &job->err);
+		if (job->rc < 0)
+			plane_log_failure("cannot follow the store", &job->err);
+		break;
 	case JOB_RELOAD:
 		job->rc = plane_reload(&control->plane, &job->err);
 		if (job->rc < 0)
@@ -311,4 +316,14 @@ struct snapshot *control_snapshot(struct control *control)
 void control_reload(struct control *control)
 {
 	enqueue(&control->lanes[LANE_NODES], job_new(JOB_RELOAD, NULL, 0));
+}
+
+void control_follow(struct control *control)
+{
+	enqueue(&control->lanes[LANE_NODES], job_new(JOB_FOLLOW, NULL, 0));
+}
+
+void control_share(struct control *control, int peer)
+{
+	__atomic_store_n(&control->plane.peer, peer, __ATOMIC_RELAXED);
 }

@@ -25,4 +25,7 @@ struct snapshot *control_snapshot(struct control *control);     /* a new referen
 must_use int control_start(struct control *control, struct services *services, struct err *err);
 /* Has the configuration read anew, soon; what comes of it is logged. From any thread. */
 void control_reload(struct control *control);
+/* Another process shares the store, and is told of changes through `peer` (takeover.h); -1: none does. control_follow(): it made a change. */
+void control_share(struct control *control, int peer);
+void control_follow(struct control *control);
 void control_stop(struct control *control);                     /* waits for their end; queued jobs are answered with ERR_SHUTDOWN */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "admin/admin.h"
+#include "app/takeover.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "route/snapshot.h"
@@ -48,6 +49,8 @@ int plane_save(struct plane *plane, const struct topology *topology, struct err 
 	int rc = store_swap(plane->store, STORE_KEY_TOPOLOGY, plane->revision, json, &plane->revision, err);
 
 	mem_free(json);
+	if (rc == 0)
+		takeover_tell_store(__atomic_load_n(&plane->peer, __ATOMIC_RELAXED));
 	return rc;
 }
 
@@ -180,7 +183,14 @@ int plane_change(struct plane *plane, struct topology *topology, bool durable, s
 {
 	size_t count = plane->snapshot->topology->database_count;
 	struct catalog **catalogs = mem_calloc(count + 1, sizeof(*catalogs));
-	int rc = durable ? plane_save(plane, topology, err) : 0;
+	int rc = 0;
+
+	if (__atomic_load_n(&plane->peer, __ATOMIC_RELAXED) >= 0) {
+		rc = err_set(err, ERR_WRONG_STATE, "another process of this router still serves sessions");
+		err_hint(err, "Wait until the process that was taken over has ended; if this session is one of its, connect again.");
+	} else if (durable) {
+		rc = plane_save(plane, topology, err);
+	}
 
 	if (rc == 0) {
 		for (size_t i = 0; i < count; i++)
@@ -219,7 +229,7 @@ int plane_init(struct plane *plane, struct config *config, struct users *users, 
 	struct catalog **catalogs;
 	int rc;
 
-	*plane = (struct plane){ .config = config_ref(config), .users = users };
+	*plane = (struct plane){ .config = config_ref(config), .users = users, .peer = -1 };
 	pthread_mutex_init(&plane->lock, NULL);
 	rc = store_open_sqlite(config->store, &plane->store, err);
 	if (rc == 0)

@@ -26,6 +26,7 @@ struct plane {
 	struct services *services;      /* NULL before the workers run */
 	struct store *store;
 	uint64_t revision;              /* of the topology in the store */
+	int peer;                       /* atomic: another process that shares the store; -1: none */
 	pthread_mutex_t lock;
 	struct snapshot *snapshot;      /* the newest; replaced under the lock */
 };
@@ -40,11 +41,15 @@ struct config *plane_config(struct plane *plane);
 
 /* Reads the schema of database `only` (NULL: of those that could not be read yet) anew, and follows it: tables that were dropped or renamed. */
 int plane_refresh(struct plane *plane, const char *only, struct err *err);
-/* Makes `topology` the current one, and, when `durable`, stores it first. ERR_CONFLICT. */
+/* Makes `topology` the current one, and, when `durable`, stores it first. ERR_CONFLICT; ERR_WRONG_STATE while another process
+ * of this router serves sessions, which could not know of it in time. */
 must_use int plane_change(struct plane *plane, struct topology *topology, bool durable, struct err *err);
 /* Reads configuration and users file anew, and makes them everybody's; with an error nothing changes. ERR_CONFIG with file, line and reason;
  * ERR_CONFLICT, ERR_IO from the store. */
 must_use int plane_reload(struct plane *plane, struct err *err);
+
+/* Takes the topology that another process stored. */
+must_use int plane_follow(struct plane *plane, struct err *err);
 
 /* For plane_reload.c. */
 must_use int plane_load_catalog(const struct plane *plane, const struct config *config, const struct topology *topology,

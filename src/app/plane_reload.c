@@ -1,4 +1,4 @@
-/* plane_reload: a configuration that was changed, taken while the router runs: read and checked whole, then everybody's at once. */
+/* plane_reload: what changed outside while the router runs: the configuration, read and checked whole, then everybody's at once; the store. */
 #include <string.h>
 
 #include "app/plane.h"
@@ -9,6 +9,7 @@
 #include "catalog/catalog.h"
 #include "route/snapshot.h"
 #include "session/worker.h"
+#include "store/store.h"
 #include "topo/config.h"
 #include "topo/topology.h"
 
@@ -118,4 +119,25 @@ int plane_reload(struct plane *plane, struct err *err)
 	tell(news.config);
 	news_release(&news);
 	return 0;
+}
+
+int plane_follow(struct plane *plane, struct err *err)
+{
+	struct news news = { .config = config_ref(plane->config) };
+	struct catalog **catalogs;
+	struct store_entry entry;
+	int rc = store_get(plane->store, STORE_KEY_TOPOLOGY, &entry, err);
+
+	if (rc == 0 && entry.value && entry.revision != plane->revision)
+		rc = topology_from_json(entry.value, &news.topology, err);
+	if (rc == 0)
+		mem_free(entry.value);
+	if (news.topology) {
+		plane->revision = entry.revision;
+		catalogs = find_catalogs(plane, &news);
+		plane_publish(plane, topology_ref(news.topology), catalogs);
+		mem_free(catalogs);
+	}
+	news_release(&news);
+	return rc;
 }

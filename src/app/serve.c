@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 
 #include "app/command.h"
 #include "app/control.h"
+#include "app/takeover.h"
 #include "backend/quota.h"
 #include "backend/users.h"
 #include "base/limits.h"
@@ -24,12 +26,14 @@
 #include "topo/config.h"
 
 const char serve_usage[] =
-	"Usage: nanu serve --config FILE [--check]\n"
+	"Usage: nanu serve --config FILE [--check | --takeover]\n"
 	"\n"
 	"Runs the router that FILE describes, in the foreground, until SIGINT or SIGTERM. SIGHUP has FILE read anew.\n"
 	"\n"
 	"  --config FILE   the configuration (YAML)\n"
-	"  --check         only read the configuration, say what is wrong with it, and end\n";
+	"  --check         only read the configuration, say what is wrong with it, and end\n"
+	"  --takeover      take the listening sockets over from the router that runs with FILE: no connection is refused, its sessions\n"
+	"                  go on in the old process until they leave, and it ends when the last has, or after drain_timeout\n";
 
 struct thread {
 	pthread_t id;
@@ -37,7 +41,8 @@ struct thread {
 	struct services *services;
 	struct snapshot *snapshot;
 	unsigned index;
-	int listen_fd;
+	int listen_fds[TAKEOVER_FDS_MAX];
+	size_t listen_count;
 	int rc;
 	struct err err;
 	bool started, joined;
@@ -96,7 +101,8 @@ static void *run_worker(void *argument)
 
 	snprintf(name, sizeof(name), "nanu-worker-%u", thread->index % 100);
 	pthread_setname_np(pthread_self(), name);
-	thread->rc = worker_init(&thread->worker, thread->services, thread->index, thread->snapshot, thread->listen_fd, &thread->err);
+	thread->rc = worker_init(&thread->worker, thread->services, thread->index, thread->snapshot, thread->listen_fds, thread->listen_count,
+				 &thread->err);
 	pthread_barrier_wait(thread->ready);
 	pthread_barrier_wait(thread->ready);    /* the control plane is there now */
 	if (thread->rc == 0) {
@@ -132,29 +138,76 @@ static void wait_for_signal(const sigset_t *signals, struct control *control)
 	log_info("serve", "signal=%d msg=\"stopping\"", signal);
 }
 
-static int run_workers(const struct config *config, struct services *services, struct control *control, unsigned count,
+/* The sockets that clients connect to: those of the process that is taken over, at least one for each worker. */
+struct listeners {
+	int fds[TAKEOVER_FDS_MAX];
+	size_t count;
+	int peer;                       /* the connection to that process; -1: there is none */
+};
+
+static int port_of(int fd)
+{
+	struct sockaddr_storage address = { 0 };
+	socklen_t size = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+		return -1;
+	return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port);
+}
+
+static void close_listeners(struct listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->count; i++)
+		close(listeners->fds[i]);
+	if (listeners->peer >= 0)
+		close(listeners->peer);
+	*listeners = (struct listeners){ .peer = -1 };
+}
+
+static int open_listeners(const struct config *config, bool take_over, unsigned workers, struct listeners *listeners, struct err *err)
+{
+	int rc = take_over ? takeover_take(config, listeners->fds, &listeners->count, &listeners->peer, err) : port_is_free(config, err);
+
+	if (rc == 0 && listeners->count && port_of(listeners->fds[0]) != config->listen_port) {
+		rc = err_set(err, ERR_CONFIG, "the running router listens on port %d, and not on listen_port %u", port_of(listeners->fds[0]),
+			     config->listen_port);
+		err_hint(err, "A process that takes over listens where the other did; another port needs a plain restart.");
+	}
+	while (rc == 0 && listeners->count < workers) {
+		int fd = listen_on(config, err);
+
+		if (fd < 0)
+			rc = fd;
+		else
+			listeners->fds[listeners->count++] = fd;
+	}
+	if (rc < 0)
+		close_listeners(listeners);
+	return rc;
+}
+
+static int run_workers(const struct config *config, struct services *services, struct control *control, unsigned count, bool take_over,
 		       const sigset_t *signals, struct err *err)
 {
+	struct listeners listeners = { .peer = -1 };
 	struct thread *threads = mem_calloc(count, sizeof(*threads));
 	struct snapshot *snapshot = control_snapshot(control);
+	struct takeover *takeover = NULL;
 	pthread_barrier_t ready;
 	unsigned started = 0;
-	int rc = port_is_free(config, err);
+	int rc = open_listeners(config, take_over, count, &listeners, err);
 
-	for (unsigned i = 0; i < count; i++) {
-		threads[i] = (struct thread){ .services = services, .snapshot = snapshot, .index = i, .listen_fd = -1, .ready = &ready };
-		if (rc == 0)
-			threads[i].listen_fd = listen_on(config, err);
-		if (rc == 0 && threads[i].listen_fd < 0)
-			rc = threads[i].listen_fd;
-	}
 	if (rc < 0) {
-		for (unsigned i = 0; i < count; i++)
-			if (threads[i].listen_fd >= 0)
-				close(threads[i].listen_fd);
 		snapshot_unref(snapshot);
 		mem_free(threads);
 		return rc;
+	}
+	for (unsigned i = 0; i < count; i++)
+		threads[i] = (struct thread){ .services = services, .snapshot = snapshot, .index = i, .ready = &ready };
+	for (size_t i = 0; i < listeners.count; i++) {
+		struct thread *thread = &threads[i % count];
+
+		thread->listen_fds[thread->listen_count++] = listeners.fds[i];
 	}
 	pthread_barrier_init(&ready, NULL, count + 1);
 	services->workers = mem_calloc(count, sizeof(*services->workers));
@@ -181,23 +234,26 @@ static int run_workers(const struct config *config, struct services *services, s
 	if (rc == 0) {
 		log_info("serve", "listen=%s:%u workers=%u io=%s version=%s msg=\"ready\"", config->listen_host, config->listen_port, count,
 			 loop_engine_name(threads[0].worker.loop), NANU_VERSION);
+		takeover = takeover_start(config, services, control, listeners.fds, listeners.count, listeners.peer);
 		wait_for_signal(signals, control);
 	}
+	takeover_stop(takeover);
 	control_stop(control);
 	for (unsigned i = 0; i < started; i++)
 		if (threads[i].rc == 0)
 			worker_post_stop(&threads[i].worker);
 	for (unsigned i = 0; i < started; i++)
 		pthread_join(threads[i].id, NULL);
+	takeover_free(takeover);
 	pthread_barrier_destroy(&ready);
 	mem_free(services->workers);
 	mem_free(threads);
 	return rc;
 }
 
-static int serve(struct config *config, struct err *err)
+static int serve(struct config *config, bool take_over, struct err *err)
 {
-	struct services services = { .config = config };
+	struct services services = { .config = config, .predecessor = -1, .forward_cancel = takeover_cancel };
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned count = config->workers ? config->workers : cores > 0 ? (unsigned)cores : 1;
 	struct control *control = NULL;
@@ -220,7 +276,7 @@ static int serve(struct config *config, struct err *err)
 	if (rc == 0)
 		rc = control_new(config, users, &control, err);
 	if (rc == 0)
-		rc = run_workers(config, &services, control, count > WORKERS_MAX ? WORKERS_MAX : count, &signals, err);
+		rc = run_workers(config, &services, control, count > WORKERS_MAX ? WORKERS_MAX : count, take_over, &signals, err);
 	control_free(control);
 	quotas_free(services.quotas);
 	admission_free(services.admission);
@@ -231,11 +287,12 @@ static int serve(struct config *config, struct err *err)
 int serve_main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'k' }, { 0 },
+		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'k' },
+		{ "takeover", no_argument, NULL, 't' }, { 0 },
 	};
 	const char *path = NULL;
 	struct config *config;
-	bool check = false;
+	bool check = false, take_over = false;
 	struct err err;
 	int option, rc;
 
@@ -244,6 +301,8 @@ int serve_main(int argc, char **argv)
 			path = optarg;
 		else if (option == 'k')
 			check = true;
+		else if (option == 't')
+			take_over = true;
 		else
 			return command_misused("serve");
 	}
@@ -256,7 +315,7 @@ int serve_main(int argc, char **argv)
 	if (check)
 		puts("the configuration is valid");
 	else
-		rc = serve(config, &err);
+		rc = serve(config, take_over, &err);
 	config_unref(config);
 	return rc < 0 ? command_failed("serve", &err) : 0;
 }

@@ -206,11 +206,7 @@ static int find_database(struct session *session, struct err *err)
 
 static void cancel_somebody(struct session *session, const struct startup *startup)
 {
-	struct services *services = session->worker->services;
-	unsigned index = startup->cancel_pid >> 24;
-
-	if (index < services->worker_count)
-		worker_post_cancel(services->workers[index], startup->cancel_pid & 0xffffff, startup->cancel_secret);
+	services_cancel(session->worker->services, startup->cancel_pid, startup->cancel_secret);
 	session_close(session);
 }
 

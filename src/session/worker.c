@@ -17,18 +17,32 @@ enum { LISTENER_PAUSE_US = 100000, DRAIN_TURN_US = 20000, DRAIN_US_MAX = 3000000
 
 /* ---- the listener ---- */
 
+static void listen_now(struct worker *worker, bool wanted)
+{
+	for (size_t i = 0; i < worker->listener_count; i++)
+		stream_receive(&worker->listeners[i].stream, wanted);
+}
+
 static void listener_again(struct timer *timer)
 {
-	stream_receive(&CONTAINER_OF(timer, struct worker, listener_pause)->listener, true);
+	listen_now(CONTAINER_OF(timer, struct worker, listener_pause), true);
+}
+
+static void close_listeners(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->listener_count; i++)
+		stream_close(&worker->listeners[i].stream);
 }
 
 static void accepted(struct stream *listener, int fd)
 {
-	struct worker *worker = CONTAINER_OF(listener, struct worker, listener);
+	struct worker *worker = CONTAINER_OF(listener, struct listener, stream)->worker;
 
 	if (fd < 0) {
 		log_warn("worker", "worker=%u msg=\"cannot accept connections for a moment\" errno=%d", worker->index, -fd);
-		stream_receive(listener, false);
+		if (worker->leaving)
+			return;
+		listen_now(worker, false);
 		loop_arm(worker->loop, &worker->listener_pause, LISTENER_PAUSE_US);
 		return;
 	}
@@ -56,7 +70,8 @@ static void wake_worker(struct pools *pools, unsigned index)
 
 /* ---- life ---- */
 
-int worker_init(struct worker *worker, struct services *services, unsigned index, struct snapshot *snapshot, int listen_fd, struct err *err)
+int worker_init(struct worker *worker, struct services *services, unsigned index, struct snapshot *snapshot,
+		const int *listen_fds, size_t listen_count, struct err *err)
 {
 	enum loop_engine engine = services->config->io == IO_URING ? LOOP_URING : services->config->io == IO_EPOLL ? LOOP_EPOLL : LOOP_AUTO;
 	int rc;
@@ -76,9 +91,14 @@ int worker_init(struct worker *worker, struct services *services, unsigned index
 	plan_cache_init(&worker->plans);
 	pools_init(&worker->pools, worker->loop, services->config, services->users, services->quotas, index);
 	worker->pools.wake_worker = wake_worker;
-	stream_init(&worker->listener, worker->loop, &listener_events);
-	stream_listen(&worker->listener, listen_fd);
-	stream_receive(&worker->listener, true);
+	worker->listeners = mem_calloc(listen_count, sizeof(*worker->listeners));
+	worker->listener_count = listen_count;
+	for (size_t i = 0; i < listen_count; i++) {
+		worker->listeners[i].worker = worker;
+		stream_init(&worker->listeners[i].stream, worker->loop, &listener_events);
+		stream_listen(&worker->listeners[i].stream, listen_fds[i]);
+	}
+	listen_now(worker, true);
 	return 0;
 }
 
@@ -90,6 +110,7 @@ void worker_run(struct worker *worker)
 void worker_release(struct worker *worker)
 {
 	map_release(&worker->by_number);
+	mem_free(worker->listeners);
 	pools_release(&worker->pools);
 	plan_cache_release(&worker->plans);
 	fingerprinter_free(worker->fingerprinter);
@@ -216,24 +237,71 @@ void worker_hold(struct worker *worker, enum hold what, const char *name, bool h
 
 /* ---- cancel requests ---- */
 
-struct cancel_key { uint32_t number, secret; };
+struct cancel_key { struct services *services; uint32_t pid, secret; };
+
+static void forward(const struct cancel_key *key)
+{
+	key->services->forward_cancel(__atomic_load_n(&key->services->predecessor, __ATOMIC_RELAXED), key->pid, key->secret);
+}
 
 static void cancel(struct worker *worker, void *argument)
 {
 	struct cancel_key *key = argument;
-	struct session *session = worker_session(worker, key->number);
+	struct session *session = worker_session(worker, key->pid & 0xffffff);
 
 	if (session && session->secret == key->secret)
 		session_cancel(session);
+	else
+		forward(key);
 	mem_free(key);
 }
 
-void worker_post_cancel(struct worker *worker, uint32_t number, uint32_t secret)
+void services_cancel(struct services *services, uint32_t pid, uint32_t secret)
 {
 	struct cancel_key *key = mem_calloc(1, sizeof(*key));
 
-	*key = (struct cancel_key){ number, secret };
-	worker_post_call(worker, cancel, key);
+	*key = (struct cancel_key){ services, pid, secret };
+	if (pid >> 24 < services->worker_count) {
+		worker_post_call(services->workers[pid >> 24], cancel, key);
+		return;
+	}
+	forward(key);
+	mem_free(key);
+}
+
+void services_set_predecessor(struct services *services, int predecessor)
+{
+	__atomic_store_n(&services->predecessor, predecessor, __ATOMIC_RELAXED);
+}
+
+/* ---- another process takes over ---- */
+
+/* Whoever was accepted meanwhile is a session as any other; the listener is closed when nothing more can come of it. */
+static void left(struct timer *timer)
+{
+	struct worker *worker = CONTAINER_OF(timer, struct worker, listener_pause);
+
+	for (size_t i = 0; i < worker->listener_count; i++) {
+		if (worker->listeners[i].stream.pending) {
+			loop_arm(worker->loop, timer, DRAIN_TURN_US);
+			return;
+		}
+	}
+	close_listeners(worker);
+}
+
+static void leave(struct worker *worker, void *argument)
+{
+	worker->leaving = true;
+	listen_now(worker, false);
+	worker->listener_pause.fire = left;
+	loop_arm(worker->loop, &worker->listener_pause, DRAIN_TURN_US);
+	pools_leave(&worker->pools);
+}
+
+void services_leave(struct services *services)
+{
+	services_visit(services, leave, NULL);
 }
 
 /* ---- the end ---- */
@@ -268,7 +336,7 @@ static void stop(struct worker *worker, void *argument)
 		return;
 	worker->stopping = true;
 	loop_disarm(worker->loop, &worker->listener_pause);
-	stream_close(&worker->listener);
+	close_listeners(worker);
 	err_set(&why, ERR_SHUTDOWN, "terminating connection: the router is shutting down");
 	while (!list_empty(&worker->sessions))
 		session_fatal(CONTAINER_OF(list_first(&worker->sessions), struct session, place), &why);

@@ -19,12 +19,13 @@ SELECT count(*) FROM counters WHERE id = :id;
 
 
 class Load:
-    """finish() ends the load; then `errors` is what was said of failures, and `transactions` how many there were."""
+    """connect_each: every transaction has a connection of its own. pgbench waits for one connection at a time, while its other clients may keep
+    transactions open: it takes fewer clients than the pool has backends."""
 
     def __init__(self, cluster, folder, connect_each=False, clients=CLIENTS):
         self.script = folder / "load.sql"
         self.script.write_text(SCRIPT)
-        self.log = folder / f"pgbench-{connect_each}.log"
+        self.log = folder / f"pgbench-{'connecting' if connect_each else 'staying'}.log"
         options = ["-C"] if connect_each else []
         with open(self.log, "wb") as out:
             self.popen = subprocess.Popen(
