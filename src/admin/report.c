@@ -137,6 +137,7 @@ static void tell_sessions(struct report *report, const struct worker *worker)
 			.database = copy(&report->arena, session->database_name), .peer = arena_strdup(&report->arena, session->peer),
 			.state = states[session->state], .pins = pins_text(&report->arena, session->pins),
 			.shards = session->snapshot && session->database >= 0 ? shards_text(&report->arena, session) : "",
+			.application_name = session->params ? copy(&report->arena, params_get(session->params, "application_name").data) : NULL,
 			.server_pids = server_pids_text(&report->arena, session),
 			.tx_status = session->tx_status, .prepared = session->prepared.count,
 			.settings = session->settings ? session->settings->count : 0, .legs = session->legs.count,

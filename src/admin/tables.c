@@ -122,6 +122,7 @@ const struct admin_table admin_tables[] = {
 		{ "user_name", TEXT, "whom it is logged in as" },
 		{ "database", TEXT, "as the client said it" },
 		{ "peer", TEXT, "the client's address" },
+		{ "application_name", TEXT, "as the client calls itself" },
 		{ "state", TEXT, "login, ready, working" },
 		{ "transaction", TEXT, "none, open, failed" },
 		{ "pins", TEXT, "why it keeps its backend between transactions; empty: it does not" },

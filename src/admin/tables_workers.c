@@ -78,6 +78,7 @@ void fill_sessions(struct filling *filling)
 			row_text(filling, session->user);
 			row_text(filling, session->database);
 			row_text(filling, session->peer);
+			row_text(filling, session->application_name);
 			row_text(filling, session->state);
 			row_text(filling, transaction_text(session->tx_status));
 			row_text(filling, session->pins);

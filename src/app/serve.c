@@ -6,14 +6,17 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "app/command.h"
 #include "app/control.h"
+#include "app/notify.h"
 #include "app/takeover.h"
 #include "backend/quota.h"
 #include "backend/users.h"
@@ -28,12 +31,15 @@
 const char serve_usage[] =
 	"Usage: nanu serve --config FILE [--check | --takeover]\n"
 	"\n"
-	"Runs the router that FILE describes, in the foreground, until SIGINT or SIGTERM. SIGHUP has FILE read anew.\n"
+	"Runs the router that FILE describes, in the foreground, until SIGINT or SIGTERM. SIGHUP has FILE read anew;\n"
+	"SIGUSR2 starts the program again, as it is installed then, to take over (as --takeover does).\n"
 	"\n"
 	"  --config FILE   the configuration (YAML)\n"
 	"  --check         only read the configuration, say what is wrong with it, and end\n"
 	"  --takeover      take the listening sockets over from the router that runs with FILE: no connection is refused, its sessions\n"
 	"                  go on in the old process until they leave, and it ends when the last has, or after drain_timeout\n";
+
+static char program_path[4096];         /* of this program when it started */
 
 struct thread {
 	pthread_t id;
@@ -123,18 +129,49 @@ static void raise_file_limit(void)
 	}
 }
 
-/* SIGHUP has the configuration read anew; SIGINT and SIGTERM end the router. */
-static void wait_for_signal(const sigset_t *signals, struct control *control)
+/* The program as it is installed now, a newer version perhaps, with the same configuration, to take over from this process. */
+static void start_successor(const struct config *config)
 {
-	int signal = SIGHUP;
+	char *const argv[] = { program_path, (char *)"serve", (char *)"--config", config->path, (char *)"--takeover", NULL };
+	posix_spawnattr_t attributes;
+	sigset_t none;
+	pid_t pid;
+	int rc;
+
+	sigemptyset(&none);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	rc = posix_spawn(&pid, program_path, NULL, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	if (rc == 0)
+		log_info("serve", "pid=%d program=%s msg=\"started a process that takes over\"", pid, program_path);
+	else
+		log_error("serve", "program=%s errno=%d msg=\"cannot start a process that takes over\"", program_path, rc);
+}
+
+/* SIGHUP has the configuration read anew; SIGUSR2 has another process take over; SIGINT and SIGTERM end the router. */
+static void wait_for_signal(const struct config *config, const sigset_t *signals, struct control *control, const struct takeover *takeover)
+{
+	int signal = 0;
 
 	for (;;) {
 		if (sigwait(signals, &signal) != 0)
 			continue;
-		if (signal != SIGHUP)
+		if (signal == SIGHUP) {
+			notify_reloading();
+			control_reload(control);
+		} else if (signal == SIGUSR2) {
+			start_successor(config);
+		} else if (signal == SIGCHLD) {
+			while (waitpid(-1, NULL, WNOHANG) > 0)
+				;
+		} else {
 			break;
-		control_reload(control);
+		}
 	}
+	if (!takeover_left(takeover))
+		notify_stopping();
 	log_info("serve", "signal=%d msg=\"stopping\"", signal);
 }
 
@@ -235,7 +272,8 @@ static int run_workers(const struct config *config, struct services *services, s
 		log_info("serve", "listen=%s:%u workers=%u io=%s version=%s msg=\"ready\"", config->listen_host, config->listen_port, count,
 			 loop_engine_name(threads[0].worker.loop), NANU_VERSION);
 		takeover = takeover_start(config, services, control, listeners.fds, listeners.count, listeners.peer);
-		wait_for_signal(signals, control);
+		notify_ready();
+		wait_for_signal(config, signals, control, takeover);
 	}
 	takeover_stop(takeover);
 	control_stop(control);
@@ -265,6 +303,8 @@ static int serve(struct config *config, bool take_over, struct err *err)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR2);
+	sigaddset(&signals, SIGCHLD);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	raise_file_limit();
@@ -308,6 +348,8 @@ int serve_main(int argc, char **argv)
 	}
 	if (!path || optind < argc)
 		return command_misused("serve");
+	if (readlink("/proc/self/exe", program_path, sizeof(program_path) - 1) < 0)
+		program_path[0] = '\0';
 	rc = config_read(path, &config, &err);
 	if (rc < 0)
 		return command_failed("serve", &err);

@@ -32,7 +32,7 @@ struct takeover {
 	int listener;                   /* -1: nobody can take over (any more) */
 	int successor, predecessor;     /* connections; -1: there is none, or it is over */
 	int kept[2];                    /* the same, to be closed in the end: other threads may still send */
-	uint64_t left_ms;               /* when the successor was ready; 0: not yet */
+	uint64_t left_ms;               /* atomic: when the successor was ready; 0: not yet */
 	bool stopping;                  /* atomic */
 	bool ended;                     /* SIGTERM was sent */
 	pthread_t thread;
@@ -116,6 +116,11 @@ static bool send_listeners(int fd, const int *fds, size_t count)
 	return sendmsg(fd, &header, MSG_NOSIGNAL) == (ssize_t)sizeof(message);
 }
 
+bool takeover_left(const struct takeover *takeover)
+{
+	return __atomic_load_n(&takeover->left_ms, __ATOMIC_RELAXED) != 0;
+}
+
 void takeover_cancel(int peer, uint32_t pid, uint32_t secret)
 {
 	if (peer >= 0)
@@ -196,7 +201,7 @@ static void leave(struct takeover *takeover)
 {
 	takeover->kept[0] = takeover->successor;
 	log_info("takeover", "msg=\"another process has taken over: serving the sessions that are left\"");
-	takeover->left_ms = now_ms();
+	__atomic_store_n(&takeover->left_ms, now_ms(), __ATOMIC_RELAXED);
 	close(takeover->listener);
 	takeover->listener = -1;
 	services_leave(takeover->services);

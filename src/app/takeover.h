@@ -36,6 +36,8 @@ struct takeover *takeover_start(const struct config *config, struct services *se
 void takeover_stop(struct takeover *takeover);          /* before the workers end; NULL is allowed */
 void takeover_free(struct takeover *takeover);          /* when nobody can ask for its connections any more; NULL is allowed */
 
+bool takeover_left(const struct takeover *takeover);     /* another process has taken over from this one */
+
 /* From any thread, to the other process at `peer` (-1: there is none). */
 void takeover_cancel(int peer, uint32_t pid, uint32_t secret);
 void takeover_tell_store(int peer);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "session/deadlines.h"
 #include "session/session.h"
+#include "session/slow.h"
 #include "topo/config.h"
 
 enum {
@@ -202,6 +203,7 @@ void input_done(struct session *session)
 {
 	struct worker *worker = session->worker;
 
+	slow_log(session);
 	buf_drop_front(&session->in, session->in_used);
 	session->in_used = 0;
 	session->unit_count = session->unit_at = 0;
