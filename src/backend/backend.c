@@ -101,13 +101,26 @@ static void ended(struct stream *stream, int error)
 
 /* ---- opening ---- */
 
+/* The timer is not moved each time that the backend is lent and given back: it may be early. */
+static void idle_for_long(struct backend *backend)
+{
+	uint64_t max_us = pool_idle_us_max(backend->pool), idle_us = loop_now_us(backend->stream.loop) - backend->idle_since_us;
+
+	if (max_us && idle_us >= max_us)
+		backend_retire(backend);
+	else if (max_us)
+		loop_arm(backend->stream.loop, &backend->timer, max_us - idle_us);
+}
+
 static void timed_out(struct timer *timer)
 {
 	struct backend *backend = CONTAINER_OF(timer, struct backend, timer);
 	struct err why = backend->why;
 
+	if (backend->state == BACKEND_LENT)
+		return;
 	if (backend->state == BACKEND_IDLE) {
-		backend_retire(backend);        /* for longer than backend_idle_ms_max */
+		idle_for_long(backend);
 		return;
 	}
 	if (!why.code)
@@ -124,6 +137,7 @@ struct backend *backend_open(struct pool *pool)
 
 	stream_init(&backend->stream, loop, &stream_events);
 	backend->pool = pool;
+	backend->generation = pool->generation;
 	backend->id = ++pool->pools->last_backend;
 	backend->settings = settings_ref(pool->pools->settings.empty);
 	backend->params = params_empty(&pool->pools->params);

@@ -21,17 +21,22 @@ struct users *users_new(void)
 	return users;
 }
 
-void users_free(struct users *users)
+static void release_all(struct map *by_name)
 {
 	size_t position = 0;
 	struct slice name;
 	void *secret;
 
+	while (map_next(by_name, &position, &name, &secret))
+		mem_free(secret);
+	map_release(by_name);
+}
+
+void users_free(struct users *users)
+{
 	if (!users)
 		return;
-	while (map_next(&users->by_name, &position, &name, &secret))
-		mem_free(secret);
-	map_release(&users->by_name);
+	release_all(&users->by_name);
 	pthread_mutex_destroy(&users->lock);
 	mem_free(users);
 }
@@ -65,6 +70,18 @@ int users_set(struct users *users, const char *name, const char *secret, struct 
 	mem_free(map_set(&users->by_name, slice_of(name), fresh));
 	pthread_mutex_unlock(&users->lock);
 	return 0;
+}
+
+void users_replace(struct users *users, struct users *fresh)
+{
+	struct map before;
+
+	pthread_mutex_lock(&users->lock);
+	before = users->by_name;
+	users->by_name = fresh->by_name;
+	pthread_mutex_unlock(&users->lock);
+	fresh->by_name = (struct map){ 0 };
+	release_all(&before);
 }
 
 void users_get(struct users *users, const char *name, struct user_secret *ret)

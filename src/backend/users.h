@@ -27,5 +27,7 @@ must_use int users_read(struct users *users, const char *path, struct err *err);
 /* `secret` is a password or a verifier ("SCRAM-SHA-256$…"). Replaces. An empty one is no password, as in PostgreSQL: the user is not known.
  * ERR_INVALID_VALUE for what is neither (md5…). */
 must_use int users_set(struct users *users, const char *name, const char *secret, struct err *err);
+/* Everybody in `users` is what everybody in `fresh` is, which is empty then. */
+void users_replace(struct users *users, struct users *fresh);
 /* A copy; ret->known is false when there is no such user. */
 void users_get(struct users *users, const char *name, struct user_secret *ret);

@@ -212,7 +212,8 @@ static void uring_cancel(struct loop *loop, struct stream *stream)
 		cancel(uring, stream, OP_SEND);
 	if (stream->connecting)
 		cancel(uring, stream, OP_CONNECT);
-	shutdown(stream->fd, SHUT_RDWR);
+	if (!stream->listening)                 /* that another process may have too */
+		shutdown(stream->fd, SHUT_RDWR);
 }
 
 static void uring_wake_watch(struct loop *loop, int eventfd)

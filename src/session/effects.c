@@ -225,6 +225,7 @@ void effects_end_tx(struct session *session, bool committed)
 	savepoints_cut(session, 0);
 	session->tx_write_shard = -1;
 	session->tx_snapshot = false;
+	session->tx_since_us = loop_now_us(session->worker->loop);
 	buf_release(&session->tx_begin);
 }
 

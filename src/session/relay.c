@@ -3,6 +3,7 @@
  * Rows hop through without being looked into; everything else is matched with the head of the queue of answers.
  */
 #include "base/log.h"
+#include "session/deadlines.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -159,6 +160,8 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 		backend_keep_error(backend, body);
 		return 0;
 	}
+	if (type == 'E' && session->query_timed_out)
+		body = deadlines_error(session, body);
 	if (session->fan)
 		return fan_message(session, leg, type, body, err);
 	if (session->spread)

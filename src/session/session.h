@@ -9,6 +9,7 @@
  *   effects.c   what a finished statement changed: settings, transaction, savepoints, pins
  *   fan.c       one SELECT on several legs        spread.c    one definition, or COMMIT, on several legs
  *   local.c     the nanu schema                   login.c     start-up, authentication, cancel requests
+ *   deadlines.c time-outs                         admission.c how many clients there may be
  */
 #pragma once
 
@@ -26,6 +27,7 @@
 #include "route/plan.h"
 #include "session/worker.h"
 #include "sql/rewrite.h"
+#include "topo/config.h"
 
 struct fan;
 struct job;
@@ -165,6 +167,10 @@ struct session {
 	uint64_t since_us, segment_us;
 	uint64_t statements;
 	struct timer timer;
+	struct policy policy;           /* of its database and user, once it has logged in */
+	bool started, logged_in;        /* what admission.h counts it as */
+	bool has_deadlines, query_timed_out;
+	uint64_t idle_since_us, query_since_us, tx_since_us;
 
 	/* input */
 	struct buf in;
@@ -246,10 +252,13 @@ static inline struct slice unit_body(const struct session *session, const struct
 }
 
 /* session.c */
+struct slice session_address(const struct session *session);             /* the client's, without its port; empty: it has none */
 void session_new(struct worker *worker, int fd);
 void session_close(struct session *session);                            /* now, without a word */
 void session_finish(struct session *session);                           /* when what was said has been sent */
 void session_fatal(struct session *session, const struct err *err);     /* FATAL, then the end */
+void session_cancel(struct session *session);                           /* what it runs, or waits for */
+void session_terminate(struct session *session, const struct err *err); /* the same, also in the middle of a message */
 void session_write(struct session *session, struct slice bytes);
 void session_write_buf(struct session *session, struct buf *buf);       /* and clears it */
 void session_report(struct session *session, struct params *params, struct slice message);     /* a ParameterStatus, for before ReadyForQuery */
@@ -261,6 +270,7 @@ size_t session_shard_count(const struct session *session);
 struct plan_context session_plan_context(const struct session *session);
 void session_resume(struct session *session);                           /* go on with the segment at the end of this turn */
 void session_renew(struct session *session);                            /* takes the worker's newest snapshot */
+void session_configure(struct session *session);                        /* the worker's configuration is a new one */
 void session_pause_source(struct session *session);                     /* backends stop while the client is behind */
 
 /* login.c */
@@ -269,6 +279,7 @@ void login_received(struct session *session);
 void login_free(struct login *login);
 void login_answered(struct session *session, struct job *job);
 void login_backend(struct session *session);                            /* a leg is there, or failed */
+void login_held(struct session *session);                               /* what it waits for may be paused now */
 
 /* input.c */
 void input_received(struct session *session, const char *data, size_t size);
@@ -322,6 +333,7 @@ void leg_close_copy(struct leg *leg, struct statement *statement);
 struct leg *leg_find(struct session *session, int shard);
 /* Makes every shard of the set a leg that is ready. 1: they are; 0: not yet, units_go() will be called again; negative: cannot be had. */
 must_use int legs_want(struct session *session, uint64_t shards, bool begin, struct err *err);
+struct pool *legs_pool(struct session *session, int shard, struct err *err);     /* NULL: ERR_CONNECT */
 uint64_t legs_shards(const struct session *session);    /* those that have a leg */
 void leg_send(struct leg *leg, struct slice bytes);
 void legs_finish(struct session *session);              /* the segment is over: give back what is not kept */
