@@ -446,6 +446,12 @@ int admin_shard_table(struct admin *admin, struct job *job, const struct call *c
 
 	if (rc < 0)
 		return rc;
+	if (job->in_block) {
+		err_set(&job->err, ERR_TX_STATE, "nanu.shard_table cannot run inside a transaction block");
+		err_sqlstate(&job->err, "25001");
+		err_hint(&job->err, "It is made on all shards at once and cannot be rolled back: commit first, and call it by itself.");
+		return job->err.code;
+	}
 	if (!table || !key)
 		return err_set(&job->err, ERR_INVALID_VALUE, "nanu.shard_table needs a table and its key: nanu.shard_table('orders', key => 'user_id')");
 	if (strcmp(placement, "hash") != 0) {

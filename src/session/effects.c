@@ -223,6 +223,7 @@ void effects_end_tx(struct session *session, bool committed)
 	settings_unref(session->local);
 	session->local = NULL;
 	savepoints_cut(session, 0);
+	cursors_end_tx(session);
 	session->tx_write_shard = -1;
 	session->tx_snapshot = false;
 	session->tx_since_us = loop_now_us(session->worker->loop);
@@ -314,6 +315,7 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 		session->probe_pins = true;
 	}
 	pin(session, leg, shape);
+	cursors_note(session, leg, shape);
 	switch (shape->kind) {
 	case STMT_SET:
 	case STMT_RESET:

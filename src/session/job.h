@@ -37,6 +37,7 @@ struct job {
 	const char *search_path;        /* as the session set it; NULL: the default */
 	const char *role;               /* whom the session acts as */
 	bool in_transaction;            /* the session is in one, or holds backends */
+	bool in_block;                  /* the session is in a transaction block */
 	bool standard_strings;          /* the session's standard_conforming_strings */
 	void *local;                    /* the session's own notes on what the answer is for */
 	bool describe_only;

@@ -302,7 +302,7 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 			return spread_start(session, plan, sql, false, item->kind == ROUTE_ALL_LOOSE, err);
 		break;
 	case ROUTE_ANY:
-		shards = UINT64_C(1) << units_any_shard(session);
+		shards = UINT64_C(1) << cursors_statement_shard(session, shape);
 		break;
 	default:
 		break;

@@ -83,6 +83,7 @@ void session_new(struct worker *worker, int fd)
 	session->resume.run = resume;
 	list_init(&session->legs);
 	list_init(&session->portals);
+	list_init(&session->cursors);
 	buf_init(&session->in, in_size_max(worker->config));
 	buf_init(&session->texts, TEXTS_SIZE_MAX);
 	buf_init(&session->reports, TEXTS_SIZE_MAX);
@@ -137,6 +138,7 @@ static void let_go(struct session *session)
 	mem_free(session->answers);
 	prepared_release(session);
 	portals_clear(session);
+	cursors_clear(session);
 	for (size_t i = 0; i < session->savepoint_count; i++) {
 		mem_free(session->savepoints[i].name);
 		settings_unref(session->savepoints[i].settings);

@@ -6,7 +6,7 @@
  *
  *   input.c     bytes -> units                    legs.c      borrow, set up, give back backends
  *   units.c     unit -> plan -> legs, send        relay.c     backend messages -> answers -> client
- *   effects.c   what a finished statement changed: settings, transaction, savepoints, pins
+ *   effects.c   what a finished statement changed: settings, transaction, savepoints, pins; cursors.c: where each cursor is
  *   fan.c       one SELECT on several legs        spread.c    one definition, or COMMIT, on several legs
  *   local.c     the nanu schema                   login.c     start-up, authentication, cancel requests
  *   deadlines.c time-outs                         admission.c how many clients there may be
@@ -232,6 +232,7 @@ struct session {
 	struct map prepared;            /* name -> struct prepared */
 	struct prepared *unnamed;
 	struct list portals;
+	struct list cursors;            /* that SQL declared: cursors.c */
 };
 
 enum unit_kind { UNIT_QUERY, UNIT_PARSE, UNIT_BIND, UNIT_DESCRIBE, UNIT_EXECUTE, UNIT_CLOSE, UNIT_SYNC, UNIT_FLUSH, UNIT_FUNCTION };
@@ -357,6 +358,13 @@ extern const char effects_probe_sql[];                                  /* one r
 void effects_probed(struct session *session, struct slice row);
 void effects_learned(struct session *session, struct leg *leg);         /* all rows have come */
 void effects_failed(struct session *session, struct leg *leg, const struct plan *plan, size_t item);
+
+/* cursors.c */
+void cursors_note(struct session *session, const struct leg *leg, const struct shape *shape);   /* a DECLARE or CLOSE was done */
+void cursors_end_tx(struct session *session);           /* those without WITH HOLD are gone */
+void cursors_clear(struct session *session);
+int cursors_shard(struct session *session, struct slice name);  /* that has the cursor; any, when nobody declared it */
+int cursors_statement_shard(struct session *session, const struct shape *shape);        /* for what any shard could take, but for FETCH and CLOSE */
 
 /* sequences.c */
 /* As units_on(), for a statement that may call currval() or lastval(). */
