@@ -205,6 +205,8 @@ static int open_listeners(const struct config *config, bool take_over, unsigned 
 {
 	int rc = take_over ? takeover_take(config, listeners->fds, &listeners->count, &listeners->peer, err) : port_is_free(config, err);
 
+	if (rc == 0 && !take_over)
+		rc = takeover_alone(config, err);
 	if (rc == 0 && listeners->count && port_of(listeners->fds[0]) != config->listen_port) {
 		rc = err_set(err, ERR_CONFIG, "the running router listens on port %d, and not on listen_port %u", port_of(listeners->fds[0]),
 			     config->listen_port);

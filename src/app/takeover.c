@@ -155,6 +155,19 @@ static int receive_listeners(int fd, int *fds, size_t *ret_count, struct err *er
 	return 0;
 }
 
+int takeover_alone(const struct config *config, struct err *err)
+{
+	int fd = open_socket(), rc = 0;
+
+	if (fd >= 0 && with_address(config->takeover_socket, connect, fd) == 0) {
+		rc = err_set(err, ERR_CONFLICT, "another router of this configuration is running: it answers at \"%s\"", config->takeover_socket);
+		err_hint(err, "Take over from it with --takeover, or give this one a store and a takeover_socket of its own.");
+	}
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 int takeover_take(const struct config *config, int *fds, size_t *ret_count, int *ret_peer, struct err *err)
 {
 	int fd = open_socket(), rc;

@@ -29,6 +29,9 @@ enum { TAKEOVER_FDS_MAX = 64 };
 /* The new process's first step: fills fds (at most TAKEOVER_FDS_MAX). *ret_peer is the connection to the old one. ERR_CONNECT when no router answers. */
 must_use int takeover_take(const struct config *config, int *fds, size_t *ret_count, int *ret_peer, struct err *err);
 
+/* Two routers that do not know of each other must not write one store. ERR_CONFLICT when another one answers at this one's socket. */
+must_use int takeover_alone(const struct config *config, struct err *err);
+
 /* Answers whoever takes over, with these listeners, from a thread of its own. `peer`: the connection to the process that this one took over, which
  * is told that this one is ready; or -1. A socket that cannot be opened is logged, and then nobody can take over. */
 struct takeover *takeover_start(const struct config *config, struct services *services, struct control *control, const int *fds, size_t count,

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from harness.cluster import DATABASE
+from harness.program import free_port
 from harness.router import ALARMS, NANU
 from harness.wait import wait_until
 
@@ -191,6 +192,19 @@ def test_without_a_running_router_it_says_so(start_own):
     assert done.returncode == 1
     assert "no running router to take over from" in done.stderr and "without --takeover" in done.stderr
     cluster.start()
+
+
+def test_a_second_router_on_another_port_is_refused(start_own):
+    cluster = start_own(shards=1)
+    port = cluster.router.settings["listen_port"]
+    cluster.router.settings["listen_port"] = free_port()
+    cluster.router.configure()
+    done = subprocess.run([NANU, "serve", "--config", cluster.router.config], capture_output=True, text=True, timeout=60)
+    cluster.router.settings["listen_port"] = port
+    cluster.router.configure()
+    assert done.returncode == 1 and "another router of this configuration is running" in done.stderr, done.stderr
+    assert cluster.execute("SELECT 1") == [(1,)]
+    ended_well(cluster.router.take_over())
 
 
 def test_an_old_process_can_be_ended_by_hand(start_own):
