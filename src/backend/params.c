@@ -17,6 +17,8 @@ static struct params *intern(struct params_table *table, struct slice key)
 	params->table = table;
 	params->refs = 1;
 	params->key = slice_make(mem_strndup(key.data, key.size), key.size);
+	params->standard_strings = !slice_is(params_get(params, "standard_conforming_strings"), "off");
+	params->own_encoding = slice_eq(params_get(params, "client_encoding"), params_get(params, "server_encoding"));
 	map_set(&table->lists, params->key, params);
 	return params;
 }

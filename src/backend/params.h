@@ -20,6 +20,8 @@ struct params {
 	struct params_table *table;
 	unsigned refs;
 	struct slice key;               /* name, zero, value, zero, … in order of name, case aside */
+	bool standard_strings;          /* standard_conforming_strings is not off */
+	bool own_encoding;              /* client_encoding is the server's */
 };
 
 struct params *params_empty(struct params_table *table);        /* a new reference */

@@ -114,11 +114,20 @@ void pools_close(struct pools *pools)
 
 struct pool *pools_get(struct pools *pools, const char *node, const struct node_address *address, const char *database, const char *user)
 {
+	const char *parts[] = { node, database, user };
 	char key[3 * NAME_SIZE_MAX + 256];
-	int size = snprintf(key, sizeof(key), "%s%c%s%c%s", node, 0, database, 0, user);
-	struct slice name = slice_make(key, (size_t)size < sizeof(key) ? (size_t)size : sizeof(key) - 1);
-	struct pool *pool = map_get(&pools->by_key, name);
+	struct slice name = { key, 0 };
+	struct pool *pool;
 
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		size_t size = strlen(parts[i]) + 1;
+
+		if (size > sizeof(key) - name.size)
+			size = sizeof(key) - name.size;
+		memcpy(key + name.size, parts[i], size);
+		name.size += size;
+	}
+	pool = map_get(&pools->by_key, name);
 	if (pool)
 		return pool;
 	pool = mem_calloc(1, sizeof(*pool));

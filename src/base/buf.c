@@ -16,9 +16,15 @@ void buf_init(struct buf *buf, size_t size_max)
 	*buf = (struct buf){ .size_max = size_max };
 }
 
+void buf_init_on(struct buf *buf, char *storage, size_t size)
+{
+	*buf = (struct buf){ .data = storage, .capacity = size, .size_max = size, .lent = true };
+}
+
 void buf_release(struct buf *buf)
 {
-	mem_free(buf->data);
+	if (!buf->lent)
+		mem_free(buf->data);
 	*buf = (struct buf){ .size_max = buf->size_max };
 }
 

@@ -17,9 +17,11 @@ struct buf {
 	size_t capacity;
 	size_t size_max;
 	bool failed;
+	bool lent;                      /* data is the caller's array */
 };
 
 void buf_init(struct buf *buf, size_t size_max);
+void buf_init_on(struct buf *buf, char *storage, size_t size);          /* in an array of the caller's: it does not grow */
 void buf_release(struct buf *buf);
 void buf_clear(struct buf *buf);                        /* empties it, keeps the memory, forgets the failure */
 char *buf_reserve(struct buf *buf, size_t size);        /* room for `size` more bytes, or NULL and failed */

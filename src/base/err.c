@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 static const struct {
 	const char *name;
 	const char *sqlstate;
@@ -83,6 +85,28 @@ void err_sqlstate(struct err *err, const char *sqlstate)
 {
 	if (err)
 		snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", sqlstate);
+}
+
+void err_keep(struct err **place, const struct err *err)
+{
+	if (!*place)
+		*place = mem_alloc(sizeof(**place));
+	**place = *err;
+}
+
+bool err_take(struct err **place, struct err *ret)
+{
+	if (!*place)
+		return false;
+	*ret = **place;
+	err_forget(place);
+	return true;
+}
+
+void err_forget(struct err **place)
+{
+	mem_free(*place);
+	*place = NULL;
 }
 
 const char *err_code_name(int code)

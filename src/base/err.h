@@ -75,6 +75,11 @@ void err_detail(struct err *err, const char *format, ...) __attribute__((format(
 void err_hint(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void err_sqlstate(struct err *err, const char *sqlstate);
 
+/* An error kept behind a pointer until somebody asks: most have none to keep. err_take() moves it to *ret and says whether there was one. */
+void err_keep(struct err **place, const struct err *err);
+bool err_take(struct err **place, struct err *ret);
+void err_forget(struct err **place);
+
 const char *err_code_name(int code);            /* "ERR_LIMIT" */
 const char *err_code_sqlstate(int code);        /* "54000" */
 const char *err_code_text(int code);

@@ -111,6 +111,8 @@ static enum outcome from_literal(const struct evaluation *evaluation, const stru
 		return OUTCOME_UNKNOWN;
 	if (literal->class == LITERAL_INTEGER && !is_int(type))
 		return OUTCOME_UNKNOWN;
+	if (literal->class == LITERAL_INTEGER && !value->negated)
+		return from_text(evaluation, value->cast ? type : OID_INT8, slice_make(sql.data + literal->offset, literal->size), ret_shards);
 	buf_init(&text, (size_t)literal->size + 16);
 	if (value->negated)
 		buf_add_u8(&text, '-');

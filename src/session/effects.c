@@ -209,7 +209,7 @@ void effects_begin(struct session *session, const struct shape *shape)
 	session->tx_snapshot = shape && shape->tx_isolation && strcmp(shape->tx_isolation, "read committed") != 0 &&
 			       strcmp(shape->tx_isolation, "read uncommitted") != 0;
 	session->tx_write_shard = -1;
-	session->tx_error.code = 0;
+	err_forget(&session->tx_error);
 }
 
 void effects_end_tx(struct session *session, bool committed)
@@ -375,6 +375,7 @@ void effects_failed(struct session *session, struct leg *leg, const struct plan 
 
 void effects_ready(struct session *session, char tx_status)
 {
+	char storage[16];
 	struct buf out;
 
 	if (tx_status == 'I' && (session->tx_status != 'I' || session->failed || session->settings != session->committed || session->local))
@@ -382,7 +383,7 @@ void effects_ready(struct session *session, char tx_status)
 	session->tx_status = tx_status;
 	if (tx_status == 'I') {
 		session->worker->counters.transactions++;
-		session->tx_error.code = 0;
+		err_forget(&session->tx_error);
 		session->tx_write_shard = -1;
 	}
 	/* The answer to a definition is given when this router knows of it, so that the next statement is planned with it. */
@@ -397,8 +398,7 @@ void effects_ready(struct session *session, char tx_status)
 		return;
 	}
 	session_write_buf(session, &session->reports);
-	buf_init(&out, 16);
+	buf_init_on(&out, storage, sizeof(storage));
 	message_ready(&out, tx_status);
 	session_write(session, buf_slice(&out));
-	buf_release(&out);
 }

@@ -206,11 +206,14 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 		effects_probed(session, body);
 		leg->backend->spoiled |= (session->pins & PIN_TEMPORARY) != 0;
 	}
-	if (type == 'E' && !leg->err.code) {
-		err_set(&leg->err, ERR_WRONG_STATE, "node \"%s\" could not be set up for this session: %.*s", leg->backend->pool->node,
+	if (type == 'E' && !leg->err) {
+		struct err err;
+
+		err_set(&err, ERR_WRONG_STATE, "node \"%s\" could not be set up for this session: %.*s", leg->backend->pool->node,
 			SLICE_FMT(error_field(body, 'M')));
 		if (error_field(body, 'C').size == 5)
-			err_sqlstate(&leg->err, error_field(body, 'C').data);
+			err_sqlstate(&err, error_field(body, 'C').data);
+		err_keep(&leg->err, &err);
 	}
 	if (type != 'Z' || body.size != 1)
 		return 1;
@@ -220,14 +223,14 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 		return 1;
 	probed = session->probing;
 	session->probing = false;
-	if (probed && !leg->err.code)
+	if (probed && !leg->err)
 		effects_learned(session, leg);
-	if (leg->err.code) {
+	if (leg->err) {
 		struct backend *backend = leg->backend;
 
 		leg->state = LEG_LOST;
 		leg->backend = NULL;
-		backend_close(backend, &leg->err);
+		backend_close(backend, leg->err);
 	} else {
 		leg->state = LEG_READY;
 		if (session->params && session->state != SESSION_LOGIN) {
@@ -272,7 +275,7 @@ static void wait_done(struct pool_wait *wait, struct backend *backend, const str
 			return;
 	} else {
 		leg->state = LEG_LOST;
-		leg->err = *err;
+		err_keep(&leg->err, err);
 	}
 	if (session->state == SESSION_LOGIN)
 		login_backend(session);
@@ -287,6 +290,7 @@ static void forget(struct leg *leg)
 		leg->session->current = NULL;
 	list_remove(&leg->session->legs, &leg->place);
 	settings_unref(leg->base);
+	err_forget(&leg->err);
 	mem_free(leg);
 }
 
@@ -316,15 +320,12 @@ static bool is_urgent(struct pool_wait *wait)
 
 static int borrow(struct session *session, int shard, bool begin, struct err *err)
 {
-	struct leg *leg = mem_calloc(1, sizeof(*leg));
+	struct leg *leg = mem_alloc(sizeof(*leg));
 	struct backend *backend;
 	struct pool *pool;
 	int rc;
 
-	leg->session = session;
-	leg->shard = shard;
-	leg->begin = begin;
-	leg->state = LEG_WAITING;
+	*leg = (struct leg){ .session = session, .shard = shard, .begin = begin, .state = LEG_WAITING };
 	list_push_back(&session->legs, &leg->place);
 	pool = legs_pool(session, shard, err);
 	if (!pool) {
@@ -396,7 +397,7 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 				catch_up(leg);
 		}
 		if (leg->state == LEG_LOST) {
-			*err = leg->err;
+			*err = *leg->err;
 			forget(leg);
 			return err->code;
 		}
@@ -508,8 +509,11 @@ void legs_drop(struct session *session)
 
 void legs_cancel_wait(struct leg *leg)
 {
+	struct err err;
+
 	pool_forget(&leg->wait);
 	leg->state = LEG_LOST;
-	err_set(&leg->err, ERR_CANCELED, "canceling statement due to user request");
+	err_set(&err, ERR_CANCELED, "canceling statement due to user request");
+	err_keep(&leg->err, &err);
 	session_resume(leg->session);
 }

@@ -84,8 +84,7 @@ int query_tx_end(struct session *session, struct plan *plan, struct slice sql, b
 		return err->code;
 	}
 	/* Who commits what was lost without his knowing must hear that it was. */
-	if (shape->kind == STMT_COMMIT && session->tx_error.code) {
-		*err = session->tx_error;
+	if (shape->kind == STMT_COMMIT && err_take(&session->tx_error, err)) {
 		units_drop_tx(session);
 		return err->code;
 	}
@@ -307,7 +306,24 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 	}
 	if (shards & (shards - 1))
 		return fan_start(session, plan, sql, NULL, NULL, shards, FAN_QUERY, err);
-	return send_one(session, unit, plan, shards, err);
+	rc = send_one(session, unit, plan, shards, err);
+	if (rc == 0 && session->tx_status == 'I' && !session->planned) {
+		session->planned = plan_ref(plan);
+		session->planned_shards = shards;
+	}
+	return rc;
+}
+
+/* The plan that the query waited with, unless what it rests on has changed meanwhile. */
+static struct plan *planned_before(struct session *session)
+{
+	struct plan *plan = session->planned;
+
+	session->planned = NULL;
+	if (plan && plan->snapshot_version == session->snapshot->version && session->tx_status == 'I')
+		return plan;
+	plan_unref(plan);
+	return NULL;
 }
 
 int query_run(struct session *session, const struct unit *unit, struct err *err)
@@ -324,6 +340,14 @@ int query_run(struct session *session, const struct unit *unit, struct err *err)
 	}
 	if (cursor.failed || cursor_left(&cursor))
 		return err_set(err, ERR_PROTOCOL, "invalid string in message");
+	plan = planned_before(session);
+	if (plan) {
+		rc = send_one(session, unit, plan, session->planned_shards, err);
+		if (rc == 0)
+			session->planned = plan_ref(plan);
+		plan_unref(plan);
+		return rc;
+	}
 	plan = units_plan(session, sql);
 	rc = units_fresh(session, &plan, sql);
 	if (rc > 0) {

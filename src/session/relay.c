@@ -264,7 +264,7 @@ static void lost(struct backend *backend, const struct err *why)
 
 	leg->backend = NULL;
 	leg->state = LEG_LOST;
-	leg->err = *why;
+	err_keep(&leg->err, why);
 	leg->setup_left = 0;
 	session->probing = false;
 	if (session->state == SESSION_LOGIN) {
@@ -301,10 +301,10 @@ static void lost(struct backend *backend, const struct err *why)
 		return;
 	}
 	if (leg->in_tx) {
-		session->tx_error = err;
+		err_keep(&session->tx_error, &err);
 		session->tx_status = 'E';
 	} else if (leg->executed) {
-		session->lost_error = err;
+		err_keep(&session->lost_error, &err);
 	} else if (session->state == SESSION_WORKING && !session->ready_owed) {
 		session_resume(session);        /* legs_want() tells */
 		return;

@@ -132,6 +132,7 @@ static void let_go(struct session *session)
 			session->logged_in ? session->user : NULL);
 	fan_free(session->fan);
 	spread_free(session->spread);
+	plan_unref(session->planned);
 	legs_drop(session);
 	login_free(session->login);
 	answers_clear(session);
@@ -157,6 +158,8 @@ static void let_go(struct session *session)
 	buf_release(&session->tx_begin);
 	arena_release(&session->arena);
 	snapshot_unref(session->snapshot);
+	err_forget(&session->tx_error);
+	err_forget(&session->lost_error);
 	mem_free(session->user);
 	mem_free(session->database_name);
 }
@@ -266,15 +269,12 @@ void session_forget_reports(struct session *session)
 
 bool session_standard_strings(const struct session *session)
 {
-	struct slice value = session->params ? params_get(session->params, "standard_conforming_strings") : (struct slice){ "", 0 };
-
-	return !slice_is(value, "off");
+	return !session->params || session->params->standard_strings;
 }
 
 bool session_own_encoding(const struct session *session)
 {
-	return session->params &&
-	       slice_eq(params_get(session->params, "client_encoding"), params_get(session->params, "server_encoding"));
+	return session->params && session->params->own_encoding;
 }
 
 const struct database *session_database(const struct session *session)
@@ -292,8 +292,8 @@ static const char *setting_of(const struct session *session, const char *name)
 {
 	const struct setting *found = session->local ? settings_find(session->local, name) : NULL;
 
-	if (!found)
-		found = settings_find(session->settings, name);
+	if (!found)                     /* all that is asked for here changes what a statement means */
+		found = settings_find(session->settings->analysis, name);
 	return found ? found->value : NULL;
 }
 

@@ -120,7 +120,7 @@ struct leg {
 	bool working;                   /* fan, spread: its ReadyForQuery is awaited */
 	bool paused;                    /* not read, because the client or the merge is behind */
 	struct settings *base;          /* what the backend had SET when its transaction began */
-	struct err err;                 /* of the set-up, or why it was lost */
+	struct err *err;                /* or NULL: of the set-up, or why it was lost */
 };
 
 /* ---- answers ---- */
@@ -200,6 +200,8 @@ struct session {
 	bool job_pending;
 	bool ready_owed;                /* ReadyForQuery waits for the fresh catalog, or for settings to be mended */
 	bool settles;                   /* a setting changes: the next unit waits until it has, as it may be read otherwise */
+	struct plan *planned;           /* a simple query's that waits for a backend: it is not planned twice; a reference, or NULL */
+	uint64_t planned_shards;
 	uint64_t refreshed_version;     /* a catalog was asked for because of this segment's text */
 
 	/* legs and transaction */
@@ -210,8 +212,8 @@ struct session {
 	bool tx_read_only;
 	int tx_write_shard;             /* -1: none yet */
 	bool tx_spread;                 /* definitions ran on every leg */
-	struct err tx_error;            /* why the transaction was lost while nobody listened */
-	struct err lost_error;          /* why an implicit transaction was lost so, after an Execute and before its Sync */
+	struct err *tx_error;           /* or NULL: why the transaction was lost while nobody listened */
+	struct err *lost_error;         /* or NULL: why an implicit transaction was lost so, after an Execute and before its Sync */
 	struct savepoint *savepoints;
 	size_t savepoint_count;
 	bool definitions;               /* this transaction changed the schema: refresh the catalog at its end */

@@ -300,11 +300,8 @@ int units_aborted(struct session *session, const struct shape *shape, struct err
 	LIST_EACH(&session->legs, node)
 		if (CONTAINER_OF(node, struct leg, place)->failed)
 			return 0;       /* the server says it in its own words */
-	if (session->tx_error.code) {
-		*err = session->tx_error;
-		session->tx_error.code = 0;
+	if (err_take(&session->tx_error, err))
 		return err->code;
-	}
 	return err_set(err, ERR_TX_ABORTED, "current transaction is aborted, commands ignored until end of transaction block");
 }
 
@@ -431,6 +428,13 @@ static bool mid_segment(const struct session *session)
 	return session->answer_count > 0;
 }
 
+static void next_unit(struct session *session)
+{
+	plan_unref(session->planned);
+	session->planned = NULL;
+	session->unit_at++;
+}
+
 void units_go(struct session *session)
 {
 	while (session->state == SESSION_WORKING && session->unit_at < session->unit_count) {
@@ -445,14 +449,13 @@ void units_go(struct session *session)
 		if (session->state != SESSION_WORKING)
 			return;
 		if (session->skipping && unit->kind != UNIT_SYNC) {
-			session->unit_at++;
+			next_unit(session);
 			continue;
 		}
-		if (session->lost_error.code) {
-			err = session->lost_error;
-			session->lost_error.code = 0;
+		if (err_take(&session->lost_error, &err)) {
 			units_fail(session, &err);
-			session->unit_at += unit->kind != UNIT_SYNC;
+			if (unit->kind != UNIT_SYNC)
+				next_unit(session);
 			continue;
 		}
 		if (session->settles && session->answer_count && unit->kind != UNIT_SYNC && unit->kind != UNIT_FLUSH) {
@@ -467,7 +470,7 @@ void units_go(struct session *session)
 			return;
 		if (rc < 0)
 			units_fail(session, &err);
-		session->unit_at++;
+		next_unit(session);
 		session->refreshed_version = 0;
 	}
 	if (session->state == SESSION_WORKING && settled(session))

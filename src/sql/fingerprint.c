@@ -14,6 +14,7 @@
 enum {
 	TOKENS_FIRST = 256,
 	TOKENS_KEPT_MAX = 64 << 10,             /* memory for more tokens is given back before the next statement */
+	TEXT_KEPT_MAX = 4 << 10,                /* a longer text is read anew each time */
 	TOKEN_NORMAL_EXTRA = 8,                 /* a token's normal form is at most this much longer than its text */
 	INTEGER_DIGITS_MAX = 19,                /* of 9223372036854775807 */
 };
@@ -26,6 +27,9 @@ struct fingerprinter {
 	size_t literal_capacity;
 	char *normal;
 	size_t normal_capacity;
+	char last[TEXT_KEPT_MAX];               /* the text that `result` is of: planned first and routed next, it is read once */
+	size_t last_size;                       /* 0: of none that is kept */
+	size_t hint_offset;
 };
 
 struct fingerprinter *fingerprinter_new(void)
@@ -431,7 +435,14 @@ int fingerprint_make(struct fingerprinter *fingerprinter, struct slice sql, bool
 	size_t normal_size_max;
 	int rc;
 
+	*ret_fingerprint = result;
+	if (sql.size && sql.size == f->last_size && result->standard_strings == standard_strings && memcmp(sql.data, f->last, sql.size) == 0) {
+		if (result->hint.data)
+			result->hint.data = sql.data + f->hint_offset;
+		return 0;
+	}
 	*ret_fingerprint = NULL;
+	f->last_size = 0;
 	if (sql.size > STATEMENT_SIZE_MAX)
 		return err_set(err, ERR_LIMIT, "a statement is longer than %d bytes", STATEMENT_SIZE_MAX);
 	if (f->token_capacity > TOKENS_KEPT_MAX || f->normal_capacity > TOKENS_KEPT_MAX * TOKEN_NORMAL_EXTRA)
@@ -456,6 +467,12 @@ int fingerprint_make(struct fingerprinter *fingerprinter, struct slice sql, bool
 	hash = XXH3_128bits(result->normal.data, result->normal.size);
 	result->hash[0] = hash.low64;
 	result->hash[1] = hash.high64;
+	if (sql.size <= sizeof(f->last)) {
+		memcpy(f->last, sql.data, sql.size);
+		f->last_size = sql.size;
+	}
+	if (result->hint.data)
+		f->hint_offset = (size_t)(result->hint.data - sql.data);
 	*ret_fingerprint = result;
 	return 0;
 }
