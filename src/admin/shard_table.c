@@ -17,6 +17,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "catalog/catalog.h"
+#include "route/hooks.h"
 #include "route/snapshot.h"
 #include "session/job.h"
 #include "topo/config.h"
@@ -100,9 +101,14 @@ static void quote(char *out, size_t size, const char *schema, const char *name)
 
 /* ---- 1: what can be refused ---- */
 
+static const struct catalog *catalog_of(const struct work *work)
+{
+	return work->snapshot->catalogs[work->database - work->snapshot->topology->databases];
+}
+
 static int find_table(struct work *work, const char *name)
 {
-	const struct catalog *catalog = work->snapshot->catalogs[work->database - work->snapshot->topology->databases];
+	const struct catalog *catalog = catalog_of(work);
 	char schema[NAME_SIZE_MAX * 2] = "", table[NAME_SIZE_MAX * 2] = "";
 	const char *point = strchr(name, '.');
 
@@ -127,17 +133,21 @@ static int find_table(struct work *work, const char *name)
 
 static int find_key(struct work *work, const char *name)
 {
-	const struct catalog *catalog = work->snapshot->catalogs[work->database - work->snapshot->topology->databases];
 	const struct catalog_collation *collation;
 	int rc;
 
 	work->key = catalog_column(work->table, name);
 	if (!work->key)
 		return err_set(work->err, ERR_UNDEFINED_COLUMN, "column \"%s\" of table \"%s\" does not exist", name, work->table->name);
+	if (work->key->generated) {
+		err_set(work->err, ERR_UNSUPPORTED, "column \"%s\" is generated: no statement gives it, so none would find its shard", name);
+		err_hint(work->err, "Shard by a column that it is generated from.");
+		return work->err->code;
+	}
 	rc = key_kind_of_type(work->key->type, &work->key_kind, work->err);
 	if (rc < 0)
 		return rc;
-	collation = work->key->collation ? catalog_collation(catalog, work->key->collation) : NULL;
+	collation = work->key->collation ? catalog_collation(catalog_of(work), work->key->collation) : NULL;
 	if (collation && !collation->deterministic) {
 		err_set(work->err, ERR_UNSUPPORTED, "column \"%s\" has a nondeterministic collation: equal values may have different hashes", name);
 		err_hint(work->err, "Give it a deterministic collation, or shard by another column.");
@@ -414,6 +424,8 @@ static int shard(struct work *work, const char *table, const char *key)
 		rc = check_inheritance(work);
 	if (rc == 0)
 		rc = check_hooks(work);
+	if (rc == 0 && !hooks_allow_sharding(work->database, catalog_of(work), work->table, work->err))
+		rc = work->err->code;
 	if (rc == 0)
 		rc = publish(work, false);
 	if (rc < 0)

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "catalog/catalog.h"
 #include "route/definition.h"
+#include "route/hooks.h"
 #include "route/resolve.h"
 #include "route/snapshot.h"
 #include "topo/topology.h"
@@ -41,24 +42,6 @@ static bool is_system_function(const struct resolver *resolver, const struct fun
 	return found && found->builtin;
 }
 
-/* They run a query that is given as text, or read the table that is named to them: one shard's part of it. Sorted. */
-static const char *const reading_functions[] = {
-	"cursor_to_xml", "cursor_to_xmlschema", "database_to_xml", "database_to_xml_and_xmlschema", "database_to_xmlschema",
-	"query_to_xml", "query_to_xml_and_xmlschema", "query_to_xmlschema", "schema_to_xml", "schema_to_xml_and_xmlschema",
-	"schema_to_xmlschema", "table_to_xml", "table_to_xml_and_xmlschema", "table_to_xmlschema", "ts_rewrite", "ts_stat",
-};
-
-static int compare_names(const void *name, const void *entry)
-{
-	return strcmp(name, *(const char *const *)entry);
-}
-
-static bool reads_tables(const char *name)
-{
-	return bsearch(name, reading_functions, sizeof(reading_functions) / sizeof(reading_functions[0]), sizeof(reading_functions[0]),
-		       compare_names) != NULL;
-}
-
 static bool writes_by_function(const struct resolver *resolver)
 {
 	for (size_t i = 0; i < resolver->shape->function_count; i++) {
@@ -78,7 +61,7 @@ static const char *opaque_function(const struct resolver *resolver)
 		const struct catalog_function *found;
 
 		if (is_system_function(resolver, function, &found)) {
-			if (reads_tables(function->name))
+			if (catalog_reads_tables(function->name))
 				return function->name;
 			continue;
 		}
@@ -351,7 +334,9 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 			err_set(&item->refusal, ERR_UNSUPPORTED, "%s \"%s\" may read sharded tables, of which it would see one shard only",
 				counts.views ? "view" : "function", counts.views ? counts.view_name : opaque);
 			err_hint(&item->refusal, counts.views ? "Write its query out." : "Declare it IMMUTABLE if it reads no table.");
+			return;
 		}
+		hooks_refuse(resolver, shape, item);
 		return;
 	}
 	for (size_t i = 0; i < resolver->shape->table_count; i++) {
@@ -379,6 +364,8 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 	default:
 		plan_rows(plan, resolver, item, &counts);
 	}
+	if (item->kind != ROUTE_REFUSED)
+		hooks_refuse(resolver, shape, item);
 }
 
 static void plan_wrapper(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item);
@@ -415,6 +402,17 @@ static bool of_temporary(const struct resolver *resolver)
 	return shape->table_count > 0;
 }
 
+/* A default or a CHECK that is added runs over the rows that are there. */
+static void refuse_altering(const struct resolver *resolver, struct plan_item *item)
+{
+	if (touches_sharded(resolver)) {
+		refuse_opaque(resolver, item);
+		return;
+	}
+	if (item->kind != ROUTE_REFUSED)
+		hooks_refuse_functions(resolver, item);
+}
+
 static void plan_item(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item)
 {
 	struct resolver resolver;
@@ -430,6 +428,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	if (of_temporary(&resolver)) {
 		item->kind = ROUTE_HOME;
 		item->writes = true;
+		hooks_refuse_functions(&resolver, item);
 		return;
 	}
 	switch (shape->kind) {
@@ -455,11 +454,14 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	case STMT_DDL:
 	case STMT_TRUNCATE:
 		plan_definition(&resolver, item);
+		hooks_note_redefined(&resolver, item);
 		if (names_nanu(&resolver))
 			plan_refuse(item, "the nanu schema is the router's own: nothing is defined in it, nor made of its tables",
 				    "Read it with plain SELECTs; name your own tables in another schema.");
-		if (touches_sharded(&resolver) && shape->kind == STMT_ALTER_TABLE)
-			refuse_opaque(&resolver, item); /* in a default or a CHECK */
+		if (shape->kind == STMT_ALTER_TABLE)
+			refuse_altering(&resolver, item);
+		if (shape->kind == STMT_TRUNCATE && item->kind != ROUTE_REFUSED)
+			hooks_refuse(&resolver, shape, item);
 		break;
 	case STMT_MAINTENANCE:
 		item->kind = ROUTE_ALL_LOOSE;
@@ -562,6 +564,16 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 	else if (shape->kind == STMT_COPY && touches_sharded(&resolver))
 		plan_refuse(item, "COPY of a sharded table is not supported yet",
 		       "COPY (SELECT … WHERE the shard key = …) TO reads one shard; INSERT with the shard key writes.");
+	else if (shape->kind == STMT_COPY)
+		hooks_refuse(&resolver, shape, item);
+}
+
+bool plan_redefined(struct slice redefined, const char *name)
+{
+	for (size_t at = 0; at < redefined.size; at += strlen(redefined.data + at) + 1)
+		if (strcmp(redefined.data + at, name) == 0 || strcmp(redefined.data + at, REDEFINED_ALL) == 0)
+			return true;
+	return false;
 }
 
 static bool item_uses_literals(const struct plan_item *item)

@@ -322,12 +322,7 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 	prepared = prepared_find(session, bind.statement);
 	if (!prepared)
 		return send_unknown(session, unit, bind.statement, ANSWER_BIND, err);
-	if (prepared->plan->snapshot_version != session->snapshot->version && !prepared->from_sql) {
-		struct plan *plan = units_plan(session, prepared->sql);
-
-		plan_unref(prepared->plan);
-		prepared->plan = plan;
-	}
+	prepared_renew(session, prepared);
 	item = prepared->plan->shapes.count ? &prepared->plan->items[0] : NULL;
 	rc = units_aborted(session, item ? item->shape : NULL, err);
 	if (rc < 0)

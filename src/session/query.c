@@ -341,9 +341,17 @@ int query_run(struct session *session, const struct unit *unit, struct err *err)
 /* A fast-path function call (PostgreSQL documentation, 55.2.5): the home shard's, as it stands. */
 int query_function(struct session *session, const struct unit *unit, int shard, struct err *err)
 {
+	enum { FIRST_USER_OID = 16384 };        /* FirstNormalObjectId of PostgreSQL */
+	struct cursor cursor = cursor_of(unit_body(session, unit));
 	struct leg *leg;
-	int rc = units_on(session, shard, &leg, err);
+	int rc;
 
+	if (cursor_u32(&cursor) >= FIRST_USER_OID && session_shard_count(session) > 1 && session_database(session)->table_count) {
+		err_set(err, ERR_UNSUPPORTED, "a function that is called by its number may touch sharded tables, of which it would see one shard only");
+		err_hint(err, "Call it by its name, with SELECT.");
+		return err->code;
+	}
+	rc = units_on(session, shard, &leg, err);
 	if (rc <= 0)
 		return rc;
 	leg_send(leg, unit_raw(session, unit));

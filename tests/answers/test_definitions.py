@@ -430,6 +430,17 @@ def test_a_transaction_that_outlasts_a_change_of_the_topology_can_be_committed(c
         assert early.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_statements_prepared_by_sql_follow_a_table_that_is_sharded(cluster, nodes):
+    with cluster.connect() as router, cluster.connect() as other:
+        router.execute("CREATE TABLE late_sql (id bigint PRIMARY KEY, n int)")
+        other.execute("PREPARE put AS INSERT INTO late_sql VALUES ($1, $2)")
+        router.execute("SELECT nanu.shard_table('late_sql', key => 'id')")
+        for id in range(30):
+            other.execute(f"EXECUTE put({id}, {id})")
+        assert misplaced(nodes, "late_sql") == [0] * SHARDS
+        assert other.execute("SELECT count(*) FROM late_sql").fetchone() == (30,)
+
+
 def test_prepared_statements_follow_a_table_that_is_sharded(cluster, nodes):
     with cluster.connect() as router, cluster.connect() as other:
         router.execute("CREATE TABLE late (id bigint PRIMARY KEY, n int)")
