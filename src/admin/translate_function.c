@@ -263,6 +263,7 @@ int write_cast(struct writer *writer, struct query_scope *scope, const PgQuery__
 	if (i == sizeof(cast_types) / sizeof(cast_types[0]) || type->n_typmods || type->n_array_bounds || type->setof) {
 		err_set(writer->err, ERR_UNSUPPORTED, "casts to type %s%s are not supported in the nanu schema", name,
 			type->n_typmods ? "(…)" : type->n_array_bounds ? "[]" : "");
+		err_hint(writer->err, "Cast to boolean, integer, bigint, double precision, text or timestamptz, or in the application.");
 		return ERR_UNSUPPORTED;
 	}
 	rc = write_expression(writer, scope, cast->arg, cast_types[i].type, &from);

@@ -144,6 +144,9 @@ const struct catalog_column *catalog_column(const struct catalog_table *table, c
 const struct catalog_table *catalog_tables_named(const struct catalog *catalog, const char *name);
 const struct catalog_function *catalog_functions_named(const struct catalog *catalog, const char *name);
 
+/* The name of a type that every PostgreSQL has, for messages ("… values of the type %s"); of another one, words that stand in its place. */
+const char *type_name(uint32_t oid);
+
 /* Whether a function of PostgreSQL's own, or of its extensions, of this name runs a query that is given as text, or reads the table that is named
  * to it. */
 bool catalog_reads_tables(const char *function);

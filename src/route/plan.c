@@ -190,7 +190,7 @@ static void plan_rows(struct plan *plan, struct resolver *resolver, struct plan_
 	}
 	plan_refuse(item, "", HINT_KEY);
 	err_set(&item->refusal, ERR_UNSUPPORTED, "%s without the shard key would change rows on several shards, which is not supported yet",
-		stmt_kind_name(shape->kind));
+		stmt_kind_sql(shape->kind));
 	err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", item->pins[0].table->name, item->pins[0].table->key_column);
 	err_hint(&item->refusal, HINT_KEY);
 }
@@ -231,6 +231,14 @@ static int insert_position(const struct shape *shape, const struct catalog_table
 	return -1;
 }
 
+static void refuse_without_key(const struct sharded_table *table, struct plan_item *item)
+{
+	item->kind = ROUTE_REFUSED;
+	err_set(&item->refusal, ERR_NULL_KEY, "INSERT does not give the shard key \"%s\"", table->key_column);
+	err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", table->name, table->key_column);
+	err_hint(&item->refusal, "Give \"%s\" a value in every row.", table->key_column);
+}
+
 static void plan_insert(struct plan *plan, struct resolver *resolver, struct plan_item *item, const struct table_counts *counts)
 {
 	const struct shape *shape = resolver->shape;
@@ -245,8 +253,17 @@ static void plan_insert(struct plan *plan, struct resolver *resolver, struct pla
 		       "Read the rows first and insert them with VALUES.");
 		return;
 	}
-	if (shape->insert_source != INSERT_VALUES || counts->sharded > 1 || counts->home || counts->everywhere) {
-		plan_refuse(item, "INSERT into a sharded table takes VALUES only, as yet", "Read the rows first and insert them with VALUES.");
+	if (shape->insert_source == INSERT_DEFAULT) {
+		refuse_without_key(target->sharded, item);
+		return;
+	}
+	if (shape->insert_source != INSERT_VALUES) {
+		plan_refuse(item, "INSERT … SELECT into a sharded table is not supported yet", "Read the rows first and insert them with VALUES.");
+		return;
+	}
+	if (counts->sharded > 1 || counts->home || counts->everywhere) {
+		plan_refuse(item, "a subquery or CTE that reads a table is not supported yet in an INSERT into a sharded table",
+			    "Read the value first, with a SELECT of its own, and give it as a constant or parameter.");
 		return;
 	}
 	if (refuse_opaque(resolver, item) || refuse_sequences(resolver, item))
@@ -258,10 +275,7 @@ static void plan_insert(struct plan *plan, struct resolver *resolver, struct pla
 		}
 	position = insert_position(shape, target->table, target->sharded->key_column);
 	if (position < 0 || (size_t)position >= shape->insert_width) {
-		item->kind = ROUTE_REFUSED;
-		err_set(&item->refusal, ERR_NULL_KEY, "INSERT does not give the shard key \"%s\"", target->sharded->key_column);
-		err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", target->sharded->name, target->sharded->key_column);
-		err_hint(&item->refusal, "Give \"%s\" a value in every row.", target->sharded->key_column);
+		refuse_without_key(target->sharded, item);
 		return;
 	}
 	item->kind = ROUTE_KEYED;
@@ -539,13 +553,13 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 		if (item->kind == ROUTE_FANOUT) {
 			item->fanout = false;
 			plan_refuse(item, "", HINT_KEY);
-			err_set(&item->refusal, ERR_UNSUPPORTED, "%s of a statement over several shards is not supported yet", stmt_kind_name(shape->kind));
+			err_set(&item->refusal, ERR_UNSUPPORTED, "%s of a statement over several shards is not supported yet", stmt_kind_sql(shape->kind));
 			err_hint(&item->refusal, HINT_KEY);
 		} else if (item->kind == ROUTE_LOCAL) {
 			plan_refuse(item, "the nanu schema is read with plain SELECTs", "Leave out what stands around the SELECT.");
 		} else if (item->fanout) {
 			item->fanout = false;
-			err_set(&item->refusal, ERR_UNSUPPORTED, "%s of a statement over several shards is not supported yet", stmt_kind_name(shape->kind));
+			err_set(&item->refusal, ERR_UNSUPPORTED, "%s of a statement over several shards is not supported yet", stmt_kind_sql(shape->kind));
 			err_hint(&item->refusal, HINT_KEY);
 		} else if (item->kind == ROUTE_ANY) {
 			item->kind = ROUTE_HOME;

@@ -155,7 +155,8 @@ static int route_several(struct session *session, const struct plan *plan, struc
 			return rc;
 		transaction |= kind == STMT_BEGIN || kind == STMT_COMMIT || kind == STMT_ROLLBACK;
 		if (kind == STMT_PREPARE || kind == STMT_EXECUTE || kind == STMT_DEALLOCATE || item->kind == ROUTE_LOCAL) {
-			err_set(err, ERR_UNSUPPORTED, "%s cannot be sent together with other statements in one query", stmt_kind_name(kind));
+			err_set(err, ERR_UNSUPPORTED, "%s cannot be sent together with other statements in one query",
+				item->kind == ROUTE_LOCAL ? "a SELECT from the nanu schema" : stmt_kind_sql(kind));
 			err_hint(err, "Send the statements one by one.");
 			return err->code;
 		}
@@ -192,9 +193,13 @@ static bool ends_failed(enum stmt_kind kind)
 	return kind == STMT_COMMIT || kind == STMT_ROLLBACK || kind == STMT_PREPARE_TX || kind == STMT_ROLLBACK_TO;
 }
 
-static bool needs_every_leg(const struct session *session, enum stmt_kind kind)
+static bool needs_every_leg(const struct session *session, const struct shape *shape)
 {
-	switch (kind) {
+	uint64_t legs = legs_shards(session);
+
+	switch (shape->kind) {
+	case STMT_CLOSE:
+		return !shape->name && legs & (legs - 1);       /* CLOSE ALL */
 	case STMT_SAVEPOINT:
 	case STMT_RELEASE:
 	case STMT_ROLLBACK_TO:
@@ -288,7 +293,7 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 	}
 	if (names_concern(shape))
 		return names_query(session, plan, sql, err);
-	if (needs_every_leg(session, shape->kind))
+	if (needs_every_leg(session, shape))
 		return spread_start(session, plan, sql, false, false, err);
 	rc = units_route(session, plan, 0, sql, NULL, NULL, &shards, err);
 	if (rc < 0)

@@ -274,3 +274,4 @@ must_use int shape_parse(struct slice sql, const struct fingerprint *fingerprint
 /* For nanu.explain and for tests: the shape as readable text, stable from run to run. */
 char *shape_describe(const struct shape *shape, struct arena *arena);
 const char *stmt_kind_name(enum stmt_kind kind);
+const char *stmt_kind_sql(enum stmt_kind kind);        /* for messages: "CREATE TABLE" */

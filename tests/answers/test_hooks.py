@@ -3,6 +3,9 @@ a statement that would set other code going is refused."""
 import psycopg
 import pytest
 
+from harness.cluster import DATABASE, USER, USER_PASSWORD
+from harness.wire import FunctionCall, Wire, fields
+
 SHARDS = 2
 
 FUNCTIONS = """
@@ -305,6 +308,14 @@ def test_prepared_statements_are_judged_by_what_a_table_has_now(router, cluster)
     with pytest.raises(psycopg.Error):
         router.execute("INSERT INTO item VALUES (%s, 1)", [1], prepare=True)
     assert router.execute("SELECT count(*) FROM item").fetchone() == (2,)
+
+
+def test_functions_that_are_called_by_their_number_are_refused(router, cluster):
+    stored, length = (router.execute("SELECT %s::regprocedure::oid", [name]).fetchone()[0] for name in ("stored()", "length(text)"))
+    with Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as wire:
+        answers = wire.ask(FunctionCall(stored, []))
+        assert [fields(body)["C"] for kind, body in answers if kind == "E"] == ["0A000"]
+        assert [body[4:] for kind, body in wire.ask(FunctionCall(length, ["four"])) if kind == "V"] == [b"4"]
 
 
 # ---- sharded tables ----
