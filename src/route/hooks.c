@@ -294,8 +294,16 @@ bool hooks_refuse(const struct resolver *resolver, const struct shape *shape, st
 
 		if (name && plan_redefined(resolver->context->redefined, name)) {
 			plan_refuse(item, "", "");
-			err_set(&item->refusal, ERR_UNSUPPORTED, "this transaction gave table \"%s\" code that may touch sharded tables", name);
-			err_hint(&item->refusal, "Commit before the table is used: then it is known what its code does.");
+			err_set(&item->refusal, ERR_UNSUPPORTED, "this transaction changed what \"%s\" is, or what code it runs", name);
+			err_detail(&item->refusal, "The router knows of it when the transaction has committed.");
+			err_hint(&item->refusal, "Commit before \"%s\" is used.", name);
+			return true;
+		}
+		if (name && !resolver->catalog && !resolver->tables[i].sharded && !resolver->tables[i].everywhere) {
+			plan_refuse(item, "", "");
+			err_set(&item->refusal, ERR_CONNECT, "the schema of database \"%s\" could not be read: what \"%s\" is, or what code it runs, is not"
+				" known", resolver->database->name, name);
+			err_hint(&item->refusal, "Its home shard must answer to node_user; see the router's log. It is tried again for every statement.");
 			return true;
 		}
 		if (!resolver->tables[i].table || resolver->tables[i].everywhere ||
@@ -351,17 +359,73 @@ static bool calls_known(const struct resolver *resolver)
 	return function != NULL;
 }
 
+static bool is_sharded_name(const struct resolver *resolver, const char *name)
+{
+	for (size_t i = 0; name && i < resolver->database->table_count; i++)
+		if (strcmp(resolver->database->tables[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* A table that is made like others, as a part of them, or of types that the catalog does not look into, may have code that no call shows. */
+static bool takes_code(const struct resolver *resolver)
+{
+	struct look look = look_of(resolver);
+
+	for (size_t i = 1; i < resolver->shape->table_count; i++) {
+		const struct resolved_table *table = &resolver->tables[i];
+		const char *name = resolver->shape->tables[i].name;
+
+		if (name && plan_redefined(look.redefined, name))
+			return true;
+		if (!table->table)
+			continue;       /* the transaction made it, without any code */
+		if (!table->sharded && !look_at_table(&look, table->table, EVENT_ANY))
+			return true;
+		for (const struct catalog_hook *hook = table->table->hooks; table->sharded && hook; hook = hook->next)
+			if (!look_at_sharded(&look, hook))
+				return true;
+	}
+	return resolver->catalog->hidden_calls;
+}
+
+/* The name under which something else than before is found, or something new that the router would take for a plain table. */
+static const char *renamed_to(const struct resolver *resolver)
+{
+	const struct shape *shape = resolver->shape;
+	const struct resolved_table *source = &resolver->tables[0];
+	const char *name = shape->rename_to;
+
+	if (!shape->table_count)
+		return name;            /* a function */
+	if (shape->rename_column)
+		return source->sharded ? shape->tables[0].name : NULL;
+	if (!name)
+		name = shape->tables[0].name;   /* in another schema */
+	if (source->sharded || is_sharded_name(resolver, name) ||
+	    (source->table ? source->table->kind == 'v' || source->table->kind == 'm' :
+			     plan_redefined(resolver->context->redefined, shape->tables[0].name)))
+		return name;
+	return NULL;
+}
+
 void hooks_note_redefined(const struct resolver *resolver, struct plan_item *item)
 {
 	const struct shape *shape = resolver->shape;
+	const char *table = shape->table_count ? shape->tables[0].name : NULL;
 
-	if (resolver->database->shard_count == 1 || shape->temporary)
+	if (resolver->database->shard_count == 1 || !resolver->database->table_count || shape->temporary || shape->on_index)
 		return;
-	if (shape->function && !shape->hooks)
+	if (shape->kind == STMT_RENAME)
+		item->redefines = renamed_to(resolver);
+	else if (shape->function && !shape->hooks)
 		item->redefines = shape->function;
-	else if (shape->table_count && (shape->hooks || shape->kind == STMT_CREATE_TABLE || shape->kind == STMT_ALTER_TABLE) &&
-		 !calls_known(resolver))
-		item->redefines = shape->tables[0].name;
+	else if (shape->hooks || shape->kind == STMT_ALTER_TABLE)
+		item->redefines = calls_known(resolver) ? NULL : table;
+	else if (shape->kind == STMT_CREATE_TABLE)
+		item->redefines = is_sharded_name(resolver, table) || !calls_known(resolver) || takes_code(resolver) ? table : NULL;
+	else if (shape->kind == STMT_DDL && table && shape->tables[0].target && (shape->table_count > 1 || shape->function_count))
+		item->redefines = table;        /* a view */
 }
 
 bool hooks_allow_sharding(const struct database *database, const struct catalog *catalog, const struct catalog_table *table, struct err *err)

@@ -19,7 +19,8 @@ struct shape;
  * it was refused. */
 bool hooks_refuse(const struct resolver *resolver, const struct shape *shape, struct plan_item *item);
 
-/* Notes in item->redefines what the definition gives code to, where the catalog cannot tell what that code does until it is read anew. */
+/* Notes in item->redefines the name of what the definition makes other than the catalog has it: a table with code that is not known yet, a
+ * view, a function, a new name of a sharded table, or its name for another. */
 void hooks_note_redefined(const struct resolver *resolver, struct plan_item *item);
 
 /* The same for a definition: the functions that it names are about to become a table's. */

@@ -48,7 +48,7 @@ struct plan_item {                      /* one statement of the text */
 	bool fanout;                    /* KEYED: may also run as a fan-out when the key names several shards */
 	struct pin *pins;               /* KEYED: one for each sharded table reference; INSERT: one for each row */
 	size_t pin_count;
-	const char *redefines;          /* a definition: the table or function that has code which the catalog does not have; or NULL */
+	const char *redefines;          /* a definition: the name that means, or runs, what the catalog does not have; or NULL */
 	const bool *shared_params;      /* KEYED: resolve_shared_params() */
 	struct err refusal;             /* REFUSED; and KEYED without fanout: why several shards cannot be served */
 };
@@ -71,8 +71,8 @@ struct plan_context {
 	const char *search_path;        /* of the session or its role: SQL text or a raw value; NULL: the database's default */
 	const char *role;               /* whom "$user" in search_path means */
 	bool temporary;                 /* the session has temporary relations: on the home shard, in no catalog */
-	struct slice redefined;         /* names of what the transaction under way has given other code, which no catalog has yet: plan_item.redefines
-					 * of its definitions, a zero behind each */
+	struct slice redefined;         /* names that the transaction under way has changed: plan_item.redefines of its definitions, a zero behind
+					 * each */
 };
 
 /* Plans `sql`. Never fails: what cannot be planned is REFUSED with its reason, what does not parse goes to PostgreSQL for its error. */

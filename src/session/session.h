@@ -214,7 +214,7 @@ struct session {
 	struct err lost_error;          /* why an implicit transaction was lost so, after an Execute and before its Sync */
 	struct savepoint *savepoints;
 	size_t savepoint_count;
-	struct buf redefined;           /* what of them brought code that no catalog has: plan_context.redefined */
+	struct buf redefined;           /* names that they changed: plan_context.redefined */
 	bool definitions;               /* this transaction changed the schema: refresh the catalog at its end */
 
 	/* what it carries */

@@ -231,6 +231,32 @@ def test_a_table_that_takes_the_name_of_a_dropped_one_is_followed(router, nodes,
     assert misplaced(nodes, old) == [0] * SHARDS
 
 
+@pytest.mark.parametrize("definitions, name", [
+    (["ALTER TABLE within RENAME TO within_new"], "within_new"),
+    (["ALTER TABLE within RENAME TO within_new", "ALTER TABLE within_plain RENAME TO within"], "within"),
+    (["DROP TABLE within CASCADE", "CREATE TABLE within (id bigint, n int)"], "within"),
+    (["ALTER TABLE within RENAME id TO m", "ALTER TABLE within RENAME n TO id"], "within"),
+    (["CREATE VIEW within_view AS SELECT * FROM within"], "within_view"),
+    (["ALTER VIEW within_old_view RENAME TO within_view"], "within_view"),
+])
+def test_names_that_the_transaction_itself_changed_are_refused_until_it_commits(router, nodes, definitions, name):
+    """Until then the router would take them for what they were, and ask one shard."""
+    for other in "within_new", "within_plain":
+        router.execute(f"DROP TABLE IF EXISTS {other} CASCADE")
+    router.execute("DROP TABLE IF EXISTS within CASCADE")
+    fill(router, sharded(router, "within", "id bigint, n int"))
+    router.execute("CREATE TABLE within_plain (id bigint, n int)")
+    router.execute("CREATE VIEW within_old_view AS SELECT * FROM within")
+    for statement in f"SELECT count(*) FROM {name}", f"INSERT INTO {name} (id, n) VALUES (7, 7)", f"COPY {name} TO STDOUT":
+        router.execute("BEGIN")
+        for definition in definitions:
+            router.execute(definition)
+        router.execute("CREATE TABLE within_other (id bigint)")
+        router.execute("INSERT INTO within_other VALUES (1)")  # what is new, and nothing else, can be used
+        assert refused(router, statement).diag.message_hint
+        router.execute("ROLLBACK")
+
+
 def test_a_rename_that_is_rolled_back_is_not_followed(router, nodes):
     fill(router, sharded(router, "stays"))
     router.execute("BEGIN")

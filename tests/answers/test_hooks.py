@@ -278,12 +278,13 @@ def test_functions_that_read_what_is_named_to_them_are_seen(router):
 def test_code_that_the_transaction_itself_defined_is_not_trusted_before_it_is_known(router):
     make(router, "CREATE OR REPLACE FUNCTION changing() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 1::bigint'", ITEM,
          "CREATE TABLE child (id bigint DEFAULT changing())")
-    router.execute("INSERT INTO child DEFAULT VALUES")
+    make(router, "INSERT INTO child DEFAULT VALUES", "DROP TABLE IF EXISTS has_code", "CREATE TABLE has_code (id bigint DEFAULT stored())")
     for definition, statement in [
         ("CREATE OR REPLACE FUNCTION changing() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM orders'", "INSERT INTO child DEFAULT VALUES"),
         ("ALTER FUNCTION changing() STABLE", "INSERT INTO child DEFAULT VALUES"),
         ("CREATE TRIGGER tr BEFORE INSERT ON item FOR EACH ROW EXECUTE FUNCTION tr_count()", "INSERT INTO item VALUES (2)"),
         ("CREATE TABLE grandchild (id bigint DEFAULT stored())", "INSERT INTO grandchild DEFAULT VALUES"),
+        ("CREATE TABLE grandchild (LIKE has_code INCLUDING ALL)", "INSERT INTO grandchild DEFAULT VALUES"),
     ]:
         with pytest.raises(psycopg.Error) as caught, router.transaction():
             router.execute(definition)
@@ -293,7 +294,9 @@ def test_code_that_the_transaction_itself_defined_is_not_trusted_before_it_is_kn
     with router.transaction():
         make(router, "CREATE TABLE grandchild (id bigserial, at timestamptz DEFAULT now(), n bigint DEFAULT changing())",
              "CREATE TRIGGER tr BEFORE UPDATE ON item FOR EACH ROW EXECUTE FUNCTION tr_stamp()", "INSERT INTO grandchild DEFAULT VALUES",
-             "INSERT INTO item VALUES (1, 1)", "UPDATE item SET n = 2")
+             "INSERT INTO item VALUES (1, 1)", "UPDATE item SET n = 2", "CREATE TABLE parted (id bigint PRIMARY KEY)",
+             "CREATE TABLE brand_new (id bigint REFERENCES parted)", "ALTER TABLE brand_new RENAME TO brand_newer",
+             "INSERT INTO parted VALUES (1)", "INSERT INTO brand_newer VALUES (1)", "DROP TABLE brand_newer")
     assert router.execute("SELECT n FROM grandchild").fetchone() == (1,)
 
 
