@@ -95,6 +95,7 @@ static int undefined_function(struct writer *writer, const PgQuery__FuncCall *ca
 	}
 	err_set(writer->err, ERR_UNDEFINED_FUNCTION, "function %s with %zu arguments of these types is not known in the nanu schema", name,
 		call->n_args);
+	err_hint(writer->err, "Read the rows with a plainer SELECT, and do the rest in the application.");
 	return ERR_UNDEFINED_FUNCTION;
 }
 

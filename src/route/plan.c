@@ -60,6 +60,8 @@ static const char *opaque_function(const struct resolver *resolver)
 		const struct function_ref *function = &resolver->shape->functions[i];
 		const struct catalog_function *found;
 
+		if (plan_redefined(resolver->context->redefined, function->name))
+			return function->name;
 		if (is_system_function(resolver, function, &found)) {
 			if (catalog_reads_tables(function->name))
 				return function->name;

@@ -281,6 +281,7 @@ def test_code_that_the_transaction_itself_defined_is_not_trusted_before_it_is_kn
     make(router, "INSERT INTO child DEFAULT VALUES", "DROP TABLE IF EXISTS has_code", "CREATE TABLE has_code (id bigint DEFAULT stored())")
     for definition, statement in [
         ("CREATE OR REPLACE FUNCTION changing() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM orders'", "INSERT INTO child DEFAULT VALUES"),
+        ("CREATE OR REPLACE FUNCTION changing() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM orders'", "SELECT changing()"),
         ("ALTER FUNCTION changing() STABLE", "INSERT INTO child DEFAULT VALUES"),
         ("CREATE TRIGGER tr BEFORE INSERT ON item FOR EACH ROW EXECUTE FUNCTION tr_count()", "INSERT INTO item VALUES (2)"),
         ("CREATE TABLE grandchild (id bigint DEFAULT stored())", "INSERT INTO grandchild DEFAULT VALUES"),
