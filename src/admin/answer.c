@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "admin/admin.h"
@@ -48,6 +49,18 @@ static int refuse(struct job *job, const struct call *call)
 	return job->err.code;
 }
 
+static int no_function(struct job *job, const struct call *call)
+{
+	char hint[300];
+	size_t used = (size_t)snprintf(hint, sizeof(hint), "The functions of nanu are ");
+
+	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]) && used < sizeof(hint); i++)
+		used += (size_t)snprintf(hint + used, sizeof(hint) - used, "%s%s", i ? ", " : "", functions[i].name);
+	err_set(&job->err, ERR_UNDEFINED_FUNCTION, "function nanu.%s does not exist", call->function);
+	err_hint(&job->err, "%s.", hint);
+	return job->err.code;
+}
+
 int admin_answer(struct admin *admin, struct job *job)
 {
 	const char *const *params;
@@ -74,5 +87,5 @@ int admin_answer(struct admin *admin, struct job *job)
 		describe(job, &call, functions[i].type);
 		return 0;
 	}
-	return err_set(&job->err, ERR_UNDEFINED_FUNCTION, "function nanu.%s does not exist", call.function);
+	return no_function(job, &call);
 }

@@ -56,6 +56,13 @@ static const PgQuery__FuncCall *only_call(const PgQuery__ParseResult *tree, cons
 	return target->val->func_call;
 }
 
+static int refuse_argument(struct err *err)
+{
+	err_set(err, ERR_UNSUPPORTED, "the arguments of nanu's functions are texts, numbers, booleans or parameters");
+	err_hint(err, "Work the value out first, and give it as a constant or a parameter.");
+	return ERR_UNSUPPORTED;
+}
+
 static int read_value(const PgQuery__Node *node, const char *const *params, size_t param_count, struct arena *arena, struct call *call,
 		      const char **ret, struct err *err)
 {
@@ -72,7 +79,7 @@ static int read_value(const PgQuery__Node *node, const char *const *params, size
 		return 0;
 	}
 	if (node->node_case != PG_QUERY__NODE__NODE_A_CONST)
-		return err_set(err, ERR_UNSUPPORTED, "the arguments of nanu's functions are constants or parameters");
+		return refuse_argument(err);
 	constant = node->a_const;
 	*ret = NULL;
 	if (constant->isnull)
@@ -91,7 +98,7 @@ static int read_value(const PgQuery__Node *node, const char *const *params, size
 		*ret = arena_strdup(arena, constant->sval->sval);
 		break;
 	default:
-		return err_set(err, ERR_UNSUPPORTED, "the arguments of nanu's functions are texts, numbers or booleans");
+		return refuse_argument(err);
 	}
 	return 0;
 }

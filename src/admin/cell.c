@@ -73,8 +73,11 @@ static int read_float(const char *text, struct cell_number *ret, struct err *err
 	ret->real = strtod(text, &end);
 	if (!at_end(text, end))
 		return invalid(TYPE_FLOAT8, text, err);
-	if (isnan(ret->real))
-		return err_set(err, ERR_UNSUPPORTED, "NaN is not supported in the nanu schema");
+	if (isnan(ret->real)) {
+		err_set(err, ERR_UNSUPPORTED, "NaN is not supported in the nanu schema");
+		err_hint(err, "Compare with a number, or with IS NULL.");
+		return ERR_UNSUPPORTED;
+	}
 	if (errno == ERANGE && (ret->real == 0 || isinf(ret->real)))
 		return err_set(err, ERR_OUT_OF_RANGE, "\"%.200s\" is out of range for type double precision", text);
 	return 0;
@@ -90,7 +93,9 @@ int cell_read(enum value_type type, const char *text, struct cell_number *ret, s
 	case TYPE_FLOAT8:
 		return read_float(text, ret, err);
 	case TYPE_TIME:
-		return err_set(err, ERR_UNSUPPORTED, "timestamps cannot be given to the nanu schema: compare with now() or a column");
+		err_set(err, ERR_UNSUPPORTED, "timestamps cannot be given to the nanu schema");
+		err_hint(err, "Compare with now(), or with a column.");
+		return ERR_UNSUPPORTED;
 	case TYPE_UNKNOWN:
 	case TYPE_TEXT:
 	case TYPE_COUNT_:
@@ -188,5 +193,7 @@ int cell_from_binary(uint32_t type, struct slice bytes, struct arena *arena, con
 		*ret = arena_strndup(arena, bytes.data, bytes.size);
 		return 0;
 	}
-	return err_set(err, ERR_UNSUPPORTED, "the nanu schema takes no binary parameters of the type with OID %u", type);
+	err_set(err, ERR_UNSUPPORTED, "the nanu schema takes no binary parameters of the type %s", type_name(type));
+	err_hint(err, "Send the parameter as text.");
+	return ERR_UNSUPPORTED;
 }

@@ -41,6 +41,13 @@ static int took_too_long(void *argument)
 	return now_us() > ((const struct query *)argument)->deadline_us;
 }
 
+static int limited(struct err *err, int code, const char *what)
+{
+	err_set(err, code, "%s", what);
+	err_hint(err, "Narrow it with WHERE, or with LIMIT.");
+	return code;
+}
+
 static int sqlite_failed(struct query *query, int rc)
 {
 	struct err *err = &query->job->err;
@@ -50,11 +57,11 @@ static int sqlite_failed(struct query *query, int rc)
 		return err->code;
 	}
 	if ((rc & 0xff) == SQLITE_INTERRUPT)
-		return err_set(err, ERR_CANCELED, "the statement on the nanu schema took longer than %d ms", ADMIN_TIME_MS_MAX);
+		return limited(err, ERR_CANCELED, arena_printf(&query->job->arena, "the statement on the nanu schema took longer than %d ms", ADMIN_TIME_MS_MAX));
 	if ((rc & 0xff) == SQLITE_NOMEM)
 		return err_set(err, ERR_NOMEM, "out of memory for a statement on the nanu schema");
 	if ((rc & 0xff) == SQLITE_TOOBIG)
-		return err_set(err, ERR_LIMIT, "a value grew beyond %d bytes", SQLITE_TEXT_SIZE_MAX);
+		return limited(err, ERR_LIMIT, arena_printf(&query->job->arena, "a value grew beyond %d bytes", SQLITE_TEXT_SIZE_MAX));
 	/* what sum() says; nothing else is left to overflow */
 	if (strcmp(sqlite3_errmsg(query->db), "integer overflow") == 0)
 		return err_set(err, ERR_OUT_OF_RANGE, "bigint out of range");
@@ -183,7 +190,8 @@ static int read_column(struct query *query, sqlite3_stmt *statement, int column,
 	}
 	query->answer_size += strlen(*ret) + 1;
 	if (query->answer_size > ADMIN_ANSWER_SIZE_MAX)
-		return err_set(&query->job->err, ERR_LIMIT, "the answer of the nanu schema has more than %d MB", ADMIN_ANSWER_SIZE_MAX >> 20);
+		return limited(&query->job->err, ERR_LIMIT,
+			       arena_printf(arena, "the answer of the nanu schema has more than %d MB", ADMIN_ANSWER_SIZE_MAX >> 20));
 	return 0;
 }
 

@@ -104,7 +104,9 @@ static int find_database(struct admin *admin, struct job *job, const char *name,
 	else if (name)
 		rc = err_set(&job->err, ERR_NO_DATABASE, "database \"%s\" does not exist", name);
 	else
-		rc = err_set(&job->err, ERR_INVALID_VALUE, "which database? SELECT name FROM nanu.databases");
+		rc = err_set(&job->err, ERR_INVALID_VALUE, "which database?");
+	if (rc < 0)
+		err_hint(&job->err, "SELECT name FROM nanu.databases lists them.");
 	snapshot_unref(snapshot);
 	return rc;
 }
@@ -119,8 +121,12 @@ static int find_node(struct admin *admin, struct job *job, const char *name)
 	snapshot_unref(snapshot);
 	if (found)
 		return 0;
-	return name ? err_set(&job->err, ERR_UNDEFINED_OBJECT, "node \"%s\" does not exist", name) :
-		      err_set(&job->err, ERR_INVALID_VALUE, "which node? SELECT name FROM nanu.nodes");
+	if (name)
+		err_set(&job->err, ERR_UNDEFINED_OBJECT, "node \"%s\" does not exist", name);
+	else
+		err_set(&job->err, ERR_INVALID_VALUE, "which node?");
+	err_hint(&job->err, "SELECT name FROM nanu.nodes lists them.");
+	return job->err.code;
 }
 
 static int hold_and_wait(struct admin *admin, struct job *job, const struct call *call, enum hold what, const char *name, const char *done)
@@ -238,7 +244,11 @@ static int hit_session(struct admin *admin, struct job *job, const struct call *
 		return rc;
 	target.pid = (uint32_t)strtoul(text ? text : "", &end, 10);
 	if (!text || !*text || *end)
-		return err_set(&job->err, ERR_INVALID_VALUE, "which session? SELECT pid FROM nanu.sessions");
+	{
+		err_set(&job->err, ERR_INVALID_VALUE, "which session?");
+		err_hint(&job->err, "SELECT pid FROM nanu.sessions lists them.");
+		return job->err.code;
+	}
 	services_visit(admin->services, hit, &target);
 	return say(job, call, OID_BOOL, target.found ? "t" : "f");
 }

@@ -14,9 +14,13 @@
 
 #include "admin/admin.h"
 #include "admin/call.h"
+#include "admin/regclass.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "catalog/catalog.h"
+#include "route/hooks.h"
+#include "route/plan.h"
+#include "route/resolve.h"
 #include "route/snapshot.h"
 #include "session/job.h"
 #include "topo/config.h"
@@ -100,50 +104,99 @@ static void quote(char *out, size_t size, const char *schema, const char *name)
 
 /* ---- 1: what can be refused ---- */
 
+static const struct catalog *catalog_of(const struct work *work)
+{
+	return work->snapshot->catalogs[work->database - work->snapshot->topology->databases];
+}
+
+static int sharded_already(struct work *work, const char *name)
+{
+	err_set(work->err, ERR_WRONG_STATE, "table \"%s\" is sharded already", name);
+	err_hint(work->err, "SELECT * FROM nanu.tables shows how.");
+	return work->err->code;
+}
+
 static int find_table(struct work *work, const char *name)
 {
-	const struct catalog *catalog = work->snapshot->catalogs[work->database - work->snapshot->topology->databases];
-	char schema[NAME_SIZE_MAX * 2] = "", table[NAME_SIZE_MAX * 2] = "";
-	const char *point = strchr(name, '.');
+	int database = (int)(work->database - work->snapshot->topology->databases);
+	struct plan_context context = { .snapshot = work->snapshot, .database = database, .search_path = work->job->search_path,
+		.role = work->job->role ? work->job->role : work->job->user };
+	struct relation_name relation;
+	int rc = regclass_read(name, &work->job->arena, &relation, work->err);
 
-	if (!catalog)
+	if (rc < 0)
+		return rc;
+	if (!catalog_of(work))
 		return err_set(work->err, ERR_CONNECT, "the schema of database \"%s\" could not be read", work->database->name);
-	snprintf(table, sizeof(table), "%s", point ? point + 1 : name);
-	if (point)
-		snprintf(schema, sizeof(schema), "%.*s", (int)(point - name), name);
-	work->table = catalog_table(catalog, point ? schema : NULL, table);
-	if (!work->table)
-		return err_set(work->err, ERR_UNDEFINED_TABLE, "relation \"%s\" does not exist", name);
+	if (relation.database && strcmp(relation.database, work->database->node_database) != 0 && strcmp(relation.database, work->database->name) != 0) {
+		err_set(work->err, ERR_UNSUPPORTED, "cross-database references are not implemented: \"%s\"", name);
+		err_hint(work->err, "Connect to that database, and name the table as table or schema.table.");
+		return work->err->code;
+	}
+	rc = resolve_relation(&context, relation.schema, relation.name, &work->job->arena, &work->table, work->err);
+	if (rc < 0)
+		return rc;
+	if (!work->table) {
+		err_set(work->err, ERR_UNDEFINED_TABLE, "relation \"%s\" does not exist", name);
+		err_hint(work->err, "A name that is not all lower-case letters stands in double quotes, as in SQL; one outside of search_path has its schema before it.");
+		return work->err->code;
+	}
 	if (work->table->kind != 'r' || work->table->persistence == 't') {
 		err_set(work->err, ERR_UNSUPPORTED, "\"%s\" is not an ordinary table", name);
 		err_hint(work->err, "Tables are sharded that are neither partitioned, nor foreign, nor temporary.");
 		return work->err->code;
 	}
 	if (database_table(work->database, work->table->schema, work->table->name))
-		return err_set(work->err, ERR_WRONG_STATE, "table \"%s\" is sharded already", name);
+		return sharded_already(work, name);
 	quote(work->quoted, sizeof(work->quoted), work->table->schema, work->table->name);
 	return 0;
 }
 
+static int no_column(struct work *work, const char *name)
+{
+	err_set(work->err, ERR_UNDEFINED_COLUMN, "column \"%s\" of table \"%s\" does not exist", name, work->table->name);
+	err_hint(work->err, "The key is the column's name as it is stored: lower case unless it was quoted when it was made.");
+	return work->err->code;
+}
+
 static int find_key(struct work *work, const char *name)
 {
-	const struct catalog *catalog = work->snapshot->catalogs[work->database - work->snapshot->topology->databases];
 	const struct catalog_collation *collation;
-	int rc;
 
 	work->key = catalog_column(work->table, name);
 	if (!work->key)
-		return err_set(work->err, ERR_UNDEFINED_COLUMN, "column \"%s\" of table \"%s\" does not exist", name, work->table->name);
-	rc = key_kind_of_type(work->key->type, &work->key_kind, work->err);
-	if (rc < 0)
-		return rc;
-	collation = work->key->collation ? catalog_collation(catalog, work->key->collation) : NULL;
+		return no_column(work, name);
+	if (work->key->generated) {
+		err_set(work->err, ERR_UNSUPPORTED, "column \"%s\" is generated: no statement gives it, so none would find its shard", name);
+		err_hint(work->err, "Shard by a column that it is generated from.");
+		return work->err->code;
+	}
+	collation = work->key->collation ? catalog_collation(catalog_of(work), work->key->collation) : NULL;
 	if (collation && !collation->deterministic) {
 		err_set(work->err, ERR_UNSUPPORTED, "column \"%s\" has a nondeterministic collation: equal values may have different hashes", name);
 		err_hint(work->err, "Give it a deterministic collation, or shard by another column.");
 		return work->err->code;
 	}
 	return 0;
+}
+
+/* Names the type in the server's words when it is no key's. */
+static int check_key_type(struct work *work)
+{
+	const char *params[2] = { work->quoted, work->key->name };
+	int rc = key_kind_of_type(work->key->type, &work->key_kind, work->err);
+	PGresult *result;
+
+	if (rc == 0)
+		return 0;
+	result = PQexecParams(work->conns[0],
+			      "SELECT pg_catalog.format_type(atttypid, NULL) FROM pg_catalog.pg_attribute"
+			      " WHERE attrelid = $1::pg_catalog.regclass AND attname = $2", 2, NULL, params, NULL, NULL, 0);
+	if (PQntuples(result) == 1)
+		snprintf(work->err->message, sizeof(work->err->message), "column \"%s\" of type %s cannot be a hash shard key", work->key->name,
+			 PQgetvalue(result, 0, 0));
+	PQclear(result);
+	return rc;
 }
 
 static int check_owner(struct work *work)
@@ -405,6 +458,8 @@ static int shard(struct work *work, const char *table, const char *key)
 	if (rc == 0)
 		rc = check_owner(work);
 	if (rc == 0)
+		rc = check_key_type(work);
+	if (rc == 0)
 		rc = check_alike(work);
 	if (rc == 0)
 		rc = check_unique(work);
@@ -414,6 +469,8 @@ static int shard(struct work *work, const char *table, const char *key)
 		rc = check_inheritance(work);
 	if (rc == 0)
 		rc = check_hooks(work);
+	if (rc == 0 && !hooks_allow_sharding(work->database, catalog_of(work), work->table, work->err))
+		rc = work->err->code;
 	if (rc == 0)
 		rc = publish(work, false);
 	if (rc < 0)

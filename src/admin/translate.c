@@ -26,6 +26,7 @@ uint32_t value_type_oid(enum value_type type)
 int translate_refuse(struct writer *writer, const char *what)
 {
 	err_set(writer->err, ERR_UNSUPPORTED, "%s is not supported in the nanu schema", what);
+	err_hint(writer->err, "Read the rows with a plainer SELECT, and do the rest in the application.");
 	return ERR_UNSUPPORTED;
 }
 

@@ -247,6 +247,7 @@ static int write_operator(struct writer *writer, struct query_scope *scope, cons
 	if (strcmp(name, "||") == 0 && expression->lexpr)
 		return write_concatenation(writer, scope, expression, ret);
 	err_set(writer->err, ERR_UNSUPPORTED, "operator %s is not supported in the nanu schema", name);
+	err_hint(writer->err, "Read the rows with a plainer SELECT, and do the rest in the application.");
 	return ERR_UNSUPPORTED;
 }
 

@@ -95,6 +95,7 @@ static int undefined_function(struct writer *writer, const PgQuery__FuncCall *ca
 	}
 	err_set(writer->err, ERR_UNDEFINED_FUNCTION, "function %s with %zu arguments of these types is not known in the nanu schema", name,
 		call->n_args);
+	err_hint(writer->err, "Read the rows with a plainer SELECT, and do the rest in the application.");
 	return ERR_UNDEFINED_FUNCTION;
 }
 
@@ -263,6 +264,7 @@ int write_cast(struct writer *writer, struct query_scope *scope, const PgQuery__
 	if (i == sizeof(cast_types) / sizeof(cast_types[0]) || type->n_typmods || type->n_array_bounds || type->setof) {
 		err_set(writer->err, ERR_UNSUPPORTED, "casts to type %s%s are not supported in the nanu schema", name,
 			type->n_typmods ? "(…)" : type->n_array_bounds ? "[]" : "");
+		err_hint(writer->err, "Cast to boolean, integer, bigint, double precision, text or timestamptz, or in the application.");
 		return ERR_UNSUPPORTED;
 	}
 	rc = write_expression(writer, scope, cast->arg, cast_types[i].type, &from);

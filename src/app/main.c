@@ -27,14 +27,14 @@ static void print_commands(FILE *out)
 	fputs("nanu: one port over many PostgreSQL servers\n\nUsage: nanu COMMAND [OPTION ...]\n\n", out);
 	for (int i = 0; i < COMMAND_COUNT; i++)
 		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
-	fputs("\n'nanu COMMAND --help' describes a command; 'nanu --version' says which nanu this is.\n", out);
+	fputs("\n'nanu COMMAND --help' (or -h) describes a command; 'nanu --version' says which nanu this is.\n", out);
 }
 
-/* --help and --version mean the same everywhere, so no subcommand has to know them. What follows "--" is not an option. */
-static bool asks_for(int argc, char **argv, const char *option)
+/* --help (-h) and --version mean the same everywhere, so no subcommand has to know them. What follows "--" is not an option. */
+static bool asks_for(int argc, char **argv, const char *option, const char *short_option)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-		if (strcmp(argv[i], option) == 0)
+		if (strcmp(argv[i], option) == 0 || strcmp(argv[i], short_option) == 0)
 			return true;
 	return false;
 }
@@ -43,11 +43,11 @@ static int run(const struct command *command, int argc, char **argv)
 {
 	char name[NAME_SIZE];
 
-	if (asks_for(argc, argv, "--help")) {
+	if (asks_for(argc, argv, "--help", "-h")) {
 		fputs(command->usage, stdout);
 		return 0;
 	}
-	if (asks_for(argc, argv, "--version"))
+	if (asks_for(argc, argv, "--version", "--version"))
 		return print_version();
 	snprintf(name, sizeof(name), "nanu %s", command->name);
 	argv[0] = name;                 /* what getopt begins its complaints with */
@@ -62,7 +62,7 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--version") == 0)
 		return print_version();
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
 		print_commands(stdout);
 		return 0;
 	}

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "app/check.h"
 #include "app/command.h"
 #include "app/control.h"
 #include "app/notify.h"
@@ -35,7 +36,8 @@ const char serve_usage[] =
 	"SIGUSR2 starts the program again, as it is installed then, to take over (as --takeover does).\n"
 	"\n"
 	"  --config FILE   the configuration (YAML)\n"
-	"  --check         only read the configuration, say what is wrong with it, and end\n"
+	"  --check         only look for what would keep it from starting (FILE, the users file, the store, listen_host), say it, and end:\n"
+	"                  no port is opened and nothing changed\n"
 	"  --takeover      take the listening sockets over from the router that runs with FILE: no connection is refused, its sessions\n"
 	"                  go on in the old process until they leave, and it ends when the last has, or after drain_timeout\n";
 
@@ -362,10 +364,15 @@ int serve_main(int argc, char **argv)
 	if (rc < 0)
 		return command_failed("serve", &err);
 	log_set_level(config->log_level);
-	if (check)
-		puts("the configuration is valid");
-	else
-		rc = serve(config, take_over, &err);
+	if (check) {
+		unsigned problems = check_start(config);
+
+		if (!problems)
+			puts("the configuration is valid");
+		config_unref(config);
+		return problems ? 1 : 0;
+	}
+	rc = serve(config, take_over, &err);
 	config_unref(config);
 	return rc < 0 ? command_failed("serve", &err) : 0;
 }

@@ -126,6 +126,7 @@ static bool quoted(const char **at, char *out, size_t out_size)
 int users_read(struct users *users, const char *path, struct err *err)
 {
 	char name[256], secret[256], *line = NULL;
+	struct map lines = { 0 };       /* name -> the number of its line */
 	FILE *file = fopen(path, "re");
 	size_t line_size = 0;
 	unsigned number = 0;
@@ -135,18 +136,24 @@ int users_read(struct users *users, const char *path, struct err *err)
 		return err_set(err, ERR_CONFIG, "cannot read users file \"%s\": %m", path);
 	while (rc == 0 && getline(&line, &line_size, file) >= 0) {
 		const char *at = line + strspn(line, " \t");
+		uintptr_t before;
 		struct err why;
 
 		number++;
 		if (*at == '\n' || *at == '\r' || *at == '\0' || *at == '#' || *at == ';')
 			continue;
 		if (!quoted(&at, name, sizeof(name)) || !quoted(&at, secret, sizeof(secret)))
-			rc = err_set(err, ERR_CONFIG, "%s, line %u: expected \"user\" \"password or SCRAM verifier\"", path, number);
+			rc = err_set(err, ERR_CONFIG, "%s:%u: expected \"user\" \"password or SCRAM verifier\"", path, number);
+		else if ((before = (uintptr_t)map_get(&lines, slice_of(name))))
+			rc = err_set(err, ERR_CONFIG, "%s:%u: user \"%s\" stands here a second time, after line %zu", path, number, name,
+				     (size_t)before);
 		else if (users_set(users, name, secret, &why) < 0)
-			rc = err_set(err, ERR_CONFIG, "%s, line %u: %s", path, number, why.message);
+			rc = err_set(err, ERR_CONFIG, "%s:%u: %s", path, number, why.message);
+		map_set(&lines, slice_of(name), (void *)(uintptr_t)number);
 	}
 	if (rc == 0 && ferror(file))
 		rc = err_set(err, ERR_CONFIG, "cannot read users file \"%s\": %m", path);
+	map_release(&lines);
 	mem_free(line);
 	fclose(file);
 	return rc;

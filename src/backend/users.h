@@ -22,7 +22,7 @@ struct user_secret {
 struct users *users_new(void);
 void users_free(struct users *users);
 
-/* Adds the file's users. ERR_CONFIG names file, line and reason. */
+/* Adds the file's users. ERR_CONFIG names file, line and reason; a name that stands there twice is one. */
 must_use int users_read(struct users *users, const char *path, struct err *err);
 /* `secret` is a password or a verifier ("SCRAM-SHA-256$…"). Replaces. An empty one is no password, as in PostgreSQL: the user is not known.
  * ERR_INVALID_VALUE for what is neither (md5…). */

@@ -30,6 +30,7 @@ enum {
 	SETTINGS_MAX = 256,                     /* settings that one session changed */
 	STATEMENTS_MAX = 4096,                  /* prepared statements of one session */
 	BACKEND_STATEMENTS_MAX = 500,           /* copies kept prepared on one backend */
+	REDEFINED_SIZE_MAX = 64 << 10,          /* names of what one transaction gave code to; above, it counts as everything */
 	SAVEPOINTS_MAX = 1024,                  /* open savepoints of one transaction */
 	PLAN_CACHE_COUNT_MAX = 4096,            /* plans of one worker */
 	PLAN_TEXT_SIZE_MAX = 64 << 10,          /* a longer statement is planned each time, not cached */

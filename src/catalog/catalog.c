@@ -1,6 +1,7 @@
 #include "catalog/catalog.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -30,6 +31,9 @@ void catalog_unref(struct catalog *catalog)
 	map_release(&catalog->tables);
 	map_release(&catalog->functions);
 	map_release(&catalog->collations);
+	map_release(&catalog->tables_by_oid);
+	map_release(&catalog->tables_named);
+	map_release(&catalog->functions_named);
 	map_release(&catalog->role_paths);
 	map_release(&catalog->role_schemas);
 	arena_release(&catalog->arena);
@@ -57,7 +61,10 @@ void catalog_add_table(struct catalog *catalog, const struct catalog_table *tabl
 		copy->columns[i] = table->columns[i];
 		copy->columns[i].name = arena_strdup(&catalog->arena, table->columns[i].name);
 	}
+	copy->same_name = map_get(&catalog->tables_named, slice_of(copy->name));
 	map_set(&catalog->tables, qualified(copy->schema, copy->name, key), copy);
+	map_set(&catalog->tables_by_oid, slice_make(&copy->oid, sizeof(copy->oid)), copy);
+	map_set(&catalog->tables_named, slice_of(copy->name), copy);
 }
 
 void catalog_add_function(struct catalog *catalog, const struct catalog_function *function)
@@ -68,7 +75,10 @@ void catalog_add_function(struct catalog *catalog, const struct catalog_function
 	*copy = *function;
 	copy->schema = arena_strdup(&catalog->arena, function->schema);
 	copy->name = arena_strdup(&catalog->arena, function->name);
+	copy->body = function->body ? arena_strdup(&catalog->arena, function->body) : NULL;
+	copy->same_name = map_get(&catalog->functions_named, slice_of(copy->name));
 	map_set(&catalog->functions, qualified(copy->schema, copy->name, key), copy);
+	map_set(&catalog->functions_named, slice_of(copy->name), copy);
 }
 
 void catalog_add_collation(struct catalog *catalog, const struct catalog_collation *collation)
@@ -155,14 +165,37 @@ const struct catalog_column *catalog_column(const struct catalog_table *table, c
 
 const struct catalog_table *catalog_table_by_oid(const struct catalog *catalog, uint32_t oid)
 {
-	size_t position = 0;
-	struct slice name;
-	void *table;
+	return map_get(&catalog->tables_by_oid, slice_make(&oid, sizeof(oid)));
+}
 
-	while (map_next(&catalog->tables, &position, &name, &table))
-		if (((const struct catalog_table *)table)->oid == oid)
-			return table;
-	return NULL;
+const struct catalog_table *catalog_tables_named(const struct catalog *catalog, const char *name)
+{
+	return map_get(&catalog->tables_named, slice_of(name));
+}
+
+const struct catalog_function *catalog_functions_named(const struct catalog *catalog, const char *name)
+{
+	return map_get(&catalog->functions_named, slice_of(name));
+}
+
+const char *const catalog_reading_functions[] = {
+	"check_foreign_key", "check_primary_key", "connectby", "crosstab", "crosstab2", "crosstab3", "crosstab4", "crosstabn",
+	"cursor_to_xml", "cursor_to_xmlschema", "database_to_xml", "database_to_xml_and_xmlschema", "database_to_xmlschema",
+	"query_to_xml", "query_to_xml_and_xmlschema", "query_to_xmlschema", "schema_to_xml", "schema_to_xml_and_xmlschema",
+	"schema_to_xmlschema", "table_to_xml", "table_to_xml_and_xmlschema", "table_to_xmlschema", "ts_rewrite", "ts_stat",
+	"xpath_table", NULL,
+};
+
+static int compare_names(const void *name, const void *entry)
+{
+	return strcmp(name, *(const char *const *)entry);
+}
+
+bool catalog_reads_tables(const char *function)
+{
+	size_t count = sizeof(catalog_reading_functions) / sizeof(catalog_reading_functions[0]) - 1;
+
+	return bsearch(function, catalog_reading_functions, count, sizeof(catalog_reading_functions[0]), compare_names) != NULL;
 }
 
 void catalog_add_role_path(struct catalog *catalog, const char *role, const char *path)

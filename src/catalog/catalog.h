@@ -33,6 +33,35 @@ struct catalog_column {
 	int attnum;
 	bool not_null;
 	bool default_nextval;           /* serial, identity, or DEFAULT nextval(…) */
+	bool generated;                 /* GENERATED ALWAYS AS (…) STORED */
+};
+
+enum catalog_event {                    /* what a statement does to a table; a set of bits */
+	EVENT_SELECT = 1, EVENT_INSERT = 2, EVENT_UPDATE = 4, EVENT_DELETE = 8, EVENT_TRUNCATE = 16,
+	EVENT_WRITE = EVENT_INSERT | EVENT_UPDATE | EVENT_DELETE,
+	EVENT_ANY = EVENT_SELECT | EVENT_WRITE | EVENT_TRUNCATE,
+};
+
+struct catalog_call {                   /* a function, by name */
+	const char *schema;
+	const char *name;
+};
+
+/* Code that a table has of its own, and that the server runs unseen with a statement: a trigger, a default, a policy, …. Those that call only
+ * what PostgreSQL brings along, and concern no other table, are not listed. */
+struct catalog_hook {
+	const struct catalog_hook *next;
+	const char *kind;               /* "trigger", "default", "constraint", "view", …, for messages */
+	const char *name;
+	const char *column;             /* it runs only for rows that do not give this column a value; or NULL */
+	unsigned events;                /* of the statements that it runs with */
+	bool passes_on;                 /* no code: the statement goes on to `relations` (foreign keys with actions, inheritance) */
+	unsigned does;                  /* what it does to `relations`; 0: what the statement does */
+	const char *reads;              /* a function of PostgreSQL's own that it calls and that reads what is named to it, or NULL */
+	const struct catalog_call *calls;
+	size_t call_count;
+	const struct catalog_table **relations;
+	size_t relation_count;
 };
 
 struct catalog_table {
@@ -43,6 +72,8 @@ struct catalog_table {
 	char persistence;               /* relpersistence: p, u, t */
 	struct catalog_column *columns; /* in order of attnum, without dropped ones */
 	size_t column_count;
+	const struct catalog_hook *hooks;
+	const struct catalog_table *same_name;  /* the next of this name, in another schema */
 };
 
 struct catalog_collation {
@@ -64,6 +95,9 @@ struct catalog_function {
 	bool window;                    /* some overload is a window function */
 	bool set_returning;
 	bool builtin;                   /* every overload is written in C or internal, or lives in pg_catalog */
+	bool readable;                  /* every other overload is IMMUTABLE, or has its source in `body` */
+	const char *body;               /* SQL and PL/pgSQL, one after the other; NULL: there is none */
+	const struct catalog_function *same_name;       /* the next of this name, in another schema */
 };
 
 enum { CATALOG_SEARCH_PATH_MAX = 16 };
@@ -74,6 +108,10 @@ struct catalog {
 	struct arena arena;
 	struct map tables;              /* schema, zero, name -> struct catalog_table */
 	struct map functions;           /* schema, zero, name -> struct catalog_function */
+	struct map tables_by_oid;       /* 4 bytes of OID -> struct catalog_table */
+	struct map tables_named;        /* name -> the first of them */
+	struct map functions_named;
+	bool hidden_calls;              /* some operator, cast or domain calls a function that is not IMMUTABLE: sources do not show it */
 	struct map collations;          /* 4 bytes of OID -> struct catalog_collation */
 	const char *search_path[CATALOG_SEARCH_PATH_MAX];      /* the default one, without schemas that do not exist; pg_catalog is
 								 * looked into first unless it is listed */
@@ -101,6 +139,18 @@ const struct catalog_collation *catalog_collation(const struct catalog *catalog,
 const struct catalog_collation *catalog_collation_named(const struct catalog *catalog, const char *schema, const char *name);
 const struct catalog_table *catalog_table_by_oid(const struct catalog *catalog, uint32_t oid);
 const struct catalog_column *catalog_column(const struct catalog_table *table, const char *name);
+
+/* The first of that name in any schema; the others follow in `same_name`. */
+const struct catalog_table *catalog_tables_named(const struct catalog *catalog, const char *name);
+const struct catalog_function *catalog_functions_named(const struct catalog *catalog, const char *name);
+
+/* The name of a type that every PostgreSQL has, for messages ("… values of the type %s"); of another one, words that stand in its place. */
+const char *type_name(uint32_t oid);
+
+/* Whether a function of PostgreSQL's own, or of its extensions, of this name runs a query that is given as text, or reads the table that is named
+ * to it. */
+bool catalog_reads_tables(const char *function);
+extern const char *const catalog_reading_functions[];   /* sorted; NULL ends it */
 
 /* The search_path with which a session of `login`, acting as `role`, begins, as text in which "$user" is still to be replaced by `role`;
  * NULL when it is the default, which catalog_table() and catalog_function() walk. */

@@ -1,4 +1,4 @@
-#include "catalog/catalog.h"
+#include "catalog/catalog_load.h"
 
 #include <gnu/libc-version.h>
 #include <libpq-fe.h>
@@ -7,9 +7,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
-
-/* Schemas of sessions' temporary tables and of TOAST are nobody's to name. */
-#define NAMEABLE_SCHEMA "n.nspname !~ '^pg_(toast|temp)'"
+#include "catalog/catalog.h"
 
 static const char BEGIN[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
@@ -28,7 +26,8 @@ static const char ROLE_PATHS[] =
 	" UNION ALL "
 	"SELECT r.rolname, NULL FROM pg_roles r JOIN pg_namespace n ON n.nspname = r.rolname";
 
-static const char SAFE_PATH[] = "SET LOCAL search_path = pg_catalog";
+/* Compiling the larger of our queries would take longer than running them. */
+static const char SAFE_PATH[] = "SET LOCAL search_path = pg_catalog; SET LOCAL jit = off";
 
 static const char SERVER[] = "SELECT current_setting('server_version'), current_setting('server_encoding')";
 
@@ -36,17 +35,21 @@ static const char SERVER[] = "SELECT current_setting('server_version'), current_
 static const char COLUMNS[] =
 	"SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence,"
 	"       a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnum, a.attnotnull,"
-	"       a.attidentity <> '' OR coalesce(strpos(pg_get_expr(d.adbin, d.adrelid), 'nextval(') > 0, false)"
+	"       a.attidentity <> '' OR coalesce(strpos(pg_get_expr(d.adbin, d.adrelid), 'nextval(') > 0, false), a.attgenerated <> ''"
 	" FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 	" LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
 	" LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum AND a.attgenerated = ''"
 	" WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND " NAMEABLE_SCHEMA
 	" ORDER BY c.oid, a.attnum";
 
-/* 'i' < 's' < 'v' in provolatile, so that the greatest is the worst. */
+/* 'i' < 's' < 'v' in provolatile, so that the greatest is the worst. A body that the parser has taken in (prosqlbody) is not asked for: to write
+ * it out, the server locks the tables in it. */
+#define BUILTIN "(n.nspname = 'pg_catalog' OR l.lanname IN ('internal', 'c'))"
+
 static const char FUNCTIONS[] =
 	"SELECT n.nspname, p.proname, max(p.provolatile), bool_or(p.prokind = 'a'), bool_or(p.prokind = 'w'), bool_or(p.proretset),"
-	"       n.nspname = 'pg_catalog' OR bool_and(l.lanname IN ('internal', 'c'))"
+	"       bool_and(" BUILTIN "), bool_and(" BUILTIN " OR p.provolatile = 'i' OR (l.lanname IN ('sql', 'plpgsql') AND p.prosqlbody IS NULL)),"
+	"       string_agg(p.prosrc, E'\n;\n') FILTER (WHERE l.lanname IN ('sql', 'plpgsql') AND p.provolatile <> 'i' AND NOT " BUILTIN ")"
 	" FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang"
 	" WHERE " NAMEABLE_SCHEMA
 	" GROUP BY n.nspname, p.proname";
@@ -81,7 +84,12 @@ static int run(PGconn *conn, const char *sql, const char *what, struct err *err)
 
 static int fetch(PGconn *conn, const char *sql, const char *what, PGresult **ret_result, struct err *err)
 {
-	*ret_result = PQexec(conn, sql);
+	return catalog_fetch(conn, sql, NULL, what, ret_result, err);
+}
+
+int catalog_fetch(PGconn *conn, const char *sql, const char *param, const char *what, PGresult **ret_result, struct err *err)
+{
+	*ret_result = PQexecParams(conn, sql, param ? 1 : 0, NULL, &param, NULL, NULL, 0);
 	if (PQresultStatus(*ret_result) == PGRES_TUPLES_OK)
 		return 0;
 	PQclear(*ret_result);
@@ -150,6 +158,7 @@ static struct catalog_column column_at(const PGresult *result, int row)
 		.attnum = atoi(text_at(result, row, 9)),
 		.not_null = true_at(result, row, 10),
 		.default_nextval = true_at(result, row, 11),
+		.generated = true_at(result, row, 12),
 	};
 }
 
@@ -200,6 +209,8 @@ static int load_functions(PGconn *conn, struct catalog *catalog, struct err *err
 			.window = true_at(result, row, 4),
 			.set_returning = true_at(result, row, 5),
 			.builtin = true_at(result, row, 6),
+			.readable = true_at(result, row, 7),
+			.body = PQgetisnull(result, row, 8) ? NULL : text_at(result, row, 8),
 		};
 
 		catalog_add_function(catalog, &function);
@@ -251,6 +262,8 @@ static int load_all(PGconn *conn, struct catalog *catalog, struct err *err)
 		code = load_functions(conn, catalog, err);
 	if (code == 0)
 		code = load_collations(conn, catalog, err);
+	if (code == 0)
+		code = catalog_load_hooks(conn, catalog, err);
 	if (code == 0)
 		code = run(conn, "COMMIT", "commit", err);
 	return code;

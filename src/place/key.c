@@ -37,7 +37,7 @@ static const struct key_type *key_type_of(uint32_t oid)
 
 static int unsupported_type(uint32_t type, struct err *err)
 {
-	err_set(err, ERR_UNSUPPORTED, "a column of the type with OID %u cannot be a hash shard key", type);
+	err_set(err, ERR_UNSUPPORTED, "a column of the type %s cannot be a hash shard key", type_name(type));
 	err_hint(err, "Choose a key of type smallint, integer, bigint, text, varchar, char, uuid, bytea, date or timestamp.");
 	return ERR_UNSUPPORTED;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "place/place.h"
+#include "route/hooks.h"
 #include "route/resolve.h"
 #include "topo/topology.h"
 
@@ -104,6 +105,8 @@ void plan_definition(struct resolver *resolver, struct plan_item *item)
 		item->kind = ROUTE_HOME;
 		item->writes = true;
 		plan_refuse_hiding(resolver, item);
+		if (shape->kind == STMT_CREATE_TABLE && item->kind != ROUTE_REFUSED)
+			hooks_refuse_functions(resolver, item); /* no catalog will have its defaults */
 		return;
 	}
 	if (table) {

@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "catalog/catalog.h"
 #include "route/merge_group.h"
 #include "route/merge_row.h"
 #include "route/merge_sort.h"
@@ -44,7 +45,7 @@ struct merge {
 static int refuse_key(const struct merge_key *key, uint32_t type, struct err *err)
 {
 	if (!value_orderable(type)) {
-		err_set(err, ERR_UNSUPPORTED, "the router does not order values of the type with OID %u", type);
+		err_set(err, ERR_UNSUPPORTED, "the router does not order values of the type %s", type_name(type));
 		err_detail(err, "The rows of several shards are merged by ORDER BY, DISTINCT or GROUP BY of such a column.");
 		err_hint(err, "Cast the column to a built-in scalar type (an enum to text), or add the shard key to WHERE.");
 	} else {

@@ -53,7 +53,7 @@ static int refuse_order(const struct merge_output *output, uint32_t type, struct
 
 	err_set(err, ERR_UNSUPPORTED, "%s over several shards is not supported", name);
 	if (!value_orderable(type)) {
-		err_detail(err, "The router does not order values of the type with OID %u.", type);
+		err_detail(err, "The router does not order values of the type %s.", type_name(type));
 		err_hint(err, "Cast the argument to a built-in scalar type, or add the shard key to WHERE.");
 	} else {
 		err_detail(err, "%s", output->no_collation_why ? output->no_collation_why : "Its collation is not known to the router.");

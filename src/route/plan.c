@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "catalog/catalog.h"
 #include "route/definition.h"
+#include "route/hooks.h"
 #include "route/resolve.h"
 #include "route/snapshot.h"
 #include "topo/topology.h"
@@ -41,24 +42,6 @@ static bool is_system_function(const struct resolver *resolver, const struct fun
 	return found && found->builtin;
 }
 
-/* They run a query that is given as text, or read the table that is named to them: one shard's part of it. Sorted. */
-static const char *const reading_functions[] = {
-	"cursor_to_xml", "cursor_to_xmlschema", "database_to_xml", "database_to_xml_and_xmlschema", "database_to_xmlschema",
-	"query_to_xml", "query_to_xml_and_xmlschema", "query_to_xmlschema", "schema_to_xml", "schema_to_xml_and_xmlschema",
-	"schema_to_xmlschema", "table_to_xml", "table_to_xml_and_xmlschema", "table_to_xmlschema", "ts_rewrite", "ts_stat",
-};
-
-static int compare_names(const void *name, const void *entry)
-{
-	return strcmp(name, *(const char *const *)entry);
-}
-
-static bool reads_tables(const char *name)
-{
-	return bsearch(name, reading_functions, sizeof(reading_functions) / sizeof(reading_functions[0]), sizeof(reading_functions[0]),
-		       compare_names) != NULL;
-}
-
 static bool writes_by_function(const struct resolver *resolver)
 {
 	for (size_t i = 0; i < resolver->shape->function_count; i++) {
@@ -77,8 +60,10 @@ static const char *opaque_function(const struct resolver *resolver)
 		const struct function_ref *function = &resolver->shape->functions[i];
 		const struct catalog_function *found;
 
+		if (plan_redefined(resolver->context->redefined, function->name))
+			return function->name;
 		if (is_system_function(resolver, function, &found)) {
-			if (reads_tables(function->name))
+			if (catalog_reads_tables(function->name))
 				return function->name;
 			continue;
 		}
@@ -207,7 +192,7 @@ static void plan_rows(struct plan *plan, struct resolver *resolver, struct plan_
 	}
 	plan_refuse(item, "", HINT_KEY);
 	err_set(&item->refusal, ERR_UNSUPPORTED, "%s without the shard key would change rows on several shards, which is not supported yet",
-		stmt_kind_name(shape->kind));
+		stmt_kind_sql(shape->kind));
 	err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", item->pins[0].table->name, item->pins[0].table->key_column);
 	err_hint(&item->refusal, HINT_KEY);
 }
@@ -248,6 +233,14 @@ static int insert_position(const struct shape *shape, const struct catalog_table
 	return -1;
 }
 
+static void refuse_without_key(const struct sharded_table *table, struct plan_item *item)
+{
+	item->kind = ROUTE_REFUSED;
+	err_set(&item->refusal, ERR_NULL_KEY, "INSERT does not give the shard key \"%s\"", table->key_column);
+	err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", table->name, table->key_column);
+	err_hint(&item->refusal, "Give \"%s\" a value in every row.", table->key_column);
+}
+
 static void plan_insert(struct plan *plan, struct resolver *resolver, struct plan_item *item, const struct table_counts *counts)
 {
 	const struct shape *shape = resolver->shape;
@@ -262,8 +255,17 @@ static void plan_insert(struct plan *plan, struct resolver *resolver, struct pla
 		       "Read the rows first and insert them with VALUES.");
 		return;
 	}
-	if (shape->insert_source != INSERT_VALUES || counts->sharded > 1 || counts->home || counts->everywhere) {
-		plan_refuse(item, "INSERT into a sharded table takes VALUES only, as yet", "Read the rows first and insert them with VALUES.");
+	if (shape->insert_source == INSERT_DEFAULT) {
+		refuse_without_key(target->sharded, item);
+		return;
+	}
+	if (shape->insert_source != INSERT_VALUES) {
+		plan_refuse(item, "INSERT … SELECT into a sharded table is not supported yet", "Read the rows first and insert them with VALUES.");
+		return;
+	}
+	if (counts->sharded > 1 || counts->home || counts->everywhere) {
+		plan_refuse(item, "a subquery or CTE that reads a table is not supported yet in an INSERT into a sharded table",
+			    "Read the value first, with a SELECT of its own, and give it as a constant or parameter.");
 		return;
 	}
 	if (refuse_opaque(resolver, item) || refuse_sequences(resolver, item))
@@ -275,10 +277,7 @@ static void plan_insert(struct plan *plan, struct resolver *resolver, struct pla
 		}
 	position = insert_position(shape, target->table, target->sharded->key_column);
 	if (position < 0 || (size_t)position >= shape->insert_width) {
-		item->kind = ROUTE_REFUSED;
-		err_set(&item->refusal, ERR_NULL_KEY, "INSERT does not give the shard key \"%s\"", target->sharded->key_column);
-		err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", target->sharded->name, target->sharded->key_column);
-		err_hint(&item->refusal, "Give \"%s\" a value in every row.", target->sharded->key_column);
+		refuse_without_key(target->sharded, item);
 		return;
 	}
 	item->kind = ROUTE_KEYED;
@@ -351,7 +350,9 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 			err_set(&item->refusal, ERR_UNSUPPORTED, "%s \"%s\" may read sharded tables, of which it would see one shard only",
 				counts.views ? "view" : "function", counts.views ? counts.view_name : opaque);
 			err_hint(&item->refusal, counts.views ? "Write its query out." : "Declare it IMMUTABLE if it reads no table.");
+			return;
 		}
+		hooks_refuse(resolver, shape, item);
 		return;
 	}
 	for (size_t i = 0; i < resolver->shape->table_count; i++) {
@@ -379,6 +380,8 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 	default:
 		plan_rows(plan, resolver, item, &counts);
 	}
+	if (item->kind != ROUTE_REFUSED)
+		hooks_refuse(resolver, shape, item);
 }
 
 static void plan_wrapper(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item);
@@ -415,6 +418,17 @@ static bool of_temporary(const struct resolver *resolver)
 	return shape->table_count > 0;
 }
 
+/* A default or a CHECK that is added runs over the rows that are there. */
+static void refuse_altering(const struct resolver *resolver, struct plan_item *item)
+{
+	if (touches_sharded(resolver)) {
+		refuse_opaque(resolver, item);
+		return;
+	}
+	if (item->kind != ROUTE_REFUSED)
+		hooks_refuse_functions(resolver, item);
+}
+
 static void plan_item(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item)
 {
 	struct resolver resolver;
@@ -430,6 +444,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	if (of_temporary(&resolver)) {
 		item->kind = ROUTE_HOME;
 		item->writes = true;
+		hooks_refuse_functions(&resolver, item);
 		return;
 	}
 	switch (shape->kind) {
@@ -455,11 +470,14 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	case STMT_DDL:
 	case STMT_TRUNCATE:
 		plan_definition(&resolver, item);
+		hooks_note_redefined(&resolver, item);
 		if (names_nanu(&resolver))
 			plan_refuse(item, "the nanu schema is the router's own: nothing is defined in it, nor made of its tables",
 				    "Read it with plain SELECTs; name your own tables in another schema.");
-		if (touches_sharded(&resolver) && shape->kind == STMT_ALTER_TABLE)
-			refuse_opaque(&resolver, item); /* in a default or a CHECK */
+		if (shape->kind == STMT_ALTER_TABLE)
+			refuse_altering(&resolver, item);
+		if (shape->kind == STMT_TRUNCATE && item->kind != ROUTE_REFUSED)
+			hooks_refuse(&resolver, shape, item);
 		break;
 	case STMT_MAINTENANCE:
 		item->kind = ROUTE_ALL_LOOSE;
@@ -537,13 +555,13 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 		if (item->kind == ROUTE_FANOUT) {
 			item->fanout = false;
 			plan_refuse(item, "", HINT_KEY);
-			err_set(&item->refusal, ERR_UNSUPPORTED, "%s of a statement over several shards is not supported yet", stmt_kind_name(shape->kind));
+			err_set(&item->refusal, ERR_UNSUPPORTED, "%s of a statement over several shards is not supported yet", stmt_kind_sql(shape->kind));
 			err_hint(&item->refusal, HINT_KEY);
 		} else if (item->kind == ROUTE_LOCAL) {
 			plan_refuse(item, "the nanu schema is read with plain SELECTs", "Leave out what stands around the SELECT.");
 		} else if (item->fanout) {
 			item->fanout = false;
-			err_set(&item->refusal, ERR_UNSUPPORTED, "%s of a statement over several shards is not supported yet", stmt_kind_name(shape->kind));
+			err_set(&item->refusal, ERR_UNSUPPORTED, "%s of a statement over several shards is not supported yet", stmt_kind_sql(shape->kind));
 			err_hint(&item->refusal, HINT_KEY);
 		} else if (item->kind == ROUTE_ANY) {
 			item->kind = ROUTE_HOME;
@@ -562,6 +580,16 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 	else if (shape->kind == STMT_COPY && touches_sharded(&resolver))
 		plan_refuse(item, "COPY of a sharded table is not supported yet",
 		       "COPY (SELECT … WHERE the shard key = …) TO reads one shard; INSERT with the shard key writes.");
+	else if (shape->kind == STMT_COPY)
+		hooks_refuse(&resolver, shape, item);
+}
+
+bool plan_redefined(struct slice redefined, const char *name)
+{
+	for (size_t at = 0; at < redefined.size; at += strlen(redefined.data + at) + 1)
+		if (strcmp(redefined.data + at, name) == 0 || strcmp(redefined.data + at, REDEFINED_ALL) == 0)
+			return true;
+	return false;
 }
 
 static bool item_uses_literals(const struct plan_item *item)

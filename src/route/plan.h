@@ -48,6 +48,7 @@ struct plan_item {                      /* one statement of the text */
 	bool fanout;                    /* KEYED: may also run as a fan-out when the key names several shards */
 	struct pin *pins;               /* KEYED: one for each sharded table reference; INSERT: one for each row */
 	size_t pin_count;
+	const char *redefines;          /* a definition: the name that means, or runs, what the catalog does not have; or NULL */
 	const bool *shared_params;      /* KEYED: resolve_shared_params() */
 	struct err refusal;             /* REFUSED; and KEYED without fanout: why several shards cannot be served */
 };
@@ -70,6 +71,8 @@ struct plan_context {
 	const char *search_path;        /* of the session or its role: SQL text or a raw value; NULL: the database's default */
 	const char *role;               /* whom "$user" in search_path means */
 	bool temporary;                 /* the session has temporary relations: on the home shard, in no catalog */
+	struct slice redefined;         /* names that the transaction under way has changed: plan_item.redefines of its definitions, a zero behind
+					 * each */
 };
 
 /* Plans `sql`. Never fails: what cannot be planned is REFUSED with its reason, what does not parse goes to PostgreSQL for its error. */
@@ -98,5 +101,9 @@ must_use int plan_route(const struct plan_context *context, const struct plan_it
 /* For a parameter that SQL PREPARE declares: the OID of a type by the name it is written with, or PARAM_TYPE_OTHER. */
 enum { PARAM_TYPE_OTHER = INT32_MAX };
 uint32_t plan_type_named(const char *name);
+
+/* Whether `name` is among them (plan_context.redefined); every name is, when REDEFINED_ALL is. */
+#define REDEFINED_ALL "*"
+bool plan_redefined(struct slice redefined, const char *name);
 
 const char *route_kind_name(enum route_kind kind);

@@ -53,7 +53,7 @@ struct plan *plan_cache_get(struct plan_cache *cache, const struct plan_context 
 	struct cached_plan *cached;
 	uint64_t key[2];
 
-	if (!fingerprint || fingerprint->normal.size > PLAN_TEXT_SIZE_MAX)
+	if (!fingerprint || fingerprint->normal.size > PLAN_TEXT_SIZE_MAX || context->redefined.size)
 		return plan_new(context, sql, fingerprint);
 	key[0] = fingerprint->hash[0] ^ ((uint64_t)context->database << 48) ^ ((uint64_t)context->temporary << 47);
 	key[1] = fingerprint->hash[1];

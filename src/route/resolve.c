@@ -111,6 +111,13 @@ static struct resolved_table resolve_table(const struct resolver *resolver, cons
 	return result;
 }
 
+static int refuse_path(struct err *err)
+{
+	err_set(err, ERR_UNSUPPORTED, "the search_path of this session cannot be followed");
+	err_hint(err, "Set it to a plain list of names: SET search_path = a, \"B c\".");
+	return ERR_UNSUPPORTED;
+}
+
 int resolver_init(struct resolver *resolver, const struct plan_context *context, const struct shape *shape, struct arena *arena,
 		  struct err *err)
 {
@@ -118,10 +125,21 @@ int resolver_init(struct resolver *resolver, const struct plan_context *context,
 	resolver->database = &context->snapshot->topology->databases[context->database];
 	resolver->catalog = context->snapshot->catalogs[context->database];
 	if (context->search_path && !split_search_path(resolver, context->search_path))
-		return err_set(err, ERR_UNSUPPORTED, "the search_path of this session cannot be followed");
+		return refuse_path(err);
 	resolver->tables = arena_calloc(arena, shape->table_count + 1, sizeof(*resolver->tables));
 	for (size_t i = 0; i < shape->table_count; i++)
 		resolver->tables[i] = resolve_table(resolver, &shape->tables[i]);
+	return 0;
+}
+
+int resolve_relation(const struct plan_context *context, const char *schema, const char *name, struct arena *arena,
+		     const struct catalog_table **ret_table, struct err *err)
+{
+	struct resolver resolver = { .context = context, .arena = arena, .catalog = context->snapshot->catalogs[context->database] };
+
+	if (context->search_path && !split_search_path(&resolver, context->search_path))
+		return refuse_path(err);
+	*ret_table = find_table(&resolver, schema, name);
 	return 0;
 }
 

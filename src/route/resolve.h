@@ -1,6 +1,6 @@
 /* resolve: names of a shape -> tables and columns of the catalog, and from there what pins each sharded table to a shard.
  *
- * Inside of route/: plan.c is the only caller.
+ * Inside of route/, but for resolve_relation().
  */
 #pragma once
 
@@ -31,6 +31,10 @@ struct resolver {
 /* Resolves the tables of `shape`. ERR_UNSUPPORTED when the search path cannot be followed. */
 must_use int resolver_init(struct resolver *resolver, const struct plan_context *context, const struct shape *shape, struct arena *arena,
 			   struct err *err);
+
+/* The relation that a name means to a session: for admin/, which is told names in texts. NULL, and no error: there is none that the catalog has. */
+must_use int resolve_relation(const struct plan_context *context, const char *schema, const char *name, struct arena *arena,
+			      const struct catalog_table **ret_table, struct err *err);
 
 /* The relation that a name without a schema means, temporary ones apart; NULL: none that the catalog has. */
 const struct catalog_table *resolve_name(const struct resolver *resolver, const char *name);

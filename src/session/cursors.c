@@ -36,6 +36,8 @@ void cursors_note(struct session *session, const struct leg *leg, const struct s
 {
 	struct cursor_place *cursor;
 
+	if (shape->kind == STMT_CLOSE && !shape->name)
+		cursors_clear(session);
 	if (!shape->name || (shape->kind != STMT_DECLARE && shape->kind != STMT_CLOSE))
 		return;
 	cursor = find(session, slice_of(shape->name));

@@ -298,6 +298,16 @@ static void tx_is(struct session *session, struct leg *leg, bool open)
 	leg->wrote = false;
 }
 
+/* Until the catalog is read, at the end of the transaction, nobody knows what its code does. */
+static void note_redefined(struct session *session, const char *name)
+{
+	if (!name || plan_redefined(buf_slice(&session->redefined), name))
+		return;
+	if (session->redefined.size + strlen(name) + sizeof(REDEFINED_ALL) >= REDEFINED_SIZE_MAX)
+		name = REDEFINED_ALL;
+	buf_add(&session->redefined, name, strlen(name) + 1);
+}
+
 void effects_complete(struct session *session, struct leg *leg, const struct plan *plan, size_t item, struct slice tag)
 {
 	const struct shape *shape;
@@ -352,8 +362,10 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 	case STMT_ALTER_TABLE:
 	case STMT_RENAME:
 	case STMT_DROP:
+	case STMT_CREATE_INDEX:
 	case STMT_DDL:
 		session->definitions |= !shape->temporary;
+		note_redefined(session, plan->items[item].redefines);
 		break;
 	default:
 		break;
@@ -385,6 +397,7 @@ void effects_ready(struct session *session, char tx_status)
 		session->worker->counters.transactions++;
 		err_forget(&session->tx_error);
 		session->tx_write_shard = -1;
+		buf_release(&session->redefined);       /* not before: what follows a COMMIT in one pipeline is planned by the old catalog */
 	}
 	/* The answer to a definition is given when this router knows of it, so that the next statement is planned with it. */
 	if (tx_status == 'I' && session->definitions) {

@@ -33,6 +33,8 @@ static enum portal_kind kind_here(const struct session *session, const struct pl
 		return several || units_tx_lost(session) ? PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_DEALLOCATE:
 		return PORTAL_SPREAD;
+	case STMT_CLOSE:
+		return several && !item->shape->name ? PORTAL_SPREAD : PORTAL_LEG;      /* CLOSE ALL */
 	case STMT_SAVEPOINT:
 	case STMT_RELEASE:
 	case STMT_ROLLBACK_TO:
@@ -323,17 +325,14 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 	prepared = prepared_find(session, bind.statement);
 	if (!prepared)
 		return send_unknown(session, unit, bind.statement, ANSWER_BIND, err);
-	if (prepared->plan->snapshot_version != session->snapshot->version && !prepared->from_sql) {
-		struct plan *plan = units_plan(session, prepared->sql);
-
-		plan_unref(prepared->plan);
-		prepared->plan = plan;
-	}
+	prepared_renew(session, prepared);
 	item = prepared->plan->shapes.count ? &prepared->plan->items[0] : NULL;
 	rc = units_aborted(session, item ? item->shape : NULL, err);
 	if (rc < 0)
 		return rc;
 	kind = item ? kind_here(session, prepared->plan) : PORTAL_LEG;
+	if (kind == PORTAL_LOCAL && session->tx_status == 'E')
+		return units_abort(err);
 	if (kind == PORTAL_RENAMED)
 		return bind_renamed(session, unit, &bind, prepared, err);
 	if (kind != PORTAL_LEG) {
@@ -349,6 +348,8 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 	if (!item || item->kind == ROUTE_ANY)
 		shards = UINT64_C(1) << (item ? cursors_statement_shard(session, item->shape) : units_any_shard(session));
 	if (shards & (shards - 1)) {
+		if (session->tx_status == 'E')
+			return units_abort(err);
 		keep_portal(session, bind.portal, prepared, PORTAL_FAN, 0, shards, body);
 		say_empty(session, '2');
 		return 1;
@@ -411,6 +412,8 @@ static int describe_statement(struct session *session, const struct unit *unit, 
 	if (!prepared)
 		return send_unknown(session, unit, name, ANSWER_DESCRIBE, err);
 	kind = prepared->plan->shapes.count ? kind_here(session, prepared->plan) : PORTAL_LEG;
+	if (kind == PORTAL_LOCAL && session->tx_status == 'E')
+		return units_abort(err);
 	if (kind == PORTAL_LOCAL)
 		return local_start(session, prepared->sql, NULL, prepared->statement, LOCAL_DESCRIBE_STATEMENT, 0, err);
 	if (kind == PORTAL_RENAMED && prepared->plan->items[0].shape->kind != STMT_PREPARE)
@@ -476,6 +479,8 @@ int extended_describe(struct session *session, const struct unit *unit, struct e
 	if (what == 'S')
 		return describe_statement(session, unit, name, err);
 	portal = portal_find(session, name);
+	if (portal && session->tx_status == 'E' && (portal->kind == PORTAL_LOCAL || portal->kind == PORTAL_FAN))
+		return units_abort(err);
 	if (portal && portal->kind == PORTAL_LOCAL) {
 		struct bind bind;
 
@@ -577,6 +582,8 @@ static int execute(struct session *session, const struct unit *unit, struct err 
 
 	if (cursor.failed)
 		return err_set(err, ERR_PROTOCOL, "insufficient data left in message");
+	if (portal && session->tx_status == 'E' && (portal->kind == PORTAL_LOCAL || portal->kind == PORTAL_FAN))
+		return units_abort(err);        /* bound before the transaction failed */
 	if (portal && portal->kind == PORTAL_SPREAD)
 		return execute_spread(session, portal, err);
 	if (portal && portal->kind == PORTAL_LOCAL) {

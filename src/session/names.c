@@ -121,6 +121,7 @@ static int make_execute(struct session *session, const struct shape *execute, st
 		buf_add_slice(&sending->text, sql);
 		return units_on(session, units_any_shard(session), &sending->leg, err);
 	}
+	prepared_renew(session, prepared);
 	if (!prepared->plan->shapes.count)
 		shards = UINT64_C(1) << units_any_shard(session);
 	else if ((rc = route_execute(session, prepared, execute, sql, &shards, err)) < 0)

@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "route/snapshot.h"
 #include "session/session.h"
 
 void prepared_free(struct prepared *prepared)
@@ -33,6 +34,17 @@ struct prepared *prepared_add(struct session *session, struct slice name, struct
 	prepared->from_sql = from_sql;
 	prepared_put(session, prepared);
 	return prepared;
+}
+
+void prepared_renew(struct session *session, struct prepared *prepared)
+{
+	struct plan *plan;
+
+	if (prepared->plan->snapshot_version == session->snapshot->version && !session->redefined.size)
+		return;
+	plan = units_plan(session, prepared->sql);
+	plan_unref(prepared->plan);
+	prepared->plan = plan;
 }
 
 struct prepared *prepared_take(struct session *session, struct slice name)

@@ -152,7 +152,8 @@ static int route_several(struct session *session, const struct plan *plan, struc
 			return rc;
 		transaction |= kind == STMT_BEGIN || kind == STMT_COMMIT || kind == STMT_ROLLBACK;
 		if (kind == STMT_PREPARE || kind == STMT_EXECUTE || kind == STMT_DEALLOCATE || item->kind == ROUTE_LOCAL) {
-			err_set(err, ERR_UNSUPPORTED, "%s cannot be sent together with other statements in one query", stmt_kind_name(kind));
+			err_set(err, ERR_UNSUPPORTED, "%s cannot be sent together with other statements in one query",
+				item->kind == ROUTE_LOCAL ? "a SELECT from the nanu schema" : stmt_kind_sql(kind));
 			err_hint(err, "Send the statements one by one.");
 			return err->code;
 		}
@@ -189,9 +190,13 @@ static bool ends_failed(enum stmt_kind kind)
 	return kind == STMT_COMMIT || kind == STMT_ROLLBACK || kind == STMT_PREPARE_TX || kind == STMT_ROLLBACK_TO;
 }
 
-static bool needs_every_leg(const struct session *session, enum stmt_kind kind)
+static bool needs_every_leg(const struct session *session, const struct shape *shape)
 {
-	switch (kind) {
+	uint64_t legs = legs_shards(session);
+
+	switch (shape->kind) {
+	case STMT_CLOSE:
+		return !shape->name && legs & (legs - 1);       /* CLOSE ALL */
 	case STMT_SAVEPOINT:
 	case STMT_RELEASE:
 	case STMT_ROLLBACK_TO:
@@ -285,7 +290,7 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 	}
 	if (names_concern(shape))
 		return names_query(session, plan, sql, err);
-	if (needs_every_leg(session, shape->kind))
+	if (needs_every_leg(session, shape))
 		return spread_start(session, plan, sql, false, false, err);
 	rc = units_route(session, plan, 0, sql, NULL, NULL, &shards, err);
 	if (rc < 0)
@@ -363,9 +368,17 @@ int query_run(struct session *session, const struct unit *unit, struct err *err)
 /* A fast-path function call (PostgreSQL documentation, 55.2.5): the home shard's, as it stands. */
 int query_function(struct session *session, const struct unit *unit, int shard, struct err *err)
 {
+	enum { FIRST_USER_OID = 16384 };        /* FirstNormalObjectId of PostgreSQL */
+	struct cursor cursor = cursor_of(unit_body(session, unit));
 	struct leg *leg;
-	int rc = units_on(session, shard, &leg, err);
+	int rc;
 
+	if (cursor_u32(&cursor) >= FIRST_USER_OID && session_shard_count(session) > 1 && session_database(session)->table_count) {
+		err_set(err, ERR_UNSUPPORTED, "a function that is called by its number may touch sharded tables, of which it would see one shard only");
+		err_hint(err, "Call it by its name, with SELECT.");
+		return err->code;
+	}
+	rc = units_on(session, shard, &leg, err);
 	if (rc <= 0)
 		return rc;
 	leg_send(leg, unit_raw(session, unit));

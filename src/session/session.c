@@ -88,6 +88,7 @@ void session_new(struct worker *worker, int fd)
 	buf_init(&session->texts, TEXTS_SIZE_MAX);
 	buf_init(&session->reports, TEXTS_SIZE_MAX);
 	buf_init(&session->tx_begin, STARTUP_SIZE_MAX);
+	buf_init(&session->redefined, REDEFINED_SIZE_MAX);
 	arena_init(&session->arena, SESSION_ARENA_BLOCK);
 	do {
 		session->number = ++worker->last_number & 0xffffff;
@@ -156,6 +157,7 @@ static void let_go(struct session *session)
 	buf_release(&session->reports);
 	params_unref(session->reported);
 	buf_release(&session->tx_begin);
+	buf_release(&session->redefined);
 	arena_release(&session->arena);
 	snapshot_unref(session->snapshot);
 	err_forget(&session->tx_error);
@@ -304,7 +306,7 @@ struct plan_context session_plan_context(const struct session *session)
 	const char *role = setting_of(session, "role");
 
 	context.temporary = session->pins & PIN_TEMPORARY;
-
+	context.redefined = buf_slice(&session->redefined);
 	if (!role)
 		role = setting_of(session, "session_authorization");
 	if (role)

@@ -216,6 +216,7 @@ struct session {
 	struct err *lost_error;         /* or NULL: why an implicit transaction was lost so, after an Execute and before its Sync */
 	struct savepoint *savepoints;
 	size_t savepoint_count;
+	struct buf redefined;           /* names that they changed: plan_context.redefined */
 	bool definitions;               /* this transaction changed the schema: refresh the catalog at its end */
 
 	/* what it carries */
@@ -300,6 +301,7 @@ struct plan *units_plan(struct session *session, struct slice sql);     /* a new
 struct prepared *prepared_find(struct session *session, struct slice name);
 struct prepared *prepared_add(struct session *session, struct slice name, struct statement *statement, struct plan *plan, struct slice sql,
 			      bool from_sql);
+void prepared_renew(struct session *session, struct prepared *prepared);        /* plans it anew if what its plan was made for has changed */
 void prepared_remove(struct session *session, struct slice name);
 struct prepared *prepared_take(struct session *session, struct slice name);     /* out of the session; NULL when there is none */
 void prepared_put(struct session *session, struct prepared *prepared);          /* back, instead of what has its name; NULL is allowed */

@@ -189,8 +189,15 @@ int spread_start(struct session *session, struct plan *plan, struct slice sql, b
 	for (size_t i = 0; i < plan->shapes.count; i++)
 		definition |= plan->items[i].kind == ROUTE_ALL;
 	if (loose && session->tx_status != 'I') {
-		err_set(err, ERR_TX_STATE, "%s cannot run inside a transaction block", stmt_kind_name(kind));
+		err_set(err, ERR_TX_STATE, "%s%s cannot run inside a transaction block", stmt_kind_sql(kind),
+			plan->items[0].shape->concurrently && kind != STMT_MAINTENANCE ? " … CONCURRENTLY" : "");
+		err_hint(err, "It is run on each shard for itself: commit first, and send it by itself.");
 		err_sqlstate(err, "25001");
+		return err->code;
+	}
+	if (kind == STMT_LOCK && plan->shapes.count == 1 && session->tx_status == 'I') {
+		err_set(err, ERR_TX_STATE, "LOCK TABLE can only be used in transaction blocks");
+		err_sqlstate(err, "25P01");
 		return err->code;
 	}
 	if (definition && session->tx_status == 'T' && session->savepoint_count && legs_shards(session) != all) {

@@ -291,6 +291,11 @@ bool units_tx_lost(const struct session *session)
 	return session->tx_status == 'E';
 }
 
+int units_abort(struct err *err)
+{
+	return err_set(err, ERR_TX_ABORTED, "current transaction is aborted, commands ignored until end of transaction block");
+}
+
 /* In a failed transaction only its end is listened to. */
 int units_aborted(struct session *session, const struct shape *shape, struct err *err)
 {
@@ -302,7 +307,7 @@ int units_aborted(struct session *session, const struct shape *shape, struct err
 			return 0;       /* the server says it in its own words */
 	if (err_take(&session->tx_error, err))
 		return err->code;
-	return err_set(err, ERR_TX_ABORTED, "current transaction is aborted, commands ignored until end of transaction block");
+	return units_abort(err);
 }
 
 /* ---- copies on backends ---- */

@@ -8,6 +8,7 @@ int units_route(struct session *session, const struct plan *plan, size_t item, s
 int units_fresh(struct session *session, struct plan **plan, struct slice sql);
 int units_join(struct session *session, uint64_t shards, const struct plan_item *item, struct err *err);
 int units_on(struct session *session, int shard, struct leg **ret_leg, struct err *err);
+must_use int units_abort(struct err *err);        /* 25P02, in PostgreSQL's words */
 int units_aborted(struct session *session, const struct shape *shape, struct err *err);
 /* Only ReadyForQuery is missing, and nothing hangs on it. */
 bool units_all_answered(const struct session *session, const struct leg *leg);

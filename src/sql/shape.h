@@ -251,6 +251,7 @@ struct shape {
 	size_t key_count;
 	bool sequence_default;          /* ALTER TABLE: a column gets serial, identity, or a default from nextval() */
 	bool hooks;                     /* CREATE TRIGGER, RULE or POLICY: tables[0] gets code that runs with others' statements */
+	const char *function;           /* CREATE or ALTER FUNCTION: its name; CREATE TRIGGER: the name of the one that it calls */
 	bool inherits;                  /* CREATE TABLE … INHERITS, PARTITION OF; ALTER TABLE … INHERIT, ATTACH PARTITION */
 };
 
@@ -273,3 +274,4 @@ must_use int shape_parse(struct slice sql, const struct fingerprint *fingerprint
 /* For nanu.explain and for tests: the shape as readable text, stable from run to run. */
 char *shape_describe(const struct shape *shape, struct arena *arena);
 const char *stmt_kind_name(enum stmt_kind kind);
+const char *stmt_kind_sql(enum stmt_kind kind);        /* for messages: "CREATE TABLE" */

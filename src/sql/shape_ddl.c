@@ -119,6 +119,11 @@ static void note_temporary_name(struct maker *maker, PgQuery__Node *const *names
 		maker->shape->temporary = true;
 }
 
+static const char *last_name(struct maker *maker, PgQuery__Node *const *names, size_t count)
+{
+	return count ? text_or_null(maker, node_string(names[count - 1])) : NULL;
+}
+
 /* What needs more than its kind. */
 static bool read_special(struct maker *maker, const PgQuery__Node *statement)
 {
@@ -172,6 +177,14 @@ static bool read_special(struct maker *maker, const PgQuery__Node *statement)
 		shape->kind = STMT_DDL;
 		note_temporary_name(maker, statement->create_function_stmt->funcname,
 				    statement->create_function_stmt->n_funcname);
+		shape->function = last_name(maker, statement->create_function_stmt->funcname, statement->create_function_stmt->n_funcname);
+		walk(maker, &statement->base, 0);
+		return true;
+	case PG_QUERY__NODE__NODE_ALTER_FUNCTION_STMT:
+		shape->kind = STMT_DDL;
+		if (statement->alter_function_stmt->func)
+			shape->function = last_name(maker, statement->alter_function_stmt->func->objname,
+						    statement->alter_function_stmt->func->n_objname);
 		walk(maker, &statement->base, 0);
 		return true;
 	case PG_QUERY__NODE__NODE_CREATE_ENUM_STMT:
@@ -223,7 +236,7 @@ static enum stmt_kind plain_kind(const PgQuery__Node *statement)
 	case PG_QUERY__NODE__NODE_ALTER_SYSTEM_STMT:
 		return STMT_CLUSTER_DDL;
 	case PG_QUERY__NODE__NODE_ALTER_DOMAIN_STMT: case PG_QUERY__NODE__NODE_ALTER_DEFAULT_PRIVILEGES_STMT:
-	case PG_QUERY__NODE__NODE_DEFINE_STMT: case PG_QUERY__NODE__NODE_ALTER_FUNCTION_STMT:
+	case PG_QUERY__NODE__NODE_DEFINE_STMT:
 	case PG_QUERY__NODE__NODE_RULE_STMT: case PG_QUERY__NODE__NODE_VIEW_STMT: case PG_QUERY__NODE__NODE_CREATE_SEQ_STMT:
 	case PG_QUERY__NODE__NODE_ALTER_SEQ_STMT: case PG_QUERY__NODE__NODE_CREATE_TRIG_STMT:
 	case PG_QUERY__NODE__NODE_CREATE_PLANG_STMT: case PG_QUERY__NODE__NODE_CREATE_SCHEMA_STMT:
@@ -275,6 +288,8 @@ bool shape_ddl(struct maker *maker, const PgQuery__Node *statement)
 	maker->shape->hooks = statement->node_case == PG_QUERY__NODE__NODE_RULE_STMT ||
 			      statement->node_case == PG_QUERY__NODE__NODE_CREATE_TRIG_STMT ||
 			      statement->node_case == PG_QUERY__NODE__NODE_CREATE_POLICY_STMT;
+	if (statement->node_case == PG_QUERY__NODE__NODE_CREATE_TRIG_STMT)
+		maker->shape->function = last_name(maker, statement->create_trig_stmt->funcname, statement->create_trig_stmt->n_funcname);
 	if (statement->node_case == PG_QUERY__NODE__NODE_CREATE_SCHEMA_STMT)
 		maker->shape->name = text_or_null(maker, statement->create_schema_stmt->schemaname);
 	walk(maker, &statement->base, 0);

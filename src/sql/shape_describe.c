@@ -20,9 +20,32 @@ static const char *const kind_names[STMT_KIND_COUNT_] = {
 	[STMT_CLUSTER_DDL] = "cluster ddl", [STMT_OTHER] = "other",
 };
 
+static const char *const kind_words[STMT_KIND_COUNT_] = {
+	[STMT_EMPTY] = "an empty statement", [STMT_SELECT] = "SELECT", [STMT_INSERT] = "INSERT", [STMT_UPDATE] = "UPDATE",
+	[STMT_DELETE] = "DELETE", [STMT_MERGE] = "MERGE", [STMT_BEGIN] = "BEGIN", [STMT_COMMIT] = "COMMIT",
+	[STMT_ROLLBACK] = "ROLLBACK", [STMT_SAVEPOINT] = "SAVEPOINT", [STMT_RELEASE] = "RELEASE SAVEPOINT",
+	[STMT_ROLLBACK_TO] = "ROLLBACK TO SAVEPOINT", [STMT_PREPARE_TX] = "PREPARE TRANSACTION",
+	[STMT_COMMIT_PREPARED] = "COMMIT PREPARED", [STMT_ROLLBACK_PREPARED] = "ROLLBACK PREPARED", [STMT_SET] = "SET",
+	[STMT_RESET] = "RESET", [STMT_SHOW] = "SHOW", [STMT_DISCARD] = "DISCARD",
+	[STMT_SET_TRANSACTION] = "SET TRANSACTION", [STMT_SET_CONSTRAINTS] = "SET CONSTRAINTS", [STMT_PREPARE] = "PREPARE",
+	[STMT_EXECUTE] = "EXECUTE", [STMT_DEALLOCATE] = "DEALLOCATE", [STMT_DECLARE] = "DECLARE", [STMT_FETCH] = "FETCH",
+	[STMT_CLOSE] = "CLOSE", [STMT_LISTEN] = "LISTEN", [STMT_UNLISTEN] = "UNLISTEN", [STMT_NOTIFY] = "NOTIFY",
+	[STMT_COPY] = "COPY", [STMT_EXPLAIN] = "EXPLAIN", [STMT_CALL] = "CALL", [STMT_DO] = "DO", [STMT_LOCK] = "LOCK",
+	[STMT_TRUNCATE] = "TRUNCATE", [STMT_CREATE_TABLE] = "CREATE TABLE", [STMT_CREATE_TABLE_AS] = "CREATE TABLE AS",
+	[STMT_ALTER_TABLE] = "ALTER TABLE", [STMT_RENAME] = "ALTER … RENAME", [STMT_DROP] = "DROP",
+	[STMT_CREATE_INDEX] = "CREATE INDEX", [STMT_DDL] = "a definition",
+	[STMT_MAINTENANCE] = "VACUUM, ANALYZE, REINDEX, CLUSTER, CHECKPOINT or REFRESH",
+	[STMT_CLUSTER_DDL] = "a definition for a whole node", [STMT_OTHER] = "this statement",
+};
+
 const char *stmt_kind_name(enum stmt_kind kind)
 {
 	return kind < STMT_KIND_COUNT_ ? kind_names[kind] : "?";
+}
+
+const char *stmt_kind_sql(enum stmt_kind kind)
+{
+	return kind < STMT_KIND_COUNT_ ? kind_words[kind] : "?";
 }
 
 static void put_name(struct buf *out, const char *name)

@@ -22,6 +22,9 @@ struct store_entry {
 
 /* Opens or creates the file. ERR_IO with SQLite's words; ERR_CONFIG when it belongs to a newer format. */
 must_use int store_open_sqlite(const char *path, struct store **ret_store, struct err *err);
+/* Reads one key without opening the store for good: nothing is created or changed, and a file that is not there yet is empty. The errors are those
+ * that store_open_sqlite() would have. */
+must_use int store_look_sqlite(const char *path, const char *key, struct store_entry *ret_entry, struct err *err);
 void store_close(struct store *store);
 
 must_use int store_get(struct store *store, const char *key, struct store_entry *ret_entry, struct err *err);

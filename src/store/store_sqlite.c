@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,9 +52,8 @@ static int ask_number(struct store *store, const char *sql, int *ret_number, str
 	return rc;
 }
 
-/* Makes an empty file ours, and refuses one that is somebody else's or of a later nanu. In one write transaction, so that two
- * processes may open the same new file. */
-static int settle_format(struct store *store, const char *path, struct err *err)
+/* Refuses a file that is somebody else's or of a later nanu. 1: it is ours; 0: it is empty. */
+static int look_at_format(struct store *store, const char *path, struct err *err)
 {
 	int application = 0, version = 0, objects = 0;
 	int rc = ask_number(store, "PRAGMA application_id", &application, err);
@@ -72,8 +72,16 @@ static int settle_format(struct store *store, const char *path, struct err *err)
 		err_hint(err, "Start the newer nanu that wrote it.");
 		return rc;
 	}
-	if (application == APPLICATION_ID)
-		return 0;
+	return application == APPLICATION_ID;
+}
+
+/* Makes an empty file ours. In one write transaction, so that two processes may open the same new file. */
+static int settle_format(struct store *store, const char *path, struct err *err)
+{
+	int rc = look_at_format(store, path, err);
+
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	return run(store,
 		   "CREATE TABLE entry (key text PRIMARY KEY, value text NOT NULL, revision integer NOT NULL) WITHOUT ROWID;"
 		   "PRAGMA application_id = 1851879029;"
@@ -153,19 +161,6 @@ int store_open_sqlite(const char *path, struct store **ret_store, struct err *er
 	return 0;
 }
 
-void store_close(struct store *store)
-{
-	if (!store)
-		return;
-	sqlite3_finalize(store->get);
-	sqlite3_finalize(store->insert);
-	sqlite3_finalize(store->update);
-	sqlite3_close(store->db);
-	pthread_cond_destroy(&store->changed);
-	pthread_mutex_destroy(&store->lock);
-	mem_free(store);
-}
-
 static int get_locked(struct store *store, const char *key, struct store_entry *ret_entry, struct err *err)
 {
 	int rc;
@@ -182,6 +177,81 @@ static int get_locked(struct store *store, const char *key, struct store_entry *
 	rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : sqlite_error(store, "be read", err);
 	sqlite3_reset(store->get);
 	return rc;
+}
+
+/* "a?b" -> file:a%3Fb?options */
+static char *uri_of(const char *path, const char *options)
+{
+	size_t size = 3 * strlen(path) + strlen(options) + 8, used = 0;
+	char *uri = mem_alloc(size);
+
+	used += (size_t)snprintf(uri, size, "file:");
+	for (; *path; path++)
+		used += (size_t)snprintf(uri + used, size - used, strchr("?#%", *path) ? "%%%02X" : "%c", (unsigned char)*path);
+	snprintf(uri + used, size - used, "?%s", options);
+	return uri;
+}
+
+/* SQLite needs its journals beside the file. */
+static int check_folder(const char *path, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash == path ? mem_strdup("/") : slash ? mem_strndup(path, (size_t)(slash - path)) : mem_strdup(".");
+	int rc = 0;
+
+	if (access(folder, W_OK | X_OK) < 0)
+		rc = err_set(err, ERR_IO, "cannot open the store %s: %s: %s", path, folder, strerror(errno));
+	mem_free(folder);
+	return rc;
+}
+
+/* A file without a journal is read as it stands; one with a journal is in use, or was, and its newest rows are in there. */
+static int look(struct store *store, const char *path, const char *key, struct store_entry *ret_entry, struct err *err)
+{
+	static const char get[] = "SELECT value, revision FROM entry WHERE key = ?1";
+	char *wal = mem_alloc(strlen(path) + 5), *uri;
+	int rc;
+
+	sprintf(wal, "%s-wal", path);
+	uri = uri_of(path, access(wal, F_OK) == 0 ? "mode=ro" : "immutable=1");
+	if (sqlite3_open_v2(uri, &store->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) != SQLITE_OK)
+		rc = sqlite_error(store, "be opened", err);
+	else
+		rc = look_at_format(store, path, err);
+	if (rc > 0 && sqlite3_prepare_v2(store->db, get, -1, &store->get, NULL) != SQLITE_OK)
+		rc = sqlite_error(store, "be read", err);
+	mem_free(uri);
+	mem_free(wal);
+	return rc > 0 ? get_locked(store, key, ret_entry, err) : rc;
+}
+
+int store_look_sqlite(const char *path, const char *key, struct store_entry *ret_entry, struct err *err)
+{
+	struct store store = { 0 };
+	int rc = check_folder(path, err);
+
+	*ret_entry = (struct store_entry){ 0 };
+	if (rc < 0 || (access(path, F_OK) < 0 && errno == ENOENT))
+		return rc;
+	if (access(path, R_OK | W_OK) < 0)
+		return err_set(err, ERR_IO, "cannot open the store %s: %s", path, strerror(errno));
+	rc = look(&store, path, key, ret_entry, err);
+	sqlite3_finalize(store.get);
+	sqlite3_close(store.db);
+	return rc;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	sqlite3_finalize(store->get);
+	sqlite3_finalize(store->insert);
+	sqlite3_finalize(store->update);
+	sqlite3_close(store->db);
+	pthread_cond_destroy(&store->changed);
+	pthread_mutex_destroy(&store->lock);
+	mem_free(store);
 }
 
 int store_get(struct store *store, const char *key, struct store_entry *ret_entry, struct err *err)

@@ -105,11 +105,30 @@ static void schema_init(struct schema *schema)
 }
 
 /* What libcyaml logs when it refuses a file: the reason, "Backtrace:", then from the innermost place outwards
- * "  in mapping field 'port' (line: 5, column: 11)". */
+ * "  in mapping field 'port' (line: 5, column: 11)" and "  in sequence entry '0' (line: 4, column: 5)". */
 struct complaint {
 	char reason[REASON_SIZE];
 	unsigned line;
+	bool in_entry;                  /* the innermost place is an entry of a list */
+	char field[64];                 /* the innermost field; "" in none */
+	char list[64];                  /* the outermost: nodes, shards, databases, users */
 };
+
+static void hear_place(struct complaint *complaint, const char *text, const char *line)
+{
+	const char *field = strstr(text, "field '"), *end = field ? strrchr(field, '\'') : NULL;
+
+	if (complaint->line == 0) {
+		sscanf(line, "(line: %u", &complaint->line);
+		complaint->in_entry = strncmp(text, "  in sequence entry", 19) == 0;
+	}
+	if (!field)
+		return;
+	field += 7;
+	snprintf(complaint->list, sizeof(complaint->list), "%.*s", (int)(end - field), field);
+	if (!complaint->field[0])
+		memcpy(complaint->field, complaint->list, sizeof(complaint->field));
+}
 
 __attribute__((format(printf, 3, 0))) static void hear(cyaml_log_t level, void *context, const char *format, va_list args)
 {
@@ -121,63 +140,134 @@ __attribute__((format(printf, 3, 0))) static void hear(cyaml_log_t level, void *
 	if (strncmp(start, "Load: ", 6) == 0)
 		start += 6;
 	line = strstr(start, "(line: ");
-	if (line && strncmp(start, "  in ", 5) == 0) {
-		if (complaint->line == 0)
-			sscanf(line, "(line: %u", &complaint->line);
-	} else if (strcmp(start, "Backtrace:") != 0 && !*complaint->reason) {
+	if (line && strncmp(start, "  in ", 5) == 0)
+		hear_place(complaint, start, line);
+	else if (strcmp(start, "Backtrace:") != 0 && !*complaint->reason)
 		snprintf(complaint->reason, sizeof(complaint->reason), "%s", start);
-	}
 }
 
-/* The key at the end of "Unexpected key: NAME". */
-static const char *key_of(const struct complaint *complaint, const char *start)
+/* What follows `start` in the reason, or NULL: the key at the end of "Unexpected key: NAME". */
+static const char *reason_after(const struct complaint *complaint, const char *start)
 {
 	size_t size = strlen(start);
 
 	return strncmp(complaint->reason, start, size) == 0 ? complaint->reason + size : NULL;
 }
 
-static void hint_nearest(const char *key, struct err *err)
+static bool is_field(const cyaml_schema_field_t *fields, const char *key)
 {
-	const char *names[LIST_COUNT + SETTINGS_COUNT_MAX + YAML_OVERRIDES_MAX + 16];
-	const char *nearest;
-	size_t count = 0;
+	for (; fields->key; fields++)
+		if (strcmp(fields->key, key) == 0)
+			return true;
+	return false;
+}
+
+/* The nearest of the keys that may stand in the same place; else the place where this very key may stand. */
+static void hint_nearest(const struct complaint *complaint, const char *key, struct err *err)
+{
+	const char *names[LIST_COUNT + SETTINGS_COUNT_MAX + 1];
 	struct schema schema;
-	const cyaml_schema_field_t *const groups[] = { schema.fields, node_fields, shard_fields, schema.database_fields };
+	const struct {
+		const char *list;
+		const cyaml_schema_field_t *fields;
+	} places[] = {
+		{ "nodes", node_fields }, { "shards", shard_fields }, { "databases", schema.database_fields }, { "users", schema.user_fields },
+		{ "", schema.fields },
+	};
+	enum { PLACE_COUNT = sizeof(places) / sizeof(places[0]) };
+	const char *nearest = NULL;
 
 	schema_init(&schema);
-	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
-		for (const cyaml_schema_field_t *field = groups[i]; field->key; field++)
+	for (size_t i = 0; i < PLACE_COUNT; i++) {
+		size_t count = 0;
+
+		if (strcmp(places[i].list, complaint->list) != 0)
+			continue;
+		for (const cyaml_schema_field_t *field = places[i].fields; field->key; field++)
 			names[count++] = field->key;
-	names[count] = NULL;
-	nearest = setting_nearest(key, names);
-	if (nearest)
+		names[count] = NULL;
+		nearest = setting_nearest(key, names);
+	}
+	if (nearest) {
 		err_hint(err, "Did you mean \"%s\"?", nearest);
+		return;
+	}
+	for (size_t i = 0; i < PLACE_COUNT; i++)
+		if (is_field(places[i].fields, key)) {
+			err_hint(err, places[i].list[0] ? "It belongs to the entries of \"%s\"." : "It is a setting of the file itself, without blanks before it.%s",
+				 places[i].list);
+			return;
+		}
+}
+
+/* libcyaml's words for what stands in a place, and ours. */
+static const char *words_for(const char *theirs)
+{
+	static const char *const words[][2] = {
+		{ "SEQUENCE", "a list" }, { "MAPPING", "settings (name: value)" }, { "STRING", "a single value" },
+		{ "SCALAR", "a single value, or nothing" }, { "SEQUENCE_START", "a list" }, { "MAPPING_START", "settings (name: value)" },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i][0], theirs) == 0)
+			return words[i][1];
+	return theirs;
+}
+
+/* `where` is what the complaint is about: the file, a field, or an entry of a list. */
+static int refuse_value(const char *path, const struct complaint *complaint, const char *where, struct err *err)
+{
+	unsigned line = complaint->line ? complaint->line : 1, have, limit;
+	char expected[32], found[32];
+
+	if (sscanf(complaint->reason, "Expecting %31[A-Z_], got event: %31[A-Z_]", expected, found) == 2) {
+		err_set(err, ERR_CONFIG, "%s:%u: %s should be %s; found: %s", path, line, where, words_for(expected), words_for(found));
+		if (strcmp(expected, "SEQUENCE") == 0)
+			err_hint(err, "A list is written as [a, b], or with \"- \" before each entry, on lines of their own.");
+		return ERR_CONFIG;
+	}
+	where = complaint->field[0] ? strchr(where, '"') : where;       /* what follows is said of the list, not of its entry */
+	if (sscanf(complaint->reason, "Insufficient entries (%u of %u", &have, &limit) == 2)
+		return err_set(err, ERR_CONFIG, "%s:%u: %s must have at least %u entr%s, and has %u", path, line, where, limit, limit == 1 ? "y" : "ies",
+			       have);
+	if (sscanf(complaint->reason, "Excessive entries (%u", &limit) == 1)
+		return err_set(err, ERR_CONFIG, "%s:%u: %s may have at most %u entries, and has more", path, line, where, limit);
+	if (sscanf(complaint->reason, "STRING length > %u", &limit) == 1)
+		return err_set(err, ERR_CONFIG, "%s:%u: %s may have at most %u bytes, and has more", path, line, where, limit);
+	return err_set(err, ERR_CONFIG, "%s:%u: %s cannot be read: %s", path, line, where, complaint->reason);
 }
 
 static int refuse(const char *path, const struct lines *lines, const struct complaint *complaint, cyaml_err_t code, struct err *err)
 {
-	const char *key = key_of(complaint, "Unexpected key: ");
+	const char *key = reason_after(complaint, "Unexpected key: ");
 	unsigned line = complaint->line ? complaint->line : 1;
+	char where[96] = "the file";
 	int rc;
 
 	if (key) {
 		unsigned found = lines_of_key(lines, key, line);
 
 		rc = err_set(err, ERR_CONFIG, "%s:%u: \"%s\" is not a setting here", path, found ? found : line, key);
-		hint_nearest(key, err);
+		hint_nearest(complaint, key, err);
 		return rc;
 	}
-	key = key_of(complaint, "Mapping field already seen: ");
+	key = reason_after(complaint, "Mapping field already seen: ");
 	if (key) {
 		unsigned found = lines_of_key(lines, key, line + 1);
 
 		return err_set(err, ERR_CONFIG, "%s:%u: \"%s\" stands here a second time", path, found ? found : line, key);
 	}
-	key = key_of(complaint, "Missing required mapping field: ");
+	key = reason_after(complaint, "Missing required mapping field: ");
 	if (key)
 		return err_set(err, ERR_CONFIG, "%s:%u: \"%s\" is missing", path, line, key);
-	return err_set(err, ERR_CONFIG, "%s:%u: %s", path, line, *complaint->reason ? complaint->reason : cyaml_strerror(code));
+	if (complaint->field[0])
+		snprintf(where, sizeof(where), "%s\"%s\"", complaint->in_entry ? "an entry of " : "", complaint->field);
+	if (code == CYAML_ERR_ALIAS)
+		return err_set(err, ERR_CONFIG, "%s:%u: %s is a reference to another value (*name), which is not supported: write the value out", path, line,
+			       where);
+	if (!*complaint->reason)
+		return err_set(err, ERR_CONFIG, "%s:%u: %s cannot be read: %s", path, line, where, cyaml_strerror(code));
+	return refuse_value(path, complaint, where, err);
 }
 
 static cyaml_config_t cyaml_settings(struct complaint *complaint)

@@ -321,34 +321,40 @@ size_t config_settings(const struct config *config, struct setting_row *rows, si
 	return setting_count;
 }
 
-enum { NEAR_SIZE_MAX = 40, NEAR_DISTANCE_MAX = 3 };
+enum { NEAR_SIZE_MAX = 40, NEAR_DISTANCE_MAX = 3, NEAR_SHARE = 3 };
 
-/* Levenshtein's distance, with one row of the table. */
+/* Letters that were added, left out, changed or exchanged with their neighbour (optimal string alignment), with three rows of the table. */
 static unsigned distance(const char *a, const char *b)
 {
 	size_t b_size = strlen(b);
-	unsigned row[NEAR_SIZE_MAX + 1];
+	unsigned rows[3][NEAR_SIZE_MAX + 1], *before = rows[0], *last = rows[1], *row = rows[2];
 
 	for (size_t j = 0; j <= b_size; j++)
-		row[j] = (unsigned)j;
-	for (; *a; a++) {
-		unsigned diagonal = row[0]++;
+		last[j] = (unsigned)j;
+	for (size_t i = 1; a[i - 1]; i++) {
+		unsigned *free_row = before;
 
+		row[0] = (unsigned)i;
 		for (size_t j = 1; j <= b_size; j++) {
-			unsigned change = diagonal + (*a == b[j - 1] ? 0 : 1);
-			unsigned shift = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+			unsigned change = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+			unsigned shift = (last[j] < row[j - 1] ? last[j] : row[j - 1]) + 1;
 
-			diagonal = row[j];
 			row[j] = change < shift ? change : shift;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < row[j])
+				row[j] = before[j - 2] + 1;
 		}
+		before = last;
+		last = row;
+		row = free_row;
 	}
-	return row[b_size];
+	return last[b_size];
 }
 
 const char *setting_nearest(const char *text, const char *const *names)
 {
 	const char *nearest = NULL;
-	unsigned best = NEAR_DISTANCE_MAX + 1;
+	size_t limit = (strlen(text) + 1) / NEAR_SHARE;         /* of a short word, nearly every other one is near */
+	unsigned best = (limit < NEAR_DISTANCE_MAX ? (unsigned)limit : NEAR_DISTANCE_MAX) + 1;
 
 	for (; *names; names++) {
 		unsigned now = strlen(*names) <= NEAR_SIZE_MAX ? distance(text, *names) : best;

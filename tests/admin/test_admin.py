@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from harness.cluster import DATABASE, USER
+from harness.cluster import DATABASE, USER, USER_PASSWORD
 from harness.router import NANU
 from harness.wait import PATIENCE, wait_until
+from harness.wire import Bind, Describe, Execute, Parse, Query, Sync, Wire, fields
 
 TABLES = ["columns", "router", "databases", "nodes", "shards", "tables", "slices", "topology", "pools", "backends", "sessions", "settings",
           "workers", "stats"]
@@ -483,3 +484,47 @@ def test_status_without_a_router_here_says_what_to_give():
     done = status()
     assert done.returncode == 1
     assert "--config" in done.stderr
+
+
+# ---- refusals ----
+
+@pytest.mark.parametrize("statement", [
+    "SELECT GROUPING(name) FROM nanu.nodes GROUP BY ROLLUP (name)", "SELECT name FROM nanu.nodes FOR UPDATE", "VALUES (1), ((SELECT count(*) FROM nanu.nodes))",
+    "SELECT DISTINCT ON (name) name FROM nanu.nodes", "SELECT name FROM nanu.nodes ORDER BY name FETCH FIRST 1 ROW WITH TIES",
+    "WITH RECURSIVE x AS (SELECT name FROM nanu.nodes) SELECT * FROM x", "SELECT name ~ 'a' FROM nanu.nodes", "SELECT name::uuid FROM nanu.nodes",
+    "SELECT row_number() OVER () FROM nanu.nodes", "SELECT * FROM nanu.nodes NATURAL JOIN nanu.shards", "SELECT nanu.pause(lower('X'))",
+    "SELECT nanu.explain(1 + 1)", "SELECT * FROM nanu.router WHERE started > '2024-01-01'::timestamptz", "DELETE FROM nanu.nodes",
+    "SELECT * FROM nanu.nodes, orders", "COPY nanu.nodes TO STDOUT", "CREATE TABLE nanu.x (id bigint)", "CREATE TABLE copied AS SELECT * FROM nanu.nodes",
+    "EXPLAIN SELECT * FROM nanu.nodes", "DECLARE c CURSOR FOR SELECT * FROM nanu.nodes", "SELECT * FROM nanu.nodes; SELECT 1",
+])
+def test_every_refusal_has_a_way_out(conn, statement):
+    with pytest.raises(psycopg.errors.FeatureNotSupported) as caught:
+        conn.execute(statement)
+    assert caught.value.diag.message_hint, caught.value
+
+
+def test_a_failed_transaction_answers_nothing_of_the_nanu_schema(cluster):
+    with cluster.connect() as conn:
+        statements = ["SELECT count(*) FROM nanu.nodes WHERE port > %s", "SELECT nanu.explain(%s::text)"]
+        for statement, argument in zip(statements, [0, "SELECT 1"]):
+            conn.execute(statement, [argument], prepare=True)
+        for fails in "SELECT 1/0", "SELECT nope FROM orders WHERE user_id = 1", "SELECT nope FROM nanu.nodes", "SELECT sum(1/0) FROM orders":
+            conn.execute("BEGIN")
+            with pytest.raises(psycopg.Error):
+                conn.execute(fails)
+            for statement, argument in zip(statements, [0, "SELECT 1"]):
+                for prepare in True, False:
+                    with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+                        conn.execute(statement, [argument], prepare=prepare)
+            conn.execute("ROLLBACK")
+            assert conn.execute(statements[0], [0], prepare=True).fetchone() == (2,)
+
+
+def test_a_portal_of_the_nanu_schema_ends_with_its_transaction(cluster):
+    with Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as wire:
+        wire.ask(Query("BEGIN"))
+        wire.ask(Parse("SELECT count(*) FROM nanu.nodes", name="n") + Bind(statement="n", portal="p") + Sync)
+        wire.ask(Query("SELECT 1/0"))
+        for message in Execute("p"), Describe("P", "p"), Describe("S", "n"), Bind(statement="n"):
+            answers = wire.ask(message + Sync)
+            assert [fields(body)["C"] for kind, body in answers if kind == "E"] == ["25P02"], answers

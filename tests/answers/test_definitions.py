@@ -231,6 +231,32 @@ def test_a_table_that_takes_the_name_of_a_dropped_one_is_followed(router, nodes,
     assert misplaced(nodes, old) == [0] * SHARDS
 
 
+@pytest.mark.parametrize("definitions, name", [
+    (["ALTER TABLE within RENAME TO within_new"], "within_new"),
+    (["ALTER TABLE within RENAME TO within_new", "ALTER TABLE within_plain RENAME TO within"], "within"),
+    (["DROP TABLE within CASCADE", "CREATE TABLE within (id bigint, n int)"], "within"),
+    (["ALTER TABLE within RENAME id TO m", "ALTER TABLE within RENAME n TO id"], "within"),
+    (["CREATE VIEW within_view AS SELECT * FROM within"], "within_view"),
+    (["ALTER VIEW within_old_view RENAME TO within_view"], "within_view"),
+])
+def test_names_that_the_transaction_itself_changed_are_refused_until_it_commits(router, nodes, definitions, name):
+    """Until then the router would take them for what they were, and ask one shard."""
+    for other in "within_new", "within_plain":
+        router.execute(f"DROP TABLE IF EXISTS {other} CASCADE")
+    router.execute("DROP TABLE IF EXISTS within CASCADE")
+    fill(router, sharded(router, "within", "id bigint, n int"))
+    router.execute("CREATE TABLE within_plain (id bigint, n int)")
+    router.execute("CREATE VIEW within_old_view AS SELECT * FROM within")
+    for statement in f"SELECT count(*) FROM {name}", f"INSERT INTO {name} (id, n) VALUES (7, 7)", f"COPY {name} TO STDOUT":
+        router.execute("BEGIN")
+        for definition in definitions:
+            router.execute(definition)
+        router.execute("CREATE TABLE within_other (id bigint)")
+        router.execute("INSERT INTO within_other VALUES (1)")  # what is new, and nothing else, can be used
+        assert refused(router, statement).diag.message_hint
+        router.execute("ROLLBACK")
+
+
 def test_a_rename_that_is_rolled_back_is_not_followed(router, nodes):
     fill(router, sharded(router, "stays"))
     router.execute("BEGIN")
@@ -339,6 +365,71 @@ def test_a_table_with_code_that_runs_unseen_is_refused(router, hook):
     assert refused(router, "SELECT nanu.shard_table('hooked', key => 'id')").diag.message_hint
 
 
+@pytest.mark.parametrize("text", ['"K 19"', 'public."K 19"', ' Public . "K 19" ', "k_19", "K_19", "PUBLIC.k_19", '"Other S"."K 19"'])
+def test_the_table_is_named_as_regclass_reads_names(router, nodes, text):
+    router.execute('DROP SCHEMA IF EXISTS "Other S" CASCADE')
+    router.execute('CREATE SCHEMA "Other S"')
+    for name in '"K 19"', "k_19", '"Other S"."K 19"':
+        router.execute(f"DROP TABLE IF EXISTS {name}")
+        router.execute(f"CREATE TABLE {name} (id bigint)")
+    router.execute("SELECT nanu.shard_table($$%s$$, key => 'id')" % text)
+    for id in range(20):
+        router.execute(f"INSERT INTO {text} VALUES ({id})")
+    assert sum(count for count, in on_each(nodes, f"SELECT count(*) FROM {text}")) == 20
+    assert misplaced(nodes, text) == [0] * SHARDS
+    refused(router, "SELECT nanu.shard_table($$%s$$, key => 'id')" % text, "55000")
+
+
+def test_the_table_is_looked_for_in_the_sessions_search_path(router):
+    router.execute("CREATE SCHEMA IF NOT EXISTS elsewhere")
+    router.execute("CREATE TABLE elsewhere.hidden (id bigint)")
+    assert refused(router, "SELECT nanu.shard_table('hidden', key => 'id')", "42P01").diag.message_hint
+    router.execute("SET search_path = elsewhere")
+    assert router.execute("SELECT nanu.shard_table('hidden', key => 'id')").fetchone()[0].startswith("elsewhere.hidden by hash(id)")
+    router.execute("RESET search_path")
+
+
+@pytest.mark.parametrize("text, sqlstate", [("K 19", "42602"), ('"K', "42602"), ("", "42602"), ("a.b.c.d", "42601"), ("nope.public.t", "0A000"),
+                                            ('"K_19x"', "42P01")])
+def test_what_is_no_tables_name_is_refused(router, text, sqlstate):
+    assert refused(router, "SELECT nanu.shard_table($$%s$$, key => 'id')" % text, sqlstate).diag.message_hint
+
+
+@pytest.mark.parametrize("column, words", [("id float8", "double precision"), ("id mood2", "mood2"), ("id int[]", "integer[]")])
+def test_a_type_that_is_no_keys_is_called_by_its_name(router, column, words):
+    router.execute("DROP TABLE IF EXISTS odd")
+    router.execute("DROP TYPE IF EXISTS mood2")
+    router.execute("CREATE TYPE mood2 AS ENUM ('a')")
+    router.execute(f"CREATE TABLE odd ({column})")
+    assert f" of type {words} " in refused(router, "SELECT nanu.shard_table('odd', key => 'id')").diag.message_primary
+
+
+@pytest.mark.parametrize("statement, words", [
+    ("UPDATE worded SET n = 1", "UPDATE without the shard key"),
+    ("EXPLAIN SELECT * FROM worded", "EXPLAIN of a statement over several shards"),
+    ("INSERT INTO worded VALUES (1, (SELECT n FROM worded WHERE id = 1))", "a subquery or CTE that reads a table"),
+    ("INSERT INTO worded SELECT 1, 2", "INSERT … SELECT"),
+    ("SELECT p FROM worded ORDER BY p", "values of the type jsonb"),
+])
+def test_refusals_speak_sql(router, statement, words):
+    router.execute("CREATE TABLE IF NOT EXISTS worded (id bigint, n int, p jsonb)")
+    try:
+        router.execute("SELECT nanu.shard_table('worded', key => 'id')")
+    except psycopg.Error as error:
+        assert error.sqlstate == "55000", error
+    error = refused(router, statement)
+    assert words in error.diag.message_primary and error.diag.message_hint
+
+
+def test_what_runs_on_each_shard_for_itself_is_refused_in_a_block_by_its_name(router):
+    sharded(router, "blocked")
+    for statement, words in ("VACUUM blocked", "VACUUM, "), ("CREATE INDEX CONCURRENTLY ON blocked (n)", "CREATE INDEX … CONCURRENTLY cannot"):
+        router.execute("BEGIN")
+        error = refused(router, statement, "25001")
+        assert error.diag.message_primary.startswith(words) and error.diag.message_hint
+        router.execute("ROLLBACK")
+
+
 def test_a_table_with_rows_is_refused(router, nodes):
     router.execute("CREATE TABLE filled (id bigint)")
     router.execute("INSERT INTO filled VALUES (1)")
@@ -428,6 +519,17 @@ def test_a_transaction_that_outlasts_a_change_of_the_topology_can_be_committed(c
         early.execute("COMMIT")
         assert router.execute("SELECT count(*) FROM apart_from_it").fetchone() == (1,)
         assert early.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_statements_prepared_by_sql_follow_a_table_that_is_sharded(cluster, nodes):
+    with cluster.connect() as router, cluster.connect() as other:
+        router.execute("CREATE TABLE late_sql (id bigint PRIMARY KEY, n int)")
+        other.execute("PREPARE put AS INSERT INTO late_sql VALUES ($1, $2)")
+        router.execute("SELECT nanu.shard_table('late_sql', key => 'id')")
+        for id in range(30):
+            other.execute(f"EXECUTE put({id}, {id})")
+        assert misplaced(nodes, "late_sql") == [0] * SHARDS
+        assert other.execute("SELECT count(*) FROM late_sql").fetchone() == (30,)
 
 
 def test_prepared_statements_follow_a_table_that_is_sharded(cluster, nodes):

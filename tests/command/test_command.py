@@ -24,6 +24,12 @@ def test_help_of_each_says_how_it_is_used():
         done = nanu(name, "--help")
         assert done.returncode == 0
         assert done.stdout.startswith(f"Usage: nanu {name}")
+        assert nanu(name, "-h").stdout == done.stdout
+
+
+def test_the_short_form_of_help_is_the_same():
+    for done in nanu("-h"), nanu("help"):
+        assert done.returncode == 0 and done.stdout == nanu("--help").stdout
 
 
 def test_each_knows_the_version():

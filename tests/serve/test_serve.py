@@ -63,3 +63,60 @@ def test_a_configuration_that_is_not_there_is_refused(tmp_path):
     done = subprocess.run([NANU, "serve", "--config", tmp_path / "nanu.yaml"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "No such file" in done.stderr
+
+
+# ---- --check ----
+
+@pytest.fixture
+def configured(tmp_path):
+    """A function that writes a configuration and says what --check says of it."""
+    def check(users='"app" "secret"\n', store="nanu.db", more=""):
+        (tmp_path / "users.txt").write_text(users)
+        (tmp_path / "nanu.yaml").write_text("nodes:\n  - {name: n1, host: 127.0.0.1}\nshards:\n  - {name: s1, nodes: [n1]}\n"
+                                            f"databases:\n  - name: shop\nusers_file: users.txt\nstore: {store}\n{more}")
+        before = sorted(tmp_path.iterdir())
+        done = subprocess.run([NANU, "serve", "--check", "--config", tmp_path / "nanu.yaml"], capture_output=True, text=True, timeout=60)
+        assert sorted(tmp_path.iterdir()) == before
+        return done
+    return check
+
+
+def test_check_is_content_with_what_would_start(configured):
+    done = configured()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "the configuration is valid\n", "")
+
+
+@pytest.mark.parametrize("wrong, reason", [
+    ({"users": '"app" "a"\n"app" "b"\n'}, 'users.txt:2: user "app" stands here a second time'),
+    ({"users": "app\n"}, "users.txt:1: expected"),
+    ({"store": "/nonexistent/nanu.db"}, "/nonexistent"),
+    ({"store": "users.txt"}, "not a database"),
+    ({"more": "listen_host: no.such.host.invalid\n"}, 'listen_host "no.such.host.invalid"'),
+    ({"more": "listen_host: 192.0.2.1\n"}, 'listen_host "192.0.2.1"'),
+])
+def test_check_finds_what_would_keep_it_from_starting(configured, wrong, reason):
+    done = configured(**wrong)
+    assert done.returncode == 1 and reason in done.stderr and not done.stdout, done
+
+
+def test_check_says_everything_at_once(configured):
+    done = configured(users="app\n", store="/nonexistent/nanu.db", more="listen_host: 192.0.2.1\n")
+    assert len(done.stderr.splitlines()) == 3
+
+
+def test_check_leaves_a_running_router_and_its_store_alone(start_own):
+    cluster = start_own(shards=1)
+    done = subprocess.run([NANU, "serve", "--check", "--config", cluster.router.config], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done
+    assert cluster.execute("SELECT 1") == [(1,)]
+
+
+def test_check_finds_a_configuration_that_does_not_fit_the_store(start_own):
+    cluster = start_own(shards=2)
+    cluster.execute("CREATE TABLE kept (id bigint PRIMARY KEY)")
+    cluster.execute("SELECT nanu.shard_table('kept', key => 'id')")
+    cluster.router.stop()
+    cluster.router.settings["databases"][0]["shards"] = [cluster.router.settings["shards"][0]["name"]]
+    cluster.router.configure()
+    done = subprocess.run([NANU, "serve", "--check", "--config", cluster.router.config], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "kept" in done.stderr, done

@@ -234,6 +234,58 @@ static void racing_swaps_lose_nothing(void **state)
 	store_close(stores[1]);
 }
 
+static void look_at(const char *key, const char *value, uint64_t revision)
+{
+	struct store_entry entry;
+	struct err err = { 0 };
+
+	if (store_look_sqlite(path, key, &entry, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_int_equal(entry.revision, revision);
+	assert_string_equal(entry.value ? entry.value : "", value);
+	mem_free(entry.value);
+}
+
+static void a_look_finds_what_is_there_and_makes_nothing(void **state)
+{
+	struct store *store;
+	char name[128];
+
+	strcat(path, "?x#%41");         /* nothing of it is SQLite's to read */
+	look_at("a", "", 0);
+	assert_int_equal(access(path, F_OK), -1);
+	store = open_store();
+	assert_int_equal(store_swap(store, "a", 0, "one", NULL, NULL), 0);
+	look_at("a", "one", 1);         /* while it is in use */
+	look_at("b", "", 0);
+	store_close(store);
+	snprintf(name, sizeof(name), "%s-wal", path);
+	assert_int_equal(access(name, F_OK), -1);
+	look_at("a", "one", 1);
+	assert_int_equal(access(name, F_OK), -1);
+}
+
+static void a_look_has_the_errors_of_opening(void **state)
+{
+	struct store_entry entry;
+	struct err err;
+	sqlite3 *db;
+	FILE *file;
+
+	assert_int_equal(store_look_sqlite("/nonexistent/folder/nanu.db", "a", &entry, &err), ERR_IO);
+	assert_int_equal(store_look_sqlite(folder, "a", &entry, &err), ERR_IO);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "CREATE TABLE mine (x)", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(store_look_sqlite(path, "a", &entry, &err), ERR_CONFIG);
+	assert_non_null(strstr(err.message, "not a store of nanu"));
+	file = fopen(path, "we");
+	for (int i = 0; i < 200; i++)
+		fputs("not a database", file);
+	fclose(file);
+	assert_int_equal(store_look_sqlite(path, "a", &entry, &err), ERR_IO);
+}
+
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, drop_folder)
 
 int main(void)
@@ -247,6 +299,8 @@ int main(void)
 		STORE_TEST(watch_sees_a_swap_of_this_process),
 		STORE_TEST(watch_sees_a_swap_of_another_process),
 		STORE_TEST(racing_swaps_lose_nothing),
+		STORE_TEST(a_look_finds_what_is_there_and_makes_nothing),
+		STORE_TEST(a_look_has_the_errors_of_opening),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

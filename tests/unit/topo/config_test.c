@@ -116,9 +116,16 @@ static void mistakes_are_refused_with_line_and_reason(void **state)
 		{ "auth_from_nodes: maybe\n" REST, 1, "auth_from_nodes must be true or false", "" },
 		{ "auth_from_nodes: false\n" REST, 1, "nobody could log in", "" },
 		{ "listen_host:\n" REST, 1, "listen_host has no value", "" },
-		{ "listen_host: [a]\n" REST, 1, "SEQUENCE", "" },
-		{ "listen_host: &x a\nnode_user: *x\n" REST, 2, "alias", "" },
-		{ "nodes: 3\nshards: []\ndatabases: []\n", 1, "SEQUENCE", "" },
+		{ "listen_host: [a]\n" REST, 1, "\"listen_host\" should be a single value; found: a list", "" },
+		{ "listen_host: {a: b}\n" REST, 1, "\"listen_host\" should be a single value; found: settings", "" },
+		{ "listen_host: &x a\nnode_user: *x\n" REST, 2, "\"node_user\" is a reference to another value (*name)", "" },
+		{ "nodes: 3\nshards: []\ndatabases: []\n", 1, "\"nodes\" should be a list; found: a single value", "\"- \"" },
+		{ "nodes:\n  a: b\n", 2, "\"nodes\" should be a list; found: settings (name: value)", "[a, b]" },
+		{ "nodes:\n  - n1\n", 2, "an entry of \"nodes\" should be settings (name: value); found: a single value", "" },
+		{ "- a\n", 1, "the file should be settings (name: value); found: a list", "" },
+		{ REST "port: 3\n", 9, "\"port\" is not a setting here", "entries of \"nodes\"" },
+		{ "nodes:\n  - {name: n1, host: a, workers: 3}\n", 2, "\"workers\" is not a setting here", "of the file itself" },
+		{ "nodes:\n  - {name: n1, host: a, zoen: 3}\n", 2, "\"zoen\" is not a setting here", "\"zone\"" },
 		{ "nodes:\n  - {name: n1}\n", 2, "\"host\" is missing", "" },
 		{ "nodes:\n  - name: n1\n    host: a\n    prot: 1\n", 4, "\"prot\" is not a setting", "\"port\"" },
 		{ "nodes:\n  - {name: n1, host: a, port: 0}\nshards:\n  - {name: s, nodes: [n1]}\ndatabases:\n  - name: d\n", 2,
@@ -135,7 +142,7 @@ static void mistakes_are_refused_with_line_and_reason(void **state)
 		  "shards:\n  - {name: s, nodes: [n1]}\ndatabases:\n  - name: d\n", 2, "at most 63 bytes", "" },
 		{ "nodes:\n  - {name: n1, host: a}\nshards:\n  - name: s\n    nodes:\n      - n1\n      - n9\ndatabases:\n  - name: d\n", 7,
 		  "shard \"s\" names node \"n9\", which is not there", "" },
-		{ "nodes:\n  - {name: n1, host: a}\nshards:\n  - {name: s, nodes: []}\ndatabases:\n  - name: d\n", 4, "entries", "" },
+		{ "nodes:\n  - {name: n1, host: a}\nshards:\n  - {name: s, nodes: []}\ndatabases:\n  - name: d\n", 4, "\"nodes\" must have at least 1 entry, and has 0", "" },
 		{ "nodes:\n  - {name: n1, host: a}\nshards:\n  - {name: s, nodes: [n1]}\n  - {name: t, nodes: [n1]}\n"
 		  "databases:\n  - name: d\n", 5, "node \"n1\" of shard \"t\" is already a node of shard \"s\"", "" },
 		{ "nodes:\n  - {name: n1, host: a}\nshards:\n  - {name: s, nodes: [n1, n1]}\ndatabases:\n  - name: d\n", 4,
@@ -164,6 +171,22 @@ static void mistakes_are_refused_with_line_and_reason(void **state)
 			fail_msg("case %zu: \"%s\" does not say \"%s\"", i, err.message, cases[i].reason);
 		if (!strstr(err.hint, cases[i].hint))
 			fail_msg("case %zu: the hint \"%s\" does not say \"%s\"", i, err.hint, cases[i].hint);
+	}
+}
+
+static void only_near_names_are_suggested(void **state)
+{
+	static const char *const far[] = { "x", "io2go", "mode", "colour", "path", "name2", "hosts" };
+
+	for (size_t i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
+		struct config *config = NULL;
+		struct err err = { 0 };
+		char text[512];
+
+		snprintf(text, sizeof(text), "%s: 3\n" REST, far[i]);
+		assert_int_equal(config_read(scratch_write(text), &config, &err), ERR_CONFIG);
+		if (strstr(err.hint, "Did you mean"))
+			fail_msg("\"%s\": %s", far[i], err.hint);
 	}
 }
 
@@ -258,6 +281,7 @@ int main(void)
 		cmocka_unit_test(a_short_file_gets_every_default),
 		cmocka_unit_test(given_values_are_taken),
 		cmocka_unit_test(mistakes_are_refused_with_line_and_reason),
+		cmocka_unit_test(only_near_names_are_suggested),
 		cmocka_unit_test(settings_show_values_and_defaults),
 		cmocka_unit_test(the_example_is_valid_and_whole),
 		cmocka_unit_test(users_go_before_databases_and_these_before_the_rest),

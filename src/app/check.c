@@ -1,0 +1,88 @@
+#include "app/check.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "app/command.h"
+#include "backend/users.h"
+#include "base/mem.h"
+#include "net/env.h"
+#include "net/loop.h"
+#include "store/store.h"
+#include "topo/config.h"
+#include "topo/topology.h"
+
+static int check_users(const struct config *config, struct err *err)
+{
+	struct users *users = users_new();
+	int rc = config->users_file ? users_read(users, config->users_file, err) : 0;
+
+	users_free(users);
+	return rc;
+}
+
+/* What is stored must be readable, and fit the configuration. */
+static int check_store(const struct config *config, struct err *err)
+{
+	struct topology *stored = NULL, *topology = NULL;
+	struct store_entry entry;
+	int rc = store_look_sqlite(config->store, STORE_KEY_TOPOLOGY, &entry, err);
+
+	if (rc < 0)
+		return rc;
+	if (entry.value)
+		rc = topology_from_json(entry.value, &stored, err);
+	if (rc == 0)
+		rc = config_topology(config, stored, &topology, err);
+	mem_free(entry.value);
+	topology_unref(stored);
+	topology_unref(topology);
+	return rc;
+}
+
+/* The address, at a port that the system chooses: listen_port may be the running router's. */
+static int check_address(const struct config *config, struct err *err)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found = NULL;
+	int rc = getaddrinfo(strcmp(config->listen_host, "*") == 0 ? NULL : config->listen_host, "0", &hints, &found), fd;
+
+	if (rc != 0)
+		return err_set(err, ERR_CONFIG, "listen_host \"%s\": %s", config->listen_host, gai_strerror(rc));
+	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0)
+		rc = err_set(err, ERR_CONFIG, "cannot listen on listen_host \"%s\": %m", config->listen_host);
+	if (fd >= 0)
+		close(fd);
+	freeaddrinfo(found);
+	return rc;
+}
+
+static int check_loop(const struct config *config, struct err *err)
+{
+	enum loop_engine engine = config->io == IO_URING ? LOOP_URING : config->io == IO_EPOLL ? LOOP_EPOLL : LOOP_AUTO;
+	struct loop *loop = NULL;
+	int rc = loop_new(engine, env_system(), NULL, &loop, err);
+
+	if (rc == 0)
+		loop_free(loop);
+	return rc;
+}
+
+unsigned check_start(const struct config *config)
+{
+	static int (*const checks[])(const struct config *config, struct err *err) = { check_users, check_store, check_address, check_loop };
+	unsigned problems = 0;
+
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		struct err err = { 0 };
+
+		if (checks[i](config, &err) < 0) {
+			(void)command_failed("serve", &err);
+			problems++;
+		}
+	}
+	return problems;
+}

@@ -1,0 +1,180 @@
+/* The code that tables have of their own: which functions it calls and which other tables it concerns, as PostgreSQL's record of dependencies has
+ * it. That record leaves out what every database has from its beginning, of which the few functions that read tables are looked for in the
+ * expressions themselves. Nothing is asked for that would wait for another session's lock. */
+#include "catalog/catalog_load.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "catalog/catalog.h"
+
+enum { NAMES_SIZE_MAX = 4 << 10 };
+
+#define USER_SCHEMA NAMEABLE_SCHEMA " AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
+
+/* A function that may do anything: neither IMMUTABLE, as far as is promised, nor of C. */
+#define FREE_FUNCTION "p.pronamespace <> 'pg_catalog'::regnamespace AND p.provolatile <> 'i' AND l.lanname NOT IN ('internal', 'c')"
+
+static const char HIDDEN[] =
+	"SELECT EXISTS (SELECT FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode JOIN pg_language l ON l.oid = p.prolang WHERE " FREE_FUNCTION ")"
+	" OR EXISTS (SELECT FROM pg_cast c JOIN pg_proc p ON p.oid = c.castfunc JOIN pg_language l ON l.oid = p.prolang WHERE " FREE_FUNCTION ")"
+	" OR EXISTS (SELECT FROM pg_constraint k JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid"
+	"  AND d.refclassid = 'pg_proc'::regclass JOIN pg_proc p ON p.oid = d.refobjid JOIN pg_language l ON l.oid = p.prolang"
+	"  WHERE k.contypid <> 0 AND " FREE_FUNCTION ")";
+
+/* types: those that each column has inside of its own (base types of domains, elements, attributes), as domains have checks and defaults.
+ * code: every place where a table has some, with the bits of enum catalog_event. A view is a rule for reading; what writes it writes its tables.
+ * One row for each function or relation that a place depends on; $1 are the names of functions that read tables. */
+static const char HOOKS[] =
+	"WITH RECURSIVE types(rel, col, type) AS ("
+	"  SELECT a.attrelid, a.attname, a.atttypid FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+	"   WHERE a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384 AND c.relkind IN ('r', 'p', 'f')"
+	" UNION"
+	"  SELECT t.rel, t.col, i.type FROM types t JOIN pg_type y ON y.oid = t.type, LATERAL ("
+	"    SELECT y.typbasetype UNION ALL SELECT y.typelem UNION ALL"
+	"    SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = y.typrelid AND a.attnum > 0 AND NOT a.attisdropped) i(type)"
+	"   WHERE i.type >= 16384"
+	"), code(class, obj, rel, kind, name, col, events, does, tree) AS ("
+	"  SELECT 'pg_trigger'::regclass::oid, oid, tgrelid, 'trigger', tgname::text, NULL::text,"
+	"   ((tgtype >> 1) & 2) | ((tgtype >> 2) & 4) | (tgtype & 8) | ((tgtype >> 1) & 16), 1, tgqual::text FROM pg_trigger WHERE tgenabled <> 'D'"
+	" UNION ALL"
+	"  SELECT 'pg_rewrite'::regclass, r.oid, ev_class, CASE ev_type WHEN '1' THEN 'view' ELSE 'rule' END,"
+	"   CASE ev_type WHEN '1' THEN relname ELSE rulename END, NULL, CASE ev_type WHEN '1' THEN 31 WHEN '2' THEN 4 WHEN '3' THEN 2 ELSE 8 END,"
+	"   31, concat(ev_qual, ev_action) FROM pg_rewrite r JOIN pg_class c ON c.oid = ev_class"
+	"   WHERE ev_enabled <> 'D' AND r.oid >= 16384"
+	" UNION ALL"
+	"  SELECT 'pg_policy'::regclass, p.oid, polrelid, 'policy', polname, NULL, 15, 1, concat(polqual, polwithcheck)"
+	"   FROM pg_policy p JOIN pg_class c ON c.oid = polrelid WHERE relrowsecurity"
+	" UNION ALL"
+	"  SELECT 'pg_attrdef'::regclass, d.oid, adrelid, CASE attgenerated WHEN '' THEN 'default' ELSE 'generated column' END, attname,"
+	"   CASE attgenerated WHEN '' THEN attname END, 6, 1, adbin::text FROM pg_attrdef d JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum"
+	" UNION ALL"
+	"  SELECT 'pg_constraint'::regclass, oid, conrelid, 'constraint', conname, NULL, 6, 1, conbin::text FROM pg_constraint"
+	"   WHERE contype = 'c' AND conrelid <> 0"
+	" UNION ALL"
+	"  SELECT 'pg_class'::regclass, indexrelid, indrelid, 'index', relname, NULL, 6, 1, concat(indexprs, indpred)"
+	"   FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE indexprs IS NOT NULL OR indpred IS NOT NULL"
+	" UNION ALL"
+	"  SELECT DISTINCT 'pg_constraint'::regclass, k.oid, t.rel, 'domain constraint', conname, NULL, 6, 1, conbin::text"
+	"   FROM types t JOIN pg_constraint k ON k.contypid = t.type"
+	" UNION ALL"
+	"  SELECT 'pg_type'::regclass, y.oid, t.rel, 'default', t.col, t.col, 6, 1, typdefaultbin::text"
+	"   FROM types t JOIN pg_type y ON y.oid = t.type WHERE typdefaultbin IS NOT NULL"
+	"), calls(class, obj, rel, func, relation) AS ("
+	"  SELECT k.class, k.obj, k.rel, coalesce(o.oprcode, d.refobjid)::oid, 0::oid FROM code k JOIN pg_depend d ON d.classid = k.class AND d.objid = k.obj"
+	"   LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid"
+	"   WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)"
+	" UNION"
+	"  SELECT k.class, k.obj, k.rel, 0, c.oid FROM code k JOIN pg_depend d ON d.classid = k.class AND d.objid = k.obj"
+	"   JOIN pg_class c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+	"   WHERE c.oid <> k.rel OR k.kind = 'rule'"
+	"), own(class, obj, rel, schema, name, relation) AS ("
+	"  SELECT x.class, x.obj, x.rel, f.nspname, p.proname, x.relation FROM calls x"
+	"   LEFT JOIN (pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace f ON f.oid = p.pronamespace) ON p.oid = x.func"
+	"   WHERE x.func = 0 OR l.lanname NOT IN ('internal', 'c') OR p.proname = ANY ($1::name[])"
+	"), readers(pattern) AS ("
+	"  SELECT ':funcid (' || string_agg(oid::text, '|') || ') ' FROM pg_proc"
+	"   WHERE pronamespace = 'pg_catalog'::regnamespace AND proname = ANY ($1::name[]))"
+	" SELECT k.rel, k.kind, k.name, k.col, k.events, k.does, false, k.class, k.obj,"
+	"   (SELECT proname FROM pg_proc WHERE oid = substring(k.tree FROM pattern)::oid) AS reads, x.schema, x.name AS function, x.relation"
+	"  FROM code k JOIN pg_class c ON c.oid = k.rel JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN readers"
+	"  LEFT JOIN own x ON x.class = k.class AND x.obj = k.obj AND x.rel = k.rel"
+	"  WHERE " USER_SCHEMA " AND (x.class IS NOT NULL OR k.tree ~ pattern)"
+	" UNION ALL"
+	" SELECT confrelid, 'foreign key', conname, NULL, event, does, true, 0, f.oid, NULL, NULL, NULL, conrelid FROM pg_constraint f, LATERAL (VALUES"
+	"   (8, CASE confdeltype WHEN 'c' THEN 8 WHEN 'n' THEN 4 WHEN 'd' THEN 4 END), (4, CASE WHEN confupdtype IN ('c', 'n', 'd') THEN 4 END), (16, 16)"
+	"   ) e(event, does) WHERE contype = 'f' AND does IS NOT NULL"
+	" UNION ALL"
+	" SELECT inhparent, 'inheritance', '', NULL, 30, 0, true, 1, 0, NULL, NULL, NULL, inhrelid FROM pg_inherits i"
+	"  JOIN pg_class c ON c.oid = inhparent WHERE relkind IN ('r', 'p', 'f')"
+	" ORDER BY 1, 8, 9, 5, 2, 3, 4";
+
+enum { REL, KIND, NAME, COLUMN, EVENTS, DOES, PASSES_ON, CLASS, OBJECT, READS, CALL_SCHEMA, CALL_NAME, RELATION };
+
+static const char *text_at(const PGresult *result, int row, int column)
+{
+	return PQgetisnull(result, row, column) ? NULL : PQgetvalue(result, row, column);
+}
+
+static uint32_t number_at(const PGresult *result, int row, int column)
+{
+	return (uint32_t)strtoul(PQgetvalue(result, row, column), NULL, 10);
+}
+
+static bool same_hook(const PGresult *result, int a, int b)
+{
+	static const int parts[] = { REL, CLASS, OBJECT, EVENTS, KIND, NAME, COLUMN };
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (strcmp(PQgetvalue(result, a, parts[i]), PQgetvalue(result, b, parts[i])) != 0)
+			return false;
+	return true;
+}
+
+static char *copy_at(struct catalog *catalog, const PGresult *result, int row, int column)
+{
+	const char *text = text_at(result, row, column);
+
+	return text ? arena_strdup(&catalog->arena, text) : NULL;
+}
+
+/* Rows [first, end) are one hook's. */
+static void add_hook(struct catalog *catalog, const PGresult *result, int first, int end)
+{
+	uint32_t oid = number_at(result, first, REL);
+	struct catalog_table *table = map_get(&catalog->tables_by_oid, slice_make(&oid, sizeof(oid)));
+	struct catalog_hook *hook;
+	struct catalog_call *calls;
+
+	if (!table)
+		return;
+	hook = arena_calloc(&catalog->arena, 1, sizeof(*hook));
+	*hook = (struct catalog_hook){
+		.next = table->hooks, .kind = copy_at(catalog, result, first, KIND), .name = copy_at(catalog, result, first, NAME),
+		.column = copy_at(catalog, result, first, COLUMN), .events = number_at(result, first, EVENTS),
+		.does = number_at(result, first, DOES), .passes_on = PQgetvalue(result, first, PASSES_ON)[0] == 't',
+		.reads = copy_at(catalog, result, first, READS),
+	};
+	hook->calls = calls = arena_calloc(&catalog->arena, (size_t)(end - first), sizeof(*calls));
+	hook->relations = arena_calloc(&catalog->arena, (size_t)(end - first), sizeof(*hook->relations));
+	for (int row = first; row < end; row++) {
+		const struct catalog_table *relation;
+
+		if (!PQgetisnull(result, row, CALL_NAME))
+			calls[hook->call_count++] = (struct catalog_call){ copy_at(catalog, result, row, CALL_SCHEMA),
+									   copy_at(catalog, result, row, CALL_NAME) };
+		relation = catalog_table_by_oid(catalog, PQgetisnull(result, row, RELATION) ? 0 : number_at(result, row, RELATION));
+		if (relation)
+			hook->relations[hook->relation_count++] = relation;
+	}
+	table->hooks = hook;
+}
+
+int catalog_load_hooks(PGconn *conn, struct catalog *catalog, struct err *err)
+{
+	struct buf names;
+	PGresult *result;
+	int code = catalog_fetch(conn, HIDDEN, NULL, "operators", &result, err);
+
+	if (code < 0)
+		return code;
+	catalog->hidden_calls = PQgetvalue(result, 0, 0)[0] == 't';
+	PQclear(result);
+	buf_init(&names, NAMES_SIZE_MAX);
+	for (size_t i = 0; catalog_reading_functions[i]; i++)
+		buf_printf(&names, "%c%s", i ? ',' : '{', catalog_reading_functions[i]);
+	buf_add(&names, "}", 2);
+	code = catalog_fetch(conn, HOOKS, names.data, "triggers, defaults, policies", &result, err);
+	buf_release(&names);
+	if (code < 0)
+		return code;
+	for (int row = 0, next; row < PQntuples(result); row = next) {
+		for (next = row + 1; next < PQntuples(result) && same_hook(result, row, next);)
+			next++;
+		add_hook(catalog, result, row, next);
+	}
+	PQclear(result);
+	return 0;
+}

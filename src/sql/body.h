@@ -1,0 +1,15 @@
+/* body: which names the source of a function speaks of, in SQL or PL/pgSQL.
+ *
+ * Nothing is parsed: what a function calls, reads or writes without making text into SQL must be named by a word of its source, so the words are
+ * all that there is to look at. More words are told than are names of functions or tables, never fewer.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/slice.h"
+
+/* Calls `tell` with every name (folded, without quotes; a zero stands behind it) until it returns false. `field`: it stands behind "new." or "old.",
+ * and so may be a function's name, but no table's. False when `tell` was, or when the source could do what its words do not show: it makes SQL of text (EXECUTE), defines
+ * something, or cannot be read for sure. */
+bool body_names(struct slice source, bool (*tell)(void *owner, struct slice name, bool field), void *owner);

@@ -1,0 +1,86 @@
+/* The names in the source of a function: none may be missed that could be a function's or a table's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sql/body.h"
+
+struct told {
+	char names[512];
+	const char *stop;
+};
+
+static bool tell(void *owner, struct slice name, bool field)
+{
+	struct told *told = owner;
+	size_t size = strlen(told->names);
+
+	snprintf(told->names + size, sizeof(told->names) - size, "%s%s%.*s", size ? " " : "", field ? "." : "", SLICE_FMT(name));
+	return !told->stop || strcmp(told->stop, name.data) != 0;
+}
+
+static void expect(const char *source, const char *names)
+{
+	struct told told = { 0 };
+	bool known = body_names(slice_of(source), tell, &told);
+
+	assert_int_equal(known, names != NULL);
+	if (names)
+		assert_string_equal(told.names, names);
+}
+
+static void every_name_is_told_folded_and_without_quotes(void **state)
+{
+	expect("", "");
+	expect("SELECT a.B, \"C d\"(\"e\"\"f\") FROM Public.Orders -- x\n/* y */", "select a b C d e\"f from public orders");
+	expect("x := 'SELECT * FROM orders' || $$orders$$ || e'a\\n' || 1.5;", "x");
+	expect("SELECT 1 FROM a;\n;\nBEGIN RETURN b(); END", "select from a begin return b end");
+}
+
+static void fields_of_the_row_are_told_apart(void **state)
+{
+	expect("NEW.orders := OLD . total; t.new.x", "new .orders old .total t new .x");
+	expect("NEW := \"NEW\".orders", "new NEW orders");
+	expect("NEW, orders", "new orders");
+	expect("new.execute", "new .execute");
+}
+
+static void what_the_names_do_not_show_is_unknown(void **state)
+{
+	static const char *const sources[] = {
+		"EXECUTE 'x'", "BEGIN execute x; END", "OPEN c FOR EXECUTE x", "CREATE TABLE x ()", "ALTER TABLE x RENAME TO y", "DROP TABLE x",
+		"PREPARE p AS SELECT 1", "REFRESH MATERIALIZED VIEW x", "IMPORT FOREIGN SCHEMA x", "DO $$ x $$", "DO LANGUAGE plpgsql 'x'", "x DO",
+		"pg_temp.f()", "pg_temp_3.f()", "U&\"\\0061\"", "'a\\'", "E'a\\'b'", "'unterminated", "/* unterminated", "\"\"",
+		"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggg",
+	};
+
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
+		expect(sources[i], NULL);
+	expect("INSERT INTO a VALUES (1) ON CONFLICT DO NOTHING", "insert into a values on conflict do nothing");
+	expect("ON CONFLICT (b) DO UPDATE SET c = \"execute\"", "on conflict b do update set c execute");
+}
+
+static void it_ends_when_told_to(void **state)
+{
+	struct told told = { .stop = "b" };
+
+	assert_false(body_names(slice_of("a b c"), tell, &told));
+	assert_string_equal(told.names, "a b");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_name_is_told_folded_and_without_quotes),
+		cmocka_unit_test(fields_of_the_row_are_told_apart),
+		cmocka_unit_test(what_the_names_do_not_show_is_unknown),
+		cmocka_unit_test(it_ends_when_told_to),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
