@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/loop.h"
+#include "net/tls_context.h"
 #include "route/snapshot.h"
 #include "topo/config.h"
 
@@ -26,9 +27,10 @@ const char serve_usage[] =
 	"Usage: nanu serve --config FILE [--check]\n"
 	"\n"
 	"Runs the router that FILE describes, in the foreground, until SIGINT or SIGTERM.\n"
+	"SIGHUP makes it read certificates, keys and root certificates again.\n"
 	"\n"
 	"  --config FILE   the configuration (YAML)\n"
-	"  --check         only read the configuration, say what is wrong with it, and end\n";
+	"  --check         only read the configuration and the certificates it names, say what is wrong with them, and end\n";
 
 struct thread {
 	pthread_t id;
@@ -116,12 +118,31 @@ static void raise_file_limit(void)
 	}
 }
 
-static void wait_for_signal(const sigset_t *signals)
+/* Certificates, keys and roots are read again; connections that are open keep theirs. A file that is wrong changes nothing. */
+static void reload_tls(const struct services *services)
+{
+	struct tls_context *const contexts[] = { services->client_tls, services->node_tls };
+	char quoted[600];
+	struct err err;
+
+	for (size_t i = 0; i < sizeof(contexts) / sizeof(contexts[0]); i++) {
+		if (!contexts[i])
+			continue;
+		if (tls_context_reload(contexts[i], &err) < 0)
+			log_warn("serve", "sqlstate=%s msg=\"certificates stay as they were: %s\"", err.sqlstate,
+				 log_quote(err.message, quoted, sizeof(quoted)));
+		else
+			log_info("serve", "side=%s msg=\"certificates were read again\"", i ? "nodes" : "clients");
+	}
+}
+
+static void wait_for_signal(const struct services *services, const sigset_t *signals)
 {
 	int signal;
 
-	while (sigwait(signals, &signal) != 0)
-		;
+	while (sigwait(signals, &signal) != 0 || signal == SIGHUP)
+		if (signal == SIGHUP)
+			reload_tls(services);
 	log_info("serve", "signal=%d msg=\"stopping\"", signal);
 }
 
@@ -174,7 +195,7 @@ static int run_workers(const struct config *config, struct services *services, s
 	if (rc == 0) {
 		log_info("serve", "listen=%s:%u workers=%u io=%s version=%s msg=\"ready\"", config->listen_host, config->listen_port, count,
 			 loop_engine_name(threads[0].worker.loop), NANU_VERSION);
-		wait_for_signal(signals);
+		wait_for_signal(services, signals);
 	}
 	control_stop(control);
 	for (unsigned i = 0; i < started; i++)
@@ -185,6 +206,33 @@ static int run_workers(const struct config *config, struct services *services, s
 	pthread_barrier_destroy(&ready);
 	mem_free(services->workers);
 	mem_free(threads);
+	return rc;
+}
+
+static int open_tls(const struct config *config, struct services *services, struct err *err)
+{
+	struct tls_files client = config_client_tls_files(config), node = config_node_tls_files(config);
+	int rc = 0;
+
+	if (config->client_tls != CLIENT_TLS_DISABLE)
+		rc = tls_context_new(&client, &services->client_tls, err);
+	if (rc == 0 && config->node_tls != NODE_TLS_DISABLE)
+		rc = tls_context_new(&node, &services->node_tls, err);
+	return rc;
+}
+
+static void close_tls(struct services *services)
+{
+	tls_context_free(services->client_tls);
+	tls_context_free(services->node_tls);
+}
+
+static int check(const struct config *config, struct err *err)
+{
+	struct services services = { .config = config };
+	int rc = open_tls(config, &services, err);
+
+	close_tls(&services);
 	return rc;
 }
 
@@ -201,12 +249,14 @@ static int serve(const struct config *config, struct err *err)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	raise_file_limit();
 	services.users = users;
 	services.quotas = quotas_new();
-	if (config->users_file)
+	rc = open_tls(config, &services, err);
+	if (rc == 0 && config->users_file)
 		rc = users_read(users, config->users_file, err);
 	if (rc == 0)
 		rc = control_new(config, users, &control, err);
@@ -215,6 +265,7 @@ static int serve(const struct config *config, struct err *err)
 	control_free(control);
 	quotas_free(services.quotas);
 	users_free(users);
+	close_tls(&services);
 	return rc;
 }
 
@@ -234,7 +285,7 @@ int serve_main(int argc, char **argv)
 	};
 	const char *path = NULL;
 	struct config *config;
-	bool check = false;
+	bool only_check = false;
 	struct err err;
 	int option, rc;
 
@@ -242,7 +293,7 @@ int serve_main(int argc, char **argv)
 		if (option == 'c')
 			path = optarg;
 		else if (option == 'k')
-			check = true;
+			only_check = true;
 		else
 			return command_misused("serve");
 	}
@@ -252,10 +303,9 @@ int serve_main(int argc, char **argv)
 	if (rc < 0)
 		return command_failed("serve", &err);
 	set_log_level(config->log_level);
-	if (check)
+	rc = only_check ? check(config, &err) : serve(config, &err);
+	if (rc == 0 && only_check)
 		puts("the configuration is valid");
-	else
-		rc = serve(config, &err);
 	config_free(config);
 	return rc < 0 ? command_failed("serve", &err) : 0;
 }

@@ -35,6 +35,7 @@ static void pool_free(struct pool *pool)
 	mem_free(pool->node);
 	mem_free(pool->database);
 	mem_free(pool->user);
+	mem_free(pool->host);
 	mem_free(pool);
 }
 
@@ -109,7 +110,8 @@ void pools_close(struct pools *pools)
 	}
 }
 
-struct pool *pools_get(struct pools *pools, const char *node, const struct node_address *address, const char *database, const char *user)
+struct pool *pools_get(struct pools *pools, const char *node, const char *host, const struct node_address *address, const char *database,
+		       const char *user)
 {
 	char key[3 * NAME_SIZE_MAX + 256];
 	int size = snprintf(key, sizeof(key), "%s%c%s%c%s", node, 0, database, 0, user);
@@ -118,6 +120,10 @@ struct pool *pools_get(struct pools *pools, const char *node, const struct node_
 
 	if (pool) {
 		pool->address = *address;       /* a new topology may have moved the node */
+		if (strcmp(pool->host, host) != 0) {
+			mem_free(pool->host);
+			pool->host = mem_strdup(host);
+		}
 		return pool;
 	}
 	pool = mem_calloc(1, sizeof(*pool));
@@ -125,6 +131,7 @@ struct pool *pools_get(struct pools *pools, const char *node, const struct node_
 	pool->node = mem_strdup(node);
 	pool->database = mem_strdup(database);
 	pool->user = mem_strdup(user);
+	pool->host = mem_strdup(host);
 	pool->address = *address;
 	pool->pause.fire = pause_over;
 	list_init(&pool->opening);

@@ -20,6 +20,7 @@ struct config;
 struct pools;
 struct quota;
 struct quotas;
+struct tls_context;
 struct users;
 
 struct pool_wait {                      /* a session's place in the queue; embedded in the session's leg */
@@ -41,6 +42,7 @@ struct pool {
 	char *node;                     /* names */
 	char *database;
 	char *user;
+	char *host;                     /* as it is configured: what the node's certificate must be made out for */
 	struct node_address address;
 	struct quota *quota;
 	unsigned quota_sharer;
@@ -58,6 +60,7 @@ struct pools {                          /* of one worker */
 	const struct config *config;
 	struct users *users;
 	struct quotas *quotas;
+	struct tls_context *node_tls;   /* NULL: no TLS with nodes */
 	unsigned worker;
 	struct map by_key;              /* node, zero, database, zero, user -> struct pool */
 	struct settings_table settings;
@@ -76,7 +79,8 @@ void pools_close(struct pools *pools);                  /* closes every backend,
 bool pools_empty(const struct pools *pools);
 void pools_look(struct pools *pools);                   /* another worker asked: spare permits, serve waiting sessions */
 
-struct pool *pools_get(struct pools *pools, const char *node, const struct node_address *address, const char *database, const char *user);
+struct pool *pools_get(struct pools *pools, const char *node, const char *host, const struct node_address *address, const char *database,
+		       const char *user);
 
 /* Lends an idle backend (1, and wait->done is not called), or queues `wait` (0) until a backend is there or config.pool_wait_ms_max has
  * passed. ERR_NOT_FOUND when the backend that is wanted is not to be had; ERR_POOL_FULL (53300) when the queue is full. The caller has filled holder, held_by, settings and done. */

@@ -1,84 +1,252 @@
 #include "backend/users.h"
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/limits.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "net/env.h"
 
+enum { SALT_SIZE = 16, SEED_SIZE = 32, DOUBT_US_MIN = 1000000, UNKNOWN_MS_MAX = 1000 };
+
+struct user {
+	struct user_secret secret;
+	struct list_node place;         /* fetched: in users->fetched */
+	char *name;
+	uint64_t fetched_us, fresh_until_us;
+};
+
 struct users {
 	pthread_mutex_t lock;
-	struct map by_name;             /* name -> struct user_secret, owned */
+	struct map by_name;             /* name -> struct user, owned */
+	struct list fetched;            /* oldest first */
+	uint8_t seed[SEED_SIZE];        /* what salts are derived from */
 };
+
+static uint64_t now_us(void)
+{
+	return env_system()->now_us(env_system()->world);
+}
 
 struct users *users_new(void)
 {
 	struct users *users = mem_calloc(1, sizeof(*users));
 
 	pthread_mutex_init(&users->lock, NULL);
+	list_init(&users->fetched);
+	env_system()->random(env_system()->world, users->seed, sizeof(users->seed));
 	return users;
+}
+
+static void user_free(struct user *user)
+{
+	if (!user)
+		return;
+	user_secret_wipe(&user->secret);
+	mem_free(user->name);
+	mem_free(user);
 }
 
 void users_free(struct users *users)
 {
 	size_t position = 0;
 	struct slice name;
-	void *secret;
+	void *user;
 
 	if (!users)
 		return;
-	while (map_next(&users->by_name, &position, &name, &secret))
-		mem_free(secret);
+	while (map_next(&users->by_name, &position, &name, &user))
+		user_free(user);
 	map_release(&users->by_name);
 	pthread_mutex_destroy(&users->lock);
+	explicit_bzero(users->seed, sizeof(users->seed));
 	mem_free(users);
+}
+
+void user_secret_wipe(struct user_secret *secret)
+{
+	explicit_bzero(secret, sizeof(*secret));
+}
+
+/* ---- what is derived from the seed ---- */
+
+static void derive(const struct users *users, const char *purpose, const char *name, uint8_t out[EVP_MAX_MD_SIZE])
+{
+	char text[512];
+	int size = snprintf(text, sizeof(text), "%s %s", purpose, name);
+	unsigned out_size;
+
+	HMAC(EVP_sha256(), users->seed, SEED_SIZE, (const unsigned char *)text, (size_t)size < sizeof(text) ? (size_t)size : sizeof(text) - 1, out,
+	     &out_size);
+}
+
+void users_mock(struct users *users, const char *name, struct scram_verifier *ret_verifier)
+{
+	uint8_t bytes[EVP_MAX_MD_SIZE];
+
+	*ret_verifier = (struct scram_verifier){ .iterations = SCRAM_ITERATIONS, .salt_size = SALT_SIZE };
+	derive(users, "salt", name, bytes);
+	memcpy(ret_verifier->salt, bytes, SALT_SIZE);
+	derive(users, "stored key", name, bytes);
+	memcpy(ret_verifier->stored_key, bytes, SCRAM_KEY_SIZE);
+	derive(users, "server key", name, bytes);
+	memcpy(ret_verifier->server_key, bytes, SCRAM_KEY_SIZE);
+}
+
+/* ---- secrets ---- */
+
+static int read_secret(const struct users *users, const char *name, const char *secret, struct user_secret *ret, struct err *err)
+{
+	uint8_t salt[EVP_MAX_MD_SIZE];
+
+	*ret = (struct user_secret){ .known = secret[0] != '\0' };
+	if (strlen(secret) >= sizeof(ret->password))
+		return err_set(err, ERR_INVALID_VALUE, "user \"%s\": the secret is too long", name);
+	if (strncmp(secret, "SCRAM-SHA-256$", 14) == 0) {
+		ret->has_verifier = true;
+		return scram_verifier_read(slice_of(secret), &ret->verifier, err);
+	}
+	ret->has_md5 = md5_is_hash(slice_of(secret));
+	ret->has_password = ret->known && !ret->has_md5;
+	if (ret->has_md5)
+		memcpy(ret->md5, secret, sizeof(ret->md5));
+	if (ret->has_password) {
+		ret->has_verifier = true;
+		memcpy(ret->password, secret, strlen(secret));
+		derive(users, "salt", name, salt);
+		scram_verifier_make(slice_of(secret), salt, SALT_SIZE, SCRAM_ITERATIONS, &ret->verifier);
+	}
+	return 0;
+}
+
+static bool same_verifier(const struct scram_verifier *a, const struct scram_verifier *b)
+{
+	return a->iterations == b->iterations && a->salt_size == b->salt_size && memcmp(a->salt, b->salt, a->salt_size) == 0 &&
+	       CRYPTO_memcmp(a->stored_key, b->stored_key, SCRAM_KEY_SIZE) == 0 &&
+	       CRYPTO_memcmp(a->server_key, b->server_key, SCRAM_KEY_SIZE) == 0;
+}
+
+/* Under the lock. */
+static struct user *find(struct users *users, const char *name)
+{
+	return map_get(&users->by_name, slice_of(name));
+}
+
+static void drop(struct users *users, struct user *user)
+{
+	if (!user)
+		return;
+	if (list_node_linked(&user->place))
+		list_remove(&users->fetched, &user->place);
+	map_remove(&users->by_name, slice_of(user->name));
+	user_free(user);
+}
+
+static struct user *add(struct users *users, const char *name, const struct user_secret *secret)
+{
+	struct user *user = mem_calloc(1, sizeof(*user));
+
+	drop(users, find(users, name));
+	user->name = mem_strdup(name);
+	user->secret = *secret;
+	map_set(&users->by_name, slice_of(name), user);
+	return user;
 }
 
 int users_set(struct users *users, const char *name, const char *secret, struct err *err)
 {
-	struct user_secret *fresh;
-	uint8_t salt[16];
-	int rc = 0;
+	struct user_secret fresh;
+	int rc = read_secret(users, name, secret, &fresh, err);
 
-	if (strncmp(secret, "md5", 3) == 0 && strlen(secret) == 35)
-		return err_set(err, ERR_INVALID_VALUE, "user \"%s\": md5 passwords are not supported; give the password or a SCRAM verifier",
-			       name);
-	if (strlen(secret) >= sizeof(fresh->password))
-		return err_set(err, ERR_INVALID_VALUE, "user \"%s\": the secret is too long", name);
-	fresh = mem_calloc(1, sizeof(*fresh));
-	fresh->known = secret[0] != '\0';
-	if (strncmp(secret, "SCRAM-SHA-256$", 14) == 0) {
-		rc = scram_verifier_read(slice_of(secret), &fresh->verifier, err);
-	} else if (fresh->known) {
-		fresh->has_password = true;
-		memcpy(fresh->password, secret, strlen(secret));
-		env_system()->random(NULL, salt, sizeof(salt));
-		scram_verifier_make(slice_of(secret), salt, sizeof(salt), SCRAM_ITERATIONS, &fresh->verifier);
+	if (rc == 0) {
+		pthread_mutex_lock(&users->lock);
+		add(users, name, &fresh);
+		pthread_mutex_unlock(&users->lock);
 	}
+	user_secret_wipe(&fresh);
+	return rc;
+}
+
+int users_set_fetched(struct users *users, const char *name, const char *secret, unsigned fresh_ms_max, struct err *err)
+{
+	struct user_secret fresh;
+	const struct user *old;
+	struct user *user;
+	int rc = read_secret(users, name, secret ? secret : "", &fresh, err);
+
 	if (rc < 0) {
-		mem_free(fresh);
+		user_secret_wipe(&fresh);
 		return rc;
 	}
+	fresh.fetched = true;
 	pthread_mutex_lock(&users->lock);
-	mem_free(map_set(&users->by_name, slice_of(name), fresh));
+	old = find(users, name);
+	if (!old || old->secret.fetched) {
+		/* The keys of a login are good for as long as the verifier is the same. */
+		if (old && old->secret.has_client_key && fresh.has_verifier && same_verifier(&old->secret.verifier, &fresh.verifier)) {
+			fresh.has_client_key = true;
+			memcpy(fresh.client_key, old->secret.client_key, SCRAM_KEY_SIZE);
+		}
+		if (!old && users->fetched.count >= USERS_FETCHED_MAX)
+			drop(users, CONTAINER_OF(list_first(&users->fetched), struct user, place));
+		user = add(users, name, &fresh);
+		user->fetched_us = now_us();
+		if (!fresh.known && fresh_ms_max > UNKNOWN_MS_MAX)
+			fresh_ms_max = UNKNOWN_MS_MAX;
+		user->fresh_until_us = user->fetched_us + (uint64_t)fresh_ms_max * 1000;
+		list_push_back(&users->fetched, &user->place);
+	}
 	pthread_mutex_unlock(&users->lock);
+	user_secret_wipe(&fresh);
 	return 0;
 }
 
 void users_get(struct users *users, const char *name, struct user_secret *ret)
 {
-	const struct user_secret *found;
+	const struct user *found;
 
 	pthread_mutex_lock(&users->lock);
-	found = map_get(&users->by_name, slice_of(name));
-	if (found)
-		*ret = *found;
-	else
+	found = find(users, name);
+	if (found) {
+		*ret = found->secret;
+		ret->stale = ret->fetched && now_us() >= found->fresh_until_us;
+	} else {
 		*ret = (struct user_secret){ 0 };
+	}
 	pthread_mutex_unlock(&users->lock);
 }
+
+void users_learn(struct users *users, const char *name, const struct scram_keys *keys)
+{
+	struct user *user;
+
+	pthread_mutex_lock(&users->lock);
+	user = find(users, name);
+	if (user && user->secret.has_verifier && same_verifier(&user->secret.verifier, &keys->verifier)) {
+		user->secret.has_client_key = true;
+		memcpy(user->secret.client_key, keys->client_key, SCRAM_KEY_SIZE);
+	}
+	pthread_mutex_unlock(&users->lock);
+}
+
+void users_doubt(struct users *users, const char *name)
+{
+	struct user *user;
+
+	pthread_mutex_lock(&users->lock);
+	user = find(users, name);
+	/* Not more often: somebody who guesses passwords must not keep the node busy with it. */
+	if (user && user->secret.fetched && now_us() >= user->fetched_us + DOUBT_US_MIN)
+		user->fresh_until_us = 0;
+	pthread_mutex_unlock(&users->lock);
+}
+
+/* ---- the users file ---- */
 
 /* Reads "text" with "" for a quote; moves *at behind it. */
 static bool quoted(const char **at, char *out, size_t out_size)
@@ -124,12 +292,15 @@ int users_read(struct users *users, const char *path, struct err *err)
 		if (*at == '\n' || *at == '\r' || *at == '\0' || *at == '#' || *at == ';')
 			continue;
 		if (!quoted(&at, name, sizeof(name)) || !quoted(&at, secret, sizeof(secret)))
-			rc = err_set(err, ERR_CONFIG, "%s, line %u: expected \"user\" \"password or SCRAM verifier\"", path, number);
+			rc = err_set(err, ERR_CONFIG, "%s, line %u: expected \"user\" \"password, SCRAM verifier or md5 hash\"", path, number);
 		else if (users_set(users, name, secret, &why) < 0)
 			rc = err_set(err, ERR_CONFIG, "%s, line %u: %s", path, number, why.message);
 	}
 	if (rc == 0 && ferror(file))
 		rc = err_set(err, ERR_CONFIG, "cannot read users file \"%s\": %m", path);
+	if (line)
+		explicit_bzero(line, line_size);
+	explicit_bzero(secret, sizeof(secret));
 	mem_free(line);
 	fclose(file);
 	return rc;

@@ -1,22 +1,30 @@
 /* users: who may log in, and how nanu logs in for them on the nodes.
  *
- * Read from the users file (PgBouncer's form: "name" "password or SCRAM verifier", a line each); verifiers fetched from the nodes are
- * added while running. Shared by all threads.
+ * Read from the users file (PgBouncer's form: "name" "password, SCRAM verifier or md5 hash", a line each). What auth_query finds on the nodes
+ * is added while running, kept for a time, and for USERS_FETCHED_MAX users at most; so are the keys that a user's own SCRAM login yields.
+ * Secrets are wiped when they are freed; whoever takes a copy wipes it. Shared by all threads.
  */
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
+#include "proto/md5.h"
 #include "proto/scram.h"
 
 struct users;
 
 struct user_secret {
 	bool known;
-	bool has_password;
+	bool has_password, has_verifier, has_client_key;
+	bool has_md5;
+	bool fetched;                   /* from a node */
+	bool stale;                     /* fetched too long ago to let a client in by: it should be fetched again */
 	char password[256];             /* zero-terminated; valid when has_password */
+	char md5[MD5_TEXT_SIZE];        /* given as such; a password's is made when it is needed */
 	struct scram_verifier verifier; /* given, or made from the password */
+	uint8_t client_key[SCRAM_KEY_SIZE];     /* of that verifier: with it nanu can log in where the same verifier is */
 };
 
 struct users *users_new(void);
@@ -24,8 +32,20 @@ void users_free(struct users *users);
 
 /* Adds the file's users. ERR_CONFIG names file, line and reason. */
 must_use int users_read(struct users *users, const char *path, struct err *err);
-/* `secret` is a password or a verifier ("SCRAM-SHA-256$…"). Replaces. An empty one is no password, as in PostgreSQL: the user is not known.
- * ERR_INVALID_VALUE for what is neither (md5…). */
+/* `secret` is a password, a verifier ("SCRAM-SHA-256$…") or a hash ("md5…"). Replaces. An empty one is no password, as in PostgreSQL: the user
+ * is not known. ERR_INVALID_VALUE for what is none of them. */
 must_use int users_set(struct users *users, const char *name, const char *secret, struct err *err);
+/* The same for what a node said, good for `fresh_ms_max`; NULL: there is no such user. A user of the users file stays as he is. */
+must_use int users_set_fetched(struct users *users, const char *name, const char *secret, unsigned fresh_ms_max, struct err *err);
 /* A copy; ret->known is false when there is no such user. */
 void users_get(struct users *users, const char *name, struct user_secret *ret);
+void user_secret_wipe(struct user_secret *secret);
+
+/* The user has proven to know the password of this verifier, if it still is his. */
+void users_learn(struct users *users, const char *name, const struct scram_keys *keys);
+/* A login failed: what was fetched may have changed on the node since. */
+void users_doubt(struct users *users, const char *name);
+
+/* A verifier that nobody can satisfy, always the same for one name, so that nothing tells such users from others (as PostgreSQL's mock
+ * authentication). */
+void users_mock(struct users *users, const char *name, struct scram_verifier *ret_verifier);

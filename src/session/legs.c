@@ -309,8 +309,8 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 		return err_set(err, ERR_CONNECT, "the host name \"%s\" of node \"%s\" cannot be resolved", topology->nodes[node].host,
 			       topology->nodes[node].name);
 	}
-	pool = pools_get(&session->worker->pools, topology->nodes[node].name, &session->snapshot->addresses[node], database->node_database,
-			 session->user);
+	pool = pools_get(&session->worker->pools, topology->nodes[node].name, topology->nodes[node].host, &session->snapshot->addresses[node],
+			 database->node_database, session->user);
 	leg->wait = (struct pool_wait){ .holder = &leg_holder, .held_by = session, .settings = session->settings, .done = wait_done,
 		.owner = session->owner, .backend_wanted = session->backend_wanted };
 	rc = pool_acquire(pool, &leg->wait, &backend, err);

@@ -75,6 +75,7 @@ int worker_init(struct worker *worker, struct services *services, unsigned index
 	plan_cache_init(&worker->plans);
 	pools_init(&worker->pools, worker->loop, services->config, services->users, services->quotas, index);
 	worker->pools.wake_worker = wake_worker;
+	worker->pools.node_tls = services->node_tls;
 	stream_init(&worker->listener, worker->loop, &listener_events);
 	stream_listen(&worker->listener, listen_fd);
 	stream_receive(&worker->listener, true);

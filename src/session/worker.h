@@ -19,6 +19,7 @@ struct fingerprinter;
 struct job;
 struct session;
 struct snapshot;
+struct tls_context;
 struct users;
 struct worker;
 
@@ -26,6 +27,8 @@ struct services {                       /* shared by all workers; set up before 
 	const struct config *config;
 	struct users *users;
 	struct quotas *quotas;
+	struct tls_context *client_tls;         /* NULL: no TLS with clients */
+	struct tls_context *node_tls;
 	struct worker **workers;
 	unsigned worker_count;
 	unsigned client_count;          /* atomic: sessions over all workers */

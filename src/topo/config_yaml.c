@@ -8,7 +8,7 @@
 #include "topo/lines.h"
 #include "topo/settings.h"
 
-enum { VALUE_SIZE_MAX = 4096, DATABASES_MAX = 1024, SETTINGS_COUNT_MAX = 64, REASON_SIZE = 256 };
+enum { VALUE_SIZE_MAX = 4096, DATABASES_MAX = 1024, SETTINGS_COUNT_MAX = 64, HBA_RULES_MAX = 1024, HBA_NAMES_MAX = 1024, REASON_SIZE = 256 };
 
 static const cyaml_schema_value_t name_value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0, VALUE_SIZE_MAX) };
 
@@ -34,6 +34,18 @@ static const cyaml_schema_field_t database_fields[] = {
 			     SHARDS_MAX),
 	CYAML_FIELD_END
 };
+#define NAMES_FIELD(key, name) \
+	CYAML_FIELD_SEQUENCE(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_hba_entry, name, &name_value, 1, HBA_NAMES_MAX)
+
+static const cyaml_schema_field_t hba_fields[] = {
+	TEXT_FIELD("type", CYAML_FLAG_OPTIONAL, struct yaml_hba_entry, type),
+	NAMES_FIELD("databases", databases),
+	NAMES_FIELD("users", users),
+	NAMES_FIELD("addresses", addresses),
+	TEXT_FIELD("method", 0, struct yaml_hba_entry, method),
+	TEXT_FIELD("clientcert", CYAML_FLAG_OPTIONAL, struct yaml_hba_entry, clientcert),
+	CYAML_FIELD_END
+};
 static const cyaml_schema_value_t node_value = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_node_entry, node_fields)
 };
@@ -43,15 +55,19 @@ static const cyaml_schema_value_t shard_value = {
 static const cyaml_schema_value_t database_value = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_database_entry, database_fields)
 };
+static const cyaml_schema_value_t hba_value = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_hba_entry, hba_fields)
+};
 static const cyaml_schema_field_t list_fields[] = {
 	CYAML_FIELD_SEQUENCE("nodes", CYAML_FLAG_POINTER, struct config_yaml, nodes, &node_value, 1, NODES_MAX),
 	CYAML_FIELD_SEQUENCE("shards", CYAML_FLAG_POINTER, struct config_yaml, shards, &shard_value, 1, SHARDS_MAX),
 	CYAML_FIELD_SEQUENCE("databases", CYAML_FLAG_POINTER, struct config_yaml, databases, &database_value, 1, DATABASES_MAX),
+	CYAML_FIELD_SEQUENCE("hba", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config_yaml, hba, &hba_value, 1, HBA_RULES_MAX),
 };
 
 enum { LIST_COUNT = sizeof(list_fields) / sizeof(list_fields[0]) };
 
-/* The whole file: the three lists, and an optional string for each row of the settings table. */
+/* The whole file: the lists, and an optional string for each row of the settings table. */
 struct schema {
 	cyaml_schema_field_t fields[LIST_COUNT + SETTINGS_COUNT_MAX + 1];
 	cyaml_schema_value_t root;
@@ -110,8 +126,8 @@ static const char *key_of(const struct complaint *complaint, const char *start)
 
 static void hint_nearest(const char *key, struct err *err)
 {
-	const char *names[LIST_COUNT + SETTINGS_COUNT_MAX + 16];
-	const cyaml_schema_field_t *const groups[] = { node_fields, shard_fields, database_fields };
+	const char *names[LIST_COUNT + SETTINGS_COUNT_MAX + 32];
+	const cyaml_schema_field_t *const groups[] = { node_fields, shard_fields, database_fields, hba_fields };
 	const char *nearest;
 	size_t count = 0;
 

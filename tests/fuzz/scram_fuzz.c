@@ -24,7 +24,7 @@ static void must_hold(struct slice text, const char *part)
 
 static void serve(struct slice text, bool first, struct buf *out)
 {
-	struct scram_server server = { .client_first_bare = "n=user,r=rOprNGfwEbeRWgbNEkqO", .nonce = NONCE, .gs2_header = 'n',
+	struct scram_server server = { .client_first_bare = "n=user,r=rOprNGfwEbeRWgbNEkqO", .nonce = NONCE, .gs2_flag = 'n',
 		.server_first = "r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096" };
 
 	if (scram_verifier_read(slice_of(pencil), &server.verifier, NULL) < 0)
@@ -52,7 +52,7 @@ static void ask(struct slice text, bool first, struct buf *out)
 
 	if (first && takes_long(text))
 		return;
-	if (scram_client_final(&client, SLICE_LIT("pencil"), first ? text : server_first, out, NULL) < 0 && !first)
+	if (scram_client_final(&client, SLICE_LIT("pencil"), NULL, first ? text : server_first, out, NULL) < 0 && !first)
 		abort();
 	if (!first && scram_client_verify(&client, text, NULL) == 0)
 		must_hold(text, signature);
