@@ -21,6 +21,7 @@
 #include "net/loop.h"
 #include "net/tls_context.h"
 #include "route/snapshot.h"
+#include "store/store.h"
 #include "topo/config.h"
 
 const char serve_usage[] =
@@ -227,6 +228,17 @@ static void close_tls(struct services *services)
 	tls_context_free(services->node_tls);
 }
 
+static int seed_users(const struct config *config, struct users *users, struct err *err)
+{
+	struct store *store = NULL;
+	int rc = store_open_sqlite(config->store, &store, err);
+
+	if (rc == 0)
+		rc = users_seed(users, store, err);
+	store_close(store);
+	return rc;
+}
+
 static int check(const struct config *config, struct err *err)
 {
 	struct services services = { .config = config };
@@ -256,6 +268,8 @@ static int serve(const struct config *config, struct err *err)
 	services.users = users;
 	services.quotas = quotas_new();
 	rc = open_tls(config, &services, err);
+	if (rc == 0)
+		rc = seed_users(config, users, err);
 	if (rc == 0 && config->users_file)
 		rc = users_read(users, config->users_file, err);
 	if (rc == 0)

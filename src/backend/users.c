@@ -1,5 +1,6 @@
 #include "backend/users.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <pthread.h>
@@ -11,12 +12,13 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "net/env.h"
+#include "store/store.h"
 
 enum { SALT_SIZE = 16, SEED_SIZE = 32, DOUBT_US_MIN = 1000000, UNKNOWN_MS_MAX = 1000 };
 
 struct user {
 	struct user_secret secret;
-	struct list_node place;         /* fetched: in users->fetched */
+	struct list_node place;         /* fetched: in users->fetched or users->unknown */
 	char *name;
 	uint64_t fetched_us, fresh_until_us;
 };
@@ -24,7 +26,7 @@ struct user {
 struct users {
 	pthread_mutex_t lock;
 	struct map by_name;             /* name -> struct user, owned */
-	struct list fetched;            /* oldest first */
+	struct list fetched, unknown;   /* what nodes said; oldest first. Two, so that guessed names push no known ones out */
 	uint8_t seed[SEED_SIZE];        /* what salts are derived from */
 };
 
@@ -39,6 +41,7 @@ struct users *users_new(void)
 
 	pthread_mutex_init(&users->lock, NULL);
 	list_init(&users->fetched);
+	list_init(&users->unknown);
 	env_system()->random(env_system()->world, users->seed, sizeof(users->seed));
 	return users;
 }
@@ -74,6 +77,31 @@ void user_secret_wipe(struct user_secret *secret)
 }
 
 /* ---- what is derived from the seed ---- */
+
+static bool read_seed(struct users *users, const char *text)
+{
+	size_t size;
+
+	return text && OPENSSL_hexstr2buf_ex(users->seed, SEED_SIZE, &size, text, '\0') && size == SEED_SIZE;
+}
+
+int users_seed(struct users *users, struct store *store, struct err *err)
+{
+	char text[2 * SEED_SIZE + 1];
+	struct store_entry entry;
+	uint64_t revision;
+	int rc;
+
+	OPENSSL_buf2hexstr_ex(text, sizeof(text), NULL, users->seed, SEED_SIZE, '\0');
+	rc = store_swap(store, STORE_KEY_SEED, 0, text, &revision, err);
+	if (rc != ERR_CONFLICT)
+		return rc;
+	rc = store_get(store, STORE_KEY_SEED, &entry, err);
+	if (rc == 0 && !read_seed(users, entry.value))
+		rc = err_set(err, ERR_IO, "the store's \"%s\" is damaged", STORE_KEY_SEED);
+	mem_free(entry.value);
+	return rc;
+}
 
 static void derive(const struct users *users, const char *purpose, const char *name, uint8_t out[EVP_MAX_MD_SIZE])
 {
@@ -131,6 +159,11 @@ static bool same_verifier(const struct scram_verifier *a, const struct scram_ver
 	       CRYPTO_memcmp(a->server_key, b->server_key, SCRAM_KEY_SIZE) == 0;
 }
 
+static struct list *list_of(struct users *users, const struct user_secret *secret)
+{
+	return secret->known ? &users->fetched : &users->unknown;
+}
+
 /* Under the lock. */
 static struct user *find(struct users *users, const char *name)
 {
@@ -142,7 +175,7 @@ static void drop(struct users *users, struct user *user)
 	if (!user)
 		return;
 	if (list_node_linked(&user->place))
-		list_remove(&users->fetched, &user->place);
+		list_remove(list_of(users, &user->secret), &user->place);
 	map_remove(&users->by_name, slice_of(user->name));
 	user_free(user);
 }
@@ -192,14 +225,14 @@ int users_set_fetched(struct users *users, const char *name, const char *secret,
 			fresh.has_client_key = true;
 			memcpy(fresh.client_key, old->secret.client_key, SCRAM_KEY_SIZE);
 		}
-		if (!old && users->fetched.count >= USERS_FETCHED_MAX)
-			drop(users, CONTAINER_OF(list_first(&users->fetched), struct user, place));
 		user = add(users, name, &fresh);
 		user->fetched_us = now_us();
 		if (!fresh.known && fresh_ms_max > UNKNOWN_MS_MAX)
 			fresh_ms_max = UNKNOWN_MS_MAX;
 		user->fresh_until_us = user->fetched_us + (uint64_t)fresh_ms_max * 1000;
-		list_push_back(&users->fetched, &user->place);
+		list_push_back(list_of(users, &fresh), &user->place);
+		if (list_of(users, &fresh)->count > USERS_FETCHED_MAX)
+			drop(users, CONTAINER_OF(list_first(list_of(users, &fresh)), struct user, place));
 	}
 	pthread_mutex_unlock(&users->lock);
 	user_secret_wipe(&fresh);

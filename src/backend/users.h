@@ -1,7 +1,7 @@
 /* users: who may log in, and how nanu logs in for them on the nodes.
  *
  * Read from the users file (PgBouncer's form: "name" "password, SCRAM verifier or md5 hash", a line each). What auth_query finds on the nodes
- * is added while running, kept for a time, and for USERS_FETCHED_MAX users at most; so are the keys that a user's own SCRAM login yields.
+ * is added while running, believed for a time, and kept of USERS_FETCHED_MAX users at most; so are the keys that a user's own SCRAM login yields.
  * Secrets are wiped when they are freed; whoever takes a copy wipes it. Shared by all threads.
  */
 #pragma once
@@ -13,6 +13,7 @@
 #include "proto/md5.h"
 #include "proto/scram.h"
 
+struct store;
 struct users;
 
 struct user_secret {
@@ -28,6 +29,9 @@ struct user_secret {
 };
 
 struct users *users_new(void);
+/* Takes the seed of salts (users_mock()) from the store, where the first router has put it, so that a restart changes none and every router
+ * has the same. Before users are read; without it the seed is this process's own. ERR_IO. */
+must_use int users_seed(struct users *users, struct store *store, struct err *err);
 void users_free(struct users *users);
 
 /* Adds the file's users. ERR_CONFIG names file, line and reason. */

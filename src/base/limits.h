@@ -23,7 +23,7 @@ enum {
 	STREAM_FINISH_MS_MAX = 30 * 1000,       /* for a peer to take what was written before its connection is closed */
 	OUT_QUEUE_SIZE_MAX = 256 << 10,         /* bytes waiting for one peer before its source is paused */
 
-	USERS_FETCHED_MAX = 10000,              /* users whose verifiers, fetched from the nodes, are kept */
+	USERS_FETCHED_MAX = 10000,              /* users of whom it is kept what a node said; as many of whom it is kept that no node knows them */
 	POOL_QUEUE_MAX = 4096,                  /* sessions waiting for one pool on one worker */
 	SETTINGS_MAX = 256,                     /* settings that one session changed */
 	STATEMENTS_MAX = 4096,                  /* prepared statements of one session */

@@ -405,3 +405,6 @@ def test_an_unknown_user_looks_like_a_known_one(start_own, from_nodes):
     assert unknown["s"] == again["s"] != other["s"]
     assert (len(known["s"]), known["i"]) == (len(unknown["s"]), unknown["i"])
     assert known["s"] == server_first(USER)["s"]
+    cluster.router.stop()
+    cluster.start()
+    assert (known["s"], unknown["s"]) == (server_first(USER)["s"], server_first("nobody")["s"])

@@ -11,6 +11,7 @@
 #include "../topo/scratch.h"
 #include "backend/users.h"
 #include "base/limits.h"
+#include "store/store.h"
 
 #define VERIFIER "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:" \
 		 "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
@@ -202,6 +203,27 @@ static void an_unknown_user_looks_the_same_each_time_and_unlike_others(void **st
 	assert_int_equal(one.iterations, SCRAM_ITERATIONS);
 }
 
+static void the_seed_is_the_stores(void **state)
+{
+	struct scram_verifier one, two, own;
+	struct users *other = users_new();
+	struct store *store;
+	char path[256];
+
+	scratch_write("");
+	snprintf(path, sizeof(path), "%s/seed.db", scratch_folder);
+	assert_int_equal(store_open_sqlite(path, &store, NULL), 0);
+	users_mock(users, "one", &own);
+	assert_int_equal(users_seed(users, store, NULL), 0);
+	assert_int_equal(users_seed(other, store, NULL), 0);
+	users_mock(users, "one", &one);
+	users_mock(other, "one", &two);
+	assert_memory_equal(&one, &own, sizeof(one));
+	assert_memory_equal(&one, &two, sizeof(one));
+	store_close(store);
+	users_free(other);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_users, drop_users)
 
 int main(void)
@@ -215,6 +237,7 @@ int main(void)
 		TEST(what_nodes_said_does_not_replace_the_users_file_and_is_kept_for_a_time),
 		TEST(the_keys_of_a_login_last_as_long_as_the_verifier),
 		TEST(only_so_many_fetched_users_are_kept),
+		TEST(the_seed_is_the_stores),
 		TEST(an_unknown_user_looks_the_same_each_time_and_unlike_others),
 	};
 
