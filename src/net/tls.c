@@ -22,7 +22,7 @@ struct tls {
 	struct stream *stream;
 	struct slice in;                /* what the socket brought and OpenSSL has not taken yet */
 	struct out_block *collected;    /* what the owner wrote and is not encrypted yet; NULL: nothing */
-	struct later encrypt;           /* at the end of the turn */
+	struct later end_of_turn;       /* encrypt what was collected, or tell of a failure */
 	bool open;                      /* the handshake is over */
 	char *problem;                  /* why it failed */
 };
@@ -71,18 +71,22 @@ static void make_bio_method(void)
 
 /* ---- failing ---- */
 
+/* The owner hears of it at the end of the turn, not from inside its own stream_write(). */
+static void fail_for(struct tls *tls, const char *problem)
+{
+	if (!tls->problem)
+		tls->problem = mem_strdup(problem);
+	loop_later(tls->stream->loop, &tls->end_of_turn);
+}
+
 static void fail(struct tls *tls)
 {
 	bool verifying = !tls->open && SSL_get_verify_mode(tls->ssl) != SSL_VERIFY_NONE;
 	long verified = verifying ? SSL_get_verify_result(tls->ssl) : X509_V_OK;
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
-	if (!tls->problem)
-		tls->problem = mem_strdup(verified != X509_V_OK ? X509_verify_cert_error_string(verified) :
-					  reason                ? reason :
-								  "protocol error");
+	fail_for(tls, verified != X509_V_OK ? X509_verify_cert_error_string(verified) : reason ? reason : "protocol error");
 	ERR_clear_error();
-	stream_filter_ended(tls->stream, EPROTO);
 }
 
 /* ---- to the socket ---- */
@@ -105,9 +109,13 @@ static void send_collected(struct tls *tls)
 	loop_block_free(tls->stream->loop, block);
 }
 
-static void encrypt(struct later *later)
+static void end_of_turn(struct later *later)
 {
-	send_collected(CONTAINER_OF(later, struct tls, encrypt));
+	struct tls *tls = CONTAINER_OF(later, struct tls, end_of_turn);
+
+	send_collected(tls);
+	if (tls->problem)
+		stream_filter_ended(tls->stream, EPROTO);
 }
 
 static void write_plain(struct stream *stream, void *state, struct slice bytes)
@@ -116,14 +124,12 @@ static void write_plain(struct stream *stream, void *state, struct slice bytes)
 
 	if (bytes.size == 0 || tls->problem)
 		return;
-	if (tls->collected && bytes.size > OUT_BLOCK_SIZE - tls->collected->end) {
-		if (!tls->open) {       /* more than TLS_EARLY_SIZE_MAX */
-			tls->problem = mem_strdup("too much was written before the handshake was over");
-			stream_filter_ended(stream, EPROTO);
-			return;
-		}
-		send_collected(tls);
+	if (!tls->open && bytes.size > TLS_EARLY_SIZE_MAX - (tls->collected ? tls->collected->end : 0)) {
+		fail_for(tls, "too much was written before the handshake was over");
+		return;
 	}
+	if (tls->collected && bytes.size > OUT_BLOCK_SIZE - tls->collected->end)
+		send_collected(tls);
 	if (bytes.size > OUT_BLOCK_SIZE) {
 		while (bytes.size > 0) {
 			size_t part = bytes.size < INT32_MAX ? bytes.size : INT32_MAX;
@@ -137,7 +143,7 @@ static void write_plain(struct stream *stream, void *state, struct slice bytes)
 		tls->collected = loop_block_new(stream->loop);
 	memcpy(tls->collected->data + tls->collected->end, bytes.data, bytes.size);
 	tls->collected->end += (uint32_t)bytes.size;
-	loop_later(stream->loop, &tls->encrypt);
+	loop_later(stream->loop, &tls->end_of_turn);
 }
 
 /* The last words, and close_notify (RFC 8446, 6.1): the peer knows that nothing was cut off. */
@@ -206,7 +212,7 @@ static void release(void *state)
 {
 	struct tls *tls = state;
 
-	loop_forget(tls->stream->loop, &tls->encrypt);
+	loop_forget(tls->stream->loop, &tls->end_of_turn);
 	if (tls->collected)
 		loop_block_free(tls->stream->loop, tls->collected);
 	SSL_free(tls->ssl);
@@ -237,7 +243,7 @@ static struct tls *begin(struct stream *stream, struct tls_context *context)
 	tls = mem_calloc(1, sizeof(*tls));
 	tls->ssl = ssl;
 	tls->stream = stream;
-	tls->encrypt.run = encrypt;
+	tls->end_of_turn.run = end_of_turn;
 	BIO_set_data(bio, tls);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(ssl, bio, bio);
