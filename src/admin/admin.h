@@ -18,22 +18,28 @@ struct snapshot;
 struct topology;
 struct users;
 
+/* Answers at once; waits for nodes and changes the topology; waits for sessions. */
+enum admin_lane { ADMIN_ANSWERS, ADMIN_CHANGES, ADMIN_WAITS, ADMIN_LANE_COUNT };
+
 struct admin {                          /* what the program lets it see and do */
 	const struct config *config;
 	struct services *services;
 	void *program;
-	bool may_change;                /* the caller may wait for nodes and change the topology */
+	enum admin_lane lane;           /* what the caller may do */
+	bool (*stopping)(void *program);                        /* the router ends: who waits should stop */
 	struct snapshot *(*snapshot)(void *program);            /* a new reference to the newest */
 	/* Makes `topology` the current one on every worker; `durable`: after it was stored. ERR_CONFLICT: changed meanwhile by someone else. */
 	int (*change)(void *program, struct topology *topology, bool durable, struct err *err);
 	int (*refresh)(void *program, const char *database, struct err *err);           /* reads the database's schema anew */
+	int (*reload)(void *program, struct err *err);          /* reads the configuration anew */
 };
 
-enum { ADMIN_CHANGES = 1 };
-
-/* Answers job->sql (JOB_LOCAL): fills columns, values and tag. ADMIN_CHANGES, and nothing was done, when it takes an admin that may_change.
+/* Answers job->sql (JOB_LOCAL): fills columns, values and tag. ADMIN_CHANGES or ADMIN_WAITS, and nothing was done, when it takes an admin of that lane.
  * Errors are SQL's: ERR_SYNTAX, ERR_UNDEFINED_TABLE, … */
 must_use int admin_answer(struct admin *admin, struct job *job);
+
+/* Whether `user` is one of admin_users. */
+bool admin_is_admin(const struct config *config, const char *user);
 
 /* libpq's conninfo for nanu's own connection to a node; mem_free() it. */
 char *admin_conninfo(const struct config *config, const struct node *node, const char *database);

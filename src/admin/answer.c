@@ -5,6 +5,7 @@
 #include "admin/explain.h"
 #include "admin/params.h"
 #include "admin/query.h"
+#include "admin/running.h"
 #include "admin/shard_table.h"
 #include "catalog/catalog.h"
 #include "session/job.h"
@@ -12,22 +13,39 @@
 static const struct {
 	const char *name;
 	int (*run)(struct admin *admin, struct job *job, const struct call *call);
-	bool changes;
+	enum admin_lane lane;
+	bool admins_only;
+	uint32_t type;
 } functions[] = {
-	{ "explain", admin_explain, false },
-	{ "shard_table", admin_shard_table, true },
+	{ "explain", admin_explain, ADMIN_ANSWERS, false, OID_TEXT },
+	{ "shard_table", admin_shard_table, ADMIN_CHANGES, false, OID_TEXT },   /* also the table's owner */
+	{ "reload", admin_reload, ADMIN_CHANGES, true, OID_TEXT },
+	{ "pause", admin_pause, ADMIN_WAITS, true, OID_TEXT },
+	{ "drain", admin_drain, ADMIN_WAITS, true, OID_TEXT },
+	{ "resume", admin_resume, ADMIN_ANSWERS, true, OID_TEXT },
+	{ "disable", admin_disable, ADMIN_ANSWERS, true, OID_TEXT },
+	{ "enable", admin_enable, ADMIN_ANSWERS, true, OID_TEXT },
+	{ "terminate_session", admin_terminate_session, ADMIN_ANSWERS, true, OID_BOOL },
+	{ "cancel_session", admin_cancel_session, ADMIN_ANSWERS, true, OID_BOOL },
 };
 
-/* One text column, and parameters of type text. */
-static void describe(struct job *job, const struct call *call)
+/* One column, and parameters of type text. */
+static void describe(struct job *job, const struct call *call, uint32_t type)
 {
 	job->columns = arena_alloc(&job->arena, sizeof(*job->columns));
-	job->columns[0] = (struct local_column){ call->column, OID_TEXT };
+	job->columns[0] = (struct local_column){ call->column, type };
 	job->column_count = 1;
 	job->described_count = call->param_count > job->param_type_count ? call->param_count : job->param_type_count;
 	job->described_types = arena_calloc(&job->arena, job->described_count + 1, sizeof(*job->described_types));
 	for (size_t i = 0; i < job->described_count; i++)
 		job->described_types[i] = i < job->param_type_count && job->param_types[i] ? job->param_types[i] : OID_TEXT;
+}
+
+static int refuse(struct job *job, const struct call *call)
+{
+	err_set(&job->err, ERR_PERMISSION, "permission denied for function nanu.%s", call->function);
+	err_hint(&job->err, "Those whom admin_users names may call it.");
+	return job->err.code;
 }
 
 int admin_answer(struct admin *admin, struct job *job)
@@ -47,11 +65,13 @@ int admin_answer(struct admin *admin, struct job *job)
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
 		if (strcmp(functions[i].name, call.function) != 0)
 			continue;
-		if (functions[i].changes && !admin->may_change && !job->describe_only)
-			return ADMIN_CHANGES;
+		if (functions[i].admins_only && !admin_is_admin(admin->config, job->user))
+			return refuse(job, &call);
+		if (functions[i].lane != ADMIN_ANSWERS && admin->lane != functions[i].lane && !job->describe_only)
+			return (int)functions[i].lane;
 		if (!job->describe_only)
 			return functions[i].run(admin, job, &call);
-		describe(job, &call);
+		describe(job, &call, functions[i].type);
 		return 0;
 	}
 	return err_set(&job->err, ERR_UNDEFINED_FUNCTION, "function nanu.%s does not exist", call.function);

@@ -17,12 +17,13 @@ enum { REPORT_BLOCK_SIZE = 16 << 10 };
 static void tell_pool(struct report *report, const struct pool *pool)
 {
 	const struct err *failure = &pool->last_failure;
+	const struct quota *quota = pool->permits.quotas[PERMIT_POOL];
 
 	report->pools[report->pool_count++] = (struct report_pool){
 		.node = arena_strdup(&report->arena, pool->node), .database = arena_strdup(&report->arena, pool->database),
 		.user = arena_strdup(&report->arena, pool->user), .idle = pool->idle.count, .lent = pool->lent.count,
 		.opening = pool->opening.count, .cleaning = pool->cleaning.count, .waiting = pool->waiting.count,
-		.size_max = pool->quota->limit, .used = __atomic_load_n(&pool->quota->used, __ATOMIC_RELAXED),
+		.size_max = __atomic_load_n(&quota->limit, __ATOMIC_RELAXED), .used = __atomic_load_n(&quota->used, __ATOMIC_RELAXED),
 		.opened_total = pool->opened_count, .failed_total = pool->failed_count, .lent_total = pool->lent_count,
 		.wait_total = pool->wait_count, .wait_us = pool->wait_us,
 		.last_failure = failure->code ? arena_strdup(&report->arena, failure->message) : NULL,
@@ -103,6 +104,20 @@ static const char *shards_text(struct arena *arena, const struct session *sessio
 	return text;
 }
 
+/* Whom the backends are known as on their nodes. */
+static const char *server_pids_text(struct arena *arena, const struct session *session)
+{
+	const char *text = "";
+
+	LIST_EACH(&session->legs, node) {
+		const struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (leg->backend)
+			text = arena_printf(arena, "%s%s%u", text, *text ? ", " : "", leg->backend->cancel_pid);
+	}
+	return text;
+}
+
 static const char *copy(struct arena *arena, const char *text)
 {
 	return text ? arena_strdup(arena, text) : NULL;
@@ -122,11 +137,24 @@ static void tell_sessions(struct report *report, const struct worker *worker)
 			.database = copy(&report->arena, session->database_name), .peer = arena_strdup(&report->arena, session->peer),
 			.state = states[session->state], .pins = pins_text(&report->arena, session->pins),
 			.shards = session->snapshot && session->database >= 0 ? shards_text(&report->arena, session) : "",
+			.application_name = session->params ? copy(&report->arena, params_get(session->params, "application_name").data) : NULL,
+			.server_pids = server_pids_text(&report->arena, session),
 			.tx_status = session->tx_status, .prepared = session->prepared.count,
 			.settings = session->settings ? session->settings->count : 0, .legs = session->legs.count,
 			.age_us = now_us - session->since_us, .statements = session->statements,
 		};
 	}
+}
+
+static void tell_holds(struct report *report, const struct worker *worker)
+{
+	size_t position = 0;
+	const char *name;
+	enum hold what;
+
+	report->holds = arena_calloc(&report->arena, worker->pools.holds.count + 1, sizeof(*report->holds));
+	while (pools_next_hold(&worker->pools, &position, &what, &name))
+		report->holds[report->hold_count++] = (struct report_hold){ what, arena_strdup(&report->arena, name) };
 }
 
 /* ---- a worker ---- */
@@ -145,6 +173,8 @@ static void tell(struct worker *worker, void *argument)
 	report->session_count = worker->sessions.count;
 	if (reports->wanted & (REPORT_POOLS | REPORT_BACKENDS))
 		tell_pools(report, worker, reports->wanted);
+	if (reports->wanted & REPORT_HOLDS)
+		tell_holds(report, worker);
 	if (reports->wanted & REPORT_SESSIONS)
 		tell_sessions(report, worker);
 }

@@ -11,7 +11,7 @@
 #include "base/arena.h"
 #include "session/worker.h"
 
-enum { REPORT_POOLS = 1, REPORT_BACKENDS = 2, REPORT_SESSIONS = 4 };
+enum { REPORT_POOLS = 1, REPORT_BACKENDS = 2, REPORT_SESSIONS = 4, REPORT_HOLDS = 16 };
 
 struct report_pool {
 	const char *node, *database, *user;
@@ -34,11 +34,13 @@ struct report_backend {
 
 struct report_session {
 	uint32_t number;
-	const char *user, *database, *peer, *state, *pins, *shards;
+	const char *user, *database, *peer, *state, *pins, *shards, *server_pids, *application_name;
 	char tx_status;
 	size_t prepared, settings, legs;
 	uint64_t age_us, statements;
 };
+
+struct report_hold { enum hold what; const char *name; };       /* paused, drained, disabled */
 
 struct report {                         /* of one worker */
 	struct arena arena;
@@ -51,6 +53,8 @@ struct report {                         /* of one worker */
 	struct report_backend *backends;
 	size_t backend_count;
 	struct report_session *sessions;
+	struct report_hold *holds;
+	size_t hold_count;
 	size_t sessions_told;           /* in `sessions` */
 };
 

@@ -149,14 +149,11 @@ static int find_key(struct work *work, const char *name)
 static int check_owner(struct work *work)
 {
 	const char *params[2] = { work->job->user, work->quoted };
-	char list[1024], *rest = list, *user;
 	PGresult *result;
 	bool owns;
 
-	snprintf(list, sizeof(list), "%s", work->admin->config->admin_users);
-	while ((user = strsep(&rest, ", ")))
-		if (strcmp(user, work->job->user) == 0)
-			return 0;
+	if (admin_is_admin(work->admin->config, work->job->user))
+		return 0;
 	result = PQexecParams(work->conns[0],
 			      "SELECT pg_catalog.pg_has_role(r.oid, c.relowner, 'MEMBER') FROM pg_catalog.pg_class c, pg_catalog.pg_roles r"
 			      " WHERE r.rolname = $1 AND c.oid = $2::pg_catalog.regclass",
@@ -449,6 +446,12 @@ int admin_shard_table(struct admin *admin, struct job *job, const struct call *c
 
 	if (rc < 0)
 		return rc;
+	if (job->in_block) {
+		err_set(&job->err, ERR_TX_STATE, "nanu.shard_table cannot run inside a transaction block");
+		err_sqlstate(&job->err, "25001");
+		err_hint(&job->err, "It is made on all shards at once and cannot be rolled back: commit first, and call it by itself.");
+		return job->err.code;
+	}
 	if (!table || !key)
 		return err_set(&job->err, ERR_INVALID_VALUE, "nanu.shard_table needs a table and its key: nanu.shard_table('orders', key => 'user_id')");
 	if (strcmp(placement, "hash") != 0) {

@@ -23,6 +23,7 @@ const struct admin_table admin_tables[] = {
 		{ "description", TEXT, "what it says" }), REPORT_NONE, fill_columns },
 	{ "router", "this router: one row", COLUMNS(
 		{ "version", TEXT, "of the program" },
+		{ "pid", INT, "of this process" },
 		{ "listen", TEXT, "where clients connect: host:port" },
 		{ "started", TIME, "when it began to run" },
 		{ "uptime_ms", INT, "since then" },
@@ -38,7 +39,9 @@ const struct admin_table admin_tables[] = {
 		{ "sharded_tables", INT, "number of its sharded tables" },
 		{ "schema_known", BOOL, "whether its schema could be read from its home shard" },
 		{ "server_version", TEXT, "of the node from which the schema was read" },
-		{ "encoding", TEXT, "of the database on that node" }), REPORT_NONE, fill_databases },
+		{ "encoding", TEXT, "of the database on that node" },
+		{ "paused", BOOL, "whether its statements wait for nanu.resume()" },
+		{ "disabled", BOOL, "whether it takes no new connections" }), REPORT_HOLDS, fill_databases },
 	{ "nodes", "the PostgreSQL servers", COLUMNS(
 		{ "name", TEXT, "the node's name" },
 		{ "host", TEXT, "address, host name, or directory of the socket" },
@@ -51,7 +54,8 @@ const struct admin_table admin_tables[] = {
 		{ "connections", INT, "backends that are open now" },
 		{ "lent", INT, "of these, lent to a session" },
 		{ "waiting", INT, "sessions that wait for a connection to it" },
-		{ "last_failure", TEXT, "why the last opening failed; NULL: it did not" }), REPORT_POOLS, fill_nodes },
+		{ "last_failure", TEXT, "why the last opening failed; NULL: it did not" },
+		{ "drained", BOOL, "whether statements on it wait for nanu.resume()" }), REPORT_POOLS | REPORT_HOLDS, fill_nodes },
 	{ "shards", "the shards of each database", COLUMNS(
 		{ "name", TEXT, "the shard's name" },
 		{ "database", TEXT, "as clients say it" },
@@ -114,9 +118,11 @@ const struct admin_table admin_tables[] = {
 	{ "sessions", "the clients that are connected", COLUMNS(
 		{ "worker", INT, "the worker" },
 		{ "number", INT, "the session's number on that worker" },
+		{ "pid", INT, "the process number that its client was told; nanu.terminate_session() takes it" },
 		{ "user_name", TEXT, "whom it is logged in as" },
 		{ "database", TEXT, "as the client said it" },
 		{ "peer", TEXT, "the client's address" },
+		{ "application_name", TEXT, "as the client calls itself" },
 		{ "state", TEXT, "login, ready, working" },
 		{ "transaction", TEXT, "none, open, failed" },
 		{ "pins", TEXT, "why it keeps its backend between transactions; empty: it does not" },
@@ -124,6 +130,7 @@ const struct admin_table admin_tables[] = {
 		{ "settings", INT, "settings that it changed" },
 		{ "legs", INT, "backends that it uses now" },
 		{ "shards", TEXT, "of these backends" },
+		{ "server_pids", TEXT, "process numbers of these backends on their nodes" },
 		{ "age_ms", INT, "since it connected" },
 		{ "statements", INT, "that it has run" }), REPORT_SESSIONS, fill_sessions },
 	{ "settings", "the settings of nanu.yaml", COLUMNS(
@@ -131,6 +138,8 @@ const struct admin_table admin_tables[] = {
 		{ "value", TEXT, "what it is now" },
 		{ "default_value", TEXT, "what it is when the file does not say" },
 		{ "unit", TEXT, "of the value" },
+		{ "needs_restart", BOOL, "whether a change takes effect at the next start only" },
+		{ "pending_restart", BOOL, "whether the file was changed so, and the router still runs with the value shown" },
 		{ "description", TEXT, "what it is for" }), REPORT_NONE, fill_settings },
 	{ "workers", "the worker threads and what each has done", COLUMNS(
 		{ "worker", INT, "its number, from 0" },
@@ -233,6 +242,8 @@ static void fill_settings(struct filling *filling)
 		row_text(filling, rows[i].value);
 		row_text(filling, rows[i].default_value);
 		row_text(filling, rows[i].unit);
+		row_bool(filling, rows[i].restart);
+		row_bool(filling, rows[i].pending);
 		row_text(filling, rows[i].description);
 		row_end(filling);
 	}

@@ -1,4 +1,5 @@
 #include <stddef.h>
+#include <unistd.h>
 
 #include "admin/tables.h"
 #include "net/env.h"
@@ -73,9 +74,11 @@ void fill_sessions(struct filling *filling)
 
 			row_int(filling, i);
 			row_int(filling, session->number);
+			row_int(filling, worker_pid(i, session->number));
 			row_text(filling, session->user);
 			row_text(filling, session->database);
 			row_text(filling, session->peer);
+			row_text(filling, session->application_name);
 			row_text(filling, session->state);
 			row_text(filling, transaction_text(session->tx_status));
 			row_text(filling, session->pins);
@@ -83,6 +86,7 @@ void fill_sessions(struct filling *filling)
 			row_size(filling, session->settings);
 			row_size(filling, session->legs);
 			row_text(filling, session->shards);
+			row_text(filling, session->server_pids);
 			row_size(filling, session->age_us / 1000);
 			row_size(filling, session->statements);
 			row_end(filling);
@@ -163,6 +167,7 @@ void fill_router(struct filling *filling)
 	for (unsigned i = 0; i < filling->reports->count; i++)
 		sessions += filling->reports->items[i].session_count;
 	row_text(filling, NANU_VERSION);
+	row_int(filling, getpid());
 	row_text(filling, arena_printf(filling->arena, "%s:%u", filling->config->listen_host, filling->config->listen_port));
 	row_size(filling, env_system()->wall_us(env_system()->world) - up_ms * 1000);
 	row_size(filling, up_ms);

@@ -1,25 +1,24 @@
 #include "app/control.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "admin/admin.h"
-#include "backend/users.h"
-#include "base/log.h"
+#include "app/notify.h"
+#include "app/plane.h"
 #include "base/mem.h"
 #include "route/snapshot.h"
 #include "session/job.h"
 #include "session/session.h"
-#include "store/store.h"
 #include "topo/config.h"
 #include "topo/topology.h"
 
-enum { RETRY_SECONDS = 2, SWAP_TRIES_MAX = 5 };
+enum { RETRY_SECONDS = 2 };
 
-/* What a lane's thread is doing does not hold up the other: the nanu schema is answered while nodes that say nothing are waited for. */
-enum lane_name { LANE_NODES, LANE_ANSWERS, LANE_COUNT };
+/* What a lane's thread is doing does not hold up the others: the nanu schema is answered while nodes that say nothing, or sessions that must end
+ * their transactions, are waited for. */
+enum lane_name { LANE_ANSWERS = ADMIN_ANSWERS, LANE_NODES = ADMIN_CHANGES, LANE_WAITS = ADMIN_WAITS, LANE_COUNT = ADMIN_LANE_COUNT };
 
 struct lane {                           /* jobs, and the thread that runs them one by one */
 	struct control *control;
@@ -31,174 +30,11 @@ struct lane {                           /* jobs, and the thread that runs them o
 };
 
 struct control {
-	const struct config *config;
-	struct users *users;
-	struct services *services;
-	struct store *store;
-	uint64_t revision;              /* of the topology in the store */
+	struct plane plane;             /* changed by the thread of LANE_NODES only */
 	struct lane lanes[LANE_COUNT];
 	pthread_mutex_t lock;
 	bool stopping;
-	struct snapshot *snapshot;      /* the newest; changed by the thread of LANE_NODES only, under the lock */
 };
-
-/* ---- catalogs and snapshots ---- */
-
-static int load_catalog(struct control *control, const struct topology *topology, const struct database *database, uint64_t version,
-			struct catalog **ret_catalog, struct err *err)
-{
-	const struct node *home = &topology->nodes[topology->shards[database->shards[0]].primary];
-	char *conninfo = admin_conninfo(control->config, home, database->node_database);
-	int rc = catalog_load(conninfo, version, ret_catalog, err);
-
-	mem_free(conninfo);
-	return rc;
-}
-
-static void log_failure(const char *what, const struct err *err)
-{
-	char quoted[600];
-
-	log_warn("control", "sqlstate=%s msg=\"%s: %s\"", err->sqlstate, what, log_quote(err->message, quoted, sizeof(quoted)));
-}
-
-/* Makes a snapshot of the newest catalogs and `topology` (whose reference it takes) the current one, for everybody. */
-static void publish(struct control *control, struct topology *topology, struct catalog *const *catalogs)
-{
-	struct snapshot *old = control->snapshot;
-	struct snapshot *fresh = snapshot_new(old ? old->version + 1 : 1, topology, catalogs);
-
-	pthread_mutex_lock(&control->lock);
-	control->snapshot = fresh;
-	pthread_mutex_unlock(&control->lock);
-	if (control->services)
-		services_publish(control->services, fresh);
-	snapshot_unref(old);
-}
-
-static int save(struct control *control, const struct topology *topology, struct err *err)
-{
-	char *json = topology_to_json(topology);
-	int rc = store_swap(control->store, STORE_KEY_TOPOLOGY, control->revision, json, &control->revision, err);
-
-	mem_free(json);
-	return rc;
-}
-
-/* The table as the fresh catalog has it, known again by the OIDs of the old one; false: it is as it was. *ret_gone: it was dropped. */
-static bool find_again(const struct catalog *known, const struct catalog *fresh, const struct sharded_table *table,
-		       struct sharded_table *ret_now, bool *ret_gone)
-{
-	const struct catalog_table *before = catalog_table(known, table->schema, table->name);
-	const struct catalog_table *after = before ? catalog_table_by_oid(fresh, before->oid) : NULL;
-	const struct catalog_column *key = before ? catalog_column(before, table->key_column) : NULL;
-
-	*ret_now = *table;
-	*ret_gone = before && !after;
-	if (!before || table->being_sharded)
-		return *ret_gone = false;
-	if (!after)
-		return true;
-	ret_now->schema = after->schema;
-	ret_now->name = after->name;
-	for (size_t j = 0; key && j < after->column_count; j++)
-		if (after->columns[j].attnum == key->attnum)
-			ret_now->key_column = after->columns[j].name;
-	return strcmp(ret_now->schema, table->schema) != 0 || strcmp(ret_now->name, table->name) != 0 ||
-	       strcmp(ret_now->key_column, table->key_column) != 0;
-}
-
-static struct topology *replaced(struct topology *old, struct topology *next, int rc)
-{
-	if (rc < 0)
-		return old;
-	topology_unref(old);
-	return next;
-}
-
-/* Tables that were dropped, renamed or moved, or whose key was renamed. All of them go before the first comes back: one may have another's
- * name now. */
-static struct topology *follow(const struct snapshot *old, size_t index, const struct catalog *fresh, struct topology *topology)
-{
-	const struct database *database = &old->topology->databases[index];
-	const struct catalog *known = old->catalogs[index];
-	struct topology *next = NULL;
-	struct sharded_table now;
-	bool gone;
-	int rc;
-
-	for (size_t i = 0; known && i < database->table_count; i++) {
-		const struct sharded_table *table = &database->tables[i];
-
-		if (!find_again(known, fresh, table, &now, &gone))
-			continue;
-		log_info("control", "database=%s table=%s.%s msg=\"%s\"", database->name, table->schema, table->name,
-			 gone ? "dropped" : "renamed");
-		rc = topology_without_table(topology, database->name, table->schema, table->name, &next, NULL);
-		topology = replaced(topology, next, rc);
-	}
-	for (size_t i = 0; known && i < database->table_count; i++) {
-		if (!find_again(known, fresh, &database->tables[i], &now, &gone) || gone)
-			continue;
-		rc = topology_with_table(topology, database->name, &now, &next, NULL);
-		topology = replaced(topology, next, rc);
-	}
-	return topology;
-}
-
-static int refresh(struct control *control, const char *only, struct err *err)
-{
-	struct snapshot *old = control->snapshot;
-	size_t count = old->topology->database_count;
-	struct catalog **catalogs = mem_calloc(count + 1, sizeof(*catalogs));
-	struct topology *topology = topology_ref(old->topology);
-	bool changed = false;
-	int rc = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		const struct database *database = &old->topology->databases[i];
-		struct err why;
-
-		catalogs[i] = old->catalogs[i] ? catalog_ref(old->catalogs[i]) : NULL;
-		if (only ? strcmp(only, database->name) != 0 : catalogs[i] != NULL)
-			continue;
-		if (load_catalog(control, old->topology, database, old->version + 1, &catalogs[i], &why) < 0) {
-			log_failure("cannot read the schema", &why);
-			catalogs[i] = old->catalogs[i] ? catalogs[i] : NULL;
-			rc = why.code;
-			if (err)
-				*err = why;
-			continue;
-		}
-		catalog_unref(old->catalogs[i]);
-		topology = follow(old, i, catalogs[i], topology);
-		changed = true;
-	}
-	if (topology != old->topology && save(control, topology, err) < 0) {
-		log_failure("cannot store the topology", err);
-		topology_unref(topology);
-		topology = topology_ref(old->topology);
-	}
-	if (changed) {
-		publish(control, topology, catalogs);
-	} else {
-		topology_unref(topology);
-		for (size_t i = 0; i < count; i++)
-			catalog_unref(catalogs[i]);
-	}
-	mem_free(catalogs);
-	return rc;
-}
-
-struct snapshot *control_snapshot(struct control *control)
-{
-	struct snapshot *snapshot;
-
-	pthread_mutex_lock(&control->lock);
-	snapshot = snapshot_ref(control->snapshot);
-	pthread_mutex_unlock(&control->lock);
-	return snapshot;
-}
 
 /* ---- what the admin floor may do ---- */
 
@@ -210,60 +46,86 @@ static struct snapshot *admin_snapshot(void *program)
 static int admin_change(void *program, struct topology *topology, bool durable, struct err *err)
 {
 	struct control *control = program;
-	size_t count = control->snapshot->topology->database_count;
-	struct catalog **catalogs = mem_calloc(count + 1, sizeof(*catalogs));
-	int rc = durable ? save(control, topology, err) : 0;
 
-	if (rc == 0) {
-		for (size_t i = 0; i < count; i++)
-			catalogs[i] = control->snapshot->catalogs[i] ? catalog_ref(control->snapshot->catalogs[i]) : NULL;
-		publish(control, topology_ref(topology), catalogs);
-	}
-	mem_free(catalogs);
-	return rc;
+	return plane_change(&control->plane, topology, durable, err);
 }
 
 static int admin_refresh(void *program, const char *database, struct err *err)
 {
-	return refresh(program, database, err);
+	struct control *control = program;
+
+	return plane_refresh(&control->plane, database, err);
+}
+
+static int admin_reload(void *program, struct err *err)
+{
+	struct control *control = program;
+
+	return plane_reload(&control->plane, err);
 }
 
 /* ---- jobs ---- */
 
 static void fetch_secret(struct control *control, struct job *job)
 {
-	const struct database *database = topology_database(control->snapshot->topology, job->database);
+	const struct database *database = topology_database(control->plane.snapshot->topology, job->database);
 
 	if (!database) {
 		job->rc = err_set(&job->err, ERR_NO_DATABASE, "database \"%s\" does not exist", job->database);
 		return;
 	}
-	job->rc = admin_fetch_secret(control->config, control->snapshot->topology, database, job->user, control->users, &job->err);
+	job->rc = admin_fetch_secret(control->plane.config, control->plane.snapshot->topology, database, job->user, control->plane.users, &job->err);
 }
 
-/* False: it is another lane's. */
-static bool run(struct control *control, enum lane_name lane, struct job *job)
+static bool admin_stopping(void *program)
+{
+	struct control *control = program;
+	bool stopping;
+
+	pthread_mutex_lock(&control->lock);
+	stopping = control->stopping;
+	pthread_mutex_unlock(&control->lock);
+	return stopping;
+}
+
+/* The lane that is to run it instead, or -1: it is done. */
+static int run(struct control *control, enum lane_name lane, struct job *job)
 {
 	struct admin admin = {
-		.may_change = lane == LANE_NODES,
-		.config = control->config, .services = control->services, .program = control,
-		.snapshot = admin_snapshot, .change = admin_change, .refresh = admin_refresh,
+		.lane = (enum admin_lane)lane, .stopping = admin_stopping,
+		.services = control->plane.services, .program = control,
+		.snapshot = admin_snapshot, .change = admin_change, .refresh = admin_refresh, .reload = admin_reload,
 	};
+	struct config *config = plane_config(&control->plane);
+	int other = -1;
+
+	admin.config = config;
 
 	switch (job->kind) {
 	case JOB_REFRESH:
-		job->rc = refresh(control, job->database, &job->err);
+		job->rc = plane_refresh(&control->plane, job->database, &job->err);
+		break;
+	case JOB_FOLLOW:
+		job->rc = plane_follow(&control->plane, &job->err);
+		if (job->rc < 0)
+			plane_log_failure("cannot follow the store", &job->err);
+		break;
+	case JOB_RELOAD:
+		job->rc = plane_reload(&control->plane, &job->err);
+		if (job->rc < 0)
+			plane_log_failure("the configuration stays as it was", &job->err);
+		notify_ready();
 		break;
 	case JOB_SECRET:
 		fetch_secret(control, job);
 		break;
 	case JOB_LOCAL:
 		job->rc = admin_answer(&admin, job);
-		if (job->rc == ADMIN_CHANGES)
-			return false;
+		other = job->rc > 0 ? job->rc : -1;
 		break;
 	}
-	return true;
+	config_unref(config);
+	return other;
 }
 
 static void deliver(struct letter *letter, void *worker)
@@ -279,7 +141,10 @@ static void deliver(struct letter *letter, void *worker)
 static void answer(struct job *job)
 {
 	job->letter.deliver = deliver;
-	loop_post(job->loop, &job->letter);
+	if (job->loop)
+		loop_post(job->loop, &job->letter);
+	else
+		job_free(job);
 }
 
 static void enqueue(struct lane *lane, struct job *job)
@@ -323,8 +188,8 @@ static struct job *dequeue(struct lane *lane)
 
 static bool catalog_missing(const struct control *control)
 {
-	for (size_t i = 0; i < control->snapshot->topology->database_count; i++)
-		if (!control->snapshot->catalogs[i])
+	for (size_t i = 0; i < control->plane.snapshot->topology->database_count; i++)
+		if (!control->plane.snapshot->catalogs[i])
 			return true;
 	return false;
 }
@@ -343,7 +208,7 @@ static void wait_for_job(struct lane *lane)
 	until.tv_sec += RETRY_SECONDS;
 	if (pthread_cond_timedwait(&lane->wake, &control->lock, &until) != 0 && !lane->first) {
 		pthread_mutex_unlock(&control->lock);
-		refresh(control, NULL, NULL);
+		plane_refresh(&control->plane, NULL, NULL);
 		pthread_mutex_lock(&control->lock);
 	}
 }
@@ -351,9 +216,11 @@ static void wait_for_job(struct lane *lane)
 static void *thread(void *argument)
 {
 	struct lane *lane = argument;
+	static const char *const names[LANE_COUNT] = { [LANE_ANSWERS] = "nanu-answers", [LANE_NODES] = "nanu-control", [LANE_WAITS] = "nanu-waits" };
 	struct control *control = lane->control;
+	int other;
 
-	pthread_setname_np(pthread_self(), lane->name == LANE_NODES ? "nanu-control" : "nanu-answers");
+	pthread_setname_np(pthread_self(), names[lane->name]);
 	pthread_mutex_lock(&control->lock);
 	while (!control->stopping) {
 		struct job *job = dequeue(lane);
@@ -363,10 +230,11 @@ static void *thread(void *argument)
 			continue;
 		}
 		pthread_mutex_unlock(&control->lock);
-		if (run(control, lane->name, job))
+		other = run(control, lane->name, job);
+		if (other < 0)
 			answer(job);
 		else
-			enqueue(&control->lanes[LANE_NODES], job);
+			enqueue(&control->lanes[other], job);
 		pthread_mutex_lock(&control->lock);
 	}
 	pthread_mutex_unlock(&control->lock);
@@ -375,58 +243,21 @@ static void *thread(void *argument)
 
 /* ---- life ---- */
 
-static int first_topology(struct control *control, struct topology **ret_topology, struct err *err)
-{
-	struct topology *stored = NULL;
-	struct store_entry entry;
-	int rc = store_get(control->store, STORE_KEY_TOPOLOGY, &entry, err);
-
-	if (rc < 0)
-		return rc;
-	control->revision = entry.revision;
-	if (entry.value)
-		rc = topology_from_json(entry.value, &stored, err);
-	mem_free(entry.value);
-	if (rc == 0)
-		rc = config_topology(control->config, stored, ret_topology, err);
-	if (rc == 0)
-		rc = save(control, *ret_topology, err);
-	topology_unref(stored);
-	return rc;
-}
-
-int control_new(const struct config *config, struct users *users, struct control **ret_control, struct err *err)
+int control_new(struct config *config, struct users *users, struct control **ret_control, struct err *err)
 {
 	struct control *control = mem_calloc(1, sizeof(*control));
-	struct topology *topology = NULL;
-	struct catalog **catalogs;
 	int rc;
 
-	control->config = config;
-	control->users = users;
 	pthread_mutex_init(&control->lock, NULL);
 	for (int i = 0; i < LANE_COUNT; i++) {
 		control->lanes[i] = (struct lane){ .control = control, .name = (enum lane_name)i };
 		pthread_cond_init(&control->lanes[i].wake, NULL);
 	}
-	rc = store_open_sqlite(config->store, &control->store, err);
-	if (rc == 0)
-		rc = first_topology(control, &topology, err);
+	rc = plane_init(&control->plane, config, users, err);
 	if (rc < 0) {
 		control_free(control);
 		return rc;
 	}
-	catalogs = mem_calloc(topology->database_count + 1, sizeof(*catalogs));
-	for (size_t i = 0; i < topology->database_count; i++) {
-		struct err why;
-
-		if (load_catalog(control, topology, &topology->databases[i], 1, &catalogs[i], &why) < 0) {
-			catalogs[i] = NULL;
-			log_failure("cannot read the schema yet", &why);
-		}
-	}
-	publish(control, topology, catalogs);
-	mem_free(catalogs);
 	*ret_control = control;
 	return 0;
 }
@@ -435,8 +266,7 @@ void control_free(struct control *control)
 {
 	if (!control)
 		return;
-	snapshot_unref(control->snapshot);
-	store_close(control->store);
+	plane_release(&control->plane);
 	pthread_mutex_destroy(&control->lock);
 	for (int i = 0; i < LANE_COUNT; i++)
 		pthread_cond_destroy(&control->lanes[i].wake);
@@ -445,7 +275,7 @@ void control_free(struct control *control)
 
 int control_start(struct control *control, struct services *services, struct err *err)
 {
-	control->services = services;
+	control->plane.services = services;
 	services->program = control;
 	services->submit = submit;
 	for (int i = 0; i < LANE_COUNT; i++) {
@@ -478,4 +308,24 @@ void control_stop(struct control *control)
 			answer(job);
 		}
 	}
+}
+
+struct snapshot *control_snapshot(struct control *control)
+{
+	return plane_snapshot(&control->plane);
+}
+
+void control_reload(struct control *control)
+{
+	enqueue(&control->lanes[LANE_NODES], job_new(JOB_RELOAD, NULL, 0));
+}
+
+void control_follow(struct control *control)
+{
+	enqueue(&control->lanes[LANE_NODES], job_new(JOB_FOLLOW, NULL, 0));
+}
+
+void control_share(struct control *control, int peer)
+{
+	__atomic_store_n(&control->plane.peer, peer, __ATOMIC_RELAXED);
 }

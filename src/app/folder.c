@@ -17,6 +17,7 @@
 enum { FORMAT_VERSION = 1, PATH_SIZE = 4096, FOLDER_BLOCK_SIZE = 4 << 10, TREE_FDS = 32 };
 
 static const char mark_name[] = "playground.json";
+static const char system_folder[] = "/var/lib/nanu";
 
 static int too_long(struct err *err)
 {
@@ -33,12 +34,10 @@ int folder_default(const struct identity *identity, char ret_path[4096], struct 
 		return too_long(err);
 	if (access(ret_path, F_OK) == 0 || identity_reaches(identity, here, blocked))
 		return 0;
-	if (mkdir("/var/lib/nanu", 0755) < 0 && errno != EEXIST)
-		return err_set(err, ERR_IO, "cannot make /var/lib/nanu: %s", strerror(errno));
 	for (char *at = here + 1; *at; at++)
 		if (*at == '/')
 			*at = '-';
-	return snprintf(ret_path, PATH_SIZE, "/var/lib/nanu/%s", here + 1) >= PATH_SIZE ? too_long(err) : 0;
+	return snprintf(ret_path, PATH_SIZE, "%s/%s", system_folder, here + 1) >= PATH_SIZE ? too_long(err) : 0;
 }
 
 static bool folder_is_empty(const char *path)
@@ -152,7 +151,7 @@ static int make(struct folder *folder, const struct identity *identity, struct e
 		if (folder->fresh)
 			rmdir(folder->path);
 		rc = err_set(err, ERR_IO, "user %s, whom the servers run as, may not enter %s", identity->name, blocked);
-		err_hint(err, "Choose another folder (--dir /var/lib/nanu/playground), or open this one: chmod o+x %s", blocked);
+		err_hint(err, "Choose another folder (--dir %s/playground), or open this one: chmod o+x %s", system_folder, blocked);
 		return rc;
 	}
 	rc = folder_save(folder, err);
@@ -185,9 +184,19 @@ static int settle(struct folder *folder, bool create, const struct identity *ide
 	return make(folder, identity, err);
 }
 
+/* Makes the folder, and the system's one above it, which only a playground that comes to stand there needs. */
+static bool make_folder(const char *path)
+{
+	size_t size = sizeof(system_folder) - 1;
+
+	if (strncmp(path, system_folder, size) == 0 && path[size] == '/' && mkdir(system_folder, 0755) < 0 && errno != EEXIST)
+		return false;
+	return mkdir(path, 0700) == 0;
+}
+
 int folder_open(const char *path, bool create, const struct identity *identity, struct folder **ret_folder, struct err *err)
 {
-	bool fresh = create && mkdir(path, 0700) == 0;
+	bool fresh = create && make_folder(path);
 	char real[PATH_SIZE];
 	struct folder *folder;
 	int rc;

@@ -14,7 +14,7 @@ static const struct command commands[] = {
 	{ "status", status_main, "show what a running router says of itself", status_usage },
 };
 
-enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
+enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]), NAME_SIZE = 32 };
 
 static int print_version(void)
 {
@@ -41,12 +41,16 @@ static bool asks_for(int argc, char **argv, const char *option)
 
 static int run(const struct command *command, int argc, char **argv)
 {
+	char name[NAME_SIZE];
+
 	if (asks_for(argc, argv, "--help")) {
 		fputs(command->usage, stdout);
 		return 0;
 	}
 	if (asks_for(argc, argv, "--version"))
 		return print_version();
+	snprintf(name, sizeof(name), "nanu %s", command->name);
+	argv[0] = name;                 /* what getopt begins its complaints with */
 	return command->main(argc, argv);
 }
 

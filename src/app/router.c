@@ -69,7 +69,7 @@ static int config_fits(const struct router *router, struct err *err)
 	fits = config->listen_port == folder->port && config->nodes_count == folder->node_count;
 	for (unsigned i = 0; fits && i < folder->node_count; i++)
 		fits = config->nodes[i].port == folder->node_ports[i];
-	config_free(config);
+	config_unref(config);
 	return fits;
 }
 

@@ -3,35 +3,44 @@
 #include <errno.h>
 #include <getopt.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "app/command.h"
 #include "app/control.h"
+#include "app/notify.h"
+#include "app/takeover.h"
 #include "backend/quota.h"
 #include "backend/users.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/loop.h"
-#include "net/tls_context.h"
 #include "route/snapshot.h"
+#include "session/admission.h"
 #include "store/store.h"
 #include "topo/config.h"
 
 const char serve_usage[] =
-	"Usage: nanu serve --config FILE [--check]\n"
+	"Usage: nanu serve --config FILE [--check | --takeover]\n"
 	"\n"
-	"Runs the router that FILE describes, in the foreground, until SIGINT or SIGTERM.\n"
-	"SIGHUP makes it read certificates, keys and root certificates again.\n"
+	"Runs the router that FILE describes, in the foreground, until SIGINT or SIGTERM. SIGHUP has FILE, and the files that it names, read anew;\n"
+	"SIGUSR2 starts the program again, as it is installed then, to take over (as --takeover does).\n"
 	"\n"
 	"  --config FILE   the configuration (YAML)\n"
-	"  --check         only read the configuration and the certificates it names, say what is wrong with them, and end\n";
+	"  --check         only read the configuration and the certificates it names, say what is wrong with them, and end\n"
+	"  --takeover      take the listening sockets over from the router that runs with FILE: no connection is refused, its sessions\n"
+	"                  go on in the old process until they leave, and it ends when the last has, or after drain_timeout\n";
+
+static char program_path[4096];         /* of this program when it started */
 
 struct thread {
 	pthread_t id;
@@ -39,7 +48,8 @@ struct thread {
 	struct services *services;
 	struct snapshot *snapshot;
 	unsigned index;
-	int listen_fd;
+	int listen_fds[TAKEOVER_FDS_MAX];
+	size_t listen_count;
 	int rc;
 	struct err err;
 	bool started, joined;
@@ -98,7 +108,8 @@ static void *run_worker(void *argument)
 
 	snprintf(name, sizeof(name), "nanu-worker-%u", thread->index % 100);
 	pthread_setname_np(pthread_self(), name);
-	thread->rc = worker_init(&thread->worker, thread->services, thread->index, thread->snapshot, thread->listen_fd, &thread->err);
+	thread->rc = worker_init(&thread->worker, thread->services, thread->index, thread->snapshot, thread->listen_fds, thread->listen_count,
+				 &thread->err);
 	pthread_barrier_wait(thread->ready);
 	pthread_barrier_wait(thread->ready);    /* the control plane is there now */
 	if (thread->rc == 0) {
@@ -119,57 +130,124 @@ static void raise_file_limit(void)
 	}
 }
 
-/* Certificates, keys and roots are read again; connections that are open keep theirs. A file that is wrong changes nothing. */
-static void reload_tls(const struct services *services)
+/* The program as it is installed now, a newer version perhaps, with the same configuration, to take over from this process. */
+static void start_successor(const struct config *config)
 {
-	struct tls_context *const contexts[] = { services->client_tls, services->node_tls };
-	char quoted[600];
-	struct err err;
+	char *const argv[] = { program_path, (char *)"serve", (char *)"--config", config->path, (char *)"--takeover", NULL };
+	posix_spawnattr_t attributes;
+	sigset_t none;
+	pid_t pid;
+	int rc;
 
-	for (size_t i = 0; i < sizeof(contexts) / sizeof(contexts[0]); i++) {
-		if (!contexts[i])
-			continue;
-		if (tls_context_reload(contexts[i], &err) < 0)
-			log_warn("serve", "sqlstate=%s msg=\"certificates stay as they were: %s\"", err.sqlstate,
-				 log_quote(err.message, quoted, sizeof(quoted)));
-		else
-			log_info("serve", "side=%s msg=\"certificates were read again\"", i ? "nodes" : "clients");
-	}
+	sigemptyset(&none);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	rc = posix_spawn(&pid, program_path, NULL, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	if (rc == 0)
+		log_info("serve", "pid=%d program=%s msg=\"started a process that takes over\"", pid, program_path);
+	else
+		log_error("serve", "program=%s errno=%d msg=\"cannot start a process that takes over\"", program_path, rc);
 }
 
-static void wait_for_signal(const struct services *services, const sigset_t *signals)
+/* SIGHUP has the configuration read anew; SIGUSR2 has another process take over; SIGINT and SIGTERM end the router. */
+static void wait_for_signal(const struct config *config, const sigset_t *signals, struct control *control, const struct takeover *takeover)
 {
-	int signal;
+	int signal = 0;
 
-	while (sigwait(signals, &signal) != 0 || signal == SIGHUP)
-		if (signal == SIGHUP)
-			reload_tls(services);
+	for (;;) {
+		if (sigwait(signals, &signal) != 0)
+			continue;
+		if (signal == SIGHUP) {
+			notify_reloading();
+			control_reload(control);
+		} else if (signal == SIGUSR2) {
+			start_successor(config);
+		} else if (signal == SIGCHLD) {
+			while (waitpid(-1, NULL, WNOHANG) > 0)
+				;
+		} else {
+			break;
+		}
+	}
+	if (!takeover_left(takeover))
+		notify_stopping();
 	log_info("serve", "signal=%d msg=\"stopping\"", signal);
 }
 
-static int run_workers(const struct config *config, struct services *services, struct control *control, unsigned count,
+/* The sockets that clients connect to: those of the process that is taken over, at least one for each worker. */
+struct listeners {
+	int fds[TAKEOVER_FDS_MAX];
+	size_t count;
+	int peer;                       /* the connection to that process; -1: there is none */
+};
+
+static int port_of(int fd)
+{
+	struct sockaddr_storage address = { 0 };
+	socklen_t size = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+		return -1;
+	return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port);
+}
+
+static void close_listeners(struct listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->count; i++)
+		close(listeners->fds[i]);
+	if (listeners->peer >= 0)
+		close(listeners->peer);
+	*listeners = (struct listeners){ .peer = -1 };
+}
+
+static int open_listeners(const struct config *config, bool take_over, unsigned workers, struct listeners *listeners, struct err *err)
+{
+	int rc = take_over ? takeover_take(config, listeners->fds, &listeners->count, &listeners->peer, err) : port_is_free(config, err);
+
+	if (rc == 0 && !take_over)
+		rc = takeover_alone(config, err);
+	if (rc == 0 && listeners->count && port_of(listeners->fds[0]) != config->listen_port) {
+		rc = err_set(err, ERR_CONFIG, "the running router listens on port %d, and not on listen_port %u", port_of(listeners->fds[0]),
+			     config->listen_port);
+		err_hint(err, "A process that takes over listens where the other did; another port needs a plain restart.");
+	}
+	while (rc == 0 && listeners->count < workers) {
+		int fd = listen_on(config, err);
+
+		if (fd < 0)
+			rc = fd;
+		else
+			listeners->fds[listeners->count++] = fd;
+	}
+	if (rc < 0)
+		close_listeners(listeners);
+	return rc;
+}
+
+static int run_workers(const struct config *config, struct services *services, struct control *control, unsigned count, bool take_over,
 		       const sigset_t *signals, struct err *err)
 {
+	struct listeners listeners = { .peer = -1 };
 	struct thread *threads = mem_calloc(count, sizeof(*threads));
 	struct snapshot *snapshot = control_snapshot(control);
+	struct takeover *takeover = NULL;
 	pthread_barrier_t ready;
 	unsigned started = 0;
-	int rc = port_is_free(config, err);
+	int rc = open_listeners(config, take_over, count, &listeners, err);
 
-	for (unsigned i = 0; i < count; i++) {
-		threads[i] = (struct thread){ .services = services, .snapshot = snapshot, .index = i, .listen_fd = -1, .ready = &ready };
-		if (rc == 0)
-			threads[i].listen_fd = listen_on(config, err);
-		if (rc == 0 && threads[i].listen_fd < 0)
-			rc = threads[i].listen_fd;
-	}
 	if (rc < 0) {
-		for (unsigned i = 0; i < count; i++)
-			if (threads[i].listen_fd >= 0)
-				close(threads[i].listen_fd);
 		snapshot_unref(snapshot);
 		mem_free(threads);
 		return rc;
+	}
+	for (unsigned i = 0; i < count; i++)
+		threads[i] = (struct thread){ .services = services, .snapshot = snapshot, .index = i, .ready = &ready };
+	for (size_t i = 0; i < listeners.count; i++) {
+		struct thread *thread = &threads[i % count];
+
+		thread->listen_fds[thread->listen_count++] = listeners.fds[i];
 	}
 	pthread_barrier_init(&ready, NULL, count + 1);
 	services->workers = mem_calloc(count, sizeof(*services->workers));
@@ -196,36 +274,22 @@ static int run_workers(const struct config *config, struct services *services, s
 	if (rc == 0) {
 		log_info("serve", "listen=%s:%u workers=%u io=%s version=%s msg=\"ready\"", config->listen_host, config->listen_port, count,
 			 loop_engine_name(threads[0].worker.loop), NANU_VERSION);
-		wait_for_signal(services, signals);
+		takeover = takeover_start(config, services, control, listeners.fds, listeners.count, listeners.peer);
+		notify_ready();
+		wait_for_signal(config, signals, control, takeover);
 	}
+	takeover_stop(takeover);
 	control_stop(control);
 	for (unsigned i = 0; i < started; i++)
 		if (threads[i].rc == 0)
 			worker_post_stop(&threads[i].worker);
 	for (unsigned i = 0; i < started; i++)
 		pthread_join(threads[i].id, NULL);
+	takeover_free(takeover);
 	pthread_barrier_destroy(&ready);
 	mem_free(services->workers);
 	mem_free(threads);
 	return rc;
-}
-
-static int open_tls(const struct config *config, struct services *services, struct err *err)
-{
-	struct tls_files client = config_client_tls_files(config), node = config_node_tls_files(config);
-	int rc = 0;
-
-	if (config->client_tls != CLIENT_TLS_DISABLE)
-		rc = tls_context_new(&client, &services->client_tls, err);
-	if (rc == 0 && config->node_tls != NODE_TLS_DISABLE)
-		rc = tls_context_new(&node, &services->node_tls, err);
-	return rc;
-}
-
-static void close_tls(struct services *services)
-{
-	tls_context_free(services->client_tls);
-	tls_context_free(services->node_tls);
 }
 
 static int seed_users(const struct config *config, struct users *users, struct err *err)
@@ -239,18 +303,9 @@ static int seed_users(const struct config *config, struct users *users, struct e
 	return rc;
 }
 
-static int check(const struct config *config, struct err *err)
+static int serve(struct config *config, bool take_over, struct err *err)
 {
-	struct services services = { .config = config };
-	int rc = open_tls(config, &services, err);
-
-	close_tls(&services);
-	return rc;
-}
-
-static int serve(const struct config *config, struct err *err)
-{
-	struct services services = { .config = config };
+	struct services services = { .config = config, .predecessor = -1, .forward_cancel = takeover_cancel };
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned count = config->workers ? config->workers : cores > 0 ? (unsigned)cores : 1;
 	struct control *control = NULL;
@@ -262,44 +317,37 @@ static int serve(const struct config *config, struct err *err)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR2);
+	sigaddset(&signals, SIGCHLD);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	raise_file_limit();
 	services.users = users;
 	services.quotas = quotas_new();
-	rc = open_tls(config, &services, err);
-	if (rc == 0)
-		rc = seed_users(config, users, err);
+	services.admission = admission_new();
+	rc = seed_users(config, users, err);
 	if (rc == 0 && config->users_file)
 		rc = users_read(users, config->users_file, err);
 	if (rc == 0)
 		rc = control_new(config, users, &control, err);
 	if (rc == 0)
-		rc = run_workers(config, &services, control, count > WORKERS_MAX ? WORKERS_MAX : count, &signals, err);
+		rc = run_workers(config, &services, control, count > WORKERS_MAX ? WORKERS_MAX : count, take_over, &signals, err);
 	control_free(control);
 	quotas_free(services.quotas);
+	admission_free(services.admission);
 	users_free(users);
-	close_tls(&services);
 	return rc;
-}
-
-static void set_log_level(const char *name)
-{
-	static const char *const names[] = { "debug", "info", "warn", "error" };
-
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (name && strcmp(name, names[i]) == 0)
-			log_level_min = (enum log_level)i;
 }
 
 int serve_main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'k' }, { 0 },
+		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'k' },
+		{ "takeover", no_argument, NULL, 't' }, { 0 },
 	};
 	const char *path = NULL;
 	struct config *config;
-	bool only_check = false;
+	bool only_check = false, take_over = false;
 	struct err err;
 	int option, rc;
 
@@ -308,18 +356,30 @@ int serve_main(int argc, char **argv)
 			path = optarg;
 		else if (option == 'k')
 			only_check = true;
+		else if (option == 't')
+			take_over = true;
 		else
 			return command_misused("serve");
 	}
-	if (!path || optind < argc)
+	if (optind < argc) {
+		fprintf(stderr, "nanu serve: unexpected argument '%s'\n", argv[optind]);
 		return command_misused("serve");
+	}
+	if (!path) {
+		fputs("nanu serve: it needs --config FILE\n", stderr);
+		return command_misused("serve");
+	}
+	if (readlink("/proc/self/exe", program_path, sizeof(program_path) - 1) < 0)
+		program_path[0] = '\0';
 	rc = config_read(path, &config, &err);
 	if (rc < 0)
 		return command_failed("serve", &err);
-	set_log_level(config->log_level);
-	rc = only_check ? check(config, &err) : serve(config, &err);
+	log_set_level(config->log_level);
+	rc = config_open_tls(config, &err);
 	if (rc == 0 && only_check)
 		puts("the configuration is valid");
-	config_free(config);
+	else if (rc == 0)
+		rc = serve(config, take_over, &err);
+	config_unref(config);
 	return rc < 0 ? command_failed("serve", &err) : 0;
 }

@@ -153,7 +153,7 @@ static int reach(const struct options *options, PGconn **ret_conn, struct err *e
 		if (rc < 0)
 			return rc;
 		*ret_conn = connect_by_config(config);
-		config_free(config);
+		config_unref(config);
 	}
 	if (PQstatus(*ret_conn) == CONNECTION_OK)
 		return 0;

@@ -119,13 +119,26 @@ static void ended(struct stream *stream, int error)
 
 /* ---- opening ---- */
 
+/* The timer is not moved each time that the backend is lent and given back: it may be early. */
+static void idle_for_long(struct backend *backend)
+{
+	uint64_t max_us = pool_idle_us_max(backend->pool), idle_us = loop_now_us(backend->stream.loop) - backend->idle_since_us;
+
+	if (max_us && idle_us >= max_us)
+		backend_retire(backend);
+	else if (max_us)
+		loop_arm(backend->stream.loop, &backend->timer, max_us - idle_us);
+}
+
 static void timed_out(struct timer *timer)
 {
 	struct backend *backend = CONTAINER_OF(timer, struct backend, timer);
 	struct err why = backend->why;
 
+	if (backend->state == BACKEND_LENT)
+		return;
 	if (backend->state == BACKEND_IDLE) {
-		backend_retire(backend);        /* for longer than backend_idle_ms_max */
+		idle_for_long(backend);
 		return;
 	}
 	if (!why.code)
@@ -160,6 +173,7 @@ struct backend *backend_open(struct pool *pool)
 
 	backend->pool = pool;
 	backend->login = node_login_new(pool);
+	backend->generation = pool->generation;
 	backend->id = ++pool->pools->last_backend;
 	backend->settings = settings_ref(pool->pools->settings.empty);
 	backend->params = params_empty(&pool->pools->params);
@@ -207,7 +221,7 @@ static void tls_answered(struct stream *stream, const char *data, size_t size)
 	struct err err;
 
 	stream->events = &stream_events;
-	if (node_login_tls_answered(backend->pool, stream, must, slice_make(data, size), &err) < 0)
+	if (node_login_tls_answered(backend->login, backend->pool, stream, must, slice_make(data, size), &err) < 0)
 		lose(backend, &err);
 	else
 		start_up(backend);

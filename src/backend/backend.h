@@ -65,9 +65,10 @@ struct backend {
 
 	uint32_t cancel_pid, cancel_secret;
 	struct node_login *login;       /* OPENING and LOGIN */
-	struct timer timer;             /* OPENING and LOGIN: deadline; IDLE: since too long */
+	struct timer timer;             /* IDLE: since too long, looked at when it fires; LENT: of no meaning; else: a deadline */
 	uint64_t opened_us, idle_since_us;
 	uint64_t queries;
+	uint64_t generation;            /* of its pool when it was opened */
 	uint64_t id;                    /* unique in its worker */
 	uint64_t owner;                 /* for whom it was lent last; 0: nobody, or it was cleaned since */
 	struct err why;                 /* why it was closed, for whom it concerns */

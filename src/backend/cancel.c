@@ -17,13 +17,16 @@ struct cancel {
 	struct pools *pools;
 	struct pool *pool;
 	struct backend *backend;        /* NULL when it has gone */
-	bool tls;                       /* the backend's connection is encrypted: so is this one */
+	struct node_login *login;       /* how TLS is begun; NULL: plain, as the backend's connection is, or TLS was switched off since */
 	uint32_t pid, secret;
 };
 
 static void closed(struct stream *stream)
 {
-	mem_free(CONTAINER_OF(stream, struct cancel, stream));
+	struct cancel *cancel = CONTAINER_OF(stream, struct cancel, stream);
+
+	node_login_free(cancel->login);
+	mem_free(cancel);
 }
 
 static void finish(struct cancel *cancel)
@@ -78,7 +81,7 @@ static void connected(struct stream *stream, int error)
 		finish(cancel);
 		return;
 	}
-	if (cancel->tls)
+	if (cancel->login)
 		stream_write(stream, SSL_REQUEST);
 	else
 		ask(cancel);
@@ -90,7 +93,7 @@ static void tls_answered(struct stream *stream, const char *data, size_t size)
 	struct cancel *cancel = CONTAINER_OF(stream, struct cancel, stream);
 
 	stream->events = &events;
-	if (node_login_tls_answered(cancel->pool, stream, true, slice_make(data, size), NULL) < 0)
+	if (node_login_tls_answered(cancel->login, cancel->pool, stream, true, slice_make(data, size), NULL) < 0)
 		finish(cancel);
 	else
 		ask(cancel);
@@ -98,6 +101,15 @@ static void tls_answered(struct stream *stream, const char *data, size_t size)
 
 static const struct stream_events events = { .connected = connected, .received = received, .ended = ended, .closed = closed };
 static const struct stream_events asking_events = { .connected = connected, .received = tls_answered, .ended = ended, .closed = closed };
+
+static void begin_tls(struct cancel *cancel)
+{
+	cancel->login = node_login_new(cancel->pool);
+	if (node_login_knows_tls(cancel->login))
+		return;
+	node_login_free(cancel->login);
+	cancel->login = NULL;
+}
 
 void cancel_send(struct backend *backend)
 {
@@ -111,12 +123,13 @@ void cancel_send(struct backend *backend)
 	cancel->pools = pool->pools;
 	cancel->pool = pool;
 	cancel->backend = backend;
-	cancel->tls = tls_is_on(&backend->stream);
+	if (tls_is_on(&backend->stream))
+		begin_tls(cancel);
 	backend->cancel = cancel;
 	cancel->pid = backend->cancel_pid;
 	cancel->secret = backend->cancel_secret;
 	cancel->timer.fire = timed_out;
-	stream_init(&cancel->stream, pool->pools->loop, cancel->tls ? &asking_events : &events);
+	stream_init(&cancel->stream, pool->pools->loop, cancel->login ? &asking_events : &events);
 	loop_arm(pool->pools->loop, &cancel->timer, (uint64_t)pool->pools->config->connect_ms_max * 1000);
 	stream_connect(&cancel->stream, fd, (const struct sockaddr *)&pool->address.address, pool->address.size);
 }

@@ -14,6 +14,7 @@
 #include "topo/config.h"
 
 struct node_login {
+	struct tls_context *context;    /* a reference: a reload may change the pool's; NULL: no TLS */
 	enum node_tls mode;
 	bool tls;                       /* tried on this connection */
 	bool again;                     /* the other way may still be tried */
@@ -26,7 +27,8 @@ struct node_login *node_login_new(const struct pool *pool)
 	struct node_login *login = mem_calloc(1, sizeof(*login));
 
 	/* As for libpq, TLS is for networks. */
-	login->mode = pool->address.address.ss_family == AF_UNIX || !pool->pools->node_tls ? NODE_TLS_DISABLE : pool->pools->config->node_tls;
+	login->mode = pool->address.address.ss_family == AF_UNIX ? NODE_TLS_DISABLE : pool->pools->config->node_tls;
+	login->context = login->mode == NODE_TLS_DISABLE ? NULL : tls_context_ref(pool->pools->config->node_tls_context);
 	login->tls = login->mode >= NODE_TLS_PREFER;
 	login->again = login->mode == NODE_TLS_ALLOW || login->mode == NODE_TLS_PREFER;
 	return login;
@@ -36,6 +38,7 @@ void node_login_free(struct node_login *login)
 {
 	if (!login)
 		return;
+	tls_context_unref(login->context);
 	explicit_bzero(login, sizeof(*login));
 	mem_free(login);
 }
@@ -43,6 +46,11 @@ void node_login_free(struct node_login *login)
 bool node_login_asks_tls(const struct node_login *login)
 {
 	return login->tls;
+}
+
+bool node_login_knows_tls(const struct node_login *login)
+{
+	return login->context != NULL;
 }
 
 bool node_login_needs_tls(const struct node_login *login)
@@ -60,14 +68,13 @@ bool node_login_again(struct node_login *login, const char *sqlstate, bool tls_f
 	return true;
 }
 
-int node_login_tls_answered(const struct pool *pool, struct stream *stream, bool must, struct slice answer, struct err *err)
+int node_login_tls_answered(const struct node_login *login, const struct pool *pool, struct stream *stream, bool must, struct slice answer,
+			    struct err *err)
 {
-	const struct pools *pools = pool->pools;
-
 	if (answer.size != 1)
 		return err_set(err, ERR_PROTOCOL, "node \"%s\": received unencrypted data after SSL response", pool->node);
 	if (answer.data[0] == 'S')
-		return tls_connect(stream, pools->node_tls, pool->host, pools->config->node_tls == NODE_TLS_VERIFY_FULL ? pool->host : NULL, err);
+		return tls_connect(stream, login->context, pool->host, login->mode == NODE_TLS_VERIFY_FULL ? pool->host : NULL, err);
 	if (answer.data[0] != 'N')
 		return err_set(err, ERR_CONNECT, "node \"%s\" answered the SSL request with neither yes nor no", pool->node);
 	if (!must)

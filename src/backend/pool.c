@@ -1,13 +1,13 @@
 #include "backend/pool.h"
 
 #include <stdio.h>
+#include <string.h>
 
-#include "backend/quota.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "topo/config.h"
 
-enum { OPEN_PAUSE_US = 200000 };
+enum { OPEN_PAUSE_US = 200000, LEAVING_IDLE_US = 1000000 };
 
 static void serve(struct pool *pool);
 
@@ -31,6 +31,8 @@ void pools_init(struct pools *pools, struct loop *loop, const struct config *con
 
 static void pool_free(struct pool *pool)
 {
+	permits_release(&pool->permits);
+	loop_disarm(pool->pools->loop, &pool->pause);
 	params_unref(pool->params);
 	mem_free(pool->node);
 	mem_free(pool->database);
@@ -48,6 +50,7 @@ void pools_release(struct pools *pools)
 	while (map_next(&pools->by_key, &position, &key, &pool))
 		pool_free(pool);
 	map_release(&pools->by_key);
+	map_release(&pools->holds);
 	settings_table_release(&pools->settings);
 	map_release(&pools->params.lists);
 	map_release(&pools->statements.statements);
@@ -118,14 +121,8 @@ struct pool *pools_get(struct pools *pools, const char *node, const char *host, 
 	struct slice name = slice_make(key, (size_t)size < sizeof(key) ? (size_t)size : sizeof(key) - 1);
 	struct pool *pool = map_get(&pools->by_key, name);
 
-	if (pool) {
-		pool->address = *address;       /* a new topology may have moved the node */
-		if (strcmp(pool->host, host) != 0) {
-			mem_free(pool->host);
-			pool->host = mem_strdup(host);
-		}
+	if (pool)
 		return pool;
-	}
 	pool = mem_calloc(1, sizeof(*pool));
 	pool->pools = pools;
 	pool->node = mem_strdup(node);
@@ -139,7 +136,9 @@ struct pool *pools_get(struct pools *pools, const char *node, const char *host, 
 	list_init(&pool->lent);
 	list_init(&pool->cleaning);
 	list_init(&pool->waiting);
-	pool->quota = quotas_get(pools->quotas, name, pools->config->pool_size);
+	pool->held = pools_held(pools, HOLD_DATABASE, database) || pools_held(pools, HOLD_NODE, node);
+	permits_init(&pool->permits, pools->quotas, pools->worker, node, database, user);
+	pool_configure(pool);
 	map_set(&pools->by_key, name, pool);
 	return pool;
 }
@@ -181,7 +180,7 @@ void pool_move(struct backend *backend, enum backend_state state)
 static void give_permit(struct pool *pool)
 {
 	struct pools *pools = pool->pools;
-	uint64_t waiting = quota_give(pool->quota);
+	uint64_t waiting = permits_give(&pool->permits);
 
 	for (unsigned worker = 0; waiting; worker++, waiting >>= 1) {
 		if (!(waiting & 1))
@@ -196,7 +195,6 @@ static void give_permit(struct pool *pool)
 static void lend(struct pool *pool, struct backend *backend, const struct pool_wait *wait)
 {
 	pool_move(backend, BACKEND_LENT);
-	loop_disarm(pool->pools->loop, &backend->timer);
 	backend->holder = wait->holder;
 	backend->held_by = wait->held_by;
 	backend->owner = wait->owner;
@@ -231,43 +229,69 @@ static struct backend *find_idle(struct pool *pool, const struct pool_wait *wait
 	return NULL;
 }
 
-/* A worker that waits for permits takes one from a worker that has more than its share and an idle backend to spare. */
-static bool should_spare(const struct pool *pool)
+static bool can_spare(const struct pool *pool)
 {
 	size_t have = pool->opening.count + pool->idle.count + pool->lent.count + pool->cleaning.count;
-	unsigned sharers = __atomic_load_n(&pool->quota->sharers, __ATOMIC_RELAXED);
-	size_t share = (pool->quota->limit + sharers - 1) / sharers;
 
-	return quota_wanted(pool->quota, pool->pools->worker) && (list_empty(&pool->waiting) || have > share);
+	return permits_spare(&pool->permits, have, !list_empty(&pool->waiting));
 }
 
 static void spare(struct pool *pool)
 {
 	/* One at a time: when it has gone, the pool looks again. */
-	if (!list_empty(&pool->idle) && should_spare(pool))
+	if (!list_empty(&pool->idle) && can_spare(pool))
 		backend_retire(CONTAINER_OF(list_first(&pool->idle), struct backend, place));
 }
 
-static void ask_others(struct pool *pool)
+/* One permit of each kind; where one is lacking, everybody who can spare it hears that it is wanted. */
+static bool take_permits(struct pool *pool)
 {
 	struct pools *pools = pool->pools;
+	enum permit lacking;
 
-	if (pool->asked_spare)
-		return;
-	pool->asked_spare = true;
-	quota_wait(pool->quota, pools->worker, true);
-	for (unsigned worker = 0; worker < WORKERS_MAX; worker++)
-		if (worker != pools->worker)
-			pools->wake_worker(pools, worker);
+	while ((lacking = permits_take(&pool->permits)) != PERMIT_COUNT) {
+		if (!permits_ask(&pool->permits, lacking))
+			return false;
+		loop_later(pools->loop, &pools->retry);
+		for (unsigned worker = 0; worker < WORKERS_MAX; worker++)
+			if (worker != pools->worker)
+				pools->wake_worker(pools, worker);
+	}
+	return true;
 }
 
-/* Gives backends to waiting sessions, first come first served, and opens more where the quota allows. */
+static struct pool_wait *next_waiting(const struct pool *pool)
+{
+	LIST_EACH(&pool->waiting, node) {
+		struct pool_wait *wait = CONTAINER_OF(node, struct pool_wait, place);
+
+		if (!pool->held || wait->urgent(wait))
+			return wait;
+	}
+	return NULL;
+}
+
+/* Those that may be served. */
+static size_t count_waiting(const struct pool *pool)
+{
+	size_t count = 0;
+
+	if (!pool->held)
+		return pool->waiting.count;
+	LIST_EACH(&pool->waiting, node) {
+		struct pool_wait *wait = CONTAINER_OF(node, struct pool_wait, place);
+
+		count += wait->urgent(wait);
+	}
+	return count;
+}
+
+/* Gives backends to waiting sessions, first come first served, and opens more where the quotas allow. */
 static void serve(struct pool *pool)
 {
-	struct list_node *node;
+	struct pool_wait *wait;
 
-	while ((node = list_first(&pool->waiting))) {
-		struct pool_wait *wait = CONTAINER_OF(node, struct pool_wait, place);
+	while ((wait = next_waiting(pool))) {
 		struct backend *backend = pick_idle(pool, wait->settings);
 
 		if (!backend)
@@ -277,19 +301,32 @@ static void serve(struct pool *pool)
 		pool_forget(wait);
 		wait->done(wait, backend, NULL);
 	}
-	while (pool->waiting.count > pool->opening.count + pool->cleaning.count &&
-	       !pool->pools->draining && !pool->pause.place) {
-		if (!quota_take(pool->quota)) {
-			ask_others(pool);
-			if (!quota_take(pool->quota))
-				break;
-		}
+	while (count_waiting(pool) > pool->opening.count + pool->cleaning.count && !pool->pools->draining && !pool->pause.place) {
+		if (!take_permits(pool))
+			break;
 		pool_move(backend_open(pool), BACKEND_OPENING);
 	}
-	if (list_empty(&pool->waiting) && pool->asked_spare) {
-		pool->asked_spare = false;
-		quota_wait(pool->quota, pool->pools->worker, false);
+	if (list_empty(&pool->waiting))
+		permits_ask_no_more(&pool->permits);
+}
+
+/* A pool for which the topology has no place goes when it is empty; from the loop alone, as others may hold it till then. */
+static bool sweep(struct pools *pools)
+{
+	size_t position = 0;
+	struct slice key;
+	void *item;
+
+	while (map_next(&pools->by_key, &position, &key, &item)) {
+		struct pool *pool = item;
+
+		if (!pool->gone || !pool_empty(pool) || !list_empty(&pool->waiting))
+			continue;
+		map_remove(&pools->by_key, key);
+		pool_free(pool);
+		return true;
 	}
+	return false;
 }
 
 void pools_look(struct pools *pools)
@@ -304,6 +341,8 @@ void pools_look(struct pools *pools)
 		serve(pool);
 		spare(pool);
 	}
+	while (sweep(pools))
+		;
 }
 
 /* ---- lending ---- */
@@ -312,14 +351,19 @@ static void wait_timed_out(struct timer *timer)
 {
 	struct pool_wait *wait = CONTAINER_OF(timer, struct pool_wait, timer);
 	struct pool *pool = wait->pool;
+	const char *setting;
+	unsigned limit;
 	struct err why;
 
+	if (pool->held && !wait->urgent(wait))
+		return;                 /* it begins anew when it is not held any more */
 	if (pool->last_failure.code && pool_empty(pool))
 		why = pool->last_failure;
 	else
 		err_set(&why, ERR_POOL_TIMEOUT, "no connection to node \"%s\" became free within pool_wait_ms_max (%u ms)", pool->node,
-			pool->pools->config->pool_wait_ms_max);
-	err_hint(&why, "All %u connections (pool_size) are in use, or the node does not answer.", pool->quota->limit);
+			pool->wait_ms_max);
+	setting = permits_setting(&pool->permits, &limit);
+	err_hint(&why, "All %u connections (%s) are in use, or the node does not answer.", limit, setting);
 	pool_forget(wait);
 	wait->done(wait, NULL, &why);
 }
@@ -327,8 +371,8 @@ static void wait_timed_out(struct timer *timer)
 int pool_acquire(struct pool *pool, struct pool_wait *wait, struct backend **ret_backend, struct err *err)
 {
 	struct pools *pools = pool->pools;
-	struct backend *backend = wait->backend_wanted ? find_idle(pool, wait) :
-				  list_empty(&pool->waiting) ? pick_idle(pool, wait->settings) : NULL;
+	bool may = pool->held ? wait->urgent(wait) : list_empty(&pool->waiting);
+	struct backend *backend = wait->backend_wanted ? find_idle(pool, wait) : may ? pick_idle(pool, wait->settings) : NULL;
 
 	if (backend) {
 		lend(pool, backend, wait);
@@ -339,11 +383,15 @@ int pool_acquire(struct pool *pool, struct pool_wait *wait, struct backend **ret
 		return ERR_NOT_FOUND;
 	if (pools->draining)
 		return err_set(err, ERR_SHUTDOWN, "the router is shutting down");
-	if (pool->waiting.count >= pools->config->pool_queue_max) {
+	if (!pool->held && pool->waiting.count >= pools->config->pool_queue_max) {
+		const char *setting;
+		unsigned limit;
+
 		err_set(err, ERR_POOL_FULL, "too many sessions wait for a connection to node \"%s\" (pool_queue_max = %u)", pool->node,
 			pools->config->pool_queue_max);
-		err_hint(err, "All %u connections (pool_size) are in use. Raise pool_size or pool_queue_max, or hold transactions shorter.",
-			 pool->quota->limit);
+		setting = permits_setting(&pool->permits, &limit);
+		err_hint(err, "All %u connections (%s) are in use. Raise %s or pool_queue_max, or hold transactions shorter.", limit, setting,
+			 setting);
 		return err->code;
 	}
 	wait->pool = pool;
@@ -351,8 +399,8 @@ int pool_acquire(struct pool *pool, struct pool_wait *wait, struct backend **ret
 	wait->timer.fire = wait_timed_out;
 	pool->wait_count++;
 	list_push_back(&pool->waiting, &wait->place);
-	if (pools->config->pool_wait_ms_max)
-		loop_arm(pools->loop, &wait->timer, (uint64_t)pools->config->pool_wait_ms_max * 1000);
+	if (pool->wait_ms_max)
+		loop_arm(pools->loop, &wait->timer, (uint64_t)pool->wait_ms_max * 1000);
 	serve(pool);
 	return 0;
 }
@@ -366,6 +414,23 @@ void pool_forget(struct pool_wait *wait)
 	wait->pool = NULL;
 }
 
+uint64_t pool_idle_us_max(const struct pool *pool)
+{
+	uint64_t max_us = (uint64_t)pool->pools->config->backend_idle_ms_max * 1000;
+
+	return pool->pools->leaving && (!max_us || max_us > LEAVING_IDLE_US) ? LEAVING_IDLE_US : max_us;
+}
+
+/* Of a node that moved or went, paused, or older than server_lifetime. */
+static bool has_had_its_time(const struct backend *backend)
+{
+	const struct pool *pool = backend->pool;
+	uint64_t lifetime_us = (uint64_t)pool->pools->config->server_lifetime * 1000;
+
+	return backend->generation != pool->generation || (pool->held && !next_waiting(pool)) ||
+	       (lifetime_us && loop_now_us(pool->pools->loop) - backend->opened_us > lifetime_us);
+}
+
 static void offer(struct backend *backend)
 {
 	struct pool *pool = backend->pool;
@@ -374,12 +439,16 @@ static void offer(struct backend *backend)
 	backend->holder = NULL;
 	backend->held_by = NULL;
 	backend->idle_since_us = loop_now_us(pool->pools->loop);
-	if (pool->pools->config->backend_idle_ms_max)
-		loop_arm(pool->pools->loop, &backend->timer, (uint64_t)pool->pools->config->backend_idle_ms_max * 1000);
+	if (has_had_its_time(backend) || can_spare(pool)) {
+		backend_retire(backend);
+		if (!list_empty(&pool->waiting))
+			serve(pool);
+		return;
+	}
+	if (!backend->timer.place && pool_idle_us_max(pool))
+		loop_arm(pool->pools->loop, &backend->timer, pool_idle_us_max(pool));
 	if (!list_empty(&pool->waiting))
 		serve(pool);
-	if (quota_wanted(pool->quota, pool->pools->worker))
-		spare(pool);
 }
 
 void pool_release(struct backend *backend)
@@ -391,9 +460,10 @@ void pool_release(struct backend *backend)
 		backend_close(backend, &why);
 		return;
 	}
-	if (backend->cancel)
+	if (backend->cancel) {
 		pool_move(backend, BACKEND_CLEANING);
-	else if (backend->dirty)
+		loop_disarm(backend->stream.loop, &backend->timer);
+	} else if (backend->dirty)
 		backend_clean(backend);
 	else
 		offer(backend);

@@ -1,7 +1,8 @@
 /* pool: the backends of one (node, database, user) on one worker.
  *
  * A pool owns its backends; a session borrows one leg at a time and hands it back idle, in no transaction. Invariant: over all workers,
- * opening + idle + lent + cleaning <= the quota's limit. Lives as long as its worker; touched by no other thread.
+ * opening + idle + lent + cleaning <= the quotas' limits, unless these were lowered meanwhile. A pool that is *held* (nanu.pause, nanu.drain)
+ * lends only to those who have another backend that is waited for. One worker's; it lives until the topology has no place for it and it is empty.
  */
 #pragma once
 
@@ -10,6 +11,7 @@
 
 #include "backend/backend.h"
 #include "backend/params.h"
+#include "backend/permits.h"
 #include "backend/settings.h"
 #include "backend/statement.h"
 #include "base/list.h"
@@ -18,9 +20,8 @@
 
 struct config;
 struct pools;
-struct quota;
 struct quotas;
-struct tls_context;
+struct snapshot;
 struct users;
 
 struct pool_wait {                      /* a session's place in the queue; embedded in the session's leg */
@@ -33,6 +34,7 @@ struct pool_wait {                      /* a session's place in the queue; embed
 	uint64_t owner;                 /* who waits: a number of his own */
 	uint64_t backend_wanted;        /* not 0: the backend of this id, if it was lent to this owner last, or none */
 	uint64_t since_us;
+	bool (*urgent)(struct pool_wait *wait);   /* whether who waits has a backend of a pool that is held, and gives it back only when he has this one too */
 	/* Exactly once: with the backend, now LENT; or NULL and why. */
 	void (*done)(struct pool_wait *wait, struct backend *backend, const struct err *err);
 };
@@ -44,13 +46,14 @@ struct pool {
 	char *user;
 	char *host;                     /* as it is configured: what the node's certificate must be made out for */
 	struct node_address address;
-	struct quota *quota;
-	unsigned quota_sharer;
+	struct permits permits;
+	unsigned wait_ms_max;           /* 0: for ever */
+	bool held, gone;                /* gone: the topology has it no more */
+	uint64_t generation;            /* backends of an older one are closed when they are given back */
 	struct list opening, idle, lent, cleaning;      /* of struct backend; idle: least recently used first */
 	struct list waiting;                            /* of struct pool_wait */
 	struct err last_failure;        /* of the last opening, until one succeeds */
 	struct params *params;          /* what a fresh backend reports; NULL before the first */
-	bool asked_spare;               /* the other workers were asked for a permit */
 	struct timer pause;             /* after a failed opening nothing is opened for a moment */
 	uint64_t opened_count, failed_count, lent_count, wait_count, wait_us;
 };
@@ -60,7 +63,6 @@ struct pools {                          /* of one worker */
 	const struct config *config;
 	struct users *users;
 	struct quotas *quotas;
-	struct tls_context *node_tls;   /* NULL: no TLS with nodes */
 	unsigned worker;
 	struct map by_key;              /* node, zero, database, zero, user -> struct pool */
 	struct settings_table settings;
@@ -70,12 +72,28 @@ struct pools {                          /* of one worker */
 	void (*wake_worker)(struct pools *pools, unsigned worker);      /* ask it to look for permits it waits for, or can spare */
 	uint64_t last_backend, last_owner;      /* the last numbers that were given */
 	bool draining;                  /* nothing is opened any more */
+	bool leaving;                   /* another process takes over: what is idle goes soon */
+	struct map holds;               /* kind, zero, name: what is paused, drained or disabled */
 };
+
+enum hold { HOLD_DATABASE, HOLD_NODE, HOLD_LOGIN, HOLD_COUNT };         /* paused, by its name on the nodes; drained; disabled: no new clients */
 
 void pools_init(struct pools *pools, struct loop *loop, const struct config *config, struct users *users, struct quotas *quotas,
 		unsigned worker);
 void pools_release(struct pools *pools);                /* after pools_close() and a few turns of the loop */
 void pools_close(struct pools *pools);                  /* closes every backend, fails every wait */
+/* A new configuration, or topology: limits, and backends of nodes and databases that are gone or have moved, or that are to be reached with
+ * other settings of TLS, are closed as they are given back. */
+void pools_configure(struct pools *pools, const struct config *config, const struct snapshot *snapshot);
+void pools_leave(struct pools *pools);                  /* idle backends go now, and later ones soon */
+
+/* Lends nothing of this database or node to sessions that have no backend of what is held, and closes its backends as they are given back; or does so no more. */
+void pools_hold(struct pools *pools, enum hold what, const char *name, bool hold);
+bool pools_held(const struct pools *pools, enum hold what, const char *name);
+/* The next of what is held; *position is 0 at first. */
+bool pools_next_hold(const struct pools *pools, size_t *position, enum hold *ret_what, const char **ret_name);
+/* How many backends of it there still are. */
+size_t pools_count(const struct pools *pools, enum hold what, const char *name);
 bool pools_empty(const struct pools *pools);
 void pools_look(struct pools *pools);                   /* another worker asked: spare permits, serve waiting sessions */
 
@@ -83,15 +101,18 @@ struct pool *pools_get(struct pools *pools, const char *node, const char *host, 
 		       const char *user);
 
 /* Lends an idle backend (1, and wait->done is not called), or queues `wait` (0) until a backend is there or config.pool_wait_ms_max has
- * passed. ERR_NOT_FOUND when the backend that is wanted is not to be had; ERR_POOL_FULL (53300) when the queue is full. The caller has filled holder, held_by, settings and done. */
+ * passed. ERR_NOT_FOUND when the backend that is wanted is not to be had; ERR_POOL_FULL (53300) when the queue is full. The caller has filled holder, held_by, settings, urgent and done. */
 must_use int pool_acquire(struct pool *pool, struct pool_wait *wait, struct backend **ret_backend, struct err *err);
 void pool_forget(struct pool_wait *wait);               /* the session goes away while it waits; harmless otherwise */
 
 /* Takes the backend back, idle and in no transaction; one that is dirty is cleaned first. */
 void pool_release(struct backend *backend);
 
+void pool_configure(struct pool *pool);                 /* its limits, as the configuration has them */
+
 /* For backend.c: a backend's state changed. */
 void pool_move(struct backend *backend, enum backend_state state);
 void pool_opened(struct backend *backend);
 void pool_cancel_over(struct backend *backend);
+uint64_t pool_idle_us_max(const struct pool *pool);     /* after which an idle backend goes; 0: never */
 void pool_lost(struct backend *backend, const struct err *why);

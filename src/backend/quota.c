@@ -50,12 +50,27 @@ struct quota *quotas_get(struct quotas *quotas, struct slice key, unsigned limit
 	return quota;
 }
 
+void quota_leave(struct quota *quota)
+{
+	__atomic_sub_fetch(&quota->sharers, 1, __ATOMIC_RELAXED);
+}
+
+void quota_limit(struct quota *quota, unsigned limit)
+{
+	__atomic_store_n(&quota->limit, limit, __ATOMIC_RELAXED);
+}
+
+bool quota_over(const struct quota *quota)
+{
+	return __atomic_load_n(&quota->used, __ATOMIC_RELAXED) > __atomic_load_n(&quota->limit, __ATOMIC_RELAXED);
+}
+
 bool quota_take(struct quota *quota)
 {
 	unsigned used = __atomic_load_n(&quota->used, __ATOMIC_RELAXED);
 
 	do {
-		if (used >= quota->limit)
+		if (used >= __atomic_load_n(&quota->limit, __ATOMIC_RELAXED))
 			return false;
 	} while (!__atomic_compare_exchange_n(&quota->used, &used, used + 1, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
 	return true;
@@ -71,7 +86,8 @@ uint64_t quota_give(struct quota *quota)
 
 void quota_wait(struct quota *quota, unsigned worker, bool waiting)
 {
-	if (waiting)
+	quota->waiters[worker] += waiting ? 1 : -1U;
+	if (quota->waiters[worker])
 		__atomic_or_fetch(&quota->waiting, UINT64_C(1) << worker, __ATOMIC_SEQ_CST);
 	else
 		__atomic_and_fetch(&quota->waiting, ~(UINT64_C(1) << worker), __ATOMIC_SEQ_CST);

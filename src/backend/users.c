@@ -46,6 +46,14 @@ struct users *users_new(void)
 	return users;
 }
 
+struct users *users_new_like(const struct users *other)
+{
+	struct users *users = users_new();
+
+	memcpy(users->seed, other->seed, sizeof(users->seed));
+	return users;
+}
+
 static void user_free(struct user *user)
 {
 	if (!user)
@@ -55,17 +63,22 @@ static void user_free(struct user *user)
 	mem_free(user);
 }
 
-void users_free(struct users *users)
+static void release_all(struct map *by_name)
 {
 	size_t position = 0;
 	struct slice name;
 	void *user;
 
+	while (map_next(by_name, &position, &name, &user))
+		user_free(user);
+	map_release(by_name);
+}
+
+void users_free(struct users *users)
+{
 	if (!users)
 		return;
-	while (map_next(&users->by_name, &position, &name, &user))
-		user_free(user);
-	map_release(&users->by_name);
+	release_all(&users->by_name);
 	pthread_mutex_destroy(&users->lock);
 	explicit_bzero(users->seed, sizeof(users->seed));
 	mem_free(users);
@@ -159,6 +172,15 @@ static bool same_verifier(const struct scram_verifier *a, const struct scram_ver
 	       CRYPTO_memcmp(a->server_key, b->server_key, SCRAM_KEY_SIZE) == 0;
 }
 
+/* The keys of a login are good for as long as the verifier is the same. */
+static void keep_client_key(const struct user_secret *old, struct user_secret *fresh)
+{
+	if (!old->has_client_key || !fresh->has_verifier || !same_verifier(&old->verifier, &fresh->verifier))
+		return;
+	fresh->has_client_key = true;
+	memcpy(fresh->client_key, old->client_key, SCRAM_KEY_SIZE);
+}
+
 static struct list *list_of(struct users *users, const struct user_secret *secret)
 {
 	return secret->known ? &users->fetched : &users->unknown;
@@ -220,11 +242,8 @@ int users_set_fetched(struct users *users, const char *name, const char *secret,
 	pthread_mutex_lock(&users->lock);
 	old = find(users, name);
 	if (!old || old->secret.fetched) {
-		/* The keys of a login are good for as long as the verifier is the same. */
-		if (old && old->secret.has_client_key && fresh.has_verifier && same_verifier(&old->secret.verifier, &fresh.verifier)) {
-			fresh.has_client_key = true;
-			memcpy(fresh.client_key, old->secret.client_key, SCRAM_KEY_SIZE);
-		}
+		if (old)
+			keep_client_key(&old->secret, &fresh);
 		user = add(users, name, &fresh);
 		user->fetched_us = now_us();
 		if (!fresh.known && fresh_ms_max > UNKNOWN_MS_MAX)
@@ -237,6 +256,64 @@ int users_set_fetched(struct users *users, const char *name, const char *secret,
 	pthread_mutex_unlock(&users->lock);
 	user_secret_wipe(&fresh);
 	return 0;
+}
+
+/* What sessions that are there need to log in on nodes stays; who comes now has to be fetched anew. */
+static void keep_fetched(struct users *users, struct users *fresh)
+{
+	struct list_node *node;
+
+	while ((node = list_first(&users->fetched))) {
+		struct user *user = CONTAINER_OF(node, struct user, place);
+
+		list_remove(&users->fetched, node);
+		if (find(fresh, user->name))
+			continue;
+		map_remove(&users->by_name, slice_of(user->name));
+		map_set(&fresh->by_name, slice_of(user->name), user);
+		list_push_back(&fresh->fetched, node);
+		user->fresh_until_us = 0;
+	}
+}
+
+static void keep_client_keys(struct users *users, struct users *fresh)
+{
+	size_t position = 0;
+	struct slice name;
+	void *item;
+
+	while (map_next(&fresh->by_name, &position, &name, &item)) {
+		const struct user *old = map_get(&users->by_name, name);
+
+		if (old)
+			keep_client_key(&old->secret, &((struct user *)item)->secret);
+	}
+}
+
+static void move_list(struct list *from, struct list *to)
+{
+	struct list_node *node;
+
+	while ((node = list_first(from))) {
+		list_remove(from, node);
+		list_push_back(to, node);
+	}
+}
+
+void users_replace(struct users *users, struct users *fresh)
+{
+	struct map before;
+
+	pthread_mutex_lock(&users->lock);
+	keep_fetched(users, fresh);
+	keep_client_keys(users, fresh);
+	before = users->by_name;
+	users->by_name = fresh->by_name;
+	list_init(&users->unknown);
+	move_list(&fresh->fetched, &users->fetched);
+	pthread_mutex_unlock(&users->lock);
+	fresh->by_name = (struct map){ 0 };
+	release_all(&before);
 }
 
 void users_get(struct users *users, const char *name, struct user_secret *ret)

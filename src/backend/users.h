@@ -32,6 +32,7 @@ struct users *users_new(void);
 /* Takes the seed of salts (users_mock()) from the store, where the first router has put it, so that a restart changes none and every router
  * has the same. Before users are read; without it the seed is this process's own. ERR_IO. */
 must_use int users_seed(struct users *users, struct store *store, struct err *err);
+struct users *users_new_like(const struct users *other);        /* nobody, with the same seed */
 void users_free(struct users *users);
 
 /* Adds the file's users. ERR_CONFIG names file, line and reason. */
@@ -41,6 +42,9 @@ must_use int users_read(struct users *users, const char *path, struct err *err);
 must_use int users_set(struct users *users, const char *name, const char *secret, struct err *err);
 /* The same for what a node said, good for `fresh_ms_max`; NULL: there is no such user. A user of the users file stays as he is. */
 must_use int users_set_fetched(struct users *users, const char *name, const char *secret, unsigned fresh_ms_max, struct err *err);
+/* Everybody in `users` is what everybody in `fresh` is, which is empty then; both have the same seed. Whoever was fetched is to be fetched anew
+ * before he is let in, but is kept for the sessions that he has. The keys of logins stay with the verifiers that stay. */
+void users_replace(struct users *users, struct users *fresh);
 /* A copy; ret->known is false when there is no such user. */
 void users_get(struct users *users, const char *name, struct user_secret *ret);
 void user_secret_wipe(struct user_secret *secret);

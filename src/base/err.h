@@ -47,6 +47,11 @@
 	X(ERR_CONFIG,            "F0000", "configuration error",                        false) \
 	X(ERR_WRONG_STATE,       "55000", "object not in prerequisite state",           false) \
 	X(ERR_NOT_FOUND,         "02000", "not found",                                  false) \
+	X(ERR_IDLE_SESSION,      "57P05", "idle session timeout",                       true)  \
+	X(ERR_IDLE_IN_TX,        "25P03", "idle-in-transaction session timeout",        true)  \
+	X(ERR_TX_TIMEOUT,        "25P04", "transaction timeout",                        true)  \
+	X(ERR_PERMISSION,        "42501", "permission denied",                          false) \
+	X(ERR_NOT_NOW,           "57P03", "cannot connect now",                         true)  \
 	X(ERR_CONFLICT,          "40001", "changed meanwhile by someone else",          true)
 
 enum err_code {

@@ -13,6 +13,10 @@ enum {
 	STARTUP_SIZE_MAX = 10000,               /* MAX_STARTUP_PACKET_LENGTH of PostgreSQL */
 	AUTH_MESSAGE_SIZE_MAX = 65535,          /* PG_MAX_AUTH_TOKEN_LENGTH */
 	LOGIN_TIME_MS_MAX = 60 * 1000,          /* authentication_timeout of PostgreSQL */
+	LOGIN_SIZE_MAX = 256 << 10,             /* all that a client may say before it has logged in */
+	TLS_HANDSHAKE_SIZE_MAX = LOGIN_SIZE_MAX,        /* bytes, of the peer's */
+	CANCEL_ROOM = 16,                       /* connections beyond max_connections_per_address, as they may be cancel requests */
+	CANCEL_MS_MAX = 5000,                   /* for a node to heed a cancel request before the session is ended instead */
 	STATEMENT_SIZE_MAX = 64 << 20,          /* the text of one Query or Parse, held whole to be understood */
 	PARAMETER_COUNT_MAX = 65535,
 	CTES_MAX = 1000,                        /* WITH queries of one statement */

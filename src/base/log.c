@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,7 +27,7 @@ void log_write(enum log_level level, const char *part, const char *format, ...)
 	size_t size;
 	int added;
 
-	if (level < log_level_min)
+	if (level < __atomic_load_n(&log_level_min, __ATOMIC_RELAXED))
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &parts);
@@ -43,6 +44,13 @@ void log_write(enum log_level level, const char *part, const char *format, ...)
 	line[size++] = '\n';
 	if (write(STDERR_FILENO, line, size) < 0)
 		return;                 /* nowhere left to complain to */
+}
+
+void log_set_level(const char *name)
+{
+	for (unsigned i = 0; i <= LOG_ERROR; i++)
+		if (strcmp(level_names[i], name) == 0)
+			__atomic_store_n(&log_level_min, (enum log_level)i, __ATOMIC_RELAXED);
 }
 
 const char *log_quote(const char *text, char *out, unsigned long out_size)

@@ -58,6 +58,7 @@ void engine_received(struct stream *stream, const char *data, size_t size);
 void engine_ended(struct stream *stream, int error);
 void engine_sent(struct stream *stream, long result);           /* bytes or -errno */
 void engine_settled(struct stream *stream);                     /* pending may have become 0 */
+void engine_awake(struct loop *loop);                           /* after the wait, before anything is handed on: what comes now happens now */
 void engine_woken(struct loop *loop);
 size_t engine_iov(struct stream *stream, struct iovec *iov, size_t iov_max);
 void engine_close_over(struct stream *stream);                 /* frees its blocks and calls `closed` */

@@ -104,6 +104,10 @@ static void epoll_send(struct loop *loop, struct stream *stream)
 
 static void epoll_cancel(struct loop *loop, struct stream *stream)
 {
+	if (stream->listening) {                /* another process may have it too: then it stays open, and registered */
+		epoll_ctl(((struct epoll *)loop->engine_state)->fd, EPOLL_CTL_DEL, stream->fd, NULL);
+		return;
+	}
 	shutdown(stream->fd, SHUT_RDWR);        /* the kernel forgets the rest when the descriptor is closed */
 }
 
@@ -225,6 +229,7 @@ static void epoll_turn(struct loop *loop, uint64_t wait_us)
 	int count;
 
 	count = epoll_wait(epoll->fd, events, EVENTS_A_TURN, wait_ms > INT32_MAX ? -1 : (int)wait_ms);
+	engine_awake(loop);
 	for (int i = 0; i < count; i++) {
 		if (!events[i].data.ptr)
 			engine_woken(loop);

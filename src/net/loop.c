@@ -124,6 +124,11 @@ void loop_post(struct loop *loop, struct letter *letter)
 			;
 }
 
+void engine_awake(struct loop *loop)
+{
+	loop->now_us = loop->env->now_us(loop->env->world);
+}
+
 void engine_woken(struct loop *loop)
 {
 	uint64_t count;
@@ -198,7 +203,6 @@ void loop_run(struct loop *loop)
 {
 	while (!loop->stopping) {
 		loop->engine->turn(loop, wait_us(loop));
-		loop->now_us = loop->env->now_us(loop->env->world);
 		timers_fire(&loop->timers, loop->now_us);
 		deliver_letters(loop);
 		do {

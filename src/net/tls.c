@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "net/engine.h"
 #include "net/tls_context.h"
@@ -163,8 +164,13 @@ static void finish(struct stream *stream, void *state)
 
 static bool shake_hands(struct tls *tls)
 {
-	int rc = SSL_do_handshake(tls->ssl);
+	int rc;
 
+	if (tls->stream->received_bytes > TLS_HANDSHAKE_SIZE_MAX) {
+		fail_for(tls, "the handshake is too long");
+		return false;
+	}
+	rc = SSL_do_handshake(tls->ssl);
 	if (rc == 1) {
 		tls->open = true;
 		send_collected(tls);

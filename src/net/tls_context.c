@@ -2,15 +2,13 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <pthread.h>
 #include <sys/stat.h>
 
 #include "base/mem.h"
 
 struct tls_context {
-	struct tls_files files;
-	pthread_mutex_t lock;
-	SSL_CTX *current;
+	unsigned refs;                  /* atomic */
+	SSL_CTX *inner;                 /* unchanged from here on, and so without a lock */
 };
 
 /* OpenSSL's own words for what went wrong last. */
@@ -42,114 +40,99 @@ static int check_key_file(const char *path, struct err *err)
 	return 0;
 }
 
-static int load_identity(SSL_CTX *current, const struct tls_files *files, struct err *err)
+static int load_identity(SSL_CTX *inner, const struct tls_files *files, struct err *err)
 {
 	int rc;
 
 	if (!files->certificate)
 		return 0;
-	if (SSL_CTX_use_certificate_chain_file(current, files->certificate) != 1)
+	if (SSL_CTX_use_certificate_chain_file(inner, files->certificate) != 1)
 		return err_set(err, ERR_CONFIG, "cannot load certificate file \"%s\": %s", files->certificate, reason());
 	rc = check_key_file(files->key, err);
 	if (rc < 0)
 		return rc;
-	if (SSL_CTX_use_PrivateKey_file(current, files->key, SSL_FILETYPE_PEM) != 1)
+	if (SSL_CTX_use_PrivateKey_file(inner, files->key, SSL_FILETYPE_PEM) != 1)
 		return err_set(err, ERR_CONFIG, "cannot load private key file \"%s\": %s", files->key, reason());
-	if (SSL_CTX_check_private_key(current) != 1)
+	if (SSL_CTX_check_private_key(inner) != 1)
 		return err_set(err, ERR_CONFIG, "private key file \"%s\" does not belong to certificate file \"%s\"", files->key,
 			       files->certificate);
 	return 0;
 }
 
-static int load_roots(SSL_CTX *current, const struct tls_files *files, struct err *err)
+static int load_roots(SSL_CTX *inner, const struct tls_files *files, struct err *err)
 {
 	STACK_OF(X509_NAME) *names;
 
 	if (!files->roots)
 		return 0;
-	if (SSL_CTX_load_verify_locations(current, files->roots, NULL) != 1)
+	if (SSL_CTX_load_verify_locations(inner, files->roots, NULL) != 1)
 		return err_set(err, ERR_CONFIG, "cannot load root certificate file \"%s\": %s", files->roots, reason());
-	SSL_CTX_set_verify(current, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, NULL);
+	SSL_CTX_set_verify(inner, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, NULL);
 	if (files->role == TLS_CLIENT)
 		return 0;
 	names = SSL_load_client_CA_file(files->roots);          /* told to clients, who may have several certificates */
 	if (!names)
 		return err_set(err, ERR_CONFIG, "cannot load root certificate file \"%s\": %s", files->roots, reason());
-	SSL_CTX_set_client_CA_list(current, names);
+	SSL_CTX_set_client_CA_list(inner, names);
 	return 0;
 }
 
-static int load(const struct tls_files *files, SSL_CTX **ret_current, struct err *err)
+static int load(const struct tls_files *files, SSL_CTX **ret_inner, struct err *err)
 {
-	SSL_CTX *current = SSL_CTX_new(files->role == TLS_SERVER ? TLS_server_method() : TLS_client_method());
+	SSL_CTX *inner = SSL_CTX_new(files->role == TLS_SERVER ? TLS_server_method() : TLS_client_method());
 	int rc;
 
-	if (!current)
+	if (!inner)
 		return err_set(err, ERR_NOMEM, "cannot set up TLS: %s", reason());
 	ERR_clear_error();
-	SSL_CTX_set_min_proto_version(current, files->version_min == TLS_VERSION_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
-	SSL_CTX_set_options(current, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
-	SSL_CTX_set_num_tickets(current, 0);
-	SSL_CTX_set_session_cache_mode(current, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_mode(current, SSL_MODE_RELEASE_BUFFERS);    /* an idle connection holds none */
-	SSL_CTX_set_dh_auto(current, 1);
-	SSL_CTX_set_default_passwd_cb(current, no_passphrase);
-	rc = load_identity(current, files, err);
+	SSL_CTX_set_min_proto_version(inner, files->version_min == TLS_VERSION_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
+	SSL_CTX_set_options(inner, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
+	SSL_CTX_set_num_tickets(inner, 0);
+	SSL_CTX_set_session_cache_mode(inner, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_mode(inner, SSL_MODE_RELEASE_BUFFERS);    /* an idle connection holds none */
+	SSL_CTX_set_dh_auto(inner, 1);
+	SSL_CTX_set_default_passwd_cb(inner, no_passphrase);
+	rc = load_identity(inner, files, err);
 	if (rc == 0)
-		rc = load_roots(current, files, err);
+		rc = load_roots(inner, files, err);
 	if (rc < 0)
-		SSL_CTX_free(current);
+		SSL_CTX_free(inner);
 	else
-		*ret_current = current;
+		*ret_inner = inner;
 	return rc;
 }
 
 int tls_context_new(const struct tls_files *files, struct tls_context **ret_context, struct err *err)
 {
 	struct tls_context *context;
-	SSL_CTX *current;
-	int rc = load(files, &current, err);
+	SSL_CTX *inner = NULL;
+	int rc = load(files, &inner, err);
 
 	if (rc < 0)
 		return rc;
 	context = mem_calloc(1, sizeof(*context));
-	context->files = *files;
-	context->current = current;
-	pthread_mutex_init(&context->lock, NULL);
+	context->refs = 1;
+	context->inner = inner;
 	*ret_context = context;
 	return 0;
 }
 
-void tls_context_free(struct tls_context *context)
+struct tls_context *tls_context_ref(struct tls_context *context)
 {
-	if (!context)
-		return;
-	SSL_CTX_free(context->current);
-	pthread_mutex_destroy(&context->lock);
-	mem_free(context);
+	if (context)
+		__atomic_add_fetch(&context->refs, 1, __ATOMIC_RELAXED);
+	return context;
 }
 
-int tls_context_reload(struct tls_context *context, struct err *err)
+void tls_context_unref(struct tls_context *context)
 {
-	SSL_CTX *fresh, *old;
-	int rc = load(&context->files, &fresh, err);
-
-	if (rc < 0)
-		return rc;
-	pthread_mutex_lock(&context->lock);
-	old = context->current;
-	context->current = fresh;
-	pthread_mutex_unlock(&context->lock);
-	SSL_CTX_free(old);
-	return 0;
+	if (!context || __atomic_sub_fetch(&context->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	SSL_CTX_free(context->inner);
+	mem_free(context);
 }
 
 struct ssl_st *tls_context_connection(struct tls_context *context)
 {
-	SSL *ssl;
-
-	pthread_mutex_lock(&context->lock);
-	ssl = SSL_new(context->current);
-	pthread_mutex_unlock(&context->lock);
-	return ssl;
+	return SSL_new(context->inner);
 }

@@ -212,7 +212,8 @@ static void uring_cancel(struct loop *loop, struct stream *stream)
 		cancel(uring, stream, OP_SEND);
 	if (stream->connecting)
 		cancel(uring, stream, OP_CONNECT);
-	shutdown(stream->fd, SHUT_RDWR);
+	if (!stream->listening)                 /* that another process may have too */
+		shutdown(stream->fd, SHUT_RDWR);
 }
 
 static void uring_wake_watch(struct loop *loop, int eventfd)
@@ -305,6 +306,7 @@ static void uring_turn(struct loop *loop, uint64_t wait_us)
 		io_uring_submit_and_wait(&uring->ring, 1);
 	else
 		io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &timeout, NULL);
+	engine_awake(loop);
 	uring->header_count = 0;
 	io_uring_for_each_cqe(&uring->ring, head, cqe) {
 		complete(uring, cqe);

@@ -80,6 +80,20 @@ static void check_foreign(const struct resolver *resolver, const struct shape_ke
 	err_hint(&item->refusal, "Foreign keys stand between sharded tables, with the shard key of one paired with that of the other; list the referenced columns.");
 }
 
+void plan_refuse_hiding(struct resolver *resolver, struct plan_item *item)
+{
+	const struct shape *shape = resolver->shape;
+	bool creates = shape->kind == STMT_CREATE_TABLE || shape->kind == STMT_CREATE_TABLE_AS || shape->kind == STMT_DDL;
+
+	if (!creates || resolver->database->shard_count == 1 || !shape->table_count || !shape->tables[0].target ||
+	    !resolve_name(resolver, shape->tables[0].name))
+		return;
+	plan_refuse(item, "", "");
+	err_set(&item->refusal, ERR_UNSUPPORTED, "a temporary relation named \"%s\" would hide the one of the database on one shard only",
+		shape->tables[0].name);
+	err_hint(&item->refusal, "Give it another name.");
+}
+
 void plan_definition(struct resolver *resolver, struct plan_item *item)
 {
 	const struct shape *shape = resolver->shape;
@@ -89,6 +103,7 @@ void plan_definition(struct resolver *resolver, struct plan_item *item)
 	if (shape->temporary) {
 		item->kind = ROUTE_HOME;
 		item->writes = true;
+		plan_refuse_hiding(resolver, item);
 		return;
 	}
 	if (table) {

@@ -311,6 +311,16 @@ static bool calls_nanu(const struct shape *shape)
 	return false;
 }
 
+static bool names_nanu(const struct resolver *resolver)
+{
+	const struct shape *shape = resolver->shape;
+
+	for (size_t i = 0; i < shape->table_count; i++)
+		if (resolver->tables[i].local)
+			return true;
+	return calls_nanu(shape) || (shape->kind == STMT_DDL && shape->name && strcmp(shape->name, "nanu") == 0);
+}
+
 static void plan_query(struct plan *plan, struct resolver *resolver, struct plan_item *item)
 {
 	const struct shape *shape = resolver->shape;
@@ -381,6 +391,30 @@ static bool touches_sharded(const struct resolver *resolver)
 	return false;
 }
 
+/* What no catalog has, in a session with temporary relations, is one of those. */
+static bool of_temporary(const struct resolver *resolver)
+{
+	const struct shape *shape = resolver->shape;
+
+	if (!resolver->context->temporary || shape->on_index)
+		return false;
+	switch (shape->kind) {
+	case STMT_ALTER_TABLE:
+	case STMT_RENAME:
+	case STMT_DROP:
+	case STMT_CREATE_INDEX:
+	case STMT_TRUNCATE:
+	case STMT_MAINTENANCE:
+		break;
+	default:
+		return false;
+	}
+	for (size_t i = 0; i < shape->table_count; i++)
+		if (!resolver->tables[i].unknown || resolver->tables[i].sharded)
+			return false;
+	return shape->table_count > 0;
+}
+
 static void plan_item(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item)
 {
 	struct resolver resolver;
@@ -393,6 +427,11 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	}
 	for (size_t i = 0; i < shape->table_count; i++)
 		plan->unknown |= resolver.tables[i].unknown && !shape->temporary && !one_shard;
+	if (of_temporary(&resolver)) {
+		item->kind = ROUTE_HOME;
+		item->writes = true;
+		return;
+	}
 	switch (shape->kind) {
 	case STMT_SELECT:
 	case STMT_INSERT:
@@ -416,6 +455,9 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	case STMT_DDL:
 	case STMT_TRUNCATE:
 		plan_definition(&resolver, item);
+		if (names_nanu(&resolver))
+			plan_refuse(item, "the nanu schema is the router's own: nothing is defined in it, nor made of its tables",
+				    "Read it with plain SELECTs; name your own tables in another schema.");
 		if (touches_sharded(&resolver) && shape->kind == STMT_ALTER_TABLE)
 			refuse_opaque(&resolver, item); /* in a default or a CHECK */
 		break;
@@ -491,7 +533,7 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 	if (shape->inner && shape->kind != STMT_PREPARE) {
 		plan_item(plan, context, shape->inner, item);
 		item->shape = shape;
-		item->writes |= shape->kind == STMT_CREATE_TABLE_AS || shape->kind == STMT_DECLARE;
+		item->writes |= shape->kind == STMT_CREATE_TABLE_AS;
 		if (item->kind == ROUTE_FANOUT) {
 			item->fanout = false;
 			plan_refuse(item, "", HINT_KEY);
@@ -509,10 +551,14 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 		if (shape->kind == STMT_CREATE_TABLE_AS && !one_shard && item->kind != ROUTE_REFUSED && !shape->temporary)
 			plan_refuse(item, "CREATE TABLE AS is not supported yet in a database of several shards",
 			       "Create the table, then insert the rows.");
+		if (shape->kind == STMT_CREATE_TABLE_AS && shape->temporary && resolver_init(&resolver, context, shape, &plan->arena, &item->refusal) == 0)
+			plan_refuse_hiding(&resolver, item);
 		return;
 	}
 	if (resolver_init(&resolver, context, shape, &plan->arena, &item->refusal) < 0)
 		item->kind = ROUTE_REFUSED;
+	else if (names_nanu(&resolver))
+		plan_refuse(item, "the nanu schema is read with plain SELECTs", "Leave out what stands around the SELECT.");
 	else if (shape->kind == STMT_COPY && touches_sharded(&resolver))
 		plan_refuse(item, "COPY of a sharded table is not supported yet",
 		       "COPY (SELECT … WHERE the shard key = …) TO reads one shard; INSERT with the shard key writes.");

@@ -69,6 +69,7 @@ struct plan_context {
 	int database;                   /* index into the topology's databases */
 	const char *search_path;        /* of the session or its role: SQL text or a raw value; NULL: the database's default */
 	const char *role;               /* whom "$user" in search_path means */
+	bool temporary;                 /* the session has temporary relations: on the home shard, in no catalog */
 };
 
 /* Plans `sql`. Never fails: what cannot be planned is REFUSED with its reason, what does not parse goes to PostgreSQL for its error. */

@@ -13,6 +13,7 @@ struct cached_plan {
 	struct slice normal;            /* compared, so that a collision costs time and never an answer */
 	char *search_path, *role;       /* or NULL */
 	int database;
+	bool temporary;
 };
 
 void plan_cache_init(struct plan_cache *cache)
@@ -54,13 +55,14 @@ struct plan *plan_cache_get(struct plan_cache *cache, const struct plan_context 
 
 	if (!fingerprint || fingerprint->normal.size > PLAN_TEXT_SIZE_MAX)
 		return plan_new(context, sql, fingerprint);
-	key[0] = fingerprint->hash[0] ^ ((uint64_t)context->database << 48);
+	key[0] = fingerprint->hash[0] ^ ((uint64_t)context->database << 48) ^ ((uint64_t)context->temporary << 47);
 	key[1] = fingerprint->hash[1];
 	if (context->search_path)
 		key[1] ^= XXH3_64bits_withSeed(context->search_path, strlen(context->search_path),
 					       XXH3_64bits(context->role, strlen(context->role)));
 	cached = map_get(&cache->plans, slice_make(key, sizeof(key)));
 	if (cached && cached->plan->snapshot_version == context->snapshot->version && cached->database == context->database &&
+	    cached->temporary == context->temporary &&
 	    same_text(cached->search_path, context->search_path) && (!context->search_path || same_text(cached->role, context->role)) &&
 	    slice_eq(cached->normal, fingerprint->normal)) {
 		cache->hits++;
@@ -77,6 +79,7 @@ struct plan *plan_cache_get(struct plan_cache *cache, const struct plan_context 
 	cached->key[0] = key[0];
 	cached->key[1] = key[1];
 	cached->database = context->database;
+	cached->temporary = context->temporary;
 	cached->search_path = context->search_path ? mem_strdup(context->search_path) : NULL;
 	cached->role = context->search_path ? mem_strdup(context->role) : NULL;
 	cached->normal = slice_make(mem_strndup(fingerprint->normal.data, fingerprint->normal.size), fingerprint->normal.size);

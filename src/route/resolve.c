@@ -76,6 +76,11 @@ static const struct catalog_table *find_table(const struct resolver *resolver, c
 	return found;
 }
 
+const struct catalog_table *resolve_name(const struct resolver *resolver, const char *name)
+{
+	return name ? find_table(resolver, NULL, name) : NULL;
+}
+
 static struct resolved_table resolve_table(const struct resolver *resolver, const struct table_ref *ref)
 {
 	struct resolved_table result = { .typmod = -1 };

@@ -32,6 +32,9 @@ struct resolver {
 must_use int resolver_init(struct resolver *resolver, const struct plan_context *context, const struct shape *shape, struct arena *arena,
 			   struct err *err);
 
+/* The relation that a name without a schema means, temporary ones apart; NULL: none that the catalog has. */
+const struct catalog_table *resolve_name(const struct resolver *resolver, const char *name);
+
 /* The table of the shape (an index) whose column `ref`, written in `scope`, is; -1 when that cannot be told. */
 int resolve_column(const struct resolver *resolver, int scope, const struct column_ref *ref);
 

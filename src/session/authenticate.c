@@ -36,7 +36,7 @@ static int refuse(const struct session *session, const struct sockaddr *address,
 	return err->code;
 }
 
-static int find_rule(struct session *session, struct err *err)
+static int find_rule(struct session *session, const struct hba_rule **ret_rule, struct err *err)
 {
 	const struct config *config = session->worker->config;
 	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
@@ -48,15 +48,14 @@ static int find_rule(struct session *session, struct err *err)
 
 	if (getpeername(session->stream.fd, (struct sockaddr *)&address, &size) < 0)
 		return err_set(err, ERR_AUTH_SPEC, "the client went away");
-	session->login->rule = hba_match(config->hba, config->hba_count, &client);
-	if (!session->login->rule)
+	*ret_rule = hba_match(config->hba, config->hba_count, &client);
+	if (!*ret_rule)
 		return refuse(session, client.address, false, err);
-	return session->login->rule->method == AUTH_REJECT ? refuse(session, client.address, true, err) : 0;
+	return (*ret_rule)->method == AUTH_REJECT ? refuse(session, client.address, true, err) : 0;
 }
 
-static int check_certificate(const struct session *session, struct err *err)
+static int check_certificate(const struct session *session, enum client_certificate wanted, struct err *err)
 {
-	enum client_certificate wanted = session->login->rule->client_certificate;
 	char name[TLS_NAME_SIZE];
 
 	if (wanted == CLIENT_CERTIFICATE_NO)
@@ -103,7 +102,7 @@ static int challenge(struct session *session, struct err *err)
 	const struct env *env = loop_env(session->worker->loop);
 	struct login *login = session->login;
 
-	switch (login->rule->method) {
+	switch (login->method) {
 	case AUTH_PASSWORD:
 		login->step = LOGIN_PASSWORD;
 		ask(session, AUTH_CODE_CLEARTEXT, (struct slice){ 0 });
@@ -130,6 +129,16 @@ static int challenge(struct session *session, struct err *err)
 	return err_set(err, ERR_INTERNAL, "no secret belongs to this method of authentication");
 }
 
+/* What a node said before a reload took auth_from_nodes away lets nobody in. */
+static void find_secret(struct session *session)
+{
+	struct user_secret *secret = &session->login->secret;
+
+	users_get(session->worker->services->users, session->user, secret);
+	if (secret->fetched && !session->worker->config->auth_from_nodes)
+		user_secret_wipe(secret);
+}
+
 /* Whether a node must be asked for the user's secret. */
 static bool must_fetch(const struct session *session)
 {
@@ -141,17 +150,19 @@ static bool must_fetch(const struct session *session)
 int authenticate_start(struct session *session, struct err *err)
 {
 	struct login *login = session->login;
-	int rc = find_rule(session, err);
+	const struct hba_rule *rule = NULL;
+	int rc = find_rule(session, &rule, err);
 
 	if (rc == 0)
-		rc = check_certificate(session, err);
+		rc = check_certificate(session, rule->client_certificate, err);
 	if (rc < 0)
 		return rc;
-	if (login->rule->method == AUTH_TRUST || login->rule->method == AUTH_CERT) {
+	login->method = rule->method;
+	if (login->method == AUTH_TRUST || login->method == AUTH_CERT) {
 		login_authenticated(session);
 		return 0;
 	}
-	users_get(session->worker->services->users, session->user, &login->secret);
+	find_secret(session);
 	if (must_fetch(session)) {
 		struct job *job = job_new(JOB_SECRET, session->worker->loop, session->number);
 
@@ -166,7 +177,7 @@ int authenticate_start(struct session *session, struct err *err)
 
 int authenticate_fetched(struct session *session, struct err *err)
 {
-	users_get(session->worker->services->users, session->user, &session->login->secret);
+	find_secret(session);
 	return challenge(session, err);
 }
 

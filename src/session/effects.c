@@ -223,8 +223,10 @@ void effects_end_tx(struct session *session, bool committed)
 	settings_unref(session->local);
 	session->local = NULL;
 	savepoints_cut(session, 0);
+	cursors_end_tx(session);
 	session->tx_write_shard = -1;
 	session->tx_snapshot = false;
+	session->tx_since_us = loop_now_us(session->worker->loop);
 	buf_release(&session->tx_begin);
 }
 
@@ -290,8 +292,10 @@ static void discard(struct session *session, struct leg *leg, const struct shape
 static void tx_is(struct session *session, struct leg *leg, bool open)
 {
 	session->tx_status = open ? 'T' : 'I';
-	if (leg)
-		leg->in_tx = open;
+	if (!leg)
+		return;
+	leg->in_tx = open;
+	leg->wrote = false;
 }
 
 void effects_complete(struct session *session, struct leg *leg, const struct plan *plan, size_t item, struct slice tag)
@@ -303,12 +307,15 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 	shape = plan->items[item].shape;
 	session->statements++;
 	sequences_drawn(session, leg, &plan->items[item]);
+	if (leg)
+		leg->wrote |= plan->items[item].writes;
 	session->worker->counters.statements++;
 	if (leg && leg->backend && plan->items[item].dirties) {
 		leg->backend->dirty = true;
 		session->probe_pins = true;
 	}
 	pin(session, leg, shape);
+	cursors_note(session, leg, shape);
 	switch (shape->kind) {
 	case STMT_SET:
 	case STMT_RESET:

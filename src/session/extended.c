@@ -30,7 +30,7 @@ static enum portal_kind kind_here(const struct session *session, const struct pl
 	case STMT_BEGIN:
 	case STMT_COMMIT:
 	case STMT_ROLLBACK:
-		return several ? PORTAL_SPREAD : PORTAL_LEG;
+		return several || units_tx_lost(session) ? PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_DEALLOCATE:
 		return PORTAL_SPREAD;
 	case STMT_SAVEPOINT:
@@ -161,7 +161,7 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 		*err = item->refusal;
 		return err->code;
 	}
-	if (kind != PORTAL_LEG && session->tx_status == 'E')
+	if (kind != PORTAL_LEG && session->tx_status == 'E' && !units_tx_lost(session))
 		kind = PORTAL_LEG;      /* the server refuses all but the end of the transaction */
 	statement = statement_intern(&session->worker->pools.statements, STATEMENT_PARSE, sql, types, type_count, session->settings,
 				     session->snapshot->version, session->database_name, session->user);
@@ -169,7 +169,8 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 		struct prepared parsed = { .statement = statement, .plan = plan, .sql = statement->text };
 
 		/* The leg comes first: until it is there, nothing has happened. */
-		rc = sequences_on(session, plan, likely_shard(session, name, &parsed), &leg, err);
+		rc = sequences_on(session, plan, item && item->kind == ROUTE_ANY && session->tx_status == 'T' ?
+				  cursors_statement_shard(session, item->shape) : likely_shard(session, name, &parsed), &leg, err);
 		if (rc <= 0) {
 			statement_unref(statement);
 			return rc;
@@ -345,7 +346,7 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 			return rc;
 	}
 	if (!item || item->kind == ROUTE_ANY)
-		shards = UINT64_C(1) << units_any_shard(session);
+		shards = UINT64_C(1) << (item ? cursors_statement_shard(session, item->shape) : units_any_shard(session));
 	if (shards & (shards - 1)) {
 		keep_portal(session, bind.portal, prepared, PORTAL_FAN, 0, shards, body);
 		say_empty(session, '2');
@@ -487,7 +488,7 @@ int extended_describe(struct session *session, const struct unit *unit, struct e
 	if (portal && portal->kind == PORTAL_FAN)
 		return describe_fan(session, portal, err);
 	/* A cursor that SQL declared is a portal too. */
-	rc = units_on(session, portal ? portal->shard : units_any_shard(session), &leg, err);
+	rc = units_on(session, portal ? portal->shard : cursors_shard(session, name), &leg, err);
 	if (rc <= 0)
 		return rc;
 	leg_send(leg, unit_raw(session, unit));
@@ -590,7 +591,7 @@ static int execute(struct session *session, const struct unit *unit, struct err 
 		rc = bind_read(buf_slice(&portal->bind), &bind, err);
 		return rc < 0 ? rc : fan_start(session, portal->plan, portal->sql, &bind, portal->statement, portal->shards, FAN_EXECUTE, err);
 	}
-	rc = units_on(session, portal ? portal->shard : units_any_shard(session), &leg, err);
+	rc = units_on(session, portal ? portal->shard : cursors_shard(session, name), &leg, err);
 	if (rc <= 0)
 		return rc;
 	if (portal && portal->prepares)
@@ -648,7 +649,7 @@ int extended_close(struct session *session, const struct unit *unit, struct err 
 		say_empty(session, '3');
 		return 1;
 	}
-	rc = units_on(session, portal ? portal->shard : units_any_shard(session), &leg, err);   /* SQL's cursors are portals too */
+	rc = units_on(session, portal ? portal->shard : cursors_shard(session, name), &leg, err);   /* SQL's cursors are portals too */
 	if (rc <= 0)
 		return rc;
 	leg_send(leg, unit_raw(session, unit));

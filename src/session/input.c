@@ -3,7 +3,9 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "session/deadlines.h"
 #include "session/session.h"
+#include "session/slow.h"
 #include "topo/config.h"
 
 enum {
@@ -193,6 +195,7 @@ void input_go(struct session *session)
 	session->state = SESSION_WORKING;
 	session->failed = false;
 	session->segment_us = loop_now_us(session->worker->loop);
+	deadlines_working(session);
 	units_go(session);
 }
 
@@ -200,6 +203,7 @@ void input_done(struct session *session)
 {
 	struct worker *worker = session->worker;
 
+	slow_log(session);
 	buf_drop_front(&session->in, session->in_used);
 	session->in_used = 0;
 	session->unit_count = session->unit_at = 0;
@@ -211,6 +215,7 @@ void input_done(struct session *session)
 	legs_finish(session);
 	if (session->state != SESSION_READY)
 		return;
+	deadlines_idle(session);
 	stream_receive(&session->stream, true);
 	if (session->in.size)
 		session_resume(session);

@@ -17,6 +17,8 @@
 enum job_kind {
 	JOB_REFRESH,                    /* read the catalogs anew and publish a snapshot */
 	JOB_SECRET,                     /* fetch the verifier of `user` from a node into the users */
+	JOB_RELOAD,                     /* read the configuration anew */
+	JOB_FOLLOW,                     /* the store has another topology */
 	JOB_LOCAL,                      /* run `sql` over the router's own state, or a nanu function */
 };
 
@@ -25,7 +27,7 @@ struct local_param { struct slice bytes; int format; };         /* as Bind broug
 
 struct job {
 	struct letter letter;
-	struct loop *loop;              /* where the answer goes */
+	struct loop *loop;              /* where the answer goes; NULL: nobody waits for it */
 	uint32_t session;               /* number of the session on that worker */
 	enum job_kind kind;
 	struct arena arena;             /* everything below lives here */
@@ -34,6 +36,8 @@ struct job {
 	const char *sql;
 	const char *search_path;        /* as the session set it; NULL: the default */
 	const char *role;               /* whom the session acts as */
+	bool in_transaction;            /* the session is in one, or holds backends */
+	bool in_block;                  /* the session is in a transaction block */
 	bool standard_strings;          /* the session's standard_conforming_strings */
 	void *local;                    /* the session's own notes on what the answer is for */
 	bool describe_only;

@@ -8,6 +8,7 @@
 #include "backend/cancel.h"
 #include "base/limits.h"
 #include "route/snapshot.h"
+#include "session/deadlines.h"
 #include "session/session.h"
 
 enum { SETUP_SIZE_MAX = 1 << 20 };
@@ -57,7 +58,7 @@ void leg_hide(struct leg *leg, const char *sql)
 void leg_sync_hidden(struct leg *leg)
 {
 	leg_send(leg, SLICE_LIT("S\0\0\0\4"));
-	leg->needs_sync = leg->executed = false;
+	leg->needs_sync = leg->executed = leg->wrote = false;
 	leg->setup_left++;
 	leg->state = LEG_SETTING_UP;
 }
@@ -185,8 +186,7 @@ static void set_up(struct leg *leg, bool begin)
 	settings_assign(&backend->settings, session->settings);
 }
 
-/* What waited for legs_mend(). */
-static void mended(struct session *session)
+void legs_mended(struct session *session)
 {
 	if (!session->ready_owed || session->job_pending)
 		return;
@@ -245,7 +245,7 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 		login_backend(session);
 	else
 		session_resume(session);
-	mended(session);
+	legs_mended(session);
 	if (probed && session->state == SESSION_READY)
 		legs_finish(session);
 	return 1;
@@ -267,6 +267,7 @@ static void wait_done(struct pool_wait *wait, struct backend *backend, const str
 
 	if (backend) {
 		lent(leg, backend);
+		deadlines_lent(session);
 		if (leg->state != LEG_READY)
 			return;
 	} else {
@@ -289,11 +290,32 @@ static void forget(struct leg *leg)
 	mem_free(leg);
 }
 
-static int borrow(struct session *session, int shard, bool begin, struct err *err)
+struct pool *legs_pool(struct session *session, int shard, struct err *err)
 {
 	const struct topology *topology = session->snapshot->topology;
 	const struct database *database = session_database(session);
 	int node = topology->shards[database->shards[shard]].primary;
+
+	if (session->snapshot->addresses[node].size)
+		return pools_get(&session->worker->pools, topology->nodes[node].name, topology->nodes[node].host,
+				 &session->snapshot->addresses[node], database->node_database, session->user);
+	err_set(err, ERR_CONNECT, "the host name \"%s\" of node \"%s\" cannot be resolved", topology->nodes[node].host, topology->nodes[node].name);
+	return NULL;
+}
+
+static bool is_urgent(struct pool_wait *wait)
+{
+	LIST_EACH(&CONTAINER_OF(wait, struct leg, wait)->session->legs, node) {
+		const struct backend *backend = CONTAINER_OF(node, struct leg, place)->backend;
+
+		if (backend && backend->pool->held)
+			return true;
+	}
+	return false;
+}
+
+static int borrow(struct session *session, int shard, bool begin, struct err *err)
+{
 	struct leg *leg = mem_calloc(1, sizeof(*leg));
 	struct backend *backend;
 	struct pool *pool;
@@ -304,15 +326,13 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	leg->begin = begin;
 	leg->state = LEG_WAITING;
 	list_push_back(&session->legs, &leg->place);
-	if (!session->snapshot->addresses[node].size) {
+	pool = legs_pool(session, shard, err);
+	if (!pool) {
 		forget(leg);
-		return err_set(err, ERR_CONNECT, "the host name \"%s\" of node \"%s\" cannot be resolved", topology->nodes[node].host,
-			       topology->nodes[node].name);
+		return ERR_CONNECT;
 	}
-	pool = pools_get(&session->worker->pools, topology->nodes[node].name, topology->nodes[node].host, &session->snapshot->addresses[node],
-			 database->node_database, session->user);
 	leg->wait = (struct pool_wait){ .holder = &leg_holder, .held_by = session, .settings = session->settings, .done = wait_done,
-		.owner = session->owner, .backend_wanted = session->backend_wanted };
+		.urgent = is_urgent, .owner = session->owner, .backend_wanted = session->backend_wanted };
 	rc = pool_acquire(pool, &leg->wait, &backend, err);
 	if (rc == ERR_NOT_FOUND)
 		rc = sequences_refuse(err);

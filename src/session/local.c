@@ -67,6 +67,8 @@ int local_start(struct session *session, struct slice sql, const struct bind *bi
 	job->sql = arena_strndup(&job->arena, sql.data, sql.size);
 	job->search_path = context.search_path ? arena_strdup(&job->arena, context.search_path) : NULL;
 	job->role = arena_strdup(&job->arena, context.role);
+	job->in_block = session->tx_status != 'I';
+	job->in_transaction = job->in_block || !list_empty(&session->legs);
 	job->standard_strings = session_standard_strings(session);
 	job->describe_only = form == LOCAL_DESCRIBE_STATEMENT || form == LOCAL_DESCRIBE_PORTAL;
 	job->local = local = arena_calloc(&job->arena, 1, sizeof(*local));

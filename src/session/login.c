@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "net/tls.h"
 #include "route/snapshot.h"
+#include "session/admission.h"
+#include "session/deadlines.h"
 #include "session/job.h"
 #include "session/login.h"
 #include "session/session.h"
@@ -20,7 +22,8 @@ static void timed_out(struct timer *timer)
 	struct session *session = CONTAINER_OF(timer, struct session, timer);
 	struct err err;
 
-	err_set(&err, ERR_AUTH_SPEC, "canceling authentication due to timeout");
+	err_set(&err, ERR_CANCELED, "canceling authentication due to timeout");
+	err_detail(&err, "It took longer than login_ms_max (%u ms).", session->worker->config->login_ms_max);
 	session_fatal(session, &err);
 }
 
@@ -34,12 +37,14 @@ void login_start(struct session *session)
 	__atomic_add_fetch(&worker->services->client_count, 1, __ATOMIC_RELAXED);
 }
 
-static int check_room(const struct session *session, struct err *err)
+static int check_room(struct session *session, struct err *err)
 {
 	const struct worker *worker = session->worker;
+	int rc = admission_start(worker->services->admission, worker->config, session_address(session), err);
 
-	if (__atomic_load_n(&worker->services->client_count, __ATOMIC_RELAXED) <= worker->config->client_max)
-		return 0;
+	session->started = rc == 0;
+	if (rc < 0 || __atomic_load_n(&worker->services->client_count, __ATOMIC_RELAXED) <= worker->config->client_max)
+		return rc;
 	err_set(err, ERR_POOL_FULL, "sorry, too many clients already");
 	err_detail(err, "The router takes %u clients (client_max).", worker->config->client_max);
 	return err->code;
@@ -134,6 +139,17 @@ static void decline(struct session *session, struct slice unknown)
 	say(session, &out);
 }
 
+/* "psql - 10.0.0.1:5000", as PgBouncer says it: the name is cut, and not the address. */
+static struct settings *with_host(struct settings *settings, const char *peer)
+{
+	const struct setting *given = settings_find(settings, "application_name");
+	int room = NAME_SIZE_MAX - 1 - (int)strlen(peer) - 3;
+	char name[NAME_SIZE_MAX * 2];
+
+	snprintf(name, sizeof(name), "%.*s - %s", room > 0 ? room : 0, given ? given->value : "app", peer);
+	return with_setting(settings, "application_name", name);
+}
+
 static int take_parameters(struct session *session, struct slice parameters, struct buf *unknown, struct err *err)
 {
 	struct settings *settings = settings_ref(session->worker->pools.settings.empty);
@@ -159,6 +175,8 @@ static int take_parameters(struct session *session, struct slice parameters, str
 			settings = with_setting(settings, name, value.data);
 		}
 	}
+	if (session->worker->config->application_name_add_host)
+		settings = with_host(settings, session->peer);
 	session->initial = settings;
 	session->settings = settings_ref(settings);
 	session->committed = settings_ref(settings);
@@ -183,16 +201,17 @@ static int find_database(struct session *session, struct err *err)
 		err_hint(err, "SELECT from nanu.databases, or see \"databases\" in the router's configuration.");
 		return err->code;
 	}
+	if (pools_held(&session->worker->pools, HOLD_LOGIN, session->database_name)) {
+		err_set(err, ERR_NOT_NOW, "database \"%s\" is disabled: it takes no new connections", session->database_name);
+		err_hint(err, "An administrator enables it with SELECT nanu.enable('%s').", session->database_name);
+		return err->code;
+	}
 	return 0;
 }
 
 static void cancel_somebody(struct session *session, const struct startup *startup)
 {
-	struct services *services = session->worker->services;
-	unsigned index = startup->cancel_pid >> 24;
-
-	if (index < services->worker_count)
-		worker_post_cancel(services->workers[index], startup->cancel_pid & 0xffffff, startup->cancel_secret);
+	services_cancel(session->worker->services, startup->cancel_pid, startup->cancel_secret);
 	session_close(session);
 }
 
@@ -202,8 +221,16 @@ static void ask_backend(struct session *session);
 
 void login_authenticated(struct session *session)
 {
+	const struct config *config = session->worker->config;
+	struct err err;
 	struct buf out;
 
+	config_policy(config, config_database(config, session->database_name), session->user, &session->policy);
+	if (admission_login(session->worker->services->admission, &session->policy, session->database_name, session->user, &err) < 0) {
+		refuse(session, &err);
+		return;
+	}
+	session->logged_in = true;
 	buf_init(&out, STARTUP_SIZE_MAX);
 	message_auth(&out, AUTH_CODE_OK, (struct slice){ 0 });
 	say(session, &out);
@@ -253,14 +280,39 @@ static void ready(struct session *session)
 	session->login = NULL;
 	buf_init(&out, STARTUP_SIZE_MAX * 8);
 	params_tell(NULL, session->params, &out);
-	message_key_data(&out, (session->worker->index << 24) | session->number, session->secret);
+	message_key_data(&out, worker_pid(session->worker->index, session->number), session->secret);
 	message_ready(&out, 'I');
 	say(session, &out);
 	session->state = SESSION_READY;
-	if (session->worker->config->pool_mode == POOL_SESSION)
+	deadlines_begin(session);
+	if (session->policy.pool_mode == POOL_SESSION)
 		session->pins |= PIN_MODE;
 	legs_finish(session);
 	session_resume(session);
+}
+
+/* While its database is paused, a client is let in with what a fresh backend said last: its first statement waits, and not its login. */
+static bool is_held(struct session *session)
+{
+	struct pool *pool = legs_pool(session, 0, NULL);
+
+	if (!pool || !pool->held)
+		return false;
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->backend)
+			return false;
+	if (pool->params)
+		params_assign(&session->params, pool->params);
+	else
+		tell_defaults(session);
+	legs_drop(session);
+	return true;
+}
+
+void login_held(struct session *session)
+{
+	if (session->state == SESSION_LOGIN && session->login->step == LOGIN_BACKEND && is_held(session))
+		ready(session);
 }
 
 /* The client's first parameters are those of a real backend that carries its settings; this also proves that the node lets the user in. */
@@ -270,6 +322,10 @@ static void ask_backend(struct session *session)
 	int rc;
 
 	session->login->step = LOGIN_BACKEND;
+	if (is_held(session)) {
+		ready(session);
+		return;
+	}
 	rc = legs_want(session, 1, false, &err);
 	if (rc < 0) {
 		if (err.code == ERR_CONNECT || err.code == ERR_POOL_FULL || err.code == ERR_POOL_TIMEOUT) {
@@ -297,7 +353,7 @@ void login_backend(struct session *session)
  * client's own once the connection is encrypted (CVE-2021-23222's sibling, CVE-2021-23214). */
 static int encryption_asked(struct session *session, enum startup_kind kind, bool more, struct err *err)
 {
-	struct tls_context *context = session->worker->services->client_tls;
+	struct tls_context *context = session->worker->config->client_tls_context;
 	bool ssl = kind == STARTUP_SSL, *done = ssl ? &session->login->ssl_done : &session->login->gss_done;
 
 	if (*done)
@@ -374,6 +430,8 @@ void login_received(struct session *session)
 	bool more = true;
 	int rc = 0;
 
+	if (!session->logged_in && session->stream.received_bytes > LOGIN_SIZE_MAX)
+		rc = err_set(&err, ERR_PROTOCOL, "more than %d bytes were sent before authentication", LOGIN_SIZE_MAX);
 	while (more && rc == 0 && session->state == SESSION_LOGIN && session->login->step == LOGIN_STARTUP)
 		rc = startup(session, &more, &err);
 	while (rc == 0 && session->state == SESSION_LOGIN && session->login->step != LOGIN_STARTUP &&

@@ -11,8 +11,8 @@
 #include "backend/users.h"
 #include "base/err.h"
 #include "proto/scram.h"
+#include "topo/hba.h"
 
-struct hba_rule;
 struct message;
 struct session;
 
@@ -21,7 +21,7 @@ enum login_step { LOGIN_STARTUP, LOGIN_SECRET, LOGIN_PASSWORD, LOGIN_SASL_FIRST,
 struct login {
 	enum login_step step;
 	bool ssl_done, gss_done;        /* was asked for, and answered */
-	const struct hba_rule *rule;
+	enum auth_method method;        /* of the rule for this client; a reload may take the rule itself away */
 	struct user_secret secret;
 	bool asked_nodes;
 	bool md5;                       /* PASSWORD: the answer is an md5 hash, not the password */

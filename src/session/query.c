@@ -43,21 +43,30 @@ void query_begin_deferred(struct session *session, const struct shape *shape)
 	query_say_tag(session, shape->tx_start ? "START TRANSACTION" : "BEGIN", false);
 }
 
-static size_t legs_in_tx(const struct session *session)
+static uint64_t shards_in_tx(const struct session *session)
 {
-	size_t count = 0;
+	uint64_t shards = 0;
 
-	LIST_EACH(&session->legs, node)
-		count += CONTAINER_OF(node, struct leg, place)->in_tx;
-	return count;
+	LIST_EACH(&session->legs, node) {
+		const struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (leg->in_tx)
+			shards |= UINT64_C(1) << leg->shard;
+	}
+	return shards;
 }
 
-static bool server_failed(const struct session *session)
+static size_t legs_in_tx(const struct session *session)
+{
+	return (size_t)__builtin_popcountll(shards_in_tx(session));
+}
+
+static struct leg *failed_leg(const struct session *session)
 {
 	LIST_EACH(&session->legs, node)
 		if (CONTAINER_OF(node, struct leg, place)->failed)
-			return true;
-	return false;
+			return CONTAINER_OF(node, struct leg, place);
+	return NULL;
 }
 
 int query_tx_end(struct session *session, struct plan *plan, struct slice sql, bool extended, struct err *err)
@@ -67,7 +76,7 @@ int query_tx_end(struct session *session, struct plan *plan, struct slice sql, b
 	size_t count = legs_in_tx(session);
 	int rc;
 
-	if (session->tx_status == 'I' || (count == 1 && (session->tx_status == 'T' || server_failed(session))))
+	if (session->tx_status == 'I' || (count == 1 && (session->tx_status == 'T' || failed_leg(session))))
 		return 0;
 	if (shape->kind == STMT_PREPARE_TX || (shape->tx_chain && count)) {
 		err_set(err, ERR_UNSUPPORTED, "a transaction over several shards cannot end this way yet");
@@ -99,10 +108,39 @@ int query_tx_end(struct session *session, struct plan *plan, struct slice sql, b
 
 /* ---- a text of several statements ---- */
 
+/* What concerns the transaction as a whole must reach every server that has part in it. */
+static bool concerns_tx(enum stmt_kind kind)
+{
+	switch (kind) {
+	case STMT_BEGIN:
+	case STMT_COMMIT:
+	case STMT_ROLLBACK:
+	case STMT_PREPARE_TX:
+	case STMT_SAVEPOINT:
+	case STMT_RELEASE:
+	case STMT_ROLLBACK_TO:
+	case STMT_SET:
+	case STMT_RESET:
+	case STMT_SET_CONSTRAINTS:
+	case STMT_SET_TRANSACTION:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int go_apart(struct err *err)
+{
+	err_set(err, ERR_UNSUPPORTED, "the statements of this query go to different shards");
+	err_hint(err, "Send the statements one by one.");
+	return err->code;
+}
+
 /* All of them must go to one shard together, or all be definitions. 0 with *ret_shards and *ret_spread. */
 static int route_several(struct session *session, const struct plan *plan, struct slice sql, uint64_t *ret_shards, bool *ret_spread,
 			 struct err *err)
 {
+	uint64_t open = shards_in_tx(session);
 	bool fixed = false, transaction = false;
 
 	*ret_shards = UINT64_C(1) << units_any_shard(session);
@@ -121,17 +159,21 @@ static int route_several(struct session *session, const struct plan *plan, struc
 			err_hint(err, "Send the statements one by one.");
 			return err->code;
 		}
+		if (open && concerns_tx(kind)) {
+			if (open & (open - 1) || *ret_spread || (fixed && open != *ret_shards))
+				return go_apart(err);
+			fixed = true;
+			*ret_shards = open;
+			continue;
+		}
 		if (item->kind == ROUTE_ANY)
 			continue;
 		if (item->kind == ROUTE_ALL && (!fixed || *ret_spread)) {
 			*ret_spread = fixed = true;
 			continue;
 		}
-		if (*ret_spread || (shards & (shards - 1)) || (fixed && shards != *ret_shards)) {
-			err_set(err, ERR_UNSUPPORTED, "the statements of this query go to different shards");
-			err_hint(err, "Send the statements one by one.");
-			return err->code;
-		}
+		if (*ret_spread || (shards & (shards - 1)) || (fixed && shards != *ret_shards))
+			return go_apart(err);
 		fixed = true;
 		*ret_shards = shards;
 	}
@@ -144,6 +186,11 @@ static int route_several(struct session *session, const struct plan *plan, struc
 }
 
 /* ---- one text ---- */
+
+static bool ends_failed(enum stmt_kind kind)
+{
+	return kind == STMT_COMMIT || kind == STMT_ROLLBACK || kind == STMT_PREPARE_TX || kind == STMT_ROLLBACK_TO;
+}
 
 static bool needs_every_leg(const struct session *session, enum stmt_kind kind)
 {
@@ -161,15 +208,12 @@ static bool needs_every_leg(const struct session *session, enum stmt_kind kind)
 	}
 }
 
-static int send_one(struct session *session, const struct unit *unit, struct plan *plan, uint64_t shards, const struct plan_item *item,
-		    struct err *err)
+static int send_text(struct session *session, const struct unit *unit, struct plan *plan, int shard, struct err *err)
 {
 	struct answer *answer;
 	struct leg *leg;
-	int rc = units_join(session, shards, item, err);
+	int rc = sequences_on(session, plan, shard, &leg, err);
 
-	if (rc == 0)
-		rc = sequences_on(session, plan, __builtin_ctzll(shards), &leg, err);
 	if (rc <= 0)
 		return rc;
 	leg_send(leg, unit_raw(session, unit));
@@ -180,10 +224,22 @@ static int send_one(struct session *session, const struct unit *unit, struct pla
 	return 1;
 }
 
+static int send_one(struct session *session, const struct unit *unit, struct plan *plan, uint64_t shards, struct err *err)
+{
+	for (size_t i = 0; i < plan->shapes.count; i++) {
+		int rc = units_join(session, shards, &plan->items[i], err);
+
+		if (rc < 0)
+			return rc;
+	}
+	return send_text(session, unit, plan, __builtin_ctzll(shards), err);
+}
+
 static int run_planned(struct session *session, const struct unit *unit, struct plan *plan, struct slice sql, struct err *err)
 {
 	const struct plan_item *item = &plan->items[0];
 	const struct shape *shape = item->shape;
+	const struct leg *failed = failed_leg(session);
 	bool several_shards = session_shard_count(session) > 1, spread = false;
 	uint64_t shards = 1;
 	int rc;
@@ -201,13 +257,15 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 	rc = units_aborted(session, plan->shapes.count == 1 ? shape : NULL, err);
 	if (rc < 0)
 		return rc;
+	if (session->tx_status == 'E' && failed && !ends_failed(shape->kind))
+		return send_text(session, unit, plan, failed->shard, err);      /* the server refuses it in its own words */
 	if (plan->shapes.count > 1) {
 		rc = route_several(session, plan, sql, &shards, &spread, err);
 		if (rc < 0)
 			return rc;
 		if (spread)
 			return spread_start(session, plan, sql, false, false, err);
-		return send_one(session, unit, plan, shards, item, err);
+		return send_one(session, unit, plan, shards, err);
 	}
 	switch (shape->kind) {
 	case STMT_BEGIN:
@@ -244,14 +302,14 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 			return spread_start(session, plan, sql, false, item->kind == ROUTE_ALL_LOOSE, err);
 		break;
 	case ROUTE_ANY:
-		shards = UINT64_C(1) << units_any_shard(session);
+		shards = UINT64_C(1) << cursors_statement_shard(session, shape);
 		break;
 	default:
 		break;
 	}
 	if (shards & (shards - 1))
 		return fan_start(session, plan, sql, NULL, NULL, shards, FAN_QUERY, err);
-	return send_one(session, unit, plan, shards, item, err);
+	return send_one(session, unit, plan, shards, err);
 }
 
 int query_run(struct session *session, const struct unit *unit, struct err *err)

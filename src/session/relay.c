@@ -3,7 +3,9 @@
  * Rows hop through without being looked into; everything else is matched with the head of the queue of answers.
  */
 #include "base/log.h"
+#include "session/deadlines.h"
 #include "session/session.h"
+#include "session/units.h"
 
 static struct session *session_of(const struct backend *backend)
 {
@@ -118,7 +120,7 @@ static void ready(struct session *session, struct leg *leg, char tx_status)
 
 	leg->in_tx = tx_status != 'I';
 	leg->failed = tx_status == 'E';
-	leg->needs_sync = leg->executed = false;
+	leg->needs_sync = leg->executed = leg->wrote = false;
 	session->copy_in = false;
 	if (head && head->refused && tx_status == 'T')
 		tx_status = 'E';
@@ -158,6 +160,8 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 		backend_keep_error(backend, body);
 		return 0;
 	}
+	if (type == 'E' && session->query_timed_out)
+		body = deadlines_error(session, body);
 	if (session->fan)
 		return fan_message(session, leg, type, body, err);
 	if (session->spread)
@@ -234,8 +238,11 @@ static void drained(struct backend *backend)
 
 /* ---- the node goes away ---- */
 
-static bool commits(const struct session *session)
+/* Whether what the leg was asked for may have been committed without a word of it. */
+static bool commits(const struct session *session, const struct leg *leg)
 {
+	if (session->tx_status == 'I' && leg->wrote)
+		return true;
 	for (size_t i = 0; i < session->answer_count; i++) {
 		const struct answer *answer = &session->answers[(session->answer_first + i) % session->answer_capacity];
 
@@ -259,6 +266,7 @@ static void lost(struct backend *backend, const struct err *why)
 	leg->state = LEG_LOST;
 	leg->err = *why;
 	leg->setup_left = 0;
+	session->probing = false;
 	if (session->state == SESSION_LOGIN) {
 		login_backend(session);
 		return;
@@ -280,7 +288,11 @@ static void lost(struct backend *backend, const struct err *why)
 		return;
 	}
 	if (working) {
-		if (commits(session)) {
+		if (units_all_answered(session, leg)) {
+			units_lost(session, leg, NULL);
+			return;
+		}
+		if (commits(session, leg)) {
 			err_set(&err, ERR_UNKNOWN_OUTCOME, "the connection to the node was lost before it answered: it is not known whether the change was made");
 			err_detail(&err, "%s", why->message);
 			err_hint(&err, "Read the data to find out, before repeating the statement.");
@@ -288,15 +300,17 @@ static void lost(struct backend *backend, const struct err *why)
 		units_lost(session, leg, &err);
 		return;
 	}
-	if (session->state == SESSION_WORKING && !leg->in_tx) {
-		session_resume(session);        /* legs_want() tells */
-		return;
-	}
 	if (leg->in_tx) {
 		session->tx_error = err;
 		session->tx_status = 'E';
+	} else if (leg->executed) {
+		session->lost_error = err;
+	} else if (session->state == SESSION_WORKING && !session->ready_owed) {
+		session_resume(session);        /* legs_want() tells */
+		return;
 	}
 	leg_release(leg, false);
+	legs_mended(session);
 	session_resume(session);
 }
 

@@ -1,3 +1,5 @@
+#include "session/admission.h"
+#include "session/deadlines.h"
 #include "session/session.h"
 
 #include <arpa/inet.h>
@@ -6,6 +8,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "backend/cancel.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -50,10 +53,23 @@ static void describe_peer(struct session *session, int fd)
 	}
 }
 
+static size_t in_size_max(const struct config *config)
+{
+	return (size_t)config->statement_size_max + FRAME_HEADER_SIZE + CHUNK_SIZE * 8;
+}
+
+struct slice session_address(const struct session *session)
+{
+	const char *port = strrchr(session->peer, ':');
+
+	return slice_make(session->peer, port ? (size_t)(port - session->peer) : 0);
+}
+
 void session_new(struct worker *worker, int fd)
 {
 	struct session *session = mem_calloc(1, sizeof(*session));
 	const struct env *env = loop_env(worker->loop);
+	struct err err;
 	int on = 1;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -68,7 +84,8 @@ void session_new(struct worker *worker, int fd)
 	session->resume.run = resume;
 	list_init(&session->legs);
 	list_init(&session->portals);
-	buf_init(&session->in, (size_t)worker->config->statement_size_max + FRAME_HEADER_SIZE + CHUNK_SIZE * 8);
+	list_init(&session->cursors);
+	buf_init(&session->in, in_size_max(worker->config));
 	buf_init(&session->texts, TEXTS_SIZE_MAX);
 	buf_init(&session->reports, TEXTS_SIZE_MAX);
 	buf_init(&session->tx_begin, STARTUP_SIZE_MAX);
@@ -84,7 +101,10 @@ void session_new(struct worker *worker, int fd)
 	describe_peer(session, fd);
 	stream_open(&session->stream, fd);
 	login_start(session);
-	stream_receive(&session->stream, true);
+	if (admission_arrive(worker->services->admission, worker->config, session_address(session), &err) < 0)
+		session_fatal(session, &err);
+	else
+		stream_receive(&session->stream, true);
 }
 
 static void closed(struct stream *stream)
@@ -109,6 +129,8 @@ static void let_go(struct session *session)
 	map_remove(&worker->by_number, slice_make(&session->number, sizeof(session->number)));
 	list_remove(&worker->sessions, &session->place);
 	__atomic_sub_fetch(&worker->services->client_count, 1, __ATOMIC_RELAXED);
+	admission_leave(worker->services->admission, session_address(session), session->started, session->logged_in ? session->database_name : NULL,
+			session->logged_in ? session->user : NULL);
 	fan_free(session->fan);
 	spread_free(session->spread);
 	legs_drop(session);
@@ -117,6 +139,7 @@ static void let_go(struct session *session)
 	mem_free(session->answers);
 	prepared_release(session);
 	portals_clear(session);
+	cursors_clear(session);
 	for (size_t i = 0; i < session->savepoint_count; i++) {
 		mem_free(session->savepoints[i].name);
 		settings_unref(session->savepoints[i].settings);
@@ -166,6 +189,46 @@ void session_fatal(struct session *session, const struct err *err)
 	session_write_buf(session, &out);
 	buf_release(&out);
 	session_finish(session);
+}
+
+/* Whether the client has the beginning of a message whose end is still to come. */
+static bool mid_message(const struct session *session)
+{
+	LIST_EACH(&session->legs, node) {
+		const struct backend *backend = CONTAINER_OF(node, struct leg, place)->backend;
+
+		if (backend && backend->reply.left && backend->reply.mode == REPLY_PASS)
+			return true;
+	}
+	return false;
+}
+
+void session_terminate(struct session *session, const struct err *err)
+{
+	char quoted[600];
+
+	if (session->state == SESSION_CLOSED || !mid_message(session)) {
+		session_fatal(session, err);
+		return;
+	}
+	log_info("session", "session=%u.%u peer=%s user=%s database=%s sqlstate=%s msg=\"closed within a message: %s\"", session->worker->index,
+		 session->number, session->peer, session->user, session->database_name, err->sqlstate,
+		 log_quote(err->message, quoted, sizeof(quoted)));
+	session_finish(session);
+}
+
+void session_cancel(struct session *session)
+{
+	if (session->state != SESSION_WORKING)
+		return;
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (leg->state == LEG_READY && leg->backend)
+			cancel_send(leg->backend);
+		else if (leg->state == LEG_WAITING)
+			legs_cancel_wait(leg);
+	}
 }
 
 void session_write(struct session *session, struct slice bytes)
@@ -241,6 +304,8 @@ struct plan_context session_plan_context(const struct session *session)
 	const struct catalog *catalog = session->snapshot->catalogs[session->database];
 	const char *role = setting_of(session, "role");
 
+	context.temporary = session->pins & PIN_TEMPORARY;
+
 	if (!role)
 		role = setting_of(session, "session_authorization");
 	if (role)
@@ -255,6 +320,19 @@ void session_resume(struct session *session)
 {
 	if (session->state == SESSION_WORKING || session->state == SESSION_READY)
 		loop_later(session->worker->loop, &session->resume);
+}
+
+void session_configure(struct session *session)
+{
+	const struct config *config = session->worker->config;
+
+	session->in.size_max = in_size_max(config);
+	if (session->state == SESSION_LOGIN)
+		return;
+	config_policy(config, config_database(config, session->database_name), session->user, &session->policy);
+	deadlines_begin(session);
+	if (session->state == SESSION_READY && session->tx_status == 'I' && list_empty(&session->legs))
+		session_renew(session);
 }
 
 void session_pause_source(struct session *session)

@@ -6,9 +6,10 @@
  *
  *   input.c     bytes -> units                    legs.c      borrow, set up, give back backends
  *   units.c     unit -> plan -> legs, send        relay.c     backend messages -> answers -> client
- *   effects.c   what a finished statement changed: settings, transaction, savepoints, pins
+ *   effects.c   what a finished statement changed: settings, transaction, savepoints, pins; cursors.c: where each cursor is
  *   fan.c       one SELECT on several legs        spread.c    one definition, or COMMIT, on several legs
  *   local.c     the nanu schema                   login.c     start-up, authentication, cancel requests
+ *   deadlines.c time-outs                         admission.c how many clients there may be
  */
 #pragma once
 
@@ -26,6 +27,7 @@
 #include "route/plan.h"
 #include "session/worker.h"
 #include "sql/rewrite.h"
+#include "topo/config.h"
 
 struct fan;
 struct job;
@@ -114,6 +116,7 @@ struct leg {
 	bool begin;                     /* it is to begin a transaction of its own */
 	bool needs_sync;                /* extended-protocol messages were sent without Sync */
 	bool executed;                  /* an Execute among them: an implicit transaction is open */
+	bool wrote;                     /* and what may have changed data was answered: Sync commits it */
 	bool working;                   /* fan, spread: its ReadyForQuery is awaited */
 	bool paused;                    /* not read, because the client or the merge is behind */
 	struct settings *base;          /* what the backend had SET when its transaction began */
@@ -164,6 +167,10 @@ struct session {
 	uint64_t since_us, segment_us;
 	uint64_t statements;
 	struct timer timer;
+	struct policy policy;           /* of its database and user, once it has logged in */
+	bool started, logged_in;        /* what admission.h counts it as */
+	bool has_deadlines, query_timed_out;
+	uint64_t idle_since_us, query_since_us, tx_since_us;
 
 	/* input */
 	struct buf in;
@@ -204,6 +211,7 @@ struct session {
 	int tx_write_shard;             /* -1: none yet */
 	bool tx_spread;                 /* definitions ran on every leg */
 	struct err tx_error;            /* why the transaction was lost while nobody listened */
+	struct err lost_error;          /* why an implicit transaction was lost so, after an Execute and before its Sync */
 	struct savepoint *savepoints;
 	size_t savepoint_count;
 	bool definitions;               /* this transaction changed the schema: refresh the catalog at its end */
@@ -224,6 +232,7 @@ struct session {
 	struct map prepared;            /* name -> struct prepared */
 	struct prepared *unnamed;
 	struct list portals;
+	struct list cursors;            /* that SQL declared: cursors.c */
 };
 
 enum unit_kind { UNIT_QUERY, UNIT_PARSE, UNIT_BIND, UNIT_DESCRIBE, UNIT_EXECUTE, UNIT_CLOSE, UNIT_SYNC, UNIT_FLUSH, UNIT_FUNCTION };
@@ -244,10 +253,13 @@ static inline struct slice unit_body(const struct session *session, const struct
 }
 
 /* session.c */
+struct slice session_address(const struct session *session);             /* the client's, without its port; empty: it has none */
 void session_new(struct worker *worker, int fd);
 void session_close(struct session *session);                            /* now, without a word */
 void session_finish(struct session *session);                           /* when what was said has been sent */
 void session_fatal(struct session *session, const struct err *err);     /* FATAL, then the end */
+void session_cancel(struct session *session);                           /* what it runs, or waits for */
+void session_terminate(struct session *session, const struct err *err); /* the same, also in the middle of a message */
 void session_write(struct session *session, struct slice bytes);
 void session_write_buf(struct session *session, struct buf *buf);       /* and clears it */
 void session_report(struct session *session, struct params *params, struct slice message);     /* a ParameterStatus, for before ReadyForQuery */
@@ -259,6 +271,7 @@ size_t session_shard_count(const struct session *session);
 struct plan_context session_plan_context(const struct session *session);
 void session_resume(struct session *session);                           /* go on with the segment at the end of this turn */
 void session_renew(struct session *session);                            /* takes the worker's newest snapshot */
+void session_configure(struct session *session);                        /* the worker's configuration is a new one */
 void session_pause_source(struct session *session);                     /* backends stop while the client is behind */
 
 /* login.c */
@@ -267,6 +280,7 @@ void login_received(struct session *session);
 void login_free(struct login *login);
 void login_answered(struct session *session, struct job *job);
 void login_backend(struct session *session);                            /* a leg is there, or failed */
+void login_held(struct session *session);                               /* what it waits for may be paused now */
 
 /* input.c */
 void input_received(struct session *session, const char *data, size_t size);
@@ -277,7 +291,7 @@ void input_copy(struct session *session);                               /* COPY 
 /* units.c */
 void units_go(struct session *session);                                 /* as far as it can go */
 void units_fail(struct session *session, const struct err *err);        /* ErrorResponse; the rest of the segment is skipped */
-void units_lost(struct session *session, struct leg *leg, const struct err *err);       /* in the middle of its answers */
+void units_lost(struct session *session, struct leg *leg, const struct err *err);       /* in the middle of its answers; NULL: nothing is lost */
 struct plan *units_plan(struct session *session, struct slice sql);     /* a new reference */
 
 /* prepared.c */
@@ -320,11 +334,13 @@ void leg_close_copy(struct leg *leg, struct statement *statement);
 struct leg *leg_find(struct session *session, int shard);
 /* Makes every shard of the set a leg that is ready. 1: they are; 0: not yet, units_go() will be called again; negative: cannot be had. */
 must_use int legs_want(struct session *session, uint64_t shards, bool begin, struct err *err);
+struct pool *legs_pool(struct session *session, int shard, struct err *err);     /* NULL: ERR_CONNECT */
 uint64_t legs_shards(const struct session *session);    /* those that have a leg */
 void leg_send(struct leg *leg, struct slice bytes);
 void legs_finish(struct session *session);              /* the segment is over: give back what is not kept */
 void legs_drop(struct session *session);                /* the session ends: close or give back */
 bool legs_mend(struct session *session);                /* the leg of this segment is to carry what its session does; true: it is being set up */
+void legs_mended(struct session *session);              /* what waited for legs_mend() goes on */
 void legs_cancel_wait(struct leg *leg);                 /* the client no longer wants to wait for a backend */
 void leg_release(struct leg *leg, bool healthy);
 void leg_end_tx(struct leg *leg, bool committed);
@@ -342,6 +358,13 @@ extern const char effects_probe_sql[];                                  /* one r
 void effects_probed(struct session *session, struct slice row);
 void effects_learned(struct session *session, struct leg *leg);         /* all rows have come */
 void effects_failed(struct session *session, struct leg *leg, const struct plan *plan, size_t item);
+
+/* cursors.c */
+void cursors_note(struct session *session, const struct leg *leg, const struct shape *shape);   /* a DECLARE or CLOSE was done */
+void cursors_end_tx(struct session *session);           /* those without WITH HOLD are gone */
+void cursors_clear(struct session *session);
+int cursors_shard(struct session *session, struct slice name);  /* that has the cursor; any, when nobody declared it */
+int cursors_statement_shard(struct session *session, const struct shape *shape);        /* for what any shard could take, but for FETCH and CLOSE */
 
 /* sequences.c */
 /* As units_on(), for a statement that may call currval() or lastval(). */

@@ -78,7 +78,7 @@ int units_join(struct session *session, uint64_t shards, const struct plan_item 
 	/* Between Parse and Sync there is a transaction too. */
 	LIST_EACH(&session->legs, node)
 		in_tx |= CONTAINER_OF(node, struct leg, place)->needs_sync;
-	if (!in_tx && !(session->unit_count > 1))
+	if (session->tx_status == 'E' || (!in_tx && !(session->unit_count > 1)))
 		return 0;
 	if (session->tx_snapshot && (shards & ~have) && other) {
 		err_set(err, ERR_UNSUPPORTED, "a transaction that keeps one snapshot cannot touch a second shard yet");
@@ -101,11 +101,22 @@ int units_join(struct session *session, uint64_t shards, const struct plan_item 
 	return 0;
 }
 
+/* The leg that a failed transaction's statements go to, to hear it from the server. */
+static int failed_shard(const struct session *session)
+{
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->failed)
+			return CONTAINER_OF(node, struct leg, place)->shard;
+	return -1;
+}
+
 /* Waits until the leg of `shard` may be sent to: it is there, set up, and nobody else's answers are awaited. */
 int units_on(struct session *session, int shard, struct leg **ret_leg, struct err *err)
 {
-	int rc;
+	int failed = failed_shard(session), rc;
 
+	if (session->tx_status == 'E' && failed >= 0)
+		shard = failed;         /* the server that failed refuses what follows in its own words */
 	if (session->current && session->current->shard != shard && session->answer_count) {
 		units_flush(session);
 		return 0;
@@ -203,9 +214,20 @@ static bool ending_tx(const struct session *session)
 	return false;
 }
 
+bool units_all_answered(const struct session *session, const struct leg *leg)
+{
+	const struct answer *only = &session->answers[session->answer_first];
+
+	if (session->answer_count != 1 || session->tx_status != 'I' || session->skipping)
+		return false;
+	if (only->kind == ANSWER_QUERY)
+		return only->plan && only->item > 0 && only->item == only->plan->shapes.count;
+	return only->kind == ANSWER_SYNC && !leg->wrote;
+}
+
 void units_lost(struct session *session, struct leg *leg, const struct err *err)
 {
-	bool was_tx = leg->in_tx || session->tx_status != 'I', ended = ending_tx(session);
+	bool was_tx = session->tx_status != 'I', ended = ending_tx(session);
 	struct answer *head = answers_head(session);
 	bool simple = head && head->kind == ANSWER_QUERY, synced = false;
 	struct buf out;
@@ -219,12 +241,14 @@ void units_lost(struct session *session, struct leg *leg, const struct err *err)
 	}
 	leg->needs_sync = false;
 	leg_release(leg, false);
-	session->failed = true;
-	session->worker->counters.errors++;
-	buf_init(&out, STARTUP_SIZE_MAX);
-	message_error(&out, "ERROR", err);
-	session_write_buf(session, &out);
-	buf_release(&out);
+	if (err) {
+		session->failed = true;
+		session->worker->counters.errors++;
+		buf_init(&out, STARTUP_SIZE_MAX);
+		message_error(&out, "ERROR", err);
+		session_write_buf(session, &out);
+		buf_release(&out);
+	}
 	if (ended)
 		session->tx_status = 'I';
 	else if (was_tx)
@@ -255,6 +279,14 @@ void units_check_end(struct session *session, const struct plan *plan, int rc)
 	session->tx_status = 'I';
 }
 
+bool units_tx_lost(const struct session *session)
+{
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->in_tx)
+			return false;
+	return session->tx_status == 'E';
+}
+
 /* In a failed transaction only its end is listened to. */
 int units_aborted(struct session *session, const struct shape *shape, struct err *err)
 {
@@ -270,15 +302,6 @@ int units_aborted(struct session *session, const struct shape *shape, struct err
 		return err->code;
 	}
 	return err_set(err, ERR_TX_ABORTED, "current transaction is aborted, commands ignored until end of transaction block");
-}
-
-/* The leg that a failed transaction's statements go to, to hear it from the server. */
-static int failed_shard(const struct session *session)
-{
-	LIST_EACH(&session->legs, node)
-		if (CONTAINER_OF(node, struct leg, place)->failed)
-			return CONTAINER_OF(node, struct leg, place)->shard;
-	return -1;
 }
 
 /* ---- copies on backends ---- */
@@ -419,6 +442,13 @@ void units_go(struct session *session)
 			return;
 		if (session->skipping && unit->kind != UNIT_SYNC) {
 			session->unit_at++;
+			continue;
+		}
+		if (session->lost_error.code) {
+			err = session->lost_error;
+			session->lost_error.code = 0;
+			units_fail(session, &err);
+			session->unit_at += unit->kind != UNIT_SYNC;
 			continue;
 		}
 		if (session->settles && session->answer_count && unit->kind != UNIT_SYNC && unit->kind != UNIT_FLUSH) {

@@ -9,6 +9,10 @@ int units_fresh(struct session *session, struct plan **plan, struct slice sql);
 int units_join(struct session *session, uint64_t shards, const struct plan_item *item, struct err *err);
 int units_on(struct session *session, int shard, struct leg **ret_leg, struct err *err);
 int units_aborted(struct session *session, const struct shape *shape, struct err *err);
+/* Only ReadyForQuery is missing, and nothing hangs on it. */
+bool units_all_answered(const struct session *session, const struct leg *leg);
+/* The transaction has failed with its server process: no leg has part in it any more. */
+bool units_tx_lost(const struct session *session);
 int units_ensure(struct session *session, struct leg *leg, const struct prepared *prepared, const char **ret_name, struct err *err);
 /* After `rc` < 0 for a unit of `plan`: a COMMIT or ROLLBACK that could not be sent ends the transaction all the same. */
 void units_check_end(struct session *session, const struct plan *plan, int rc);

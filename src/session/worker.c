@@ -3,7 +3,6 @@
 #include <semaphore.h>
 #include <unistd.h>
 
-#include "backend/cancel.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -18,18 +17,32 @@ enum { LISTENER_PAUSE_US = 100000, DRAIN_TURN_US = 20000, DRAIN_US_MAX = 3000000
 
 /* ---- the listener ---- */
 
+static void listen_now(struct worker *worker, bool wanted)
+{
+	for (size_t i = 0; i < worker->listener_count; i++)
+		stream_receive(&worker->listeners[i].stream, wanted);
+}
+
 static void listener_again(struct timer *timer)
 {
-	stream_receive(&CONTAINER_OF(timer, struct worker, listener_pause)->listener, true);
+	listen_now(CONTAINER_OF(timer, struct worker, listener_pause), true);
+}
+
+static void close_listeners(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->listener_count; i++)
+		stream_close(&worker->listeners[i].stream);
 }
 
 static void accepted(struct stream *listener, int fd)
 {
-	struct worker *worker = CONTAINER_OF(listener, struct worker, listener);
+	struct worker *worker = CONTAINER_OF(listener, struct listener, stream)->worker;
 
 	if (fd < 0) {
 		log_warn("worker", "worker=%u msg=\"cannot accept connections for a moment\" errno=%d", worker->index, -fd);
-		stream_receive(listener, false);
+		if (worker->leaving)
+			return;
+		listen_now(worker, false);
 		loop_arm(worker->loop, &worker->listener_pause, LISTENER_PAUSE_US);
 		return;
 	}
@@ -57,15 +70,18 @@ static void wake_worker(struct pools *pools, unsigned index)
 
 /* ---- life ---- */
 
-int worker_init(struct worker *worker, struct services *services, unsigned index, struct snapshot *snapshot, int listen_fd, struct err *err)
+int worker_init(struct worker *worker, struct services *services, unsigned index, struct snapshot *snapshot,
+		const int *listen_fds, size_t listen_count, struct err *err)
 {
 	enum loop_engine engine = services->config->io == IO_URING ? LOOP_URING : services->config->io == IO_EPOLL ? LOOP_EPOLL : LOOP_AUTO;
 	int rc;
 
-	*worker = (struct worker){ .services = services, .config = services->config, .index = index };
+	*worker = (struct worker){ .services = services, .config = config_ref(services->config), .index = index };
 	rc = loop_new(engine, env_system(), worker, &worker->loop, err);
-	if (rc < 0)
+	if (rc < 0) {
+		config_unref(worker->config);
 		return rc;
+	}
 	worker->snapshot = snapshot_ref(snapshot);
 	worker->started_us = loop_now_us(worker->loop);
 	worker->fingerprinter = fingerprinter_new();
@@ -75,10 +91,14 @@ int worker_init(struct worker *worker, struct services *services, unsigned index
 	plan_cache_init(&worker->plans);
 	pools_init(&worker->pools, worker->loop, services->config, services->users, services->quotas, index);
 	worker->pools.wake_worker = wake_worker;
-	worker->pools.node_tls = services->node_tls;
-	stream_init(&worker->listener, worker->loop, &listener_events);
-	stream_listen(&worker->listener, listen_fd);
-	stream_receive(&worker->listener, true);
+	worker->listeners = mem_calloc(listen_count, sizeof(*worker->listeners));
+	worker->listener_count = listen_count;
+	for (size_t i = 0; i < listen_count; i++) {
+		worker->listeners[i].worker = worker;
+		stream_init(&worker->listeners[i].stream, worker->loop, &listener_events);
+		stream_listen(&worker->listeners[i].stream, listen_fds[i]);
+	}
+	listen_now(worker, true);
 	return 0;
 }
 
@@ -90,11 +110,13 @@ void worker_run(struct worker *worker)
 void worker_release(struct worker *worker)
 {
 	map_release(&worker->by_number);
+	mem_free(worker->listeners);
 	pools_release(&worker->pools);
 	plan_cache_release(&worker->plans);
 	fingerprinter_free(worker->fingerprinter);
 	fingerprinter_free(worker->second_fingerprinter);
 	snapshot_unref(worker->snapshot);
+	config_unref(worker->config);
 	loop_free(worker->loop);
 }
 
@@ -177,34 +199,109 @@ void services_publish(struct services *services, struct snapshot *snapshot)
 	services_visit(services, take_snapshot, snapshot);
 }
 
+struct news { struct config *config; struct snapshot *snapshot; };
+
+static void configure(struct worker *worker, void *argument)
+{
+	const struct news *news = argument;
+	struct config *before = worker->config;
+	struct list_node *node = list_first(&worker->sessions);
+
+	worker->config = config_ref(news->config);
+	take_snapshot(worker, news->snapshot);
+	pools_configure(&worker->pools, worker->config, worker->snapshot);
+	while (node) {
+		struct session *session = CONTAINER_OF(node, struct session, place);
+
+		node = list_next(&worker->sessions, node);      /* it may end here: its database may be gone */
+		session_configure(session);
+	}
+	config_unref(before);
+}
+
+void services_configure(struct services *services, struct config *config, struct snapshot *snapshot)
+{
+	struct news news = { config, snapshot };
+
+	services_visit(services, configure, &news);
+}
+
+void worker_hold(struct worker *worker, enum hold what, const char *name, bool hold)
+{
+	pools_hold(&worker->pools, what, name, hold);
+	for (struct list_node *node = list_first(&worker->sessions), *next; node; node = next) {
+		next = list_next(&worker->sessions, node);
+		login_held(CONTAINER_OF(node, struct session, place));
+	}
+}
+
 /* ---- cancel requests ---- */
 
-struct cancel_key { uint32_t number, secret; };
+struct cancel_key { struct services *services; uint32_t pid, secret; };
+
+static void forward(const struct cancel_key *key)
+{
+	key->services->forward_cancel(__atomic_load_n(&key->services->predecessor, __ATOMIC_RELAXED), key->pid, key->secret);
+}
 
 static void cancel(struct worker *worker, void *argument)
 {
 	struct cancel_key *key = argument;
-	struct session *session = worker_session(worker, key->number);
+	struct session *session = worker_session(worker, key->pid & 0xffffff);
 
-	if (session && session->secret == key->secret && session->state == SESSION_WORKING) {
-		LIST_EACH(&session->legs, node) {
-			struct leg *leg = CONTAINER_OF(node, struct leg, place);
-
-			if (leg->state == LEG_READY && leg->backend)
-				cancel_send(leg->backend);
-			else if (leg->state == LEG_WAITING)
-				legs_cancel_wait(leg);
-		}
-	}
+	if (session && session->secret == key->secret)
+		session_cancel(session);
+	else
+		forward(key);
 	mem_free(key);
 }
 
-void worker_post_cancel(struct worker *worker, uint32_t number, uint32_t secret)
+void services_cancel(struct services *services, uint32_t pid, uint32_t secret)
 {
 	struct cancel_key *key = mem_calloc(1, sizeof(*key));
 
-	*key = (struct cancel_key){ number, secret };
-	worker_post_call(worker, cancel, key);
+	*key = (struct cancel_key){ services, pid, secret };
+	if (pid >> 24 < services->worker_count) {
+		worker_post_call(services->workers[pid >> 24], cancel, key);
+		return;
+	}
+	forward(key);
+	mem_free(key);
+}
+
+void services_set_predecessor(struct services *services, int predecessor)
+{
+	__atomic_store_n(&services->predecessor, predecessor, __ATOMIC_RELAXED);
+}
+
+/* ---- another process takes over ---- */
+
+/* Whoever was accepted meanwhile is a session as any other; the listener is closed when nothing more can come of it. */
+static void left(struct timer *timer)
+{
+	struct worker *worker = CONTAINER_OF(timer, struct worker, listener_pause);
+
+	for (size_t i = 0; i < worker->listener_count; i++) {
+		if (worker->listeners[i].stream.pending) {
+			loop_arm(worker->loop, timer, DRAIN_TURN_US);
+			return;
+		}
+	}
+	close_listeners(worker);
+}
+
+static void leave(struct worker *worker, void *argument)
+{
+	worker->leaving = true;
+	listen_now(worker, false);
+	worker->listener_pause.fire = left;
+	loop_arm(worker->loop, &worker->listener_pause, DRAIN_TURN_US);
+	pools_leave(&worker->pools);
+}
+
+void services_leave(struct services *services)
+{
+	services_visit(services, leave, NULL);
 }
 
 /* ---- the end ---- */
@@ -239,7 +336,7 @@ static void stop(struct worker *worker, void *argument)
 		return;
 	worker->stopping = true;
 	loop_disarm(worker->loop, &worker->listener_pause);
-	stream_close(&worker->listener);
+	close_listeners(worker);
 	err_set(&why, ERR_SHUTDOWN, "terminating connection: the router is shutting down");
 	while (!list_empty(&worker->sessions))
 		session_fatal(CONTAINER_OF(list_first(&worker->sessions), struct session, place), &why);

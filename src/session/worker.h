@@ -14,24 +14,25 @@
 #include "net/stream.h"
 #include "route/plan_cache.h"
 
+struct admission;
 struct config;
 struct fingerprinter;
 struct job;
 struct session;
 struct snapshot;
-struct tls_context;
 struct users;
 struct worker;
 
 struct services {                       /* shared by all workers; set up before they start */
-	const struct config *config;
+	struct config *config;          /* as it was at the start; a worker has the newest */
 	struct users *users;
 	struct quotas *quotas;
-	struct tls_context *client_tls;         /* NULL: no TLS with clients */
-	struct tls_context *node_tls;
 	struct worker **workers;
 	unsigned worker_count;
+	struct admission *admission;
 	unsigned client_count;          /* atomic: sessions over all workers */
+	int predecessor;                /* atomic: the process that this one took over; -1: none */
+	void (*forward_cancel)(int predecessor, uint32_t pid, uint32_t secret);
 	void *program;
 	void (*submit)(struct services *services, struct job *job);     /* from any thread */
 };
@@ -41,17 +42,21 @@ struct worker_counters {
 	uint64_t statement_us;
 };
 
+struct listener { struct stream stream; struct worker *worker; };
+
 struct worker {
 	struct services *services;
-	const struct config *config;
+	struct config *config;          /* a reference to the newest */
 	unsigned index;
 	struct loop *loop;
 	struct snapshot *snapshot;
 	struct pools pools;
 	struct plan_cache plans;
 	struct fingerprinter *fingerprinter, *second_fingerprinter;     /* two texts at a time: EXECUTE and what it executes */
-	struct stream listener;
+	struct listener *listeners;     /* one, or some that were taken over */
+	size_t listener_count;
 	struct timer listener_pause;
+	bool leaving;                   /* another process accepts now */
 	struct list sessions;
 	size_t open_streams;            /* of clients, also those that only have their last words to read */
 	struct map by_number;           /* session number (4 bytes) -> struct session */
@@ -61,16 +66,18 @@ struct worker {
 	bool stopping;
 };
 
-/* On the worker's own thread: opens its loop, listens on `listen_fd` (which it takes over), runs until worker_stop() has drained it. */
-must_use int worker_init(struct worker *worker, struct services *services, unsigned index, struct snapshot *snapshot, int listen_fd,
-			 struct err *err);
+/* On the worker's own thread: opens its loop, listens on `listen_fds` (which it takes over), runs until worker_stop() has drained it. */
+must_use int worker_init(struct worker *worker, struct services *services, unsigned index, struct snapshot *snapshot,
+			 const int *listen_fds, size_t listen_count, struct err *err);
 void worker_run(struct worker *worker);
 void worker_release(struct worker *worker);
 
 /* From any thread. */
 void worker_post_stop(struct worker *worker);
 void worker_post_look(struct worker *worker);                                   /* permits: see pool.h */
-void worker_post_cancel(struct worker *worker, uint32_t number, uint32_t secret);
+/* Cancels what the session runs, here, or in the process that this one took over; without effect when nobody has such a session. */
+void services_cancel(struct services *services, uint32_t pid, uint32_t secret);
+void services_set_predecessor(struct services *services, int predecessor);
 
 /* Runs `visit` on the worker's thread, as soon as its loop turns. */
 void worker_post_call(struct worker *worker, void (*visit)(struct worker *worker, void *argument), void *argument);
@@ -80,5 +87,20 @@ void services_visit(struct services *services, void (*visit)(struct worker *work
 
 /* Every worker has the snapshot when this returns: no statement is planned with an older one, unless its transaction began under it. */
 void services_publish(struct services *services, struct snapshot *snapshot);
+
+/* The same with a new configuration: its limits hold when this returns, for sessions that are there already too. */
+void services_configure(struct services *services, struct config *config, struct snapshot *snapshot);
+
+/* Nobody is accepted any more, and backends that are idle go: another process has taken over. Not from a worker's thread. */
+void services_leave(struct services *services);
+
+/* On the worker's own thread: pools_hold(), and who is logging in does not wait for a backend. */
+void worker_hold(struct worker *worker, enum hold what, const char *name, bool hold);
+
+/* The process number that a session's client knows, and its cancel requests name; and back. */
+static inline uint32_t worker_pid(unsigned worker, uint32_t number)
+{
+	return worker << 24 | number;
+}
 
 struct session *worker_session(struct worker *worker, uint32_t number);         /* NULL when it has gone */

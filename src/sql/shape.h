@@ -218,7 +218,7 @@ struct shape {
 	bool tx_start;                  /* START TRANSACTION, not BEGIN */
 	bool tx_read_only, tx_read_write, tx_isolation_given, tx_chain, tx_session_characteristics;
 	const char *tx_isolation;       /* "read committed", … */
-	const char *name;               /* savepoint, prepared statement, cursor, channel, gid, snapshot; NULL for ALL and * */
+	const char *name;               /* savepoint, prepared statement, cursor, channel, gid, snapshot, new schema; NULL for ALL and * */
 
 	/* PREPARE, DECLARE, EXPLAIN, COPY (query), CREATE TABLE AS, … wrap a statement */
 	struct shape *inner;
@@ -240,6 +240,7 @@ struct shape {
 	/* DDL */
 	bool temporary;                 /* CREATE TEMP …, or a name in pg_temp */
 	bool concurrently;              /* CREATE/DROP/REINDEX INDEX CONCURRENTLY: not in a transaction */
+	bool on_index;                  /* DROP, ALTER or REINDEX INDEX: `tables` are indexes */
 	bool drop_tables;               /* DROP TABLE: `tables` lists them (as it does for other relations, without this) */
 	const char *rename_to;
 	const char *rename_schema;      /* ALTER … SET SCHEMA, which is a STMT_RENAME too: the new schema */

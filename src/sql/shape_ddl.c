@@ -53,6 +53,7 @@ static void read_drop(struct maker *maker, const PgQuery__DropStmt *drop)
 
 	shape->kind = is_cluster_object(drop->remove_type) ? STMT_CLUSTER_DDL : STMT_DROP;
 	shape->drop_tables = drop->remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_TABLE;
+	shape->on_index = drop->remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_INDEX;
 	shape->concurrently = drop->concurrent;
 	for (size_t i = 0; is_relation_object(drop->remove_type) && i < drop->n_objects; i++)
 		if (drop->objects[i]->node_case == PG_QUERY__NODE__NODE_LIST)
@@ -68,6 +69,7 @@ static void read_rename(struct maker *maker, const PgQuery__RenameStmt *rename)
 	shape->rename_to = text_or_null(maker, rename->newname);
 	shape->name = text_or_null(maker, rename->subname);
 	shape->rename_table = is_table(rename->rename_type);
+	shape->on_index = rename->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_INDEX;
 	shape->rename_column = column && is_table(rename->relation_type);
 	if (rename->relation)
 		table_add(maker, rename->relation, 0)->target = true;
@@ -161,6 +163,7 @@ static bool read_special(struct maker *maker, const PgQuery__Node *statement)
 		return true;
 	case PG_QUERY__NODE__NODE_REINDEX_STMT:
 		shape->kind = STMT_MAINTENANCE;
+		shape->on_index = statement->reindex_stmt->kind == PG_QUERY__REINDEX_OBJECT_TYPE__REINDEX_OBJECT_INDEX;
 		shape->concurrently = has_option(statement->reindex_stmt->params, statement->reindex_stmt->n_params,
 						 "concurrently");
 		walk(maker, &statement->base, 0);
@@ -272,6 +275,8 @@ bool shape_ddl(struct maker *maker, const PgQuery__Node *statement)
 	maker->shape->hooks = statement->node_case == PG_QUERY__NODE__NODE_RULE_STMT ||
 			      statement->node_case == PG_QUERY__NODE__NODE_CREATE_TRIG_STMT ||
 			      statement->node_case == PG_QUERY__NODE__NODE_CREATE_POLICY_STMT;
+	if (statement->node_case == PG_QUERY__NODE__NODE_CREATE_SCHEMA_STMT)
+		maker->shape->name = text_or_null(maker, statement->create_schema_stmt->schemaname);
 	walk(maker, &statement->base, 0);
 	if (defines_relation(statement))
 		mark_targets(maker, 1);

@@ -230,6 +230,7 @@ static void put_flags(struct buf *out, const struct shape *shape)
 		{ shape->discard_sequences, "discard_sequences" }, { shape->copy_from, "copy_from" },
 		{ shape->copy_stdio, "copy_stdio" }, { shape->copy_where, "copy_where" }, { shape->temporary, "temporary" },
 		{ shape->concurrently, "concurrently" }, { shape->drop_tables, "drop_tables" },
+		{ shape->on_index, "on_index" },
 		{ shape->rename_table, "rename_table" }, { shape->rename_column, "rename_column" },
 	};
 

@@ -10,7 +10,7 @@
 #include "topo/lines.h"
 #include "topo/settings.h"
 
-enum { CONFIG_BLOCK_SIZE = 4 << 10, WHERE_SIZE = 64, NODE_PORT_DEFAULT = 5432 };
+enum { CONFIG_BLOCK_SIZE = 4 << 10, WHERE_SIZE = 96, NODE_PORT_DEFAULT = 5432 };
 
 /* One reading of one file. */
 struct reading {
@@ -197,6 +197,38 @@ static int read_database_shards(const struct reading *reading, unsigned index)
 	return 0;
 }
 
+/* The settings of one database or user. */
+static int read_overrides(const struct reading *reading, const char *list, unsigned index, char *const *given, struct override **ret_overrides,
+			  unsigned *ret_count)
+{
+	char where[WHERE_SIZE], rest[WHERE_SIZE / 2];
+	struct err reason;
+
+	*ret_overrides = arena_calloc(&reading->config->arena, setting_count, sizeof(**ret_overrides));
+	for (size_t i = 0; i < setting_count; i++) {
+		if (!given[i])
+			continue;
+		snprintf(rest, sizeof(rest), ".%s", settings[i].name);
+		if (setting_override(&settings[i], given[i], &(*ret_overrides)[*ret_count], &reason) < 0)
+			return refuse(reading, at(where, list, index, rest), "%s", reason.message);
+		++*ret_count;
+	}
+	return 0;
+}
+
+static int read_user(const struct reading *reading, unsigned index)
+{
+	const struct yaml_user_entry *entry = &reading->yaml->users[index];
+	struct config_user *users = reading->config->users, *user = &users[index];
+	char where[WHERE_SIZE];
+	int rc = read_name(reading, "users", index, "user", entry->name, &user->name);
+
+	for (unsigned i = 0; rc == 0 && i < index; i++)
+		if (strcmp(users[i].name, user->name) == 0)
+			rc = refuse(reading, at(where, "users", index, ".name"), "two users are named \"%s\"", user->name);
+	return rc < 0 ? rc : read_overrides(reading, "users", index, entry->overrides, &user->overrides, &user->overrides_count);
+}
+
 static int read_database(const struct reading *reading, unsigned index)
 {
 	const struct yaml_database_entry *entry = &reading->yaml->databases[index];
@@ -216,7 +248,8 @@ static int read_database(const struct reading *reading, unsigned index)
 		if (strcmp(databases[i].name, database->name) == 0)
 			return refuse(reading, at(where, "databases", index, ".name"), "two databases are named \"%s\"",
 				      database->name);
-	return read_database_shards(reading, index);
+	rc = read_overrides(reading, "databases", index, entry->overrides, &database->overrides, &database->overrides_count);
+	return rc < 0 ? rc : read_database_shards(reading, index);
 }
 
 static int check_tls(const struct reading *reading)
@@ -302,6 +335,8 @@ static int read_all(const struct reading *reading)
 	config->shards = arena_calloc(&config->arena, yaml->shards_count, sizeof(*config->shards));
 	config->databases_count = yaml->databases_count;
 	config->databases = arena_calloc(&config->arena, yaml->databases_count, sizeof(*config->databases));
+	config->users_count = yaml->users_count;
+	config->users = arena_calloc(&config->arena, yaml->users_count, sizeof(*config->users));
 	for (unsigned i = 0; rc == 0 && i < yaml->nodes_count; i++)
 		rc = read_node(reading, i);
 	for (unsigned i = 0; rc == 0 && i < yaml->shards_count; i++)
@@ -310,6 +345,8 @@ static int read_all(const struct reading *reading)
 		rc = check_nodes_used(reading);
 	for (unsigned i = 0; rc == 0 && i < yaml->databases_count; i++)
 		rc = read_database(reading, i);
+	for (unsigned i = 0; rc == 0 && i < yaml->users_count; i++)
+		rc = read_user(reading, i);
 	return rc < 0 ? rc : check_settings(reading);
 }
 
@@ -327,39 +364,64 @@ int config_read(const char *path, struct config **ret_config, struct err *err)
 		return rc;
 	}
 	config = mem_calloc(1, sizeof(*config));
+	config->refs = 1;
 	arena_init(&config->arena, CONFIG_BLOCK_SIZE);
 	config->path = arena_strdup(&config->arena, path);
 	rc = read_all(&(struct reading){ .config = config, .yaml = yaml, .lines = lines, .err = err });
 	config_yaml_free(yaml);
 	lines_free(lines);
 	if (rc < 0) {
-		config_free(config);
+		config_unref(config);
 		return rc;
 	}
 	*ret_config = config;
 	return 0;
 }
 
-void config_free(struct config *config)
+struct config *config_ref(struct config *config)
 {
-	if (!config)
+	__atomic_add_fetch(&config->refs, 1, __ATOMIC_RELAXED);
+	return config;
+}
+
+void config_unref(struct config *config)
+{
+	if (!config || __atomic_sub_fetch(&config->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
+	tls_context_unref(config->client_tls_context);
+	tls_context_unref(config->node_tls_context);
 	arena_release(&config->arena);
 	mem_free(config);
 }
 
-struct tls_files config_client_tls_files(const struct config *config)
+const struct config_database *config_database(const struct config *config, const char *name)
 {
-	return (struct tls_files){
-		.role = TLS_SERVER, .version_min = config->tls_version_min, .certificate = config->client_tls_cert_file,
-		.key = config->client_tls_key_file, .roots = config->client_tls_ca_file,
-	};
+	for (unsigned i = 0; i < config->databases_count; i++)
+		if (strcmp(config->databases[i].name, name) == 0)
+			return &config->databases[i];
+	return NULL;
 }
 
-struct tls_files config_node_tls_files(const struct config *config)
+const struct config_database *config_database_on_nodes(const struct config *config, const char *node_database)
 {
-	return (struct tls_files){
-		.role = TLS_CLIENT, .version_min = config->tls_version_min, .certificate = config->node_tls_cert_file,
-		.key = config->node_tls_key_file, .roots = config->node_tls_ca_file,
-	};
+	for (unsigned i = 0; i < config->databases_count; i++)
+		if (strcmp(config->databases[i].node_database, node_database) == 0)
+			return &config->databases[i];
+	return NULL;
+}
+
+static void apply(struct policy *policy, const struct override *overrides, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		memcpy((char *)policy + overrides[i].offset, &overrides[i].value, sizeof(overrides[i].value));
+}
+
+void config_policy(const struct config *config, const struct config_database *database, const char *user, struct policy *ret_policy)
+{
+	*ret_policy = config->policy;
+	if (database)
+		apply(ret_policy, database->overrides, database->overrides_count);
+	for (unsigned i = 0; i < config->users_count; i++)
+		if (strcmp(config->users[i].name, user) == 0)
+			apply(ret_policy, config->users[i].overrides, config->users[i].overrides_count);
 }

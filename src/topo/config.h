@@ -1,6 +1,7 @@
-/* config: nanu.yaml, read once at start into plain structs (libcyaml), and checked.
+/* config: nanu.yaml, read into plain structs (libcyaml), and checked.
  *
- * Every setting has its default here, its unit in its name, and one row in the table behind `nanu.settings`. Immutable after start.
+ * Every setting has its default here, its unit in its name or its row, and one row in the table behind `nanu.settings`. Immutable once read, and
+ * shared between threads by reference count: a reload makes a new one.
  */
 #pragma once
 
@@ -24,6 +25,23 @@ enum node_tls {                         /* as libpq's sslmode */
 
 enum channel_binding { CHANNEL_BINDING_DISABLE, CHANNEL_BINDING_PREFER, CHANNEL_BINDING_REQUIRE };      /* as libpq's */
 
+/* What a database and a user may have otherwise than the router: a user's goes before a database's, and that before the router's. Each member
+ * has the size of an unsigned. */
+struct policy {
+	enum pool_mode pool_mode;       /* transaction */
+	unsigned pool_size;             /* backends for each (node, database, user) over all workers; 20 */
+	unsigned max_db_connections;    /* backends for each (node, database), over all users; 0: no limit. Not a user's */
+	unsigned max_user_connections;  /* backends for each (node, user), over all databases; 0: no limit. Not a database's */
+	unsigned max_db_client_connections, max_user_client_connections;        /* clients of one database, of one user; 0: no limit */
+	unsigned pool_wait_ms_max;      /* 60000; 0: for ever */
+	unsigned idle_session_timeout, idle_in_transaction_session_timeout, transaction_timeout, query_timeout; /* ms; 0: none */
+	unsigned log_min_duration_statement;    /* ms; SETTING_OFF: nothing is logged */
+};
+
+#define SETTING_OFF UINT32_MAX          /* -1 in the file */
+
+struct override { size_t offset; unsigned value; };     /* of a member of struct policy */
+
 struct config_node { char *name, *host; uint16_t port; char *region, *zone; };
 struct config_shard { char *name; char **nodes; unsigned nodes_count; };        /* the first node is the primary */
 struct config_database {
@@ -31,10 +49,15 @@ struct config_database {
 	char *node_database;            /* default: name */
 	char **shards;                  /* default: every shard, in the file's order */
 	unsigned shards_count;
+	struct override *overrides;
+	unsigned overrides_count;
 };
+struct config_user { char *name; struct override *overrides; unsigned overrides_count; };
 
 struct config {
+	unsigned refs;                  /* atomic */
 	struct arena arena;             /* everything below lives here */
+	bool *pending;                  /* for each row of the settings table: the file says otherwise, and a restart makes it so; NULL: none */
 	char *path;                     /* of the file that was read; relative paths in it are resolved against its folder */
 
 	char *listen_host;              /* 127.0.0.1 */
@@ -42,6 +65,9 @@ struct config {
 	unsigned workers;               /* 0: one a core */
 	enum io_engine io;              /* auto */
 	char *log_level;                /* info */
+	bool application_name_add_host; /* false */
+	char *takeover_socket;          /* path of the Unix socket; default nanu.sock beside the configuration file */
+	unsigned drain_timeout;         /* ms; 0: none */
 	char *store;                    /* path of the SQLite file; default nanu.db beside the configuration file */
 
 	enum auth_method auth;          /* scram; without `hba` */
@@ -64,15 +90,17 @@ struct config {
 	char *node_tls_cert_file, *node_tls_key_file;           /* what the nodes are shown; NULL: nothing */
 	enum channel_binding node_channel_binding;      /* prefer */
 	enum tls_version tls_version_min;       /* 1.2 */
+	struct tls_context *client_tls_context, *node_tls_context;      /* references; NULL: no TLS on that side, or config_open_tls() is to come */
 
-	enum pool_mode pool_mode;       /* transaction */
-	unsigned pool_size;             /* backends for each (node, database, user) over all workers; 20 */
+	struct policy policy;           /* unless a database or user has it otherwise */
 	unsigned client_max;            /* 10000 */
+	unsigned max_connections_per_address;   /* clients of one address; 0: no limit */
+	unsigned max_unauthenticated_connections;       /* clients that have not proven who they are; 0: no limit */
 	unsigned pool_queue_max;        /* sessions waiting for one pool; 1000 */
-	unsigned pool_wait_ms_max;      /* 60000; 0: for ever */
 	unsigned connect_ms_max;        /* 5000: opening a backend */
 	unsigned login_ms_max;          /* 60000: a client's start-up and authentication */
 	unsigned backend_idle_ms_max;   /* 600000: an idle backend is closed; 0: never */
+	unsigned server_lifetime;       /* ms; 3600000: a backend this old is closed when it is given back; 0: never */
 	unsigned statement_size_max;    /* bytes of one Query or Parse; limits.h:STATEMENT_SIZE_MAX */
 
 	struct config_node *nodes;
@@ -81,15 +109,28 @@ struct config {
 	unsigned shards_count;
 	struct config_database *databases;
 	unsigned databases_count;
+	struct config_user *users;      /* those with settings of their own */
+	unsigned users_count;
 };
 
 /* Reads and checks the file. ERR_CONFIG names file, line where known, and the reason. */
 must_use int config_read(const char *path, struct config **ret_config, struct err *err);
-void config_free(struct config *config);
+struct config *config_ref(struct config *config);
+void config_unref(struct config *config);               /* NULL is allowed */
 
-/* What TLS with clients, or with nodes, is made from. The paths are the configuration's. */
-struct tls_files config_client_tls_files(const struct config *config);
-struct tls_files config_node_tls_files(const struct config *config);
+/* Before `fresh` takes the place of `running`: what only a restart changes stays as it runs, and is noted as pending. */
+void config_follow(struct config *fresh, const struct config *running);
+
+/* What holds for `user` in `database` (NULL: one that the configuration does not name). */
+void config_policy(const struct config *config, const struct config_database *database, const char *user, struct policy *ret_policy);
+const struct config_database *config_database(const struct config *config, const char *name);   /* NULL when there is none */
+/* The first one that is called so on the nodes, where databases of several names share pools; NULL when there is none. */
+const struct config_database *config_database_on_nodes(const struct config *config, const char *node_database);
+
+/* Reads the certificates, keys and roots that the configuration names: before anybody else has it. ERR_CONFIG as tls_context_new(). */
+must_use int config_open_tls(struct config *config, struct err *err);
+/* Whether connections to nodes are secured alike, but for what their files say. */
+bool config_same_node_tls(const struct config *a, const struct config *b);
 
 /* The first topology of a configuration (epoch 1, no tables), and: the nodes, shards and databases of the configuration with the tables of
  * `stored`, at stored's epoch when nothing changed and at the next one when something did. ERR_CONFIG when a stored table stands in a database
@@ -99,5 +140,10 @@ must_use int config_topology(const struct config *config, const struct topology 
 
 /* One row a setting, for nanu.settings and `nanu serve --help` (then without a configuration: NULL, and the values are the defaults).
  * Fills at most rows_max rows; returns how many settings there are. The value of node_password is hidden. */
-struct setting_row { const char *name, *unit, *description; char value[256], default_value[256]; };
+struct setting_row {
+	const char *name, *unit, *description;
+	char value[256], default_value[256];
+	bool restart;                   /* a change takes effect at the next start */
+	bool pending;                   /* there is such a change */
+};
 size_t config_settings(const struct config *config, struct setting_row *rows, size_t rows_max);

@@ -8,7 +8,10 @@
 #include "topo/lines.h"
 #include "topo/settings.h"
 
-enum { VALUE_SIZE_MAX = 4096, DATABASES_MAX = 1024, SETTINGS_COUNT_MAX = 64, HBA_RULES_MAX = 1024, HBA_NAMES_MAX = 1024, REASON_SIZE = 256 };
+enum {
+	VALUE_SIZE_MAX = 4096, DATABASES_MAX = 1024, USERS_MAX = 1024, SETTINGS_COUNT_MAX = YAML_OVERRIDES_MAX, HBA_RULES_MAX = 1024,
+	HBA_NAMES_MAX = 1024, REASON_SIZE = 256
+};
 
 static const cyaml_schema_value_t name_value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0, VALUE_SIZE_MAX) };
 
@@ -32,7 +35,9 @@ static const cyaml_schema_field_t database_fields[] = {
 	TEXT_FIELD("node_database", CYAML_FLAG_OPTIONAL, struct yaml_database_entry, node_database),
 	CYAML_FIELD_SEQUENCE("shards", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_database_entry, shards, &name_value, 1,
 			     SHARDS_MAX),
-	CYAML_FIELD_END
+};
+static const cyaml_schema_field_t user_fields[] = {
+	TEXT_FIELD("name", 0, struct yaml_user_entry, name),
 };
 #define NAMES_FIELD(key, name) \
 	CYAML_FIELD_SEQUENCE(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_hba_entry, name, &name_value, 1, HBA_NAMES_MAX)
@@ -52,37 +57,64 @@ static const cyaml_schema_value_t node_value = {
 static const cyaml_schema_value_t shard_value = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_shard_entry, shard_fields)
 };
-static const cyaml_schema_value_t database_value = {
-	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_database_entry, database_fields)
-};
 static const cyaml_schema_value_t hba_value = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_hba_entry, hba_fields)
 };
-static const cyaml_schema_field_t list_fields[] = {
-	CYAML_FIELD_SEQUENCE("nodes", CYAML_FLAG_POINTER, struct config_yaml, nodes, &node_value, 1, NODES_MAX),
-	CYAML_FIELD_SEQUENCE("shards", CYAML_FLAG_POINTER, struct config_yaml, shards, &shard_value, 1, SHARDS_MAX),
-	CYAML_FIELD_SEQUENCE("databases", CYAML_FLAG_POINTER, struct config_yaml, databases, &database_value, 1, DATABASES_MAX),
-	CYAML_FIELD_SEQUENCE("hba", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config_yaml, hba, &hba_value, 1, HBA_RULES_MAX),
+
+enum {
+	LIST_COUNT = 5,
+	DATABASE_FIELD_COUNT = sizeof(database_fields) / sizeof(database_fields[0]),
+	USER_FIELD_COUNT = sizeof(user_fields) / sizeof(user_fields[0]),
 };
 
-enum { LIST_COUNT = sizeof(list_fields) / sizeof(list_fields[0]) };
-
-/* The whole file: the lists, and an optional string for each row of the settings table. */
+/* The whole file: the lists, and an optional string for each row of the settings table; of a database or a user, for those rows that it may have
+ * otherwise. */
 struct schema {
 	cyaml_schema_field_t fields[LIST_COUNT + SETTINGS_COUNT_MAX + 1];
-	cyaml_schema_value_t root;
+	cyaml_schema_field_t database_fields[DATABASE_FIELD_COUNT + YAML_OVERRIDES_MAX + 1];
+	cyaml_schema_field_t user_fields[USER_FIELD_COUNT + YAML_OVERRIDES_MAX + 1];
+	cyaml_schema_value_t database, user, root;
 };
+
+static cyaml_schema_field_t optional_text(const char *key, size_t offset)
+{
+	return (cyaml_schema_field_t){
+		.key = key,
+		.data_offset = (uint32_t)offset,
+		.value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, char *, 0, VALUE_SIZE_MAX) },
+	};
+}
+
+static void add_overrides(cyaml_schema_field_t *fields, size_t offset, unsigned whose)
+{
+	for (size_t i = 0; i < setting_count && i < YAML_OVERRIDES_MAX; i++)
+		if (settings[i].overrides & whose)
+			*fields++ = optional_text(settings[i].name, offset + i * sizeof(char *));
+}
 
 static void schema_init(struct schema *schema)
 {
+	const cyaml_schema_field_t lists[LIST_COUNT] = {
+		CYAML_FIELD_SEQUENCE("nodes", CYAML_FLAG_POINTER, struct config_yaml, nodes, &node_value, 1, NODES_MAX),
+		CYAML_FIELD_SEQUENCE("shards", CYAML_FLAG_POINTER, struct config_yaml, shards, &shard_value, 1, SHARDS_MAX),
+		CYAML_FIELD_SEQUENCE("databases", CYAML_FLAG_POINTER, struct config_yaml, databases, &schema->database, 1, DATABASES_MAX),
+		CYAML_FIELD_SEQUENCE("users", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config_yaml, users, &schema->user, 1,
+				     USERS_MAX),
+		CYAML_FIELD_SEQUENCE("hba", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config_yaml, hba, &hba_value, 1, HBA_RULES_MAX),
+	};
+
 	memset(schema, 0, sizeof(*schema));
-	memcpy(schema->fields, list_fields, sizeof(list_fields));
+	memcpy(schema->database_fields, database_fields, sizeof(database_fields));
+	add_overrides(schema->database_fields + DATABASE_FIELD_COUNT, offsetof(struct yaml_database_entry, overrides), OF_DATABASE);
+	memcpy(schema->user_fields, user_fields, sizeof(user_fields));
+	add_overrides(schema->user_fields + USER_FIELD_COUNT, offsetof(struct yaml_user_entry, overrides), OF_USER);
+	schema->database = (cyaml_schema_value_t){
+		CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_database_entry, schema->database_fields)
+	};
+	schema->user = (cyaml_schema_value_t){ CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_user_entry, schema->user_fields) };
+	memcpy(schema->fields, lists, sizeof(lists));
 	for (size_t i = 0; i < setting_count && i < SETTINGS_COUNT_MAX; i++)
-		schema->fields[LIST_COUNT + i] = (cyaml_schema_field_t){
-			.key = settings[i].name,
-			.data_offset = (uint32_t)(offsetof(struct config_yaml, settings) + i * sizeof(char *)),
-			.value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, char *, 0, VALUE_SIZE_MAX) },
-		};
+		schema->fields[LIST_COUNT + i] = optional_text(settings[i].name, offsetof(struct config_yaml, settings) + i * sizeof(char *));
 	schema->root = (cyaml_schema_value_t){
 		.type = CYAML_MAPPING,
 		.flags = CYAML_FLAG_POINTER,
@@ -126,15 +158,13 @@ static const char *key_of(const struct complaint *complaint, const char *start)
 
 static void hint_nearest(const char *key, struct err *err)
 {
-	const char *names[LIST_COUNT + SETTINGS_COUNT_MAX + 32];
-	const cyaml_schema_field_t *const groups[] = { node_fields, shard_fields, database_fields, hba_fields };
+	const char *names[LIST_COUNT + SETTINGS_COUNT_MAX + YAML_OVERRIDES_MAX + 32];
 	const char *nearest;
 	size_t count = 0;
+	struct schema schema;
+	const cyaml_schema_field_t *const groups[] = { schema.fields, node_fields, shard_fields, schema.database_fields, hba_fields };
 
-	for (size_t i = 0; i < setting_count && i < SETTINGS_COUNT_MAX; i++)
-		names[count++] = settings[i].name;
-	for (size_t i = 0; i < LIST_COUNT; i++)
-		names[count++] = list_fields[i].key;
+	schema_init(&schema);
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
 		for (const cyaml_schema_field_t *field = groups[i]; field->key; field++)
 			names[count++] = field->key;

@@ -9,9 +9,13 @@
 
 struct lines;
 
+enum { YAML_OVERRIDES_MAX = 64 };
+
+/* overrides: in the order of the settings table; NULL when not given. */
 struct yaml_node_entry { char *name, *host, *port, *region, *zone; };   /* port, region, zone: NULL when not given */
 struct yaml_shard_entry { char *name; char **nodes; unsigned nodes_count; };
-struct yaml_database_entry { char *name, *node_database; char **shards; unsigned shards_count; };
+struct yaml_database_entry { char *name, *node_database; char **shards; unsigned shards_count; char *overrides[YAML_OVERRIDES_MAX]; };
+struct yaml_user_entry { char *name; char *overrides[YAML_OVERRIDES_MAX]; };
 
 struct yaml_hba_entry {                 /* NULL what is not given */
 	char *type, *method, *clientcert;
@@ -28,6 +32,8 @@ struct config_yaml {
 	unsigned databases_count;
 	struct yaml_hba_entry *hba;
 	unsigned hba_count;
+	struct yaml_user_entry *users;
+	unsigned users_count;
 	char *settings[];               /* in the order of the settings table; NULL when not given */
 };
 

@@ -23,8 +23,10 @@ const char *const tls_version_names[] = { [TLS_VERSION_1_2] = "TLSv1.2", [TLS_VE
 static const char *const pool_names[] = { [POOL_TRANSACTION] = "transaction", [POOL_SESSION] = "session", NULL };
 static const char *const level_names[] = { "debug", "info", "warn", "error", NULL };
 
-enum { MINUTE_MS = 60 * 1000, DAY_MS = 24 * 60 * MINUTE_MS, POOL_SIZE_MAX = 10000, CLIENTS_MAX = 1000000 };
+enum { MINUTE_MS = 60 * 1000, DAY_MS = 24 * 60 * MINUTE_MS, TIMEOUT_MS_MAX = INT32_MAX, POOL_SIZE_MAX = 10000,
+	CLIENTS_MAX = 1000000 };
 
+_Static_assert(sizeof(enum pool_mode) == sizeof(unsigned), "overrides");
 _Static_assert(STATEMENT_SIZE_MAX == 67108864, "the default of statement_size_max below");
 
 /* Who may log in, and has a password that is still valid. */
@@ -36,14 +38,24 @@ _Static_assert(STATEMENT_SIZE_MAX == 67108864, "the default of statement_size_ma
 
 const struct setting settings[] = {
 	{ "listen_host", "", "address that clients connect to; * means every address", SETTING_TEXT, AT(listen_host),
-	  .initial = "127.0.0.1" },
-	{ "listen_port", "", "port that clients connect to", SETTING_PORT, AT(listen_port), .initial = "6432" },
+	  .initial = "127.0.0.1", .restart = true },
+	{ "listen_port", "", "port that clients connect to", SETTING_PORT, AT(listen_port), .initial = "6432",
+	  .restart = true },
 	{ "workers", "threads", "worker threads; 0 means one a core", SETTING_COUNT, AT(workers), .initial = "0", .min = 0,
-	  .max = WORKERS_MAX },
+	  .max = WORKERS_MAX, .restart = true },
 	{ "io", "", "event loop: auto takes io_uring when the kernel allows it, epoll otherwise", SETTING_CHOICE, AT(io),
-	  .initial = "auto", .choices = io_names },
+	  .initial = "auto", .choices = io_names, .restart = true },
 	{ "log_level", "", "least important lines to log", SETTING_WORD, AT(log_level), .initial = "info", .choices = level_names },
-	{ "store", "", "SQLite file that keeps the topology", SETTING_PATH, AT(store), .initial = "nanu.db" },
+	{ "log_min_duration_statement", "ms", "statements that take this long or longer are logged; 0 means all, -1 none", SETTING_COUNT_OR_OFF,
+	  AT(policy.log_min_duration_statement), .initial = "-1", .max = TIMEOUT_MS_MAX, .overrides = OF_BOTH },
+	{ "application_name_add_host", "", "add the client's address and port to application_name when it connects", SETTING_SWITCH,
+	  AT(application_name_add_host), .initial = "false" },
+	{ "store", "", "SQLite file that keeps the topology", SETTING_PATH, AT(store), .initial = "nanu.db",
+	  .restart = true },
+	{ "takeover_socket", "", "Unix socket through which a new process takes over (nanu serve --takeover)", SETTING_PATH,
+	  AT(takeover_socket), .initial = "nanu.sock", .restart = true },
+	{ "drain_timeout", "ms", "a process that was taken over ends the sessions left after this; 0 means that it waits for them",
+	  SETTING_COUNT, AT(drain_timeout), .initial = "0", .max = TIMEOUT_MS_MAX, .restart = true },
 	{ "auth", "", "how clients prove who they are; hba says it more finely", SETTING_CHOICE, AT(auth), .initial = "scram", .choices = auth_names },
 	{ "users_file", "", "users, as in PgBouncer's userlist: \"user\" \"password, SCRAM verifier or md5 hash\" a line", SETTING_PATH,
 	  AT(users_file) },
@@ -56,7 +68,7 @@ const struct setting settings[] = {
 	  .max = DAY_MS },
 	{ "node_user", "", "user that nanu itself connects to the nodes as", SETTING_TEXT, AT(node_user), .initial = "postgres" },
 	{ "node_password", "", "its password; when not given, the users file's", SETTING_TEXT, AT(node_password) },
-	{ "admin_users", "", "who may change the topology, separated by commas; when not given, node_user", SETTING_TEXT,
+	{ "admin_users", "", "who may shard every table and steer the router, separated by commas; when not given, node_user", SETTING_TEXT,
 	  AT(admin_users) },
 	{ "client_tls", "", "TLS with clients; when not given, allow when there is a client_tls_cert_file, else disable", SETTING_CHOICE,
 	  AT(client_tls), .choices = client_tls_names },
@@ -75,22 +87,44 @@ const struct setting settings[] = {
 	  AT(node_channel_binding), .initial = "prefer", .choices = channel_binding_names },
 	{ "tls_version_min", "", "oldest version of TLS, with clients and with nodes", SETTING_CHOICE, AT(tls_version_min),
 	  .initial = "TLSv1.2", .choices = tls_version_names },
-	{ "pool_mode", "", "what a backend is lent for", SETTING_CHOICE, AT(pool_mode), .initial = "transaction",
-	  .choices = pool_names },
-	{ "pool_size", "backends", "backends for each node, database and user, over all workers", SETTING_COUNT, AT(pool_size),
-	  .initial = "20", .min = 1, .max = POOL_SIZE_MAX },
+	{ "pool_mode", "", "what a backend is lent for", SETTING_CHOICE, AT(policy.pool_mode), .initial = "transaction",
+	  .choices = pool_names, .overrides = OF_BOTH },
+	{ "pool_size", "backends", "backends for each node, database and user, over all workers", SETTING_COUNT, AT(policy.pool_size),
+	  .initial = "20", .min = 1, .max = POOL_SIZE_MAX, .overrides = OF_BOTH },
+	{ "max_db_connections", "backends", "backends for each node and database, over all users; 0 means no limit", SETTING_COUNT,
+	  AT(policy.max_db_connections), .initial = "0", .max = POOL_SIZE_MAX, .overrides = OF_DATABASE },
+	{ "max_user_connections", "backends", "backends for each node and user, over all databases; 0 means no limit", SETTING_COUNT,
+	  AT(policy.max_user_connections), .initial = "0", .max = POOL_SIZE_MAX, .overrides = OF_USER },
 	{ "client_max", "clients", "connections of clients, over all workers", SETTING_COUNT, AT(client_max), .initial = "10000",
 	  .min = 1, .max = CLIENTS_MAX },
+	{ "max_db_client_connections", "clients", "connections of clients to one database; 0 means no limit", SETTING_COUNT,
+	  AT(policy.max_db_client_connections), .initial = "0", .max = CLIENTS_MAX, .overrides = OF_DATABASE },
+	{ "max_user_client_connections", "clients", "connections of clients of one user; 0 means no limit", SETTING_COUNT,
+	  AT(policy.max_user_client_connections), .initial = "0", .max = CLIENTS_MAX, .overrides = OF_USER },
+	{ "max_connections_per_address", "clients", "connections of clients from one address; 0 means no limit", SETTING_COUNT,
+	  AT(max_connections_per_address), .initial = "0", .max = CLIENTS_MAX },
+	{ "max_unauthenticated_connections", "clients", "connections of clients that have not logged in yet; 0 means no limit",
+	  SETTING_COUNT, AT(max_unauthenticated_connections), .initial = "0", .max = CLIENTS_MAX },
 	{ "pool_queue_max", "sessions", "sessions that may wait for one pool", SETTING_COUNT, AT(pool_queue_max), .initial = "1000",
 	  .min = 0, .max = POOL_QUEUE_MAX },
-	{ "pool_wait_ms_max", "ms", "longest wait for a backend; 0 means for ever", SETTING_COUNT, AT(pool_wait_ms_max),
-	  .initial = "60000", .min = 0, .max = DAY_MS },
+	{ "pool_wait_ms_max", "ms", "longest wait for a backend; 0 means for ever", SETTING_COUNT, AT(policy.pool_wait_ms_max),
+	  .initial = "60000", .min = 0, .max = DAY_MS, .overrides = OF_BOTH },
 	{ "connect_ms_max", "ms", "longest opening of a backend", SETTING_COUNT, AT(connect_ms_max), .initial = "5000", .min = 1,
 	  .max = 10 * MINUTE_MS },
 	{ "login_ms_max", "ms", "longest start-up and authentication of a client", SETTING_COUNT, AT(login_ms_max),
 	  .initial = "60000", .min = 1, .max = 10 * MINUTE_MS },
 	{ "backend_idle_ms_max", "ms", "an idle backend is closed after this; 0 means never", SETTING_COUNT,
 	  AT(backend_idle_ms_max), .initial = "600000", .min = 0, .max = DAY_MS },
+	{ "server_lifetime", "ms", "a backend this old is closed when it is given back; 0 means never", SETTING_COUNT,
+	  AT(server_lifetime), .initial = "3600000", .max = TIMEOUT_MS_MAX },
+	{ "idle_session_timeout", "ms", "a session idle for longer, outside a transaction, is ended; 0 means never", SETTING_COUNT,
+	  AT(policy.idle_session_timeout), .initial = "0", .max = TIMEOUT_MS_MAX, .overrides = OF_BOTH },
+	{ "idle_in_transaction_session_timeout", "ms", "a session idle for longer within a transaction is ended; 0 means never",
+	  SETTING_COUNT, AT(policy.idle_in_transaction_session_timeout), .initial = "0", .max = TIMEOUT_MS_MAX, .overrides = OF_BOTH },
+	{ "transaction_timeout", "ms", "a session whose transaction takes longer is ended; 0 means never", SETTING_COUNT,
+	  AT(policy.transaction_timeout), .initial = "0", .max = TIMEOUT_MS_MAX, .overrides = OF_BOTH },
+	{ "query_timeout", "ms", "a statement that takes longer is canceled; 0 means never", SETTING_COUNT, AT(policy.query_timeout),
+	  .initial = "0", .max = TIMEOUT_MS_MAX, .overrides = OF_BOTH },
 	{ "statement_size_max", "bytes", "longest text of one statement", SETTING_COUNT, AT(statement_size_max),
 	  .initial = "67108864", .min = 1024, .max = 1u << 30 },
 };
@@ -131,6 +165,29 @@ static int read_choice(const struct setting *setting, const char *text, struct e
 	return err_set(err, ERR_CONFIG, "%s must be one of %s, not \"%s\"", setting->name, all, text);
 }
 
+static int read_count(const struct setting *setting, const char *text, unsigned *ret_value, struct err *err)
+{
+	if (setting->kind == SETTING_COUNT_OR_OFF && strcmp(text, "-1") == 0) {
+		*ret_value = SETTING_OFF;
+		return 0;
+	}
+	return setting_number(setting->name, text, setting->min, setting->max, ret_value, err);
+}
+
+int setting_override(const struct setting *setting, const char *text, struct override *ret_override, struct err *err)
+{
+	int rc;
+
+	if (!*text)
+		return err_set(err, ERR_CONFIG, "%s has no value", setting->name);
+	ret_override->offset = setting->offset - offsetof(struct config, policy);
+	if (setting->kind != SETTING_CHOICE)
+		return read_count(setting, text, &ret_override->value, err);
+	rc = read_choice(setting, text, err);
+	ret_override->value = (unsigned)rc;
+	return rc < 0 ? rc : 0;
+}
+
 static int read_switch(const struct setting *setting, const char *text, bool *ret_value, struct err *err)
 {
 	*ret_value = strcmp(text, "true") == 0;
@@ -159,7 +216,8 @@ int setting_read(const struct setting *setting, const char *text, struct config 
 		return err_set(err, ERR_CONFIG, "%s has no value", setting->name);
 	switch (setting->kind) {
 	case SETTING_COUNT:
-		return setting_number(setting->name, text, setting->min, setting->max, target, err);
+	case SETTING_COUNT_OR_OFF:
+		return read_count(setting, text, target, err);
 	case SETTING_PORT:
 		rc = setting_number(setting->name, text, 1, UINT16_MAX, &number, err);
 		if (rc == 0)
@@ -196,7 +254,11 @@ static void show_value(const struct setting *setting, const struct config *confi
 
 	switch (setting->kind) {
 	case SETTING_COUNT:
-		snprintf(out, size, "%u", *(const unsigned *)source);
+	case SETTING_COUNT_OR_OFF:
+		if (setting->kind == SETTING_COUNT_OR_OFF && *(const unsigned *)source == SETTING_OFF)
+			snprintf(out, size, "-1");
+		else
+			snprintf(out, size, "%u", *(const unsigned *)source);
 		return;
 	case SETTING_PORT:
 		snprintf(out, size, "%u", *(const uint16_t *)source);
@@ -218,6 +280,65 @@ static void show_value(const struct setting *setting, const struct config *confi
 	snprintf(out, size, "%s", text ? text : "");
 }
 
+/* ---- a reload ---- */
+
+static bool same_value(const struct setting *setting, const struct config *a, const struct config *b)
+{
+	const char *left = (const char *)a + setting->offset, *right = (const char *)b + setting->offset;
+	const char *const *left_text = (const char *const *)(const void *)left, *const *right_text = (const char *const *)(const void *)right;
+
+	switch (setting->kind) {
+	case SETTING_COUNT:
+	case SETTING_COUNT_OR_OFF:
+	case SETTING_CHOICE:
+		return memcmp(left, right, sizeof(unsigned)) == 0;
+	case SETTING_PORT:
+		return memcmp(left, right, sizeof(uint16_t)) == 0;
+	case SETTING_SWITCH:
+		return memcmp(left, right, sizeof(bool)) == 0;
+	case SETTING_WORD:
+	case SETTING_TEXT:
+	case SETTING_PATH:
+		break;
+	}
+	return *left_text && *right_text ? strcmp(*left_text, *right_text) == 0 : *left_text == *right_text;
+}
+
+static void copy_value(const struct setting *setting, struct config *to, const struct config *from)
+{
+	const void *source = (const char *)from + setting->offset;
+	const char *text;
+
+	switch (setting->kind) {
+	case SETTING_COUNT:
+	case SETTING_COUNT_OR_OFF:
+	case SETTING_CHOICE:
+		memcpy(member(to, setting), source, sizeof(unsigned));
+		return;
+	case SETTING_PORT:
+		memcpy(member(to, setting), source, sizeof(uint16_t));
+		return;
+	case SETTING_SWITCH:
+		memcpy(member(to, setting), source, sizeof(bool));
+		return;
+	case SETTING_WORD:
+	case SETTING_TEXT:
+	case SETTING_PATH:
+		text = *(char *const *)source;
+		*(char **)member(to, setting) = text ? arena_strdup(&to->arena, text) : NULL;
+	}
+}
+
+void config_follow(struct config *fresh, const struct config *running)
+{
+	fresh->pending = arena_calloc(&fresh->arena, setting_count, sizeof(*fresh->pending));
+	for (size_t i = 0; i < setting_count; i++) {
+		fresh->pending[i] = settings[i].restart && !same_value(&settings[i], fresh, running);
+		if (fresh->pending[i])
+			copy_value(&settings[i], fresh, running);
+	}
+}
+
 size_t config_settings(const struct config *config, struct setting_row *rows, size_t rows_max)
 {
 	for (size_t i = 0; i < setting_count && i < rows_max; i++) {
@@ -227,6 +348,8 @@ size_t config_settings(const struct config *config, struct setting_row *rows, si
 		row->name = setting->name;
 		row->unit = setting->unit;
 		row->description = setting->description;
+		row->restart = setting->restart;
+		row->pending = config && config->pending && config->pending[i];
 		snprintf(row->default_value, sizeof(row->default_value), "%s", setting->initial ? setting->initial : "");
 		if (config)
 			show_value(setting, config, row->value, sizeof(row->value));

@@ -93,6 +93,26 @@ def test_psycopg(cluster):
             assert isinstance(sleeping.exception(), psycopg.errors.QueryCanceled)
 
 
+def test_psycopg_named_cursors_find_their_shard(cluster):
+    with cluster.connect(autocommit=False) as conn:
+        conn.execute("CREATE TABLE cursed (k bigint PRIMARY KEY, v int)")
+        conn.commit()
+        with pytest.raises(psycopg.errors.ActiveSqlTransaction):
+            conn.execute("SELECT nanu.shard_table('cursed', key => 'k')")
+        conn.rollback()
+        conn.autocommit = True
+        conn.execute("SELECT nanu.shard_table('cursed', key => 'k')")
+        for key in range(8):
+            conn.execute("INSERT INTO cursed VALUES (%s, %s)", [key, key])
+        conn.autocommit = False
+        for key in range(8):
+            with conn.cursor(name=f"cursor {key}") as cursor, conn.cursor(name="other") as other:
+                cursor.execute("SELECT v FROM cursed WHERE k = %s", [key])
+                other.execute("SELECT v FROM cursed WHERE k = %s", [7 - key])
+                assert cursor.fetchall() == [(key,)] and other.fetchall() == [(7 - key,)]
+        conn.rollback()
+
+
 def test_psycopg2(cluster):
     conn = psycopg2.connect(cluster.conninfo())
     with conn, conn.cursor() as cursor:

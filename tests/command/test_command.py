@@ -37,7 +37,14 @@ def test_each_refuses_unknown_options():
     for name in subcommands():
         done = nanu(name, "--frobnicate")
         assert done.returncode == 2
+        assert done.stderr.startswith(f"nanu {name}: ")
         assert "--frobnicate" in done.stderr and f"nanu {name} --help" in done.stderr
+
+
+def test_a_command_that_lacks_what_it_needs_says_what():
+    done = nanu("serve")
+    assert done.returncode == 2
+    assert "nanu serve: it needs --config FILE" in done.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["frobnicate"], ["--frobnicate"]])

@@ -37,7 +37,7 @@ static void read_config(const char *path)
 	config_settings(config, rows, 64);
 	if (config_topology(config, NULL, &topology, &err) == 0)
 		topology_unref(topology);
-	config_free(config);
+	config_unref(config);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

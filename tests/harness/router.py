@@ -31,6 +31,7 @@ class Router:
         self.settings = dict(settings, listen_port=self.port, users_file="users.txt", store="nanu.db")
         self.log = self.folder / "nanu.log"
         self.program = None
+        self.takeovers = 0
         self.expected_end = 0
         self.configure()
 
@@ -46,6 +47,15 @@ class Router:
         self.program = Program([NANU, "serve", "--config", self.config], self.log)
         wait_until(self.ready, "the router accepts connections")
         return self
+
+    def take_over(self):
+        """A new process takes over from the running one, which is returned: it ends when its sessions have left."""
+        before = self.program
+        self.takeovers += 1
+        self.program = Program([NANU, "serve", "--config", self.config, "--takeover"], self.folder / f"nanu-{self.takeovers}.log")
+        wait_until(lambda: self.program.ended() or 'msg="ready"' in self.program.log_text(), "the new process is ready")
+        assert not self.program.ended(), self.program.log_text()
+        return before
 
     def ready(self):
         if self.program.ended():

@@ -3,6 +3,7 @@ import concurrent.futures
 import contextlib
 import socket
 import struct
+import time
 
 import psycopg
 import pytest
@@ -25,6 +26,13 @@ def test_the_right_password_and_no_other(start_own, method):
     assert f'password authentication failed for user "{USER}"' in refused(cluster, password="wrong")
     assert 'password authentication failed for user "nobody"' in refused(cluster, user="nobody", password="wrong")
     assert "password" in refused(cluster, password="")
+
+
+def test_a_router_that_slept_lets_clients_in(start_own):
+    cluster = start_own(shards=1, workers=1, login_ms_max=1000, backend_idle_ms_max=0)
+    cluster.execute("SELECT 1")
+    time.sleep(1.5)             # what is protected against is the time itself: nothing happened for longer than a login may take
+    assert cluster.execute("SELECT 1") == [(1,)]
 
 
 def test_trust_asks_for_nothing(start_own):

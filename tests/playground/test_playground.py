@@ -292,3 +292,30 @@ def test_a_folder_closed_to_the_servers_user_is_refused_with_the_way_out(above):
     assert done.returncode == 1
     assert f"may not enter {closed}" in done.stderr and "--dir" in done.stderr
     assert not list(closed.iterdir())
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root's playground may stand under /var/lib")
+@pytest.mark.parametrize("words", [["status"], ["playground", "--stop"]])
+def test_who_only_looks_for_a_playground_makes_nothing(above, words):
+    closed = above / "looked"
+    closed.mkdir(mode=0o700, exist_ok=True)
+    known = pathlib.Path("/var/lib/nanu").exists()
+    subprocess.run([NANU, *words], capture_output=True, timeout=60, cwd=closed)
+    assert pathlib.Path("/var/lib/nanu").exists() == known and not list(closed.iterdir())
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root's playground may stand under /var/lib")
+def test_a_root_in_a_closed_folder_gets_a_playground_that_the_servers_reach(above):
+    closed = above / "home"
+    closed.mkdir(mode=0o700)
+    known = pathlib.Path("/var/lib/nanu").exists()
+    play = Playground(pathlib.Path("/var/lib/nanu"), str(closed).strip("/").replace("/", "-"))
+    run = lambda *options: subprocess.run([NANU, "playground", *options], capture_output=True, text=True, timeout=120 * PATIENCE, cwd=closed)
+    done = run("--port", str(play.port), "--detach")
+    try:
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert play.dir.is_dir() and play.count_rows() >= ROWS_WANTED
+    finally:
+        run("--clean")
+        if not known:
+            play.dir.parent.rmdir()

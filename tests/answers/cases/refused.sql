@@ -96,6 +96,13 @@
 ! CREATE ROLE somebody
 ! SELECT * FROM nanu.nodes, big
 ! SELECT id FROM big WHERE id IN (SELECT 1 FROM nanu.nodes)
+! PREPARE pn AS SELECT name FROM nanu.nodes
+! PREPARE pn AS SELECT nanu.explain('SELECT 1')
+! COPY nanu.nodes TO STDOUT
+! CREATE VIEW vn AS SELECT * FROM nanu.nodes
+! CREATE SCHEMA nanu
+! CREATE TABLE nanu.x (a int)
+! DROP TABLE nanu.nodes
 ! SELECT xmin FROM big
 ! SELECT id FROM big WHERE ctid = '(0,1)'
 ! SELECT id FROM big GROUP BY id, n ORDER BY string_agg(t, ',')

@@ -60,5 +60,18 @@
 = FETCH ALL FROM c
 = CLOSE c
 = COMMIT
+-- a cursor is looked for where it was declared, also when the transaction has been elsewhere
+= BEGIN
+= SELECT n FROM w_big WHERE id = 1
+= DECLARE c CURSOR FOR SELECT id, n FROM det WHERE id = 2 ORDER BY rid
+= DECLARE d CURSOR FOR SELECT id, n FROM det WHERE id = 4 ORDER BY rid
+= SELECT n FROM w_big WHERE id = 3
+= FETCH 1 FROM c
+= MOVE 1 IN d
+= FETCH 1 FROM d
+= CLOSE c
+= FETCH 1 FROM d
+= FETCH 1 FROM c
+= ROLLBACK
 = DELETE FROM w_big WHERE id = 600
 = DELETE FROM w_big WHERE id = 601

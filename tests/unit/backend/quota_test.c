@@ -64,12 +64,13 @@ static void who_waits_is_named_to_who_gives(void **state)
 	assert_false(quota_take(quota));
 	quota_wait(quota, 0, true);
 	quota_wait(quota, 63, true);
-	assert_true(quota_wanted(quota, 0));
-	assert_true(quota_wanted(quota, 5));
+	assert_true(quota_wanted(quota, 0, 1));
+	assert_true(quota_wanted(quota, 5, 0));
 	assert_int_equal(quota_give(quota), (UINT64_C(1) << 63) | 1);
 	quota_wait(quota, 63, false);
-	assert_false(quota_wanted(quota, 0));           /* nobody else */
-	assert_true(quota_wanted(quota, 1));
+	assert_false(quota_wanted(quota, 0, 1));        /* nobody else */
+	assert_true(quota_wanted(quota, 0, 0));         /* another pool of the same worker */
+	assert_true(quota_wanted(quota, 1, 0));
 	assert_true(quota_take(quota));
 	quota_wait(quota, 0, false);
 	assert_int_equal(quota_give(quota), 0);
@@ -88,12 +89,46 @@ static void one_key_is_one_quota(void **state)
 	quotas_free(quotas);
 }
 
+static void two_pools_of_a_worker_wait_until_neither_does(void **state)
+{
+	struct quotas *quotas = quotas_new();
+	struct quota *quota = quotas_get(quotas, SLICE_LIT("key"), 1);
+
+	quota_wait(quota, 3, true);
+	quota_wait(quota, 3, true);
+	quota_wait(quota, 3, false);
+	assert_true(quota_wanted(quota, 0, 0));
+	quota_wait(quota, 3, false);
+	assert_false(quota_wanted(quota, 0, 0));
+	quotas_free(quotas);
+}
+
+static void a_lowered_limit_is_told_until_enough_was_given_back(void **state)
+{
+	struct quotas *quotas = quotas_new();
+	struct quota *quota = quotas_get(quotas, SLICE_LIT("key"), 2);
+
+	assert_true(quota_take(quota));
+	assert_true(quota_take(quota));
+	assert_false(quota_over(quota));
+	quota_limit(quota, 1);
+	assert_true(quota_over(quota));
+	quota_give(quota);
+	assert_false(quota_over(quota));
+	assert_false(quota_take(quota));
+	quota_limit(quota, QUOTA_NONE);
+	assert_true(quota_take(quota));
+	quotas_free(quotas);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threads_never_hold_more_than_the_limit),
 		cmocka_unit_test(who_waits_is_named_to_who_gives),
 		cmocka_unit_test(one_key_is_one_quota),
+		cmocka_unit_test(two_pools_of_a_worker_wait_until_neither_does),
+		cmocka_unit_test(a_lowered_limit_is_told_until_enough_was_given_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

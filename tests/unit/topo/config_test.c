@@ -8,6 +8,7 @@
 
 #include "scratch.h"
 #include "topo/config.h"
+#include "topo/settings.h"
 
 #define REST \
 	"nodes:\n" \
@@ -47,11 +48,11 @@ static void a_short_file_gets_every_default(void **state)
 	assert_string_equal(config->node_user, "postgres");
 	assert_null(config->node_password);
 	assert_string_equal(config->admin_users, "postgres");
-	assert_int_equal(config->pool_mode, POOL_TRANSACTION);
-	assert_int_equal(config->pool_size, 20);
+	assert_int_equal(config->policy.pool_mode, POOL_TRANSACTION);
+	assert_int_equal(config->policy.pool_size, 20);
 	assert_int_equal(config->client_max, 10000);
 	assert_int_equal(config->pool_queue_max, 1000);
-	assert_int_equal(config->pool_wait_ms_max, 60000);
+	assert_int_equal(config->policy.pool_wait_ms_max, 60000);
 	assert_int_equal(config->connect_ms_max, 5000);
 	assert_int_equal(config->login_ms_max, 60000);
 	assert_int_equal(config->backend_idle_ms_max, 600000);
@@ -62,7 +63,7 @@ static void a_short_file_gets_every_default(void **state)
 	assert_string_equal(config->databases[0].node_database, "shop");
 	assert_int_equal(config->databases[0].shards_count, 2);
 	assert_string_equal(config->databases[0].shards[1], "s2");
-	config_free(config);
+	config_unref(config);
 }
 
 static void given_values_are_taken(void **state)
@@ -77,15 +78,15 @@ static void given_values_are_taken(void **state)
 	assert_int_equal(config->listen_port, 7000);
 	assert_int_equal(config->io, IO_EPOLL);
 	assert_int_equal(config->auth, AUTH_TRUST);
-	assert_int_equal(config->pool_mode, POOL_SESSION);
-	assert_int_equal(config->pool_wait_ms_max, 0);
+	assert_int_equal(config->policy.pool_mode, POOL_SESSION);
+	assert_int_equal(config->policy.pool_wait_ms_max, 0);
 	assert_string_equal(config->users_file, "/etc/users");
 	snprintf(store, sizeof(store), "%s/sub/x.db", scratch_folder);
 	assert_string_equal(config->store, store);
 	assert_string_equal(config->admin_users, "nanu");
 	assert_string_equal(config->node_password, "it's");
 	assert_string_equal(config->databases[0].node_database, "b");
-	config_free(config);
+	config_unref(config);
 }
 
 static void mistakes_are_refused_with_line_and_reason(void **state)
@@ -103,6 +104,9 @@ static void mistakes_are_refused_with_line_and_reason(void **state)
 		{ "io: auto\nworkers: 3x\n" REST, 2, "workers must be a whole number from 0 to 64, not \"3x\"", "" },
 		{ "workers: -1\n" REST, 1, "workers must be a whole number", "" },
 		{ "workers: 99999999999999999999999\n" REST, 1, "workers must be a whole number", "" },
+		{ REST "    idle_session_timeout: soon\n", 9, "idle_session_timeout must be a whole number", "" },
+		{ REST "    max_user_connections: 1\n", 9, "\"max_user_connections\" is not a setting here", "" },
+		{ REST "users:\n  - {name: a}\n  - {name: a}\n", 11, "two users are named \"a\"", "" },
 		{ "pool_size: 0\n" REST, 1, "pool_size must be from 1", "" },
 		{ "listen_port: 0\n" REST, 1, "listen_port must be from 1 to 65535", "" },
 		{ "listen_port: 65536\n" REST, 1, "listen_port must be from 1 to 65535", "" },
@@ -191,7 +195,7 @@ static void settings_show_values_and_defaults(void **state)
 	size_t count = config_settings(config, rows, 64);
 	bool seen = false;
 
-	assert_int_equal(count, 34);
+	assert_int_equal(count, setting_count);
 	for (size_t i = 0; i < count; i++) {
 		assert_true(*rows[i].name && *rows[i].description);
 		assert_null(strstr(rows[i].value, "secret"));
@@ -206,7 +210,7 @@ static void settings_show_values_and_defaults(void **state)
 	assert_int_equal(config_settings(config, rows, 1), count);
 	assert_int_equal(config_settings(NULL, rows, 64), count);
 	assert_string_equal(rows[0].value, "127.0.0.1");
-	config_free(config);
+	config_unref(config);
 }
 
 /* The example must name every setting, so that it stays the place to look them up. */
@@ -230,7 +234,43 @@ static void the_example_is_valid_and_whole(void **state)
 		if (!strstr(text, line) && memmove(line + 1, line + 3, strlen(line + 3) + 1) && !strstr(text, line))
 			fail_msg("%s is not in the example", rows[i].name);
 	}
-	config_free(config);
+	config_unref(config);
+}
+
+static void users_go_before_databases_and_these_before_the_rest(void **state)
+{
+	struct config *config = read_text("query_timeout: 1\npool_size: 2\nidle_session_timeout: 3\n" REST
+					  "    query_timeout: 10\n    pool_size: 20\n    pool_mode: session\n"
+					  "users:\n  - {name: bob, query_timeout: 100}\n");
+	struct policy policy;
+
+	config_policy(config, config_database(config, "shop"), "bob", &policy);
+	assert_int_equal(policy.query_timeout, 100);
+	assert_int_equal(policy.pool_size, 20);
+	assert_int_equal(policy.pool_mode, POOL_SESSION);
+	assert_int_equal(policy.idle_session_timeout, 3);
+	config_policy(config, config_database_on_nodes(config, "shop"), "eve", &policy);
+	assert_int_equal(policy.query_timeout, 10);
+	config_policy(config, config_database(config, "nowhere"), "eve", &policy);
+	assert_int_equal(policy.query_timeout, 1);
+	assert_int_equal(policy.pool_mode, POOL_TRANSACTION);
+	config_unref(config);
+}
+
+static void what_needs_a_restart_stays_as_it_runs(void **state)
+{
+	struct config *running = read_text("workers: 2\npool_size: 2\n" REST);
+	struct config *fresh = read_text("workers: 3\npool_size: 3\nstore: elsewhere.db\n" REST);
+	struct setting_row rows[64];
+
+	config_follow(fresh, running);
+	assert_int_equal(fresh->workers, 2);
+	assert_int_equal(fresh->policy.pool_size, 3);
+	assert_string_equal(fresh->store, running->store);
+	for (size_t i = config_settings(fresh, rows, 64); i-- > 0;)
+		assert_int_equal(rows[i].pending, strcmp(rows[i].name, "workers") == 0 || strcmp(rows[i].name, "store") == 0);
+	config_unref(running);
+	config_unref(fresh);
 }
 
 int main(void)
@@ -241,6 +281,8 @@ int main(void)
 		cmocka_unit_test(mistakes_are_refused_with_line_and_reason),
 		cmocka_unit_test(settings_show_values_and_defaults),
 		cmocka_unit_test(the_example_is_valid_and_whole),
+		cmocka_unit_test(users_go_before_databases_and_these_before_the_rest),
+		cmocka_unit_test(what_needs_a_restart_stays_as_it_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, scratch_remove);

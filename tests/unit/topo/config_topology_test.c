@@ -22,7 +22,7 @@ static int make(const char *text, const struct topology *stored, struct topology
 	if (config_read(scratch_write(text), &config, err) < 0)
 		fail_msg("%s", err->message);
 	rc = config_topology(config, stored, ret_topology, err);
-	config_free(config);
+	config_unref(config);
 	return rc;
 }
 

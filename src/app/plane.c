@@ -1,0 +1,259 @@
+#include "app/plane.h"
+
+#include <string.h>
+
+#include "admin/admin.h"
+#include "app/takeover.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "route/snapshot.h"
+#include "session/worker.h"
+#include "store/store.h"
+#include "topo/config.h"
+#include "topo/topology.h"
+
+int plane_load_catalog(const struct plane *plane, const struct config *config, const struct topology *topology, const struct database *database,
+		       struct catalog **ret_catalog, struct err *err)
+{
+	const struct node *home = &topology->nodes[topology->shards[database->shards[0]].primary];
+	char *conninfo = admin_conninfo(config, home, database->node_database);
+	int rc = catalog_load(conninfo, plane->snapshot ? plane->snapshot->version + 1 : 1, ret_catalog, err);
+
+	mem_free(conninfo);
+	return rc;
+}
+
+void plane_log_failure(const char *what, const struct err *err)
+{
+	char quoted[600];
+
+	log_warn("plane", "sqlstate=%s msg=\"%s: %s\"", err->sqlstate, what, log_quote(err->message, quoted, sizeof(quoted)));
+}
+
+void plane_publish(struct plane *plane, struct topology *topology, struct catalog *const *catalogs)
+{
+	struct snapshot *old = plane->snapshot;
+	struct snapshot *fresh = snapshot_new(old ? old->version + 1 : 1, topology, catalogs);
+
+	pthread_mutex_lock(&plane->lock);
+	plane->snapshot = fresh;
+	pthread_mutex_unlock(&plane->lock);
+	if (plane->services)
+		services_publish(plane->services, fresh);
+	snapshot_unref(old);
+}
+
+int plane_save(struct plane *plane, const struct topology *topology, struct err *err)
+{
+	char *json = topology_to_json(topology);
+	int rc = store_swap(plane->store, STORE_KEY_TOPOLOGY, plane->revision, json, &plane->revision, err);
+
+	mem_free(json);
+	if (rc == 0)
+		takeover_tell_store(__atomic_load_n(&plane->peer, __ATOMIC_RELAXED));
+	return rc;
+}
+
+/* The table as the fresh catalog has it, known again by the OIDs of the old one; false: it is as it was. *ret_gone: it was dropped. */
+static bool find_again(const struct catalog *known, const struct catalog *fresh, const struct sharded_table *table,
+		       struct sharded_table *ret_now, bool *ret_gone)
+{
+	const struct catalog_table *before = catalog_table(known, table->schema, table->name);
+	const struct catalog_table *after = before ? catalog_table_by_oid(fresh, before->oid) : NULL;
+	const struct catalog_column *key = before ? catalog_column(before, table->key_column) : NULL;
+
+	*ret_now = *table;
+	*ret_gone = before && !after;
+	if (!before || table->being_sharded)
+		return *ret_gone = false;
+	if (!after)
+		return true;
+	ret_now->schema = after->schema;
+	ret_now->name = after->name;
+	for (size_t j = 0; key && j < after->column_count; j++)
+		if (after->columns[j].attnum == key->attnum)
+			ret_now->key_column = after->columns[j].name;
+	return strcmp(ret_now->schema, table->schema) != 0 || strcmp(ret_now->name, table->name) != 0 ||
+	       strcmp(ret_now->key_column, table->key_column) != 0;
+}
+
+static struct topology *replaced(struct topology *old, struct topology *next, int rc)
+{
+	if (rc < 0)
+		return old;
+	topology_unref(old);
+	return next;
+}
+
+/* Tables that were dropped, renamed or moved, or whose key was renamed. All of them go before the first comes back: one may have another's
+ * name now. */
+static struct topology *follow(const struct snapshot *old, size_t index, const struct catalog *fresh, struct topology *topology)
+{
+	const struct database *database = &old->topology->databases[index];
+	const struct catalog *known = old->catalogs[index];
+	struct topology *next = NULL;
+	struct sharded_table now;
+	bool gone;
+	int rc;
+
+	for (size_t i = 0; known && i < database->table_count; i++) {
+		const struct sharded_table *table = &database->tables[i];
+
+		if (!find_again(known, fresh, table, &now, &gone))
+			continue;
+		log_info("plane", "database=%s table=%s.%s msg=\"%s\"", database->name, table->schema, table->name,
+			 gone ? "dropped" : "renamed");
+		rc = topology_without_table(topology, database->name, table->schema, table->name, &next, NULL);
+		topology = replaced(topology, next, rc);
+	}
+	for (size_t i = 0; known && i < database->table_count; i++) {
+		if (!find_again(known, fresh, &database->tables[i], &now, &gone) || gone)
+			continue;
+		rc = topology_with_table(topology, database->name, &now, &next, NULL);
+		topology = replaced(topology, next, rc);
+	}
+	return topology;
+}
+
+int plane_refresh(struct plane *plane, const char *only, struct err *err)
+{
+	struct snapshot *old = plane->snapshot;
+	size_t count = old->topology->database_count;
+	struct catalog **catalogs = mem_calloc(count + 1, sizeof(*catalogs));
+	struct topology *topology = topology_ref(old->topology);
+	bool changed = false;
+	int rc = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct database *database = &old->topology->databases[i];
+		struct err why;
+
+		catalogs[i] = old->catalogs[i] ? catalog_ref(old->catalogs[i]) : NULL;
+		if (only ? strcmp(only, database->name) != 0 : catalogs[i] != NULL)
+			continue;
+		if (plane_load_catalog(plane, plane->config, old->topology, database, &catalogs[i], &why) < 0) {
+			plane_log_failure("cannot read the schema", &why);
+			catalogs[i] = old->catalogs[i] ? catalogs[i] : NULL;
+			rc = why.code;
+			if (err)
+				*err = why;
+			continue;
+		}
+		catalog_unref(old->catalogs[i]);
+		topology = follow(old, i, catalogs[i], topology);
+		changed = true;
+	}
+	if (topology != old->topology && plane_save(plane, topology, err) < 0) {
+		plane_log_failure("cannot store the topology", err);
+		topology_unref(topology);
+		topology = topology_ref(old->topology);
+	}
+	if (changed) {
+		plane_publish(plane, topology, catalogs);
+	} else {
+		topology_unref(topology);
+		for (size_t i = 0; i < count; i++)
+			catalog_unref(catalogs[i]);
+	}
+	mem_free(catalogs);
+	return rc;
+}
+
+struct snapshot *plane_snapshot(struct plane *plane)
+{
+	struct snapshot *snapshot;
+
+	pthread_mutex_lock(&plane->lock);
+	snapshot = snapshot_ref(plane->snapshot);
+	pthread_mutex_unlock(&plane->lock);
+	return snapshot;
+}
+
+struct config *plane_config(struct plane *plane)
+{
+	struct config *config;
+
+	pthread_mutex_lock(&plane->lock);
+	config = config_ref(plane->config);
+	pthread_mutex_unlock(&plane->lock);
+	return config;
+}
+
+int plane_change(struct plane *plane, struct topology *topology, bool durable, struct err *err)
+{
+	size_t count = plane->snapshot->topology->database_count;
+	struct catalog **catalogs = mem_calloc(count + 1, sizeof(*catalogs));
+	int rc = 0;
+
+	if (__atomic_load_n(&plane->peer, __ATOMIC_RELAXED) >= 0) {
+		rc = err_set(err, ERR_WRONG_STATE, "another process of this router still serves sessions");
+		err_hint(err, "Wait until the process that was taken over has ended; if this session is one of its, connect again.");
+	} else if (durable) {
+		rc = plane_save(plane, topology, err);
+	}
+
+	if (rc == 0) {
+		for (size_t i = 0; i < count; i++)
+			catalogs[i] = plane->snapshot->catalogs[i] ? catalog_ref(plane->snapshot->catalogs[i]) : NULL;
+		plane_publish(plane, topology_ref(topology), catalogs);
+	}
+	mem_free(catalogs);
+	return rc;
+}
+
+/* ---- life ---- */
+
+static int first_topology(struct plane *plane, struct topology **ret_topology, struct err *err)
+{
+	struct topology *stored = NULL;
+	struct store_entry entry;
+	int rc = store_get(plane->store, STORE_KEY_TOPOLOGY, &entry, err);
+
+	if (rc < 0)
+		return rc;
+	plane->revision = entry.revision;
+	if (entry.value)
+		rc = topology_from_json(entry.value, &stored, err);
+	mem_free(entry.value);
+	if (rc == 0)
+		rc = config_topology(plane->config, stored, ret_topology, err);
+	if (rc == 0)
+		rc = plane_save(plane, *ret_topology, err);
+	topology_unref(stored);
+	return rc;
+}
+
+int plane_init(struct plane *plane, struct config *config, struct users *users, struct err *err)
+{
+	struct topology *topology = NULL;
+	struct catalog **catalogs;
+	int rc;
+
+	*plane = (struct plane){ .config = config_ref(config), .users = users, .peer = -1 };
+	pthread_mutex_init(&plane->lock, NULL);
+	rc = store_open_sqlite(config->store, &plane->store, err);
+	if (rc == 0)
+		rc = first_topology(plane, &topology, err);
+	if (rc < 0)
+		return rc;
+	catalogs = mem_calloc(topology->database_count + 1, sizeof(*catalogs));
+	for (size_t i = 0; i < topology->database_count; i++) {
+		struct err why;
+
+		if (plane_load_catalog(plane, config, topology, &topology->databases[i], &catalogs[i], &why) < 0) {
+			catalogs[i] = NULL;
+			plane_log_failure("cannot read the schema yet", &why);
+		}
+	}
+	plane_publish(plane, topology, catalogs);
+	mem_free(catalogs);
+	return 0;
+}
+
+void plane_release(struct plane *plane)
+{
+	snapshot_unref(plane->snapshot);
+	store_close(plane->store);
+	config_unref(plane->config);
+	pthread_mutex_destroy(&plane->lock);
+}

@@ -1,0 +1,345 @@
+#include "app/takeover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/control.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "session/worker.h"
+#include "topo/config.h"
+
+enum { MESSAGE_SIZE = 16, POLL_MS = 50, ANSWER_MS_MAX = 10000, LEAVE_MS_MIN = 500 };
+
+struct message { char what[MESSAGE_SIZE]; uint32_t pid, secret; };      /* pid, secret: of "cancel" */
+
+struct takeover {
+	const struct config *config;
+	struct services *services;
+	struct control *control;
+	int fds[TAKEOVER_FDS_MAX];      /* copies of the listeners */
+	size_t fd_count;
+	int listener;                   /* -1: nobody can take over (any more) */
+	int successor, predecessor;     /* connections; -1: there is none, or it is over */
+	int kept[2];                    /* the same, to be closed in the end: other threads may still send */
+	uint64_t left_ms;               /* atomic: when the successor was ready; 0: not yet */
+	bool stopping;                  /* atomic */
+	bool ended;                     /* SIGTERM was sent */
+	pthread_t thread;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- the socket ---- */
+
+/* Through its folder's descriptor, as the path itself may be longer than a socket's address can be. */
+static int with_address(const char *path, int (*use)(int fd, const struct sockaddr *address, socklen_t size), int fd)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? mem_strndup(path, (size_t)(slash - path) + 1) : mem_strdup(".");
+	int folder_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC), rc = -1, size;
+
+	mem_free(folder);
+	if (folder_fd < 0)
+		return -1;
+	size = snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", folder_fd, slash ? slash + 1 : path);
+	if (size < (int)sizeof(address.sun_path))
+		rc = use(fd, (const struct sockaddr *)&address, sizeof(address));
+	else
+		errno = ENAMETOOLONG;
+	close(folder_fd);
+	return rc;
+}
+
+static int open_socket(void)
+{
+	return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+}
+
+static int listen_on_path(const char *path)
+{
+	int fd = open_socket();
+	bool good;
+
+	unlink(path);           /* of a process that is gone, or was taken over */
+	good = fd >= 0 && fchmod(fd, 0600) == 0 && with_address(path, bind, fd) == 0 && listen(fd, 1) == 0;
+	if (good)
+		return fd;
+	log_warn("takeover", "socket=%s errno=%d msg=\"no other process will be able to take over\"", path, errno);
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static bool send_message(int fd, const char *what, uint32_t pid, uint32_t secret)
+{
+	struct message message = { .pid = pid, .secret = secret };
+
+	snprintf(message.what, sizeof(message.what), "%s", what);
+	return send(fd, &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof(message);
+}
+
+union ancillary {
+	struct cmsghdr header;
+	char bytes[CMSG_SPACE(TAKEOVER_FDS_MAX * sizeof(int))];
+};
+
+static bool send_listeners(int fd, const int *fds, size_t count)
+{
+	struct message message = { .what = "listeners" };
+	struct iovec iov = { &message, sizeof(message) };
+	union ancillary ancillary = { 0 };
+	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ancillary, .msg_controllen = CMSG_SPACE(count * sizeof(int)) };
+	struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+
+	rights->cmsg_level = SOL_SOCKET;
+	rights->cmsg_type = SCM_RIGHTS;
+	rights->cmsg_len = CMSG_LEN(count * sizeof(int));
+	memcpy(CMSG_DATA(rights), fds, count * sizeof(int));
+	return sendmsg(fd, &header, MSG_NOSIGNAL) == (ssize_t)sizeof(message);
+}
+
+bool takeover_left(const struct takeover *takeover)
+{
+	return __atomic_load_n(&takeover->left_ms, __ATOMIC_RELAXED) != 0;
+}
+
+void takeover_cancel(int peer, uint32_t pid, uint32_t secret)
+{
+	if (peer >= 0)
+		send_message(peer, "cancel", pid, secret);
+}
+
+void takeover_tell_store(int peer)
+{
+	if (peer >= 0)
+		send_message(peer, "store", 0, 0);
+}
+
+/* ---- the new process ---- */
+
+static int receive_listeners(int fd, int *fds, size_t *ret_count, struct err *err)
+{
+	struct message message = { 0 };
+	struct iovec iov = { &message, sizeof(message) };
+	union ancillary ancillary;
+	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ancillary, .msg_controllen = sizeof(ancillary) };
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+	struct cmsghdr *rights;
+
+	if (poll(&ready, 1, ANSWER_MS_MAX) != 1 || recvmsg(fd, &header, MSG_CMSG_CLOEXEC) != (ssize_t)sizeof(message) ||
+	    strncmp(message.what, "listeners", sizeof(message.what)) != 0)
+		return err_set(err, ERR_CONNECT, "the running router does not hand its listening sockets over");
+	rights = CMSG_FIRSTHDR(&header);
+	if (!rights || rights->cmsg_type != SCM_RIGHTS || header.msg_flags & MSG_CTRUNC)
+		return err_set(err, ERR_CONNECT, "the running router handed no listening sockets over");
+	*ret_count = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	memcpy(fds, CMSG_DATA(rights), *ret_count * sizeof(int));
+	return 0;
+}
+
+int takeover_alone(const struct config *config, struct err *err)
+{
+	int fd = open_socket(), rc = 0;
+
+	if (fd >= 0 && with_address(config->takeover_socket, connect, fd) == 0) {
+		rc = err_set(err, ERR_CONFLICT, "another router of this configuration is running: it answers at \"%s\"", config->takeover_socket);
+		err_hint(err, "Take over from it with --takeover, or give this one a store and a takeover_socket of its own.");
+	}
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+int takeover_take(const struct config *config, int *fds, size_t *ret_count, int *ret_peer, struct err *err)
+{
+	int fd = open_socket(), rc;
+
+	if (fd < 0 || with_address(config->takeover_socket, connect, fd) < 0) {
+		rc = err_set(err, ERR_CONNECT, "no running router to take over from at \"%s\": %m", config->takeover_socket);
+		err_hint(err, "Start the first one without --takeover.");
+	} else if (!send_message(fd, "take", 0, 0)) {
+		rc = err_set(err, ERR_CONNECT, "the router at \"%s\" cannot be spoken to: %m", config->takeover_socket);
+	} else {
+		rc = receive_listeners(fd, fds, ret_count, err);
+	}
+	if (rc < 0 && fd >= 0)
+		close(fd);
+	else
+		*ret_peer = fd;
+	return rc;
+}
+
+/* ---- the running process ---- */
+
+static bool is_ours(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && (peer.uid == 0 || peer.uid == geteuid());
+}
+
+static void accept_successor(struct takeover *takeover)
+{
+	int fd = accept4(takeover->listener, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (takeover->successor >= 0 || !is_ours(fd))
+		close(fd);
+	else
+		takeover->successor = fd;
+}
+
+/* The successor accepts from now on. */
+static void leave(struct takeover *takeover)
+{
+	takeover->kept[0] = takeover->successor;
+	log_info("takeover", "msg=\"another process has taken over: serving the sessions that are left\"");
+	__atomic_store_n(&takeover->left_ms, now_ms(), __ATOMIC_RELAXED);
+	close(takeover->listener);
+	takeover->listener = -1;
+	services_leave(takeover->services);
+	control_share(takeover->control, takeover->successor);
+	control_follow(takeover->control);
+}
+
+/* False: the connection is over. */
+static bool hear(struct takeover *takeover, int fd)
+{
+	struct message message;
+
+	if (recv(fd, &message, sizeof(message), MSG_DONTWAIT) != (ssize_t)sizeof(message))
+		return false;
+	message.what[MESSAGE_SIZE - 1] = '\0';
+	if (strcmp(message.what, "take") == 0)
+		return send_listeners(fd, takeover->fds, takeover->fd_count);
+	if (strcmp(message.what, "ready") == 0)
+		leave(takeover);
+	else if (strcmp(message.what, "cancel") == 0)
+		services_cancel(takeover->services, message.pid, message.secret);
+	else if (strcmp(message.what, "store") == 0)
+		control_follow(takeover->control);
+	return true;
+}
+
+static void hear_peer(struct takeover *takeover, int *peer, short events)
+{
+	if (!events || *peer < 0 || hear(takeover, *peer))
+		return;
+	if (peer == &takeover->predecessor || takeover->left_ms)
+		control_share(takeover->control, -1);
+	if (peer == &takeover->predecessor)
+		services_set_predecessor(takeover->services, -1);
+	if (peer == &takeover->successor && !takeover->left_ms) /* it failed before it was ready: another may try */
+		close(*peer);
+	*peer = -1;
+}
+
+/* Nobody is left, or whoever is has had drain_timeout. */
+static void end_when_left(struct takeover *takeover)
+{
+	uint64_t since_ms = now_ms() - takeover->left_ms;
+	unsigned clients = __atomic_load_n(&takeover->services->client_count, __ATOMIC_RELAXED);
+
+	if (!takeover->left_ms || takeover->ended || since_ms < LEAVE_MS_MIN)
+		return;
+	if (clients && (!takeover->config->drain_timeout || since_ms < takeover->config->drain_timeout))
+		return;
+	log_info("takeover", "sessions=%u msg=\"%s\"", clients, clients ? "drain_timeout is over" : "the last session has left");
+	takeover->ended = true;
+	kill(getpid(), SIGTERM);
+}
+
+static void *run(void *argument)
+{
+	struct takeover *takeover = argument;
+
+	pthread_setname_np(pthread_self(), "nanu-takeover");
+	while (!__atomic_load_n(&takeover->stopping, __ATOMIC_RELAXED)) {
+		struct pollfd fds[] = {
+			{ .fd = takeover->listener, .events = POLLIN },
+			{ .fd = takeover->successor, .events = POLLIN },
+			{ .fd = takeover->predecessor, .events = POLLIN },
+		};
+
+		if (poll(fds, 3, POLL_MS) > 0) {
+			hear_peer(takeover, &takeover->successor, fds[1].revents);
+			hear_peer(takeover, &takeover->predecessor, fds[2].revents);
+			if (fds[0].revents & POLLIN)
+				accept_successor(takeover);
+		}
+		end_when_left(takeover);
+	}
+	return NULL;
+}
+
+struct takeover *takeover_start(const struct config *config, struct services *services, struct control *control, const int *fds, size_t count,
+				int peer)
+{
+	struct takeover *takeover = mem_calloc(1, sizeof(*takeover));
+
+	*takeover = (struct takeover){ .config = config, .services = services, .control = control, .successor = -1, .predecessor = peer,
+		.kept = { -1, peer } };
+	for (size_t i = 0; i < count && i < TAKEOVER_FDS_MAX; i++) {
+		takeover->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+		takeover->fd_count += takeover->fds[i] >= 0;
+	}
+	takeover->listener = listen_on_path(config->takeover_socket);
+	if (peer >= 0) {
+		services_set_predecessor(services, peer);
+		control_share(control, peer);
+		send_message(peer, "ready", 0, 0);
+		control_follow(control);        /* what the other stored since this one read it */
+	}
+	if (pthread_create(&takeover->thread, NULL, run, takeover) != 0)
+		takeover->thread = 0;
+	return takeover;
+}
+
+void takeover_stop(struct takeover *takeover)
+{
+	if (!takeover)
+		return;
+	__atomic_store_n(&takeover->stopping, true, __ATOMIC_RELAXED);
+	if (takeover->thread)
+		pthread_join(takeover->thread, NULL);
+	services_set_predecessor(takeover->services, -1);
+	control_share(takeover->control, -1);
+}
+
+void takeover_free(struct takeover *takeover)
+{
+	if (!takeover)
+		return;
+	if (takeover->listener >= 0) {
+		unlink(takeover->config->takeover_socket);
+		close(takeover->listener);
+	}
+	for (size_t i = 0; i < takeover->fd_count; i++)
+		close(takeover->fds[i]);
+	for (int i = 0; i < 2; i++)
+		if (takeover->kept[i] >= 0)
+			close(takeover->kept[i]);
+	if (takeover->successor >= 0 && takeover->successor != takeover->kept[0])
+		close(takeover->successor);
+	mem_free(takeover);
+}

@@ -1,0 +1,46 @@
+/* takeover: a new process takes the listening sockets over from the running one, and no client notices.
+ *
+ * Over a Unix socket (setting takeover_socket; SOCK_SEQPACKET, a message each), for the same user or root alone:
+ *
+ *     new ── "take" ─────────────▶ old            old goes on as before
+ *     new ◀─ "listeners" + SCM_RIGHTS ── old      the sockets themselves: nothing is ever refused
+ *     new ── "ready" ────────────▶ old            new accepts; old stops accepting and serves its sessions until they leave
+ *     new ── "cancel" pid secret ▶ old            cancel requests for sessions of old reach new
+ *     new ◀─ "store" ────────────▶ old            the topology in the store is another now
+ *
+ * The old process ends when its last session has left, or after drain_timeout. If the new one fails before "ready", nothing has changed.
+ * Source of the descriptor passing: unix(7), "Ancillary messages".
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct config;
+struct control;
+struct services;
+struct takeover;
+
+enum { TAKEOVER_FDS_MAX = 64 };
+
+/* The new process's first step: fills fds (at most TAKEOVER_FDS_MAX). *ret_peer is the connection to the old one. ERR_CONNECT when no router answers. */
+must_use int takeover_take(const struct config *config, int *fds, size_t *ret_count, int *ret_peer, struct err *err);
+
+/* Two routers that do not know of each other must not write one store. ERR_CONFLICT when another one answers at this one's socket. */
+must_use int takeover_alone(const struct config *config, struct err *err);
+
+/* Answers whoever takes over, with these listeners, from a thread of its own. `peer`: the connection to the process that this one took over, which
+ * is told that this one is ready; or -1. A socket that cannot be opened is logged, and then nobody can take over. */
+struct takeover *takeover_start(const struct config *config, struct services *services, struct control *control, const int *fds, size_t count,
+				int peer);
+void takeover_stop(struct takeover *takeover);          /* before the workers end; NULL is allowed */
+void takeover_free(struct takeover *takeover);          /* when nobody can ask for its connections any more; NULL is allowed */
+
+bool takeover_left(const struct takeover *takeover);     /* another process has taken over from this one */
+
+/* From any thread, to the other process at `peer` (-1: there is none). */
+void takeover_cancel(int peer, uint32_t pid, uint32_t secret);
+void takeover_tell_store(int peer);
