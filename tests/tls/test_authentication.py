@@ -136,8 +136,9 @@ def read(sock):
     while len(head) < 5:
         head += sock.recv(5 - len(head))
     body = b""
-    while len(body) < struct.unpack("!i", head[1:])[0] - 4:
-        body += sock.recv(4096)
+    size = struct.unpack("!i", head[1:])[0] - 4
+    while len(body) < size:
+        body += sock.recv(size - len(body))
     return chr(head[0]), body
 
 

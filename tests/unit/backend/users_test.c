@@ -191,6 +191,79 @@ static void only_so_many_fetched_users_are_kept(void **state)
 	check_password("ann", "mine");
 }
 
+static struct user_secret secret_of(const char *name)
+{
+	struct user_secret secret;
+
+	users_get(users, name, &secret);
+	return secret;
+}
+
+static void learn_key(const char *name)
+{
+	struct user_secret secret = secret_of(name);
+	struct scram_keys keys;
+
+	scram_keys_make(SLICE_LIT("pencil"), &secret.verifier, &keys);
+	users_learn(users, name, &keys);
+	assert_true(secret_of(name).has_client_key);
+}
+
+static void a_reload_keeps_keys_and_seed_and_has_the_rest_fetched_anew(void **state)
+{
+	struct users *fresh = users_new_like(users);
+	struct scram_verifier before, after, salted;
+
+	users_mock(users, "one", &before);
+	assert_int_equal(users_set(users, "gone", "mine", NULL), 0);
+	assert_int_equal(users_set(users, "stays", VERIFIER, NULL), 0);
+	assert_int_equal(users_set(users, "changed", VERIFIER, NULL), 0);
+	assert_int_equal(users_set(users, "plain", "pencil", NULL), 0);
+	assert_int_equal(users_set_fetched(users, "fetched", VERIFIER, 60000, NULL), 0);
+	assert_int_equal(users_set_fetched(users, "written", VERIFIER, 60000, NULL), 0);
+	assert_int_equal(users_set_fetched(users, "nobody", NULL, 60000, NULL), 0);
+	salted = secret_of("plain").verifier;
+	learn_key("stays");
+	learn_key("changed");
+	learn_key("fetched");
+	learn_key("written");
+	assert_int_equal(users_set(fresh, "stays", VERIFIER, NULL), 0);
+	assert_int_equal(users_set(fresh, "changed", "another", NULL), 0);
+	assert_int_equal(users_set(fresh, "plain", "pencil", NULL), 0);
+	assert_int_equal(users_set(fresh, "written", VERIFIER, NULL), 0);
+	users_replace(users, fresh);
+	users_free(fresh);
+
+	assert_false(secret_of("gone").known);
+	assert_true(secret_of("stays").has_client_key);
+	assert_false(secret_of("changed").has_client_key);
+	assert_memory_equal(secret_of("plain").verifier.salt, salted.salt, salted.salt_size);
+	assert_true(secret_of("fetched").fetched && secret_of("fetched").stale && secret_of("fetched").has_client_key);
+	assert_true(secret_of("written").has_client_key && !secret_of("written").fetched);
+	assert_false(secret_of("nobody").fetched);
+	users_mock(users, "one", &after);
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_int_equal(users_set_fetched(users, "fetched", VERIFIER, 60000, NULL), 0);
+	assert_true(!secret_of("fetched").stale && secret_of("fetched").has_client_key);
+}
+
+static void fetched_users_are_still_bounded_after_a_reload(void **state)
+{
+	char name[32];
+
+	for (int i = 0; i <= USERS_FETCHED_MAX; i++) {
+		struct users *fresh = i == USERS_FETCHED_MAX ? users_new_like(users) : NULL;
+
+		if (fresh)
+			users_replace(users, fresh);
+		users_free(fresh);
+		snprintf(name, sizeof(name), "user %d", i);
+		assert_int_equal(users_set_fetched(users, name, VERIFIER, 60000, NULL), 0);
+	}
+	assert_false(secret_of("user 0").known);
+	assert_true(secret_of("user 1").known);
+}
+
 static void an_unknown_user_looks_the_same_each_time_and_unlike_others(void **state)
 {
 	struct scram_verifier one, again, other;
@@ -237,6 +310,8 @@ int main(void)
 		TEST(what_nodes_said_does_not_replace_the_users_file_and_is_kept_for_a_time),
 		TEST(the_keys_of_a_login_last_as_long_as_the_verifier),
 		TEST(only_so_many_fetched_users_are_kept),
+		TEST(a_reload_keeps_keys_and_seed_and_has_the_rest_fetched_anew),
+		TEST(fetched_users_are_still_bounded_after_a_reload),
 		TEST(the_seed_is_the_stores),
 		TEST(an_unknown_user_looks_the_same_each_time_and_unlike_others),
 	};

@@ -273,6 +273,30 @@ static void what_needs_a_restart_stays_as_it_runs(void **state)
 	config_unref(fresh);
 }
 
+static void every_setting_of_tls_with_nodes_makes_a_difference(void **state)
+{
+	static const char *const settings_of_tls[] = { "node_tls: require\n", "node_tls_ca_file: a\n", "node_tls_cert_file: a\nnode_tls_key_file: b\n",
+						       "node_tls_cert_file: a\nnode_tls_key_file: c\n", "node_channel_binding: disable\n",
+						       "tls_version_min: TLSv1.3\n", "" };
+	enum { COUNT = sizeof(settings_of_tls) / sizeof(settings_of_tls[0]) };
+	struct config *configs[COUNT];
+	char text[1000];
+
+	for (size_t i = 0; i < COUNT; i++) {
+		snprintf(text, sizeof(text), "pool_size: %zu\n%s%s", i + 1, settings_of_tls[i], REST);
+		configs[i] = read_text(text);
+	}
+	for (size_t i = 0; i < COUNT; i++)
+		for (size_t j = 0; j < COUNT; j++)
+			assert_int_equal(config_same_node_tls(configs[i], configs[j]), i == j);
+	snprintf(text, sizeof(text), "pool_size: 100\n%s", REST);
+	config_unref(configs[0]);
+	configs[0] = read_text(text);
+	assert_true(config_same_node_tls(configs[0], configs[COUNT - 1]));
+	for (size_t i = 0; i < COUNT; i++)
+		config_unref(configs[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +307,7 @@ int main(void)
 		cmocka_unit_test(the_example_is_valid_and_whole),
 		cmocka_unit_test(users_go_before_databases_and_these_before_the_rest),
 		cmocka_unit_test(what_needs_a_restart_stays_as_it_runs),
+		cmocka_unit_test(every_setting_of_tls_with_nodes_makes_a_difference),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, scratch_remove);
