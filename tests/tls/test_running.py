@@ -1,5 +1,6 @@
 """What changes while the router runs, and what limits those who have not logged in, where there is TLS."""
 import contextlib
+import re
 import socket
 import ssl
 import threading
@@ -172,6 +173,24 @@ def test_what_nodes_said_is_asked_anew_after_a_reload(start_own):
         reload_as_superuser(cluster, auth_from_nodes=False)
         assert "password authentication failed" in refused(cluster)
         assert use_two_backends(first, second)
+
+
+def salt(cluster, user):
+    """What tells a user from others, should it change where theirs do not."""
+    with socket.create_connection(("127.0.0.1", cluster.router.port), timeout=30) as sock:
+        start_up(sock, user)
+        assert read(sock)[0] == "R"
+        kind, body = sasl_first(sock, "SCRAM-SHA-256", b"n,,n=,r=abcdefghijkl")
+        assert kind == "R", body
+        return re.search(rb"s=([^,]+)", body)[1]
+
+
+@pytest.mark.parametrize("user", [USER, "nobody"])
+def test_salts_outlive_a_reload(start_own, user):
+    cluster = start_own(shards=1, auth_from_nodes=False)
+    before = salt(cluster, user)
+    reload(cluster)
+    assert salt(cluster, user) == before
 
 
 def reload_as_superuser(cluster, **changes):
