@@ -1,5 +1,6 @@
 #include "topo/config_yaml.h"
 
+#include <assert.h>
 #include <cyaml/cyaml.h>
 #include <stdio.h>
 #include <string.h>
@@ -103,6 +104,7 @@ static void schema_init(struct schema *schema)
 		CYAML_FIELD_SEQUENCE("hba", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config_yaml, hba, &hba_value, 1, HBA_RULES_MAX),
 	};
 
+	assert(setting_count <= SETTINGS_COUNT_MAX);
 	memset(schema, 0, sizeof(*schema));
 	memcpy(schema->database_fields, database_fields, sizeof(database_fields));
 	add_overrides(schema->database_fields + DATABASE_FIELD_COUNT, offsetof(struct yaml_database_entry, overrides), OF_DATABASE);
