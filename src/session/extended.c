@@ -161,8 +161,9 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 		*err = item->refusal;
 		return err->code;
 	}
-	if (kind != PORTAL_LEG && session->tx_status == 'E' && !units_tx_lost(session))
-		kind = PORTAL_LEG;      /* the server refuses all but the end of the transaction */
+	if (kind != PORTAL_LEG && session->tx_status == 'E' && !units_tx_lost(session) && item->shape->kind != STMT_COMMIT &&
+	    item->shape->kind != STMT_ROLLBACK)
+		kind = PORTAL_LEG;      /* the server refuses all but the end of the transaction, which hangs on no single server */
 	statement = statement_intern(&session->worker->pools.statements, STATEMENT_PARSE, sql, types, type_count, session->settings,
 				     session->snapshot->version, session->database_name, session->user);
 	if (kind == PORTAL_LEG) {

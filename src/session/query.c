@@ -86,9 +86,7 @@ int query_tx_end(struct session *session, struct plan *plan, struct slice sql, b
 	/* Who commits what was lost without his knowing must hear that it was. */
 	if (shape->kind == STMT_COMMIT && session->tx_error.code) {
 		*err = session->tx_error;
-		session->failed = true;
-		effects_end_tx(session, false);
-		session->tx_status = 'I';
+		units_drop_tx(session);
 		return err->code;
 	}
 	if (count == 0) {

@@ -25,6 +25,7 @@ struct spread {
 	bool loose;                     /* no transaction around it */
 	bool own_tx;
 	bool ends_tx;                   /* it is the client's COMMIT or ROLLBACK */
+	bool commits;
 	enum phase phase;
 	struct leg *lead;
 	struct buf out;                 /* what the lead said */
@@ -209,6 +210,7 @@ int spread_start(struct session *session, struct plan *plan, struct slice sql, b
 	spread->extended = extended;
 	spread->loose = loose;
 	spread->ends_tx = ends_tx;
+	spread->commits = ends_tx && slice_is(sql, "COMMIT");
 	spread->own_tx = definition && !loose && session->tx_status == 'I';
 	buf_init(&spread->out, SPREAD_OUT_MAX);
 	buf_init(&spread->error, SPREAD_OUT_MAX);
@@ -296,7 +298,7 @@ int spread_message(struct session *session, struct leg *leg, char type, struct s
 void spread_lost(struct session *session, struct leg *leg, const struct err *why)
 {
 	struct spread *spread = session->spread;
-	bool deciding = (spread->ends_tx && spread->phase == PHASE_LEAD) || spread->phase == PHASE_END_LEAD;
+	bool deciding = spread->ends_tx ? spread->commits && spread->phase == PHASE_LEAD : spread->phase == PHASE_END_LEAD;
 	struct err err = *why;
 	struct buf message;
 

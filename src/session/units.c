@@ -260,13 +260,10 @@ void units_lost(struct session *session, struct leg *leg, const struct err *err)
 	session_resume(session);
 }
 
-void units_check_end(struct session *session, const struct plan *plan, int rc)
+void units_drop_tx(struct session *session)
 {
 	struct list_node *node = list_first(&session->legs);
 
-	if (session->tx_status == 'I' || !err_code_retryable(rc) || plan->shapes.count != 1 ||
-	    (plan->items[0].shape->kind != STMT_COMMIT && plan->items[0].shape->kind != STMT_ROLLBACK))
-		return;
 	while (node) {
 		struct leg *leg = CONTAINER_OF(node, struct leg, place);
 
@@ -277,6 +274,13 @@ void units_check_end(struct session *session, const struct plan *plan, int rc)
 	session->failed = true;
 	effects_end_tx(session, false);
 	session->tx_status = 'I';
+}
+
+void units_check_end(struct session *session, const struct plan *plan, int rc)
+{
+	if (session->tx_status != 'I' && err_code_retryable(rc) && plan->shapes.count == 1 &&
+	    (plan->items[0].shape->kind == STMT_COMMIT || plan->items[0].shape->kind == STMT_ROLLBACK))
+		units_drop_tx(session);
 }
 
 bool units_tx_lost(const struct session *session)

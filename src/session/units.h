@@ -14,6 +14,8 @@ bool units_all_answered(const struct session *session, const struct leg *leg);
 /* The transaction has failed with its server process: no leg has part in it any more. */
 bool units_tx_lost(const struct session *session);
 int units_ensure(struct session *session, struct leg *leg, const struct prepared *prepared, const char **ret_name, struct err *err);
+/* The transaction is over, and nothing of it is kept: the backends that still have part in it are closed. */
+void units_drop_tx(struct session *session);
 /* After `rc` < 0 for a unit of `plan`: a COMMIT or ROLLBACK that could not be sent ends the transaction all the same. */
 void units_check_end(struct session *session, const struct plan *plan, int rc);
 int units_any_shard(const struct session *session);
