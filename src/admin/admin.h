@@ -44,6 +44,6 @@ bool admin_is_admin(const struct config *config, const char *user);
 /* libpq's conninfo for nanu's own connection to a node; mem_free() it. */
 char *admin_conninfo(const struct config *config, const struct node *node, const char *database);
 
-/* Reads a user's SCRAM verifier from pg_authid of the database's home node and adds it to `users`. 0 also when there is no such user. */
+/* Asks the database's home node with auth_query and adds the answer to `users`. 0 also when there is no such user. */
 must_use int admin_fetch_secret(const struct config *config, const struct topology *topology, const struct database *database,
 				const char *user, struct users *users, struct err *err);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "topo/config.h"
+#include "topo/settings.h"
 #include "topo/topology.h"
 
 enum { CONNINFO_SIZE_MAX = 8192 };
@@ -24,7 +25,7 @@ static void add(struct buf *out, const char *key, const char *value)
 	buf_add_text(out, "' ");
 }
 
-char *admin_conninfo(const struct config *config, const struct node *node, const char *database)
+static char *conninfo_of(const struct config *config, const struct node *node, const char *database, const char *user, const char *password)
 {
 	char number[16];
 	struct buf out;
@@ -34,38 +35,71 @@ char *admin_conninfo(const struct config *config, const struct node *node, const
 	snprintf(number, sizeof(number), "%u", node->port);
 	add(&out, "port", number);
 	add(&out, "dbname", database);
-	add(&out, "user", config->node_user);
-	if (config->node_password)
-		add(&out, "password", config->node_password);
+	add(&out, "user", user);
+	if (password)
+		add(&out, "password", password);
 	snprintf(number, sizeof(number), "%u", config->connect_ms_max / 1000 + 1);
 	add(&out, "connect_timeout", number);
 	add(&out, "application_name", "nanu");
+	add(&out, "sslmode", node_tls_names[config->node_tls]);
+	add(&out, "channel_binding", channel_binding_names[config->node_channel_binding]);
+	add(&out, "ssl_min_protocol_version", tls_version_names[config->tls_version_min]);
+	if (config->node_tls_ca_file)
+		add(&out, "sslrootcert", config->node_tls_ca_file);
+	if (config->node_tls_cert_file) {
+		add(&out, "sslcert", config->node_tls_cert_file);
+		add(&out, "sslkey", config->node_tls_key_file);
+	}
 	add(&out, "client_encoding", "UTF8");
 	buf_add_u8(&out, 0);
 	return out.data;        /* the caller's from here on */
+}
+
+char *admin_conninfo(const struct config *config, const struct node *node, const char *database)
+{
+	return conninfo_of(config, node, database, config->node_user, config->node_password);
+}
+
+/* As auth_user, whose password is in the users file unless it is node_user. */
+static char *auth_conninfo(const struct config *config, const struct node *node, const char *database, struct users *users)
+{
+	struct user_secret secret;
+	char *conninfo;
+
+	if (strcmp(config->auth_user, config->node_user) == 0)
+		return admin_conninfo(config, node, database);
+	users_get(users, config->auth_user, &secret);
+	conninfo = conninfo_of(config, node, database, config->auth_user, secret.has_password ? secret.password : NULL);
+	user_secret_wipe(&secret);
+	return conninfo;
 }
 
 int admin_fetch_secret(const struct config *config, const struct topology *topology, const struct database *database, const char *user,
 		       struct users *users, struct err *err)
 {
 	const struct node *home = &topology->nodes[topology->shards[database->shards[0]].primary];
-	char *conninfo = admin_conninfo(config, home, database->node_database);
+	char *conninfo = auth_conninfo(config, home, database->node_database, users);
 	PGconn *conn = PQconnectdb(conninfo);
 	PGresult *result = NULL;
 	int rc = 0;
 
+	explicit_bzero(conninfo, strlen(conninfo));
 	mem_free(conninfo);
 	if (PQstatus(conn) != CONNECTION_OK)
 		rc = err_set(err, ERR_CONNECT, "%s", PQerrorMessage(conn));
 	if (rc == 0) {
 		result = PQexecParams(conn,
-				      "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1 AND rolcanlogin"
-				      " AND (rolvaliduntil IS NULL OR rolvaliduntil > pg_catalog.now())",
-				      1, NULL, &user, NULL, NULL, 0);
+				      config->auth_query, 1, NULL, &user, NULL, NULL, 0);
 		if (PQresultStatus(result) != PGRES_TUPLES_OK)
 			rc = err_set(err, ERR_AUTH_SPEC, "%s", PQresultErrorMessage(result));
-		else if (PQntuples(result) == 1 && !PQgetisnull(result, 0, 0))
-			rc = users_set(users, user, PQgetvalue(result, 0, 0), err);
+		else if (PQnfields(result) != 2)
+			rc = err_set(err, ERR_CONFIG, "auth_query must have two columns, the user's name and secret, not %d", PQnfields(result));
+		else if (PQntuples(result) > 1)
+			rc = err_set(err, ERR_CONFIG, "auth_query found %d users named \"%s\"", PQntuples(result), user);
+		else if (PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, 0), user) == 0 && !PQgetisnull(result, 0, 1))
+			rc = users_set_fetched(users, user, PQgetvalue(result, 0, 1), config->auth_cache_ms_max, err);
+		else
+			rc = users_set_fetched(users, user, NULL, config->auth_cache_ms_max, err);
 	}
 	PQclear(result);
 	PQfinish(conn);

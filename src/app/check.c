@@ -15,7 +15,7 @@
 #include "topo/config.h"
 #include "topo/topology.h"
 
-static int check_users(const struct config *config, struct err *err)
+static int check_users(struct config *config, struct err *err)
 {
 	struct users *users = users_new();
 	int rc = config->users_file ? users_read(users, config->users_file, err) : 0;
@@ -25,7 +25,7 @@ static int check_users(const struct config *config, struct err *err)
 }
 
 /* What is stored must be readable, and fit the configuration. */
-static int check_store(const struct config *config, struct err *err)
+static int check_store(struct config *config, struct err *err)
 {
 	struct topology *stored = NULL, *topology = NULL;
 	struct store_entry entry;
@@ -44,7 +44,7 @@ static int check_store(const struct config *config, struct err *err)
 }
 
 /* The address, at a port that the system chooses: listen_port may be the running router's. */
-static int check_address(const struct config *config, struct err *err)
+static int check_address(struct config *config, struct err *err)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found = NULL;
 	int rc = getaddrinfo(strcmp(config->listen_host, "*") == 0 ? NULL : config->listen_host, "0", &hints, &found), fd;
@@ -60,7 +60,7 @@ static int check_address(const struct config *config, struct err *err)
 	return rc;
 }
 
-static int check_loop(const struct config *config, struct err *err)
+static int check_loop(struct config *config, struct err *err)
 {
 	enum loop_engine engine = config->io == IO_URING ? LOOP_URING : config->io == IO_EPOLL ? LOOP_EPOLL : LOOP_AUTO;
 	struct loop *loop = NULL;
@@ -71,9 +71,9 @@ static int check_loop(const struct config *config, struct err *err)
 	return rc;
 }
 
-unsigned check_start(const struct config *config)
+unsigned check_start(struct config *config)
 {
-	static int (*const checks[])(const struct config *config, struct err *err) = { check_users, check_store, check_address, check_loop };
+	static int (*const checks[])(struct config *config, struct err *err) = { config_open_tls, check_users, check_store, check_address, check_loop };
 	unsigned problems = 0;
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {

@@ -44,8 +44,8 @@ int plane_refresh(struct plane *plane, const char *only, struct err *err);
 /* Makes `topology` the current one, and, when `durable`, stores it first. ERR_CONFLICT; ERR_WRONG_STATE while another process
  * of this router serves sessions, which could not know of it in time. */
 must_use int plane_change(struct plane *plane, struct topology *topology, bool durable, struct err *err);
-/* Reads configuration and users file anew, and makes them everybody's; with an error nothing changes. ERR_CONFIG with file, line and reason;
- * ERR_CONFLICT, ERR_IO from the store. */
+/* Reads the configuration, its certificates and its users file anew, and makes them everybody's; with an error nothing changes. ERR_CONFIG with
+ * file, line and reason; ERR_CONFLICT, ERR_IO from the store. */
 must_use int plane_reload(struct plane *plane, struct err *err);
 
 /* Takes the topology that another process stored. */

@@ -30,9 +30,11 @@ static int read_all(const struct plane *plane, struct news *news, struct err *er
 {
 	int rc = config_read(plane->config->path, &news->config, err);
 
+	if (rc == 0)
+		rc = config_open_tls(news->config, err);
 	if (rc < 0)
 		return rc;
-	news->users = users_new();
+	news->users = users_new_like(plane->users);
 	if (news->config->users_file)
 		rc = users_read(news->users, news->config->users_file, err);
 	if (rc == 0)

@@ -27,17 +27,18 @@
 #include "net/loop.h"
 #include "route/snapshot.h"
 #include "session/admission.h"
+#include "store/store.h"
 #include "topo/config.h"
 
 const char serve_usage[] =
 	"Usage: nanu serve --config FILE [--check | --takeover]\n"
 	"\n"
-	"Runs the router that FILE describes, in the foreground, until SIGINT or SIGTERM. SIGHUP has FILE read anew;\n"
+	"Runs the router that FILE describes, in the foreground, until SIGINT or SIGTERM. SIGHUP has FILE, and the files that it names, read anew;\n"
 	"SIGUSR2 starts the program again, as it is installed then, to take over (as --takeover does).\n"
 	"\n"
 	"  --config FILE   the configuration (YAML)\n"
-	"  --check         only look for what would keep it from starting (FILE, the users file, the store, listen_host), say it, and end:\n"
-	"                  no port is opened and nothing changed\n"
+	"  --check         only look for what would keep it from starting (FILE, the certificates and users file that it names, the store,\n"
+	"                  listen_host), say it, and end: no port is opened and nothing changed\n"
 	"  --takeover      take the listening sockets over from the router that runs with FILE: no connection is refused, its sessions\n"
 	"                  go on in the old process until they leave, and it ends when the last has, or after drain_timeout\n";
 
@@ -293,6 +294,17 @@ static int run_workers(const struct config *config, struct services *services, s
 	return rc;
 }
 
+static int seed_users(const struct config *config, struct users *users, struct err *err)
+{
+	struct store *store = NULL;
+	int rc = store_open_sqlite(config->store, &store, err);
+
+	if (rc == 0)
+		rc = users_seed(users, store, err);
+	store_close(store);
+	return rc;
+}
+
 static int serve(struct config *config, bool take_over, struct err *err)
 {
 	struct services services = { .config = config, .predecessor = -1, .forward_cancel = takeover_cancel };
@@ -315,7 +327,8 @@ static int serve(struct config *config, bool take_over, struct err *err)
 	services.users = users;
 	services.quotas = quotas_new();
 	services.admission = admission_new();
-	if (config->users_file)
+	rc = seed_users(config, users, err);
+	if (rc == 0 && config->users_file)
 		rc = users_read(users, config->users_file, err);
 	if (rc == 0)
 		rc = control_new(config, users, &control, err);
@@ -336,7 +349,7 @@ int serve_main(int argc, char **argv)
 	};
 	const char *path = NULL;
 	struct config *config;
-	bool check = false, take_over = false;
+	bool only_check = false, take_over = false;
 	struct err err;
 	int option, rc;
 
@@ -344,7 +357,7 @@ int serve_main(int argc, char **argv)
 		if (option == 'c')
 			path = optarg;
 		else if (option == 'k')
-			check = true;
+			only_check = true;
 		else if (option == 't')
 			take_over = true;
 		else
@@ -364,7 +377,7 @@ int serve_main(int argc, char **argv)
 	if (rc < 0)
 		return command_failed("serve", &err);
 	log_set_level(config->log_level);
-	if (check) {
+	if (only_check) {
 		unsigned problems = check_start(config);
 
 		if (!problems)
@@ -372,7 +385,9 @@ int serve_main(int argc, char **argv)
 		config_unref(config);
 		return problems ? 1 : 0;
 	}
-	rc = serve(config, take_over, &err);
+	rc = config_open_tls(config, &err);
+	if (rc == 0)
+		rc = serve(config, take_over, &err);
 	config_unref(config);
 	return rc < 0 ? command_failed("serve", &err) : 0;
 }

@@ -7,15 +7,15 @@
 #include <unistd.h>
 
 #include "backend/cancel.h"
+#include "backend/node_login.h"
 #include "backend/pool.h"
-#include "backend/users.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "net/env.h"
+#include "net/tls.h"
 #include "proto/message.h"
 #include "topo/config.h"
 
-static const struct stream_events stream_events;
+static const struct stream_events stream_events, asking_events;
 static const struct reply_events reply_events;
 
 struct prepared_copy {
@@ -43,10 +43,17 @@ static void send_buf(struct backend *backend, struct buf *out)
 
 /* ---- the end ---- */
 
+static void dial(struct backend *backend);
+
 static void closed(struct stream *stream)
 {
 	struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
 
+	if (backend->state <= BACKEND_LOGIN) {  /* not the end: the other way is tried */
+		pool_move(backend, BACKEND_OPENING);
+		dial(backend);
+		return;
+	}
 	if (backend->cancel)
 		cancel_forget(backend->cancel);
 	backend_forget_all_prepared(backend);
@@ -55,7 +62,7 @@ static void closed(struct stream *stream)
 	settings_unref(backend->settings);
 	params_unref(backend->params);
 	reply_release(&backend->reply);
-	mem_free(backend->scram);
+	node_login_free(backend->login);
 	mem_free(backend);
 }
 
@@ -91,8 +98,19 @@ static void lose(struct backend *backend, const struct err *why)
 static void ended(struct stream *stream, int error)
 {
 	struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
+	const char *problem = tls_problem(stream);
 	struct err why = backend->why;
 
+	if (backend->state <= BACKEND_LOGIN && node_login_again(backend->login, why.code ? why.sqlstate : "", problem != NULL)) {
+		backend->why = (struct err){ 0 };
+		reply_release(&backend->reply);
+		reply_init(&backend->reply);
+		stream_close(stream);
+		return;
+	}
+	if (!why.code && problem)
+		err_set(&why, backend->state <= BACKEND_LOGIN ? ERR_CONNECT : ERR_BACKEND_LOST, "TLS with node \"%s\" failed: %s",
+			backend->pool->node, problem);
 	if (!why.code)
 		err_set(&why, backend->state <= BACKEND_LOGIN ? ERR_CONNECT : ERR_BACKEND_LOST, "node \"%s\" closed the connection%s%s",
 			backend->pool->node, error ? ": " : "", error ? strerror(error) : "");
@@ -129,14 +147,32 @@ static void timed_out(struct timer *timer)
 	lose(backend, &why);
 }
 
+static void dial(struct backend *backend)
+{
+	struct pool *pool = backend->pool;
+	struct loop *loop = pool->pools->loop;
+	int fd, on = 1;
+
+	stream_init(&backend->stream, loop, node_login_asks_tls(backend->login) ? &asking_events : &stream_events);
+	fd = socket(pool->address.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0) {
+		err_set(&backend->why, ERR_CONNECT, "cannot open a socket to node \"%s\": %m", pool->node);
+		loop_arm(loop, &backend->timer, 0);     /* the pool hears of it from the loop, as of every other failure */
+		return;
+	}
+	if (pool->address.address.ss_family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	stream_connect(&backend->stream, fd, (const struct sockaddr *)&pool->address.address, pool->address.size);
+}
+
 struct backend *backend_open(struct pool *pool)
 {
 	struct backend *backend = mem_calloc(1, sizeof(*backend));
 	struct loop *loop = pool->pools->loop;
-	int fd, on = 1;
 
-	stream_init(&backend->stream, loop, &stream_events);
 	backend->pool = pool;
+	backend->login = node_login_new(pool);
 	backend->generation = pool->generation;
 	backend->id = ++pool->pools->last_backend;
 	backend->settings = settings_ref(pool->pools->settings.empty);
@@ -145,25 +181,24 @@ struct backend *backend_open(struct pool *pool)
 	backend->timer.fire = timed_out;
 	list_init(&backend->prepared_order);
 	reply_init(&backend->reply);
-	fd = socket(pool->address.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0) {
-		err_set(&backend->why, ERR_CONNECT, "cannot open a socket to node \"%s\": %m", pool->node);
-		loop_arm(loop, &backend->timer, 0);     /* the pool hears of it from the loop, as of every other failure */
-		return backend;
-	}
-	if (pool->address.address.ss_family != AF_UNIX)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	loop_arm(loop, &backend->timer, (uint64_t)pool->pools->config->connect_ms_max * 1000);
-	stream_connect(&backend->stream, fd, (const struct sockaddr *)&pool->address.address, pool->address.size);
+	dial(backend);
 	return backend;
+}
+
+static void start_up(struct backend *backend)
+{
+	struct buf out;
+
+	buf_init(&out, STARTUP_SIZE_MAX);
+	message_startup(&out, backend->pool->user, backend->pool->database);
+	send_buf(backend, &out);
 }
 
 static void connected(struct stream *stream, int error)
 {
 	struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
 	struct err why;
-	struct buf out;
 
 	if (error) {
 		err_set(&why, ERR_CONNECT, "cannot connect to node \"%s\": %s", backend->pool->node, strerror(error));
@@ -171,74 +206,25 @@ static void connected(struct stream *stream, int error)
 		return;
 	}
 	pool_move(backend, BACKEND_LOGIN);
-	buf_init(&out, STARTUP_SIZE_MAX);
-	message_startup(&out, backend->pool->user, backend->pool->database);
-	send_buf(backend, &out);
+	if (node_login_asks_tls(backend->login))
+		backend_send(backend, SSL_REQUEST);
+	else
+		start_up(backend);
 	stream_receive(stream, true);
 }
 
-static int authenticate(struct backend *backend, struct slice body, struct err *err)
+/* What comes first after an SSLRequest. */
+static void tls_answered(struct stream *stream, const char *data, size_t size)
 {
-	struct cursor cursor = cursor_of(body);
-	uint32_t code = cursor_u32(&cursor);
-	struct slice rest = slice_make(cursor.at, cursor_left(&cursor));
-	struct user_secret secret;
-	uint8_t nonce[SCRAM_NONCE_SIZE];
-	struct buf text, out;
-	size_t begin;
-	int rc = 0;
+	struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
+	bool must = node_login_needs_tls(backend->login);
+	struct err err;
 
-	if (code == AUTH_CODE_OK)
-		return 0;
-	if (code == AUTH_CODE_SASL_FINAL) {
-		if (!backend->scram)
-			return err_set(err, ERR_PROTOCOL, "node \"%s\" ended a SCRAM exchange that had not begun", backend->pool->node);
-		return scram_client_verify(backend->scram, rest, err);
-	}
-	users_get(backend->pool->pools->users, backend->pool->user, &secret);
-	if (!secret.has_password) {
-		err_set(err, ERR_AUTH_SPEC, "node \"%s\" asks for the password of user \"%s\", which the router does not have",
-			backend->pool->node, backend->pool->user);
-		err_hint(err, "Put the password itself, not a verifier, into the users file.");
-		return err->code;
-	}
-	buf_init(&text, AUTH_MESSAGE_SIZE_MAX);
-	buf_init(&out, AUTH_MESSAGE_SIZE_MAX);
-	switch (code) {
-	case AUTH_CODE_CLEARTEXT:
-		buf_add_cstr(&text, secret.password);
-		break;
-	case AUTH_CODE_SASL:
-		mem_free(backend->scram);
-		backend->scram = mem_calloc(1, sizeof(*backend->scram));
-		loop_env(backend->stream.loop)->random(loop_env(backend->stream.loop)->world, nonce, sizeof(nonce));
-		buf_add_cstr(&text, "SCRAM-SHA-256");
-		buf_add_u32(&text, 0);
-		begin = text.size;
-		scram_client_first(backend->scram, nonce, &text);
-		if (!text.failed) {
-			uint32_t size = htonl((uint32_t)(text.size - begin));
-
-			memcpy(text.data + begin - 4, &size, sizeof(size));
-		}
-		break;
-	case AUTH_CODE_SASL_CONTINUE:
-		if (!backend->scram)
-			rc = err_set(err, ERR_PROTOCOL, "node \"%s\" continued a SCRAM exchange that had not begun", backend->pool->node);
-		else
-			rc = scram_client_final(backend->scram, slice_of(secret.password), rest, &text, err);
-		break;
-	default:
-		rc = err_set(err, ERR_UNSUPPORTED, "node \"%s\" asks for authentication method %u; SCRAM-SHA-256, password and trust are supported",
-			     backend->pool->node, code);
-	}
-	if (rc == 0) {
-		message_password(&out, buf_slice(&text));
-		backend_send(backend, buf_slice(&out));
-	}
-	buf_release(&text);
-	buf_release(&out);
-	return rc;
+	stream->events = &stream_events;
+	if (node_login_tls_answered(backend->login, backend->pool, stream, must, slice_make(data, size), &err) < 0)
+		lose(backend, &err);
+	else
+		start_up(backend);
 }
 
 static void learn_parameter(struct backend *backend, struct slice body)
@@ -274,7 +260,9 @@ static int own_message(struct backend *backend, char type, struct slice body, st
 
 	switch (type) {
 	case 'R':
-		return authenticate(backend, body, err);
+		if (!backend->login)
+			return err_set(err, ERR_PROTOCOL, "node \"%s\" asked for authentication again", backend->pool->node);
+		return node_login_authenticate(backend, body, err);
 	case 'S':
 		learn_parameter(backend, body);
 		return 0;
@@ -295,6 +283,8 @@ static int own_message(struct backend *backend, char type, struct slice body, st
 			settings_assign(&backend->settings, backend->pool->pools->settings.empty);
 			backend->dirty = false;
 		}
+		node_login_free(backend->login);
+		backend->login = NULL;
 		if (backend->state == BACKEND_LOGIN || backend->state == BACKEND_CLEANING)
 			pool_opened(backend);
 		return 0;
@@ -357,6 +347,7 @@ static void drained(struct stream *stream)
 static const struct stream_events stream_events = {
 	.connected = connected, .received = received, .ended = ended, .drained = drained, .closed = closed,
 };
+static const struct stream_events asking_events = { .connected = connected, .received = tls_answered, .ended = ended, .closed = closed };
 
 void backend_clean(struct backend *backend)
 {

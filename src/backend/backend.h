@@ -24,9 +24,9 @@
 
 struct backend;
 struct cancel;
+struct node_login;
 struct params;
 struct pool;
-struct scram_client;
 struct settings;
 struct statement;
 
@@ -64,7 +64,7 @@ struct backend {
 	struct cancel *cancel;          /* a request under way: the backend is not to be lent to somebody else yet */
 
 	uint32_t cancel_pid, cancel_secret;
-	struct scram_client *scram;
+	struct node_login *login;       /* OPENING and LOGIN */
 	struct timer timer;             /* IDLE: since too long, looked at when it fires; LENT: of no meaning; else: a deadline */
 	uint64_t opened_us, idle_since_us;
 	uint64_t queries;

@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
+#include "backend/node_login.h"
 #include "backend/pool.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "net/tls.h"
 #include "proto/message.h"
 #include "topo/config.h"
 
@@ -13,13 +15,18 @@ struct cancel {
 	struct stream stream;
 	struct timer timer;
 	struct pools *pools;
+	struct pool *pool;
 	struct backend *backend;        /* NULL when it has gone */
+	struct node_login *login;       /* how TLS is begun; NULL: plain, as the backend's connection is, or TLS was switched off since */
 	uint32_t pid, secret;
 };
 
 static void closed(struct stream *stream)
 {
-	mem_free(CONTAINER_OF(stream, struct cancel, stream));
+	struct cancel *cancel = CONTAINER_OF(stream, struct cancel, stream);
+
+	node_login_free(cancel->login);
+	mem_free(cancel);
 }
 
 static void finish(struct cancel *cancel)
@@ -54,23 +61,55 @@ static void received(struct stream *stream, const char *data, size_t size)
 {
 }
 
+static void ask(struct cancel *cancel)
+{
+	struct buf out;
+
+	buf_init(&out, 64);
+	message_cancel(&out, cancel->pid, cancel->secret);
+	stream_write(&cancel->stream, buf_slice(&out));
+	buf_release(&out);
+}
+
+static const struct stream_events events;
+
 static void connected(struct stream *stream, int error)
 {
 	struct cancel *cancel = CONTAINER_OF(stream, struct cancel, stream);
-	struct buf out;
 
 	if (error) {
 		finish(cancel);
 		return;
 	}
-	buf_init(&out, 64);
-	message_cancel(&out, cancel->pid, cancel->secret);
-	stream_write(stream, buf_slice(&out));
-	buf_release(&out);
+	if (cancel->login)
+		stream_write(stream, SSL_REQUEST);
+	else
+		ask(cancel);
 	stream_receive(stream, true);
 }
 
+static void tls_answered(struct stream *stream, const char *data, size_t size)
+{
+	struct cancel *cancel = CONTAINER_OF(stream, struct cancel, stream);
+
+	stream->events = &events;
+	if (node_login_tls_answered(cancel->login, cancel->pool, stream, true, slice_make(data, size), NULL) < 0)
+		finish(cancel);
+	else
+		ask(cancel);
+}
+
 static const struct stream_events events = { .connected = connected, .received = received, .ended = ended, .closed = closed };
+static const struct stream_events asking_events = { .connected = connected, .received = tls_answered, .ended = ended, .closed = closed };
+
+static void begin_tls(struct cancel *cancel)
+{
+	cancel->login = node_login_new(cancel->pool);
+	if (node_login_knows_tls(cancel->login))
+		return;
+	node_login_free(cancel->login);
+	cancel->login = NULL;
+}
 
 void cancel_send(struct backend *backend)
 {
@@ -82,12 +121,15 @@ void cancel_send(struct backend *backend)
 		return;                 /* under way already; or no descriptor, and the client may ask again */
 	cancel = mem_calloc(1, sizeof(*cancel));
 	cancel->pools = pool->pools;
+	cancel->pool = pool;
 	cancel->backend = backend;
+	if (tls_is_on(&backend->stream))
+		begin_tls(cancel);
 	backend->cancel = cancel;
 	cancel->pid = backend->cancel_pid;
 	cancel->secret = backend->cancel_secret;
 	cancel->timer.fire = timed_out;
-	stream_init(&cancel->stream, pool->pools->loop, &events);
+	stream_init(&cancel->stream, pool->pools->loop, cancel->login ? &asking_events : &events);
 	loop_arm(pool->pools->loop, &cancel->timer, (uint64_t)pool->pools->config->connect_ms_max * 1000);
 	stream_connect(&cancel->stream, fd, (const struct sockaddr *)&pool->address.address, pool->address.size);
 }

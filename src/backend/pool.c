@@ -37,6 +37,7 @@ static void pool_free(struct pool *pool)
 	mem_free(pool->node);
 	mem_free(pool->database);
 	mem_free(pool->user);
+	mem_free(pool->host);
 	mem_free(pool);
 }
 
@@ -112,7 +113,8 @@ void pools_close(struct pools *pools)
 	}
 }
 
-struct pool *pools_get(struct pools *pools, const char *node, const struct node_address *address, const char *database, const char *user)
+struct pool *pools_get(struct pools *pools, const char *node, const char *host, const struct node_address *address, const char *database,
+		       const char *user)
 {
 	const char *parts[] = { node, database, user };
 	char key[3 * NAME_SIZE_MAX + 256];
@@ -135,6 +137,7 @@ struct pool *pools_get(struct pools *pools, const char *node, const struct node_
 	pool->node = mem_strdup(node);
 	pool->database = mem_strdup(database);
 	pool->user = mem_strdup(user);
+	pool->host = mem_strdup(host);
 	pool->address = *address;
 	pool->pause.fire = pause_over;
 	list_init(&pool->opening);

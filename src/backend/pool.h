@@ -44,6 +44,7 @@ struct pool {
 	char *node;                     /* names */
 	char *database;
 	char *user;
+	char *host;                     /* as it is configured: what the node's certificate must be made out for */
 	struct node_address address;
 	struct permits permits;
 	unsigned wait_ms_max;           /* 0: for ever */
@@ -81,7 +82,8 @@ void pools_init(struct pools *pools, struct loop *loop, const struct config *con
 		unsigned worker);
 void pools_release(struct pools *pools);                /* after pools_close() and a few turns of the loop */
 void pools_close(struct pools *pools);                  /* closes every backend, fails every wait */
-/* A new configuration, or topology: limits, and backends of nodes and databases that are gone or have moved are closed as they are given back. */
+/* A new configuration, or topology: limits, and backends of nodes and databases that are gone or have moved, or that are to be reached with
+ * other settings of TLS, are closed as they are given back. */
 void pools_configure(struct pools *pools, const struct config *config, const struct snapshot *snapshot);
 void pools_leave(struct pools *pools);                  /* idle backends go now, and later ones soon */
 
@@ -95,7 +97,8 @@ size_t pools_count(const struct pools *pools, enum hold what, const char *name);
 bool pools_empty(const struct pools *pools);
 void pools_look(struct pools *pools);                   /* another worker asked: spare permits, serve waiting sessions */
 
-struct pool *pools_get(struct pools *pools, const char *node, const struct node_address *address, const char *database, const char *user);
+struct pool *pools_get(struct pools *pools, const char *node, const char *host, const struct node_address *address, const char *database,
+		       const char *user);
 
 /* Lends an idle backend (1, and wait->done is not called), or queues `wait` (0) until a backend is there or config.pool_wait_ms_max has
  * passed. ERR_NOT_FOUND when the backend that is wanted is not to be had; ERR_POOL_FULL (53300) when the queue is full. The caller has filled holder, held_by, settings, urgent and done. */

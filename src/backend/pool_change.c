@@ -4,6 +4,7 @@
 
 #include "backend/pool.h"
 #include "base/limits.h"
+#include "base/mem.h"
 #include "route/snapshot.h"
 #include "topo/config.h"
 
@@ -26,7 +27,7 @@ static void retire_idle(struct pool *pool)
 }
 
 /* Where the topology has this pool's node and database; NULL: nowhere. */
-static const struct node_address *find_address(const struct pool *pool, const struct snapshot *snapshot)
+static const struct node_address *find_address(const struct pool *pool, const struct snapshot *snapshot, const char **ret_host)
 {
 	const struct topology *topology = snapshot->topology;
 
@@ -35,8 +36,10 @@ static const struct node_address *find_address(const struct pool *pool, const st
 
 		for (size_t j = 0; strcmp(database->node_database, pool->database) == 0 && j < database->shard_count; j++)
 			for (size_t k = 0; k < topology->node_count; k++)
-				if (topology->nodes[k].shard == database->shards[j] && strcmp(topology->nodes[k].name, pool->node) == 0)
+				if (topology->nodes[k].shard == database->shards[j] && strcmp(topology->nodes[k].name, pool->node) == 0) {
+					*ret_host = topology->nodes[k].host;
 					return &snapshot->addresses[k];
+				}
 	}
 	return NULL;
 }
@@ -50,8 +53,23 @@ static void look_again(struct pool *pool)
 		loop_disarm(pool->pools->loop, &CONTAINER_OF(node, struct backend, place)->timer);
 }
 
+/* Whether its backends are where it is now; makes it so for those to come. */
+static bool move(struct pool *pool, const struct node_address *address, const char *host)
+{
+	bool stays = address && address->size == pool->address.size &&
+		     memcmp(&address->address, &pool->address.address, address->size) == 0 && strcmp(host, pool->host) == 0;
+
+	if (!address || stays)
+		return stays;
+	pool->address = *address;
+	mem_free(pool->host);
+	pool->host = mem_strdup(host);
+	return false;
+}
+
 void pools_configure(struct pools *pools, const struct config *config, const struct snapshot *snapshot)
 {
+	bool same_tls = config_same_node_tls(config, pools->config);
 	size_t position = 0;
 	struct slice key;
 	void *item;
@@ -59,15 +77,14 @@ void pools_configure(struct pools *pools, const struct config *config, const str
 	pools->config = config;
 	while (map_next(&pools->by_key, &position, &key, &item)) {
 		struct pool *pool = item;
-		const struct node_address *address = find_address(pool, snapshot);
+		const char *host = NULL;
+		const struct node_address *address = find_address(pool, snapshot, &host);
 
 		pool->gone = !address;
 		pool_configure(pool);
 		look_again(pool);
-		if (address && address->size == pool->address.size && memcmp(&address->address, &pool->address.address, address->size) == 0)
+		if (move(pool, address, host) && same_tls)
 			continue;
-		if (address)
-			pool->address = *address;
 		pool->generation++;
 		retire_idle(pool);
 	}

@@ -14,6 +14,7 @@ enum {
 	AUTH_MESSAGE_SIZE_MAX = 65535,          /* PG_MAX_AUTH_TOKEN_LENGTH */
 	LOGIN_TIME_MS_MAX = 60 * 1000,          /* authentication_timeout of PostgreSQL */
 	LOGIN_SIZE_MAX = 256 << 10,             /* all that a client may say before it has logged in */
+	TLS_HANDSHAKE_SIZE_MAX = LOGIN_SIZE_MAX,        /* bytes, of the peer's */
 	CANCEL_ROOM = 16,                       /* connections beyond max_connections_per_address, as they may be cancel requests */
 	CANCEL_MS_MAX = 5000,                   /* for a node to heed a cancel request before the session is ended instead */
 	STATEMENT_SIZE_MAX = 64 << 20,          /* the text of one Query or Parse, held whole to be understood */
@@ -26,6 +27,7 @@ enum {
 	STREAM_FINISH_MS_MAX = 30 * 1000,       /* for a peer to take what was written before its connection is closed */
 	OUT_QUEUE_SIZE_MAX = 256 << 10,         /* bytes waiting for one peer before its source is paused */
 
+	USERS_FETCHED_MAX = 10000,              /* users of whom it is kept what a node said; as many of whom it is kept that no node knows them */
 	POOL_QUEUE_MAX = 4096,                  /* sessions waiting for one pool on one worker */
 	SETTINGS_MAX = 256,                     /* settings that one session changed */
 	STATEMENTS_MAX = 4096,                  /* prepared statements of one session */

@@ -110,6 +110,11 @@ void stream_filter_received(struct stream *stream, const char *data, size_t size
 	stream->events->received(stream, data, size);
 }
 
+void stream_filter_ended(struct stream *stream, int error)
+{
+	engine_ended(stream, error);
+}
+
 void stream_set_filter(struct stream *stream, const struct stream_filter *filter, void *state)
 {
 	stream->filter = filter;
@@ -259,9 +264,14 @@ void stream_finish(struct stream *stream)
 {
 	if (stream->closing)
 		return;
-	if (!stream->finishing)
+	if (!stream->finishing) {
+		stream->finishing = true;
 		loop_arm(stream->loop, &stream->finish_timer, (uint64_t)STREAM_FINISH_MS_MAX * 1000);
-	stream->finishing = true;
+		if (stream->filter && stream->filter->finish)
+			stream->filter->finish(stream, stream->filter_state);
+		if (stream->closing)
+			return;
+	}
 	if (!stream->out_bytes || !stream->connected)
 		finish_now(stream);
 }

@@ -31,10 +31,11 @@ struct stream_events {
 
 enum { STREAM_LOW_BYTES = 64 << 10 };
 
-/* A filter stands between the socket and the owner. Both functions pass on through the stream_filter_* calls below. */
+/* A filter stands between the socket and the owner, and passes on through the stream_filter_* calls below. */
 struct stream_filter {
 	void (*write)(struct stream *stream, void *state, struct slice bytes);
 	void (*receive)(struct stream *stream, void *state, const char *data, size_t size);
+	void (*finish)(struct stream *stream, void *state);     /* everything was written: say so to the peer. NULL: nothing to say */
 	void (*free)(void *state);
 };
 
@@ -82,3 +83,4 @@ void stream_close(struct stream *stream);                               /* now *
 void stream_set_filter(struct stream *stream, const struct stream_filter *filter, void *state);
 void stream_filter_write(struct stream *stream, struct slice bytes);    /* for filters: to the socket */
 void stream_filter_received(struct stream *stream, const char *data, size_t size);      /* for filters: to the owner */
+void stream_filter_ended(struct stream *stream, int error);      /* for filters: the owner's `ended` */

@@ -13,6 +13,9 @@ enum {
 	CODE_GSS = 80877104,
 };
 
+/* Asks for TLS; answered with one byte, 'S' or 'N'. */
+#define SSL_REQUEST SLICE_LIT("\0\0\0\10\4\322\26\57")
+
 /* ---- start-up, read by the router and written by it to nodes ---- */
 
 enum startup_kind { STARTUP_SESSION, STARTUP_SSL, STARTUP_GSS, STARTUP_CANCEL };

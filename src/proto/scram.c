@@ -124,11 +124,71 @@ void scram_verifier_make(struct slice password, const uint8_t *salt, size_t salt
 {
 	uint8_t salted[SCRAM_KEY_SIZE], client_key[SCRAM_KEY_SIZE];
 
-	memcpy(ret_verifier->salt, salt, salt_size);
+	if (salt != ret_verifier->salt)
+		memcpy(ret_verifier->salt, salt, salt_size);
 	ret_verifier->salt_size = salt_size;
 	ret_verifier->iterations = iterations;
 	salted_password(password, salt, salt_size, iterations, salted);
 	keys(salted, client_key, ret_verifier->stored_key, ret_verifier->server_key);
+	explicit_bzero(salted, sizeof(salted));
+	explicit_bzero(client_key, sizeof(client_key));
+}
+
+void scram_keys_make(struct slice password, const struct scram_verifier *verifier, struct scram_keys *ret_keys)
+{
+	uint8_t salted[SCRAM_KEY_SIZE];
+
+	ret_keys->verifier = *verifier;
+	salted_password(password, verifier->salt, verifier->salt_size, verifier->iterations, salted);
+	keys(salted, ret_keys->client_key, ret_keys->verifier.stored_key, ret_keys->verifier.server_key);
+	explicit_bzero(salted, sizeof(salted));
+}
+
+/* ---- channel binding ---- */
+
+static const char end_point_flag[] = "p=tls-server-end-point";
+
+/* The value of `c=`: the header of the client's first message, and what binds the channel when it is bound. */
+static void add_channel(struct buf *out, char flag, const struct scram_binding *binding)
+{
+	uint8_t bytes[sizeof(end_point_flag) + 2 + SCRAM_END_POINT_SIZE_MAX];
+	size_t size = 0;
+
+	if (flag == 'p') {
+		memcpy(bytes, end_point_flag, sizeof(end_point_flag) - 1);
+		size = sizeof(end_point_flag) - 1;
+	} else {
+		bytes[size++] = (uint8_t)flag;
+	}
+	bytes[size++] = ',';
+	bytes[size++] = ',';
+	if (flag == 'p') {
+		memcpy(bytes + size, binding->end_point, binding->size);
+		size += binding->size;
+	}
+	add_base64(out, bytes, size);
+}
+
+static int check_flag(const struct scram_binding *binding, struct slice flag, struct err *err)
+{
+	if (slice_is(flag, "n") || slice_is(flag, "y")) {
+		if (binding->used)
+			return err_set(err, ERR_PROTOCOL, "malformed SCRAM message: it lacks the channel binding of SCRAM-SHA-256-PLUS");
+		if (flag.data[0] == 'y' && binding->size) {
+			err_set(err, ERR_AUTH_SPEC, "SCRAM channel binding negotiation error");
+			err_detail(err, "The client supports SCRAM channel binding but thinks the server does not. However, this server does "
+					"support channel binding.");
+			return ERR_AUTH_SPEC;
+		}
+		return 0;
+	}
+	if (flag.size < 2 || flag.data[0] != 'p' || flag.data[1] != '=')
+		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message");
+	if (!binding->used)
+		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message: SCRAM-SHA-256 has no channel binding");
+	if (!slice_is(flag, end_point_flag))
+		return err_set(err, ERR_PROTOCOL, "unsupported SCRAM channel-binding type; tls-server-end-point is supported");
+	return 0;
 }
 
 /* ---- server ---- */
@@ -138,13 +198,16 @@ int scram_server_first(struct scram_server *server, struct slice client_first, c
 {
 	struct slice rest = client_first, flag = part(&rest, ','), authzid = part(&rest, ','), bare = rest, user, client_nonce;
 	struct buf text;
+	int rc = check_flag(&server->binding, flag, err);
 
-	if (flag.size != 1 || (flag.data[0] != 'n' && flag.data[0] != 'y') || authzid.size != 0)
-		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message: channel binding is not offered here");
+	if (rc < 0)
+		return rc;
+	if (authzid.size != 0)
+		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message: an authorization identity is not supported");
 	if (!attribute(&rest, 'n', &user) || !attribute(&rest, 'r', &client_nonce) || client_nonce.size == 0 || client_nonce.size > 200 ||
 	    bare.size >= sizeof(server->client_first_bare) || memchr(client_first.data, '\0', client_first.size))
 		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message");
-	server->gs2_header = flag.data[0];
+	server->gs2_flag = flag.data[0];
 	memcpy(server->client_first_bare, bare.data, bare.size);
 	server->client_first_bare[bare.size] = '\0';
 
@@ -178,19 +241,26 @@ static void sign(const uint8_t key[SCRAM_KEY_SIZE], const char *first_bare, stru
 int scram_server_final(struct scram_server *server, struct slice client_final, struct buf *out, struct err *err)
 {
 	struct slice rest = client_final, binding, nonce, proof_text, without_proof;
-	uint8_t signature[SCRAM_KEY_SIZE], proof[SCRAM_KEY_SIZE], client_key[SCRAM_KEY_SIZE], stored[SCRAM_KEY_SIZE];
-	const char *expected_binding = server->gs2_header == 'y' ? "eSws" : "biws";     /* base64 of "y,," and "n,," */
+	uint8_t signature[SCRAM_KEY_SIZE], proof[SCRAM_KEY_SIZE], stored[SCRAM_KEY_SIZE];
+	struct buf channel;
+	bool same_channel;
 
 	if (client_final.size >= SCRAM_TEXT_MAX || !attribute(&rest, 'c', &binding) || !attribute(&rest, 'r', &nonce))
 		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message");
 	without_proof = slice_make(client_final.data, (size_t)(nonce.data + nonce.size - client_final.data));
-	if (!slice_is(binding, expected_binding) || !slice_is(nonce, server->nonce) || !attribute(&rest, 'p', &proof_text) ||
+	buf_init(&channel, SCRAM_TEXT_MAX);
+	add_channel(&channel, server->gs2_flag, &server->binding);
+	same_channel = slice_eq(binding, buf_slice(&channel));
+	buf_release(&channel);
+	if (!same_channel && server->gs2_flag == 'p')
+		return err_set(err, ERR_AUTH_SPEC, "SCRAM channel binding check failed");
+	if (!same_channel || !slice_is(nonce, server->nonce) || !attribute(&rest, 'p', &proof_text) ||
 	    read_base64(proof_text, proof, SCRAM_KEY_SIZE) != SCRAM_KEY_SIZE || rest.size)
 		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message");
 	sign(server->verifier.stored_key, server->client_first_bare, slice_of(server->server_first), without_proof, signature);
 	for (int i = 0; i < SCRAM_KEY_SIZE; i++)
-		client_key[i] = proof[i] ^ signature[i];
-	SHA256(client_key, SCRAM_KEY_SIZE, stored);
+		server->client_key[i] = proof[i] ^ signature[i];
+	SHA256(server->client_key, SCRAM_KEY_SIZE, stored);
 	if (CRYPTO_memcmp(stored, server->verifier.stored_key, SCRAM_KEY_SIZE) != 0)
 		return err_set(err, ERR_AUTH, "password authentication failed");
 	sign(server->verifier.server_key, server->client_first_bare, slice_of(server->server_first), without_proof, signature);
@@ -210,15 +280,17 @@ void scram_client_first(struct scram_client *client, const uint8_t nonce[SCRAM_N
 	add_base64(&text, nonce, SCRAM_NONCE_SIZE);
 	snprintf(client->nonce, sizeof(client->nonce), "%.*s", SLICE_FMT(buf_slice(&text)));
 	snprintf(client->client_first_bare, sizeof(client->client_first_bare), "n=,r=%s", client->nonce);
-	buf_printf(out, "n,,%s", client->client_first_bare);
+	buf_printf(out, "%s,,%s", client->binding.used ? end_point_flag : client->binding.size ? "y" : "n", client->client_first_bare);
 	buf_release(&text);
 }
 
-int scram_client_final(struct scram_client *client, struct slice password, struct slice server_first, struct buf *out, struct err *err)
+int scram_client_final(struct scram_client *client, struct slice password, const struct scram_keys *known, struct slice server_first,
+		       struct buf *out, struct err *err)
 {
 	struct slice rest = server_first, nonce, salt_text, count;
-	uint8_t salt[SCRAM_SALT_SIZE_MAX], salted[SCRAM_KEY_SIZE], client_key[SCRAM_KEY_SIZE], stored_key[SCRAM_KEY_SIZE],
-		server_key[SCRAM_KEY_SIZE], signature[SCRAM_KEY_SIZE];
+	struct scram_verifier asked = { 0 };
+	struct scram_keys made;
+	uint8_t signature[SCRAM_KEY_SIZE];
 	struct buf text;
 	int salt_size;
 	uint32_t iterations;
@@ -227,23 +299,33 @@ int scram_client_final(struct scram_client *client, struct slice password, struc
 	    !attribute(&rest, 'i', &count))
 		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message from the node");
 	iterations = read_iterations(count);
-	salt_size = read_base64(salt_text, salt, sizeof(salt));
+	salt_size = read_base64(salt_text, asked.salt, sizeof(asked.salt));
 	if (nonce.size <= strlen(client->nonce) || memcmp(nonce.data, client->nonce, strlen(client->nonce)) != 0 || salt_size <= 0 ||
 	    iterations == 0)
 		return err_set(err, ERR_PROTOCOL, "malformed SCRAM message from the node");
+	asked.iterations = iterations;
+	asked.salt_size = (size_t)salt_size;
+	if (known && (known->verifier.iterations != iterations || known->verifier.salt_size != asked.salt_size ||
+		      memcmp(known->verifier.salt, asked.salt, asked.salt_size) != 0))
+		return err_set(err, ERR_AUTH_SPEC, "the node has another SCRAM verifier than the one that the user logged in with");
+	if (known)
+		made = *known;
+	else
+		scram_keys_make(password, &asked, &made);
 	buf_init(&text, SCRAM_TEXT_MAX);
-	buf_printf(&text, "c=biws,r=%.*s", SLICE_FMT(nonce));
-	salted_password(password, salt, (size_t)salt_size, iterations, salted);
-	keys(salted, client_key, stored_key, server_key);
-	sign(stored_key, client->client_first_bare, server_first, buf_slice(&text), signature);
+	buf_add_text(&text, "c=");
+	add_channel(&text, client->binding.used ? 'p' : client->binding.size ? 'y' : 'n', &client->binding);
+	buf_printf(&text, ",r=%.*s", SLICE_FMT(nonce));
+	sign(made.verifier.stored_key, client->client_first_bare, server_first, buf_slice(&text), signature);
 	for (int i = 0; i < SCRAM_KEY_SIZE; i++)
-		client_key[i] ^= signature[i];
-	sign(server_key, client->client_first_bare, server_first, buf_slice(&text), client->server_signature);
+		signature[i] ^= made.client_key[i];
+	sign(made.verifier.server_key, client->client_first_bare, server_first, buf_slice(&text), client->server_signature);
 	client->answered = true;
 	buf_add_slice(out, buf_slice(&text));
 	buf_add_text(out, ",p=");
-	add_base64(out, client_key, SCRAM_KEY_SIZE);
+	add_base64(out, signature, SCRAM_KEY_SIZE);
 	buf_release(&text);
+	explicit_bzero(&made, sizeof(made));
 	return 0;
 }
 

@@ -301,8 +301,8 @@ struct pool *legs_pool(struct session *session, int shard, struct err *err)
 	int node = topology->shards[database->shards[shard]].primary;
 
 	if (session->snapshot->addresses[node].size)
-		return pools_get(&session->worker->pools, topology->nodes[node].name, &session->snapshot->addresses[node],
-				 database->node_database, session->user);
+		return pools_get(&session->worker->pools, topology->nodes[node].name, topology->nodes[node].host,
+				 &session->snapshot->addresses[node], database->node_database, session->user);
 	err_set(err, ERR_CONNECT, "the host name \"%s\" of node \"%s\" cannot be resolved", topology->nodes[node].host, topology->nodes[node].name);
 	return NULL;
 }

@@ -1,32 +1,21 @@
 /* login: from the first byte to the first ReadyForQuery.
  *
- * Source: PostgreSQL 15 documentation, 55.2.1 "Start-up", 55.3 "SASL Authentication".
+ * Source: PostgreSQL 15 documentation, 55.2.1 "Start-up", 55.2.9 "SSL Session Encryption".
  */
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/users.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "net/env.h"
-#include "proto/scram.h"
+#include "net/tls.h"
 #include "route/snapshot.h"
 #include "session/admission.h"
 #include "session/deadlines.h"
 #include "session/job.h"
+#include "session/login.h"
 #include "session/session.h"
 #include "topo/config.h"
-
-enum login_step { LOGIN_STARTUP, LOGIN_SECRET, LOGIN_PASSWORD, LOGIN_SASL_FIRST, LOGIN_SASL_FINAL, LOGIN_BACKEND };
-
-struct login {
-	enum login_step step;
-	struct user_secret secret;
-	struct scram_server scram;
-	bool asked_nodes;
-};
 
 static void timed_out(struct timer *timer)
 {
@@ -63,6 +52,9 @@ static int check_room(struct session *session, struct err *err)
 
 void login_free(struct login *login)
 {
+	if (!login)
+		return;
+	explicit_bzero(login, sizeof(*login));
 	mem_free(login);
 }
 
@@ -227,7 +219,7 @@ static void cancel_somebody(struct session *session, const struct startup *start
 
 static void ask_backend(struct session *session);
 
-static void authenticated(struct session *session)
+void login_authenticated(struct session *session)
 {
 	const struct config *config = session->worker->config;
 	struct err err;
@@ -245,144 +237,16 @@ static void authenticated(struct session *session)
 	ask_backend(session);
 }
 
-static void challenge(struct session *session)
-{
-	struct login *login = session->login;
-	struct err err;
-	struct buf out;
-
-	if (session->worker->config->auth == AUTH_TRUST) {
-		authenticated(session);
-		return;
-	}
-	users_get(session->worker->services->users, session->user, &login->secret);
-	if (!login->secret.known && session->worker->config->auth_from_nodes && !login->asked_nodes) {
-		struct job *job = job_new(JOB_SECRET, session->worker->loop, session->number);
-
-		login->asked_nodes = true;
-		login->step = LOGIN_SECRET;
-		job->user = arena_strdup(&job->arena, session->user);
-		job->database = arena_strdup(&job->arena, session->database_name);
-		session->worker->services->submit(session->worker->services, job);
-		return;
-	}
-	buf_init(&out, STARTUP_SIZE_MAX);
-	if (session->worker->config->auth == AUTH_PASSWORD) {
-		login->step = LOGIN_PASSWORD;
-		message_auth(&out, AUTH_CODE_CLEARTEXT, (struct slice){ 0 });
-	} else {
-		/* An unknown user goes through the same exchange, against a verifier that nobody knows. */
-		if (!login->secret.known) {
-			uint8_t nobody[32];
-
-			loop_env(session->worker->loop)->random(loop_env(session->worker->loop)->world, nobody, sizeof(nobody));
-			scram_verifier_make(slice_make(nobody, 16), nobody + 16, 16, SCRAM_ITERATIONS, &login->secret.verifier);
-		}
-		login->step = LOGIN_SASL_FIRST;
-		login->scram.verifier = login->secret.verifier;
-		message_auth(&out, AUTH_CODE_SASL, slice_make("SCRAM-SHA-256\0", 15));
-	}
-	if (out.failed)
-		session_fatal(session, (err_set(&err, ERR_INTERNAL, "authentication"), &err));
-	say(session, &out);
-}
-
 void login_answered(struct session *session, struct job *job)
 {
 	char quoted[600];
+	struct err err;
 
 	if (job->rc < 0)
 		log_warn("login", "user=%s msg=\"cannot fetch the verifier: %s\"", session->user,
 			 log_quote(job->err.message, quoted, sizeof(quoted)));
-	if (session->login && session->login->step == LOGIN_SECRET)
-		challenge(session);
-}
-
-static bool password_matches(const struct login *login, struct slice body)
-{
-	struct cursor cursor = cursor_of(body);
-	struct slice given = cursor_cstr(&cursor);
-	struct scram_verifier made;
-
-	if (cursor.failed || !login->secret.known)
-		return false;
-	scram_verifier_make(given, login->secret.verifier.salt, login->secret.verifier.salt_size, login->secret.verifier.iterations, &made);
-	return CRYPTO_memcmp(made.stored_key, login->secret.verifier.stored_key, SCRAM_KEY_SIZE) == 0;
-}
-
-static int sasl_first(struct session *session, struct slice body, struct err *err)
-{
-	const struct env *env = loop_env(session->worker->loop);
-	struct cursor cursor = cursor_of(body);
-	struct slice mechanism = cursor_cstr(&cursor);
-	uint32_t size = cursor_u32(&cursor);
-	struct slice first = cursor_bytes(&cursor, size);
-	uint8_t nonce[SCRAM_NONCE_SIZE];
-	struct buf text, out;
-	int rc;
-
-	if (cursor.failed || !slice_is(mechanism, "SCRAM-SHA-256"))
-		return err_set(err, ERR_PROTOCOL, "client selected an invalid SASL authentication mechanism");
-	env->random(env->world, nonce, sizeof(nonce));
-	buf_init(&text, AUTH_MESSAGE_SIZE_MAX);
-	rc = scram_server_first(&session->login->scram, first, nonce, &text, err);
-	if (rc == 0) {
-		buf_init(&out, AUTH_MESSAGE_SIZE_MAX);
-		message_auth(&out, AUTH_CODE_SASL_CONTINUE, buf_slice(&text));
-		say(session, &out);
-		session->login->step = LOGIN_SASL_FINAL;
-	}
-	buf_release(&text);
-	return rc;
-}
-
-static int sasl_final(struct session *session, struct slice body, struct err *err)
-{
-	struct buf text, out;
-	int rc;
-
-	buf_init(&text, AUTH_MESSAGE_SIZE_MAX);
-	rc = scram_server_final(&session->login->scram, body, &text, err);
-	if (rc == 0 && !session->login->secret.known)
-		rc = err_set(err, ERR_AUTH, "password authentication failed");
-	if (rc == 0) {
-		buf_init(&out, AUTH_MESSAGE_SIZE_MAX);
-		message_auth(&out, AUTH_CODE_SASL_FINAL, buf_slice(&text));
-		say(session, &out);
-	}
-	buf_release(&text);
-	return rc;
-}
-
-static int take_secret(struct session *session, const struct message *message, struct err *err)
-{
-	int rc = 0;
-
-	if (message->type != 'p')
-		return err_set(err, ERR_PROTOCOL, "expected password response, got message type %d", message->type);
-	switch (session->login->step) {
-	case LOGIN_PASSWORD:
-		if (!password_matches(session->login, message->body))
-			rc = err_set(err, ERR_AUTH, "password authentication failed");
-		else
-			authenticated(session);
-		break;
-	case LOGIN_SASL_FIRST:
-		rc = sasl_first(session, message->body, err);
-		break;
-	case LOGIN_SASL_FINAL:
-		rc = sasl_final(session, message->body, err);
-		if (rc == 0)
-			authenticated(session);
-		break;
-	case LOGIN_STARTUP:
-	case LOGIN_SECRET:
-	case LOGIN_BACKEND:
-		rc = err_set(err, ERR_PROTOCOL, "unexpected message during start-up");
-	}
-	if (rc == ERR_AUTH)
-		err_set(err, ERR_AUTH, "password authentication failed for user \"%s\"", session->user);
-	return rc;
+	if (session->login && session->login->step == LOGIN_SECRET && authenticate_fetched(session, &err) < 0)
+		refuse(session, &err);
 }
 
 /* ---- what the server would say of itself ---- */
@@ -485,6 +349,38 @@ void login_backend(struct session *session)
 
 /* ---- messages ---- */
 
+/* SSLRequest or GSSENCRequest. `more`: there are bytes behind it, which somebody who stands between could have put there to be taken for the
+ * client's own once the connection is encrypted (CVE-2021-23222's sibling, CVE-2021-23214). */
+static int encryption_asked(struct session *session, enum startup_kind kind, bool more, struct err *err)
+{
+	struct tls_context *context = session->worker->config->client_tls_context;
+	bool ssl = kind == STARTUP_SSL, *done = ssl ? &session->login->ssl_done : &session->login->gss_done;
+
+	if (*done)
+		return err_set(err, ERR_UNSUPPORTED, "unsupported frontend protocol 1234.%u: server supports 3.0 to 3.0",
+			       (ssl ? CODE_SSL : CODE_GSS) & 0xffff);
+	if (more) {
+		err_set(err, ERR_PROTOCOL, "received unencrypted data after %s request", ssl ? "SSL" : "GSSAPI encryption");
+		err_detail(err, "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.");
+		return err->code;
+	}
+	*done = true;
+	if (!ssl || !context) {
+		session_write(session, SLICE_LIT("N"));
+		return 0;
+	}
+	session->login->gss_done = true;
+	session_write(session, SLICE_LIT("S"));
+	return tls_accept(&session->stream, context, err);
+}
+
+static int tls_missing(struct err *err)
+{
+	err_set(err, ERR_AUTH_SPEC, "the router takes clients over TLS only (client_tls: require)");
+	err_hint(err, "Connect with sslmode=require, or stronger.");
+	return err->code;
+}
+
 static int startup(struct session *session, bool *ret_more, struct err *err)
 {
 	struct startup startup;
@@ -498,16 +394,19 @@ static int startup(struct session *session, bool *ret_more, struct err *err)
 	switch (startup.kind) {
 	case STARTUP_SSL:
 	case STARTUP_GSS:
-		buf_drop_front(&session->in, size);
-		session_write(session, SLICE_LIT("N"));
+		rc = encryption_asked(session, startup.kind, session->in.size > size, err);
+		if (rc == 0)
+			buf_drop_front(&session->in, size);
 		*ret_more = true;
-		return 0;
+		return rc;
 	case STARTUP_CANCEL:
 		cancel_somebody(session, &startup);
 		return 0;
 	case STARTUP_SESSION:
 		break;
 	}
+	if (session->worker->config->client_tls == CLIENT_TLS_REQUIRE && !tls_is_on(&session->stream))
+		return tls_missing(err);
 	buf_init(&unknown, STARTUP_SIZE_MAX);
 	rc = take_parameters(session, startup.parameters, &unknown, err);
 	if (rc == 0 && (unknown.size || startup.version > PROTOCOL_VERSION_3))
@@ -519,7 +418,7 @@ static int startup(struct session *session, bool *ret_more, struct err *err)
 	if (rc == 0)
 		rc = find_database(session, err);
 	if (rc == 0)
-		challenge(session);
+		rc = authenticate_start(session, err);
 	return rc;
 }
 
@@ -540,9 +439,10 @@ void login_received(struct session *session)
 		rc = frame_next(buf_slice(&session->in), AUTH_MESSAGE_SIZE_MAX, &message, &size, &err);
 		if (rc <= 0)
 			break;
-		rc = take_secret(session, &message, &err);
+		rc = authenticate_message(session, &message, &err);
 		if (session->state == SESSION_CLOSED)
 			return;
+		explicit_bzero(session->in.data, size);
 		buf_drop_front(&session->in, size);
 	}
 	if (rc < 0)

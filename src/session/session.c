@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/env.h"
+#include "net/tls.h"
 #include "route/snapshot.h"
 #include "topo/config.h"
 
@@ -377,7 +378,16 @@ static void received(struct stream *stream, const char *data, size_t size)
 
 static void ended(struct stream *stream, int error)
 {
-	session_close(CONTAINER_OF(stream, struct session, stream));
+	struct session *session = CONTAINER_OF(stream, struct session, stream);
+	const char *problem = tls_problem(stream);
+
+	if (problem) {
+		log_info("session", "session=%u.%u peer=%s msg=\"closed: TLS: %s\"", session->worker->index, session->number, session->peer,
+			 problem);
+		session_finish(session);        /* the client hears what TLS says of it */
+	} else {
+		session_close(session);
+	}
 }
 
 static const struct stream_events events = { .received = received, .ended = ended, .drained = drained, .closed = closed };

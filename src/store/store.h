@@ -12,6 +12,7 @@
 #include "base/err.h"
 
 #define STORE_KEY_TOPOLOGY "topology"
+#define STORE_KEY_SEED "users/seed"
 
 struct store;
 

@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "topo/config_hba.h"
 #include "topo/config_yaml.h"
 #include "topo/lines.h"
 #include "topo/settings.h"
@@ -48,6 +49,14 @@ static int read_settings(const struct reading *reading)
 			return refuse(reading, settings[i].name, "%s", reason.message);
 	}
 	return 0;
+}
+
+static bool is_given(const struct reading *reading, const char *name)
+{
+	for (size_t i = 0; i < setting_count; i++)
+		if (strcmp(settings[i].name, name) == 0)
+			return reading->yaml->settings[i] != NULL;
+	return false;
 }
 
 static int read_name(const struct reading *reading, const char *list, unsigned index, const char *what, const char *name,
@@ -243,16 +252,75 @@ static int read_database(const struct reading *reading, unsigned index)
 	return rc < 0 ? rc : read_database_shards(reading, index);
 }
 
+static int check_tls(const struct reading *reading)
+{
+	struct config *config = reading->config;
+
+	if (config->client_tls_cert_file && !config->client_tls_key_file)
+		return refuse(reading, "client_tls_cert_file", "client_tls_cert_file needs client_tls_key_file");
+	if (config->client_tls_key_file && !config->client_tls_cert_file)
+		return refuse(reading, "client_tls_key_file", "client_tls_key_file needs client_tls_cert_file");
+	if (!is_given(reading, "client_tls"))
+		config->client_tls = config->client_tls_cert_file ? CLIENT_TLS_ALLOW : CLIENT_TLS_DISABLE;
+	if (config->client_tls != CLIENT_TLS_DISABLE && !config->client_tls_cert_file)
+		return refuse(reading, "client_tls", "TLS with clients needs client_tls_cert_file and client_tls_key_file");
+	if (config->node_tls_cert_file && !config->node_tls_key_file)
+		return refuse(reading, "node_tls_cert_file", "node_tls_cert_file needs node_tls_key_file");
+	if (config->node_tls_key_file && !config->node_tls_cert_file)
+		return refuse(reading, "node_tls_key_file", "node_tls_key_file needs node_tls_cert_file");
+	if (config->node_tls >= NODE_TLS_VERIFY_CA && !config->node_tls_ca_file)
+		return refuse(reading, "node_tls", "to verify the nodes' certificates, node_tls needs node_tls_ca_file");
+	if (config->node_channel_binding == CHANNEL_BINDING_REQUIRE && config->node_tls < NODE_TLS_REQUIRE)
+		return refuse(reading, "node_channel_binding", "channel binding needs TLS: node_tls must be require, verify-ca or verify-full");
+	return 0;
+}
+
+static int read_hba(const struct reading *reading)
+{
+	struct config *config = reading->config;
+	char where[WHERE_SIZE];
+	struct err reason;
+
+	if (!reading->yaml->hba) {
+		config_hba_default(config);
+		return 0;
+	}
+	if (is_given(reading, "auth"))
+		return refuse(reading, "auth", "auth and hba exclude each other: every rule of hba has a method of its own");
+	config->hba_count = reading->yaml->hba_count;
+	config->hba = arena_calloc(&config->arena, config->hba_count, sizeof(*config->hba));
+	for (unsigned i = 0; i < config->hba_count; i++)
+		if (config_hba_read(&reading->yaml->hba[i], config, &config->hba[i], &reason) < 0)
+			return refuse(reading, at(where, "hba", i, ""), "rule %u of hba: %s", i + 1, reason.message);
+	return 0;
+}
+
+static bool somebody_may_log_in(const struct config *config)
+{
+	if (config->users_file || config->auth_from_nodes)
+		return true;
+	for (unsigned i = 0; i < config->hba_count; i++)
+		if (config->hba[i].method == AUTH_TRUST || config->hba[i].method == AUTH_CERT)
+			return true;
+	return false;
+}
+
 /* What only two settings together can get wrong. */
 static int check_settings(const struct reading *reading)
 {
 	struct config *config = reading->config;
+	int rc;
 
 	if (!config->admin_users)
 		config->admin_users = arena_strdup(&config->arena, config->node_user);
-	if (config->auth != AUTH_TRUST && !config->users_file && !config->auth_from_nodes)
+	if (!config->auth_user)
+		config->auth_user = config->node_user;
+	rc = check_tls(reading);
+	if (rc == 0)
+		rc = read_hba(reading);
+	if (rc == 0 && !somebody_may_log_in(config))
 		return refuse(reading, "auth_from_nodes", "nobody could log in: there is no users_file, and auth_from_nodes is false");
-	return 0;
+	return rc;
 }
 
 static int read_all(const struct reading *reading)
@@ -320,6 +388,8 @@ void config_unref(struct config *config)
 {
 	if (!config || __atomic_sub_fetch(&config->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
+	tls_context_unref(config->client_tls_context);
+	tls_context_unref(config->node_tls_context);
 	arena_release(&config->arena);
 	mem_free(config);
 }

@@ -11,12 +11,19 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "net/tls_context.h"
+#include "topo/hba.h"
 
 struct topology;
 
 enum pool_mode { POOL_TRANSACTION, POOL_SESSION };
 enum io_engine { IO_AUTO, IO_URING, IO_EPOLL };
-enum auth_method { AUTH_TRUST, AUTH_PASSWORD, AUTH_SCRAM };
+enum client_tls { CLIENT_TLS_DISABLE, CLIENT_TLS_ALLOW, CLIENT_TLS_REQUIRE };
+enum node_tls {                         /* as libpq's sslmode */
+	NODE_TLS_DISABLE, NODE_TLS_ALLOW, NODE_TLS_PREFER, NODE_TLS_REQUIRE, NODE_TLS_VERIFY_CA, NODE_TLS_VERIFY_FULL
+};
+
+enum channel_binding { CHANNEL_BINDING_DISABLE, CHANNEL_BINDING_PREFER, CHANNEL_BINDING_REQUIRE };      /* as libpq's */
 
 /* What a database and a user may have otherwise than the router: a user's goes before a database's, and that before the router's. Each member
  * has the size of an unsigned. */
@@ -63,12 +70,27 @@ struct config {
 	unsigned drain_timeout;         /* ms; 0: none */
 	char *store;                    /* path of the SQLite file; default nanu.db beside the configuration file */
 
-	enum auth_method auth;          /* scram */
-	char *users_file;               /* `user password-or-verifier` a line, as in PgBouncer's userlist ("user" "secret") */
-	bool auth_from_nodes;           /* true: fetch verifiers from pg_authid with the node user when the users file lacks one */
+	enum auth_method auth;          /* scram; without `hba` */
+	struct hba_rule *hba;           /* never empty: without rules in the file, what `auth` means */
+	unsigned hba_count;
+	char *users_file;               /* "user" "password, verifier or md5 hash" a line, as in PgBouncer's userlist */
+	bool auth_from_nodes;           /* true: ask the node with auth_query for users whom the users file lacks */
+	char *auth_query;               /* $1 is the user's name; (name, secret) */
+	char *auth_user;                /* who asks; default: node_user */
+	unsigned auth_cache_ms_max;     /* 60000: for how long an answer is believed */
 	char *node_user;                /* what nanu itself connects as (control plane); default: postgres */
 	char *node_password;            /* its password, or NULL */
 	char *admin_users;              /* comma-separated: who may change the topology; default: node_user */
+
+	enum client_tls client_tls;     /* allow when there is a certificate, else disable */
+	char *client_tls_cert_file, *client_tls_key_file;       /* PEM */
+	char *client_tls_ca_file;       /* roots of clients' certificates; NULL: they are not asked for */
+	enum node_tls node_tls;         /* prefer */
+	char *node_tls_ca_file;         /* roots of the nodes' certificates; NULL: these are not looked at */
+	char *node_tls_cert_file, *node_tls_key_file;           /* what the nodes are shown; NULL: nothing */
+	enum channel_binding node_channel_binding;      /* prefer */
+	enum tls_version tls_version_min;       /* 1.2 */
+	struct tls_context *client_tls_context, *node_tls_context;      /* references; NULL: no TLS on that side, or config_open_tls() is to come */
 
 	struct policy policy;           /* unless a database or user has it otherwise */
 	unsigned client_max;            /* 10000 */
@@ -105,6 +127,11 @@ const struct config_database *config_database(const struct config *config, const
 /* The first one that is called so on the nodes, where databases of several names share pools; NULL when there is none. */
 const struct config_database *config_database_on_nodes(const struct config *config, const char *node_database);
 
+/* Reads the certificates, keys and roots that the configuration names: before anybody else has it. ERR_CONFIG as tls_context_new(). */
+must_use int config_open_tls(struct config *config, struct err *err);
+/* Whether connections to nodes are secured alike, but for what their files say. */
+bool config_same_node_tls(const struct config *a, const struct config *b);
+
 /* The first topology of a configuration (epoch 1, no tables), and: the nodes, shards and databases of the configuration with the tables of
  * `stored`, at stored's epoch when nothing changed and at the next one when something did. ERR_CONFIG when a stored table stands in a database
  * or on a shard that the configuration no longer has, and when a database's home shard is not the stored one: its data would be lost. */
@@ -115,7 +142,7 @@ must_use int config_topology(const struct config *config, const struct topology 
  * Fills at most rows_max rows; returns how many settings there are. The value of node_password is hidden. */
 struct setting_row {
 	const char *name, *unit, *description;
-	char value[128], default_value[64];
+	char value[256], default_value[256];
 	bool restart;                   /* a change takes effect at the next start */
 	bool pending;                   /* there is such a change */
 };

@@ -1,5 +1,6 @@
 #include "topo/config_yaml.h"
 
+#include <assert.h>
 #include <cyaml/cyaml.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +9,10 @@
 #include "topo/lines.h"
 #include "topo/settings.h"
 
-enum { VALUE_SIZE_MAX = 4096, DATABASES_MAX = 1024, USERS_MAX = 1024, SETTINGS_COUNT_MAX = YAML_OVERRIDES_MAX, REASON_SIZE = 256 };
+enum {
+	VALUE_SIZE_MAX = 4096, DATABASES_MAX = 1024, USERS_MAX = 1024, SETTINGS_COUNT_MAX = YAML_OVERRIDES_MAX, HBA_RULES_MAX = 1024,
+	HBA_NAMES_MAX = 1024, REASON_SIZE = 256
+};
 
 static const cyaml_schema_value_t name_value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0, VALUE_SIZE_MAX) };
 
@@ -36,21 +40,36 @@ static const cyaml_schema_field_t database_fields[] = {
 static const cyaml_schema_field_t user_fields[] = {
 	TEXT_FIELD("name", 0, struct yaml_user_entry, name),
 };
+#define NAMES_FIELD(key, name) \
+	CYAML_FIELD_SEQUENCE(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_hba_entry, name, &name_value, 1, HBA_NAMES_MAX)
+
+static const cyaml_schema_field_t hba_fields[] = {
+	TEXT_FIELD("type", CYAML_FLAG_OPTIONAL, struct yaml_hba_entry, type),
+	NAMES_FIELD("databases", databases),
+	NAMES_FIELD("users", users),
+	NAMES_FIELD("addresses", addresses),
+	TEXT_FIELD("method", 0, struct yaml_hba_entry, method),
+	TEXT_FIELD("clientcert", CYAML_FLAG_OPTIONAL, struct yaml_hba_entry, clientcert),
+	CYAML_FIELD_END
+};
 static const cyaml_schema_value_t node_value = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_node_entry, node_fields)
 };
 static const cyaml_schema_value_t shard_value = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_shard_entry, shard_fields)
 };
+static const cyaml_schema_value_t hba_value = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_hba_entry, hba_fields)
+};
 
 enum {
-	LIST_COUNT = 4,
+	LIST_COUNT = 5,
 	DATABASE_FIELD_COUNT = sizeof(database_fields) / sizeof(database_fields[0]),
 	USER_FIELD_COUNT = sizeof(user_fields) / sizeof(user_fields[0]),
 };
 
-/* The whole file: the four lists, and an optional string for each row of the settings table; of a database or a user, for those rows that it may
- * have otherwise. */
+/* The whole file: the lists, and an optional string for each row of the settings table; of a database or a user, for those rows that it may have
+ * otherwise. */
 struct schema {
 	cyaml_schema_field_t fields[LIST_COUNT + SETTINGS_COUNT_MAX + 1];
 	cyaml_schema_field_t database_fields[DATABASE_FIELD_COUNT + YAML_OVERRIDES_MAX + 1];
@@ -82,8 +101,10 @@ static void schema_init(struct schema *schema)
 		CYAML_FIELD_SEQUENCE("databases", CYAML_FLAG_POINTER, struct config_yaml, databases, &schema->database, 1, DATABASES_MAX),
 		CYAML_FIELD_SEQUENCE("users", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config_yaml, users, &schema->user, 1,
 				     USERS_MAX),
+		CYAML_FIELD_SEQUENCE("hba", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config_yaml, hba, &hba_value, 1, HBA_RULES_MAX),
 	};
 
+	assert(setting_count <= SETTINGS_COUNT_MAX);
 	memset(schema, 0, sizeof(*schema));
 	memcpy(schema->database_fields, database_fields, sizeof(database_fields));
 	add_overrides(schema->database_fields + DATABASE_FIELD_COUNT, offsetof(struct yaml_database_entry, overrides), OF_DATABASE);
@@ -172,6 +193,7 @@ static void hint_nearest(const struct complaint *complaint, const char *key, str
 		const cyaml_schema_field_t *fields;
 	} places[] = {
 		{ "nodes", node_fields }, { "shards", shard_fields }, { "databases", schema.database_fields }, { "users", schema.user_fields },
+		{ "hba", hba_fields },
 		{ "", schema.fields },
 	};
 	enum { PLACE_COUNT = sizeof(places) / sizeof(places[0]) };

@@ -17,6 +17,12 @@ struct yaml_shard_entry { char *name; char **nodes; unsigned nodes_count; };
 struct yaml_database_entry { char *name, *node_database; char **shards; unsigned shards_count; char *overrides[YAML_OVERRIDES_MAX]; };
 struct yaml_user_entry { char *name; char *overrides[YAML_OVERRIDES_MAX]; };
 
+struct yaml_hba_entry {                 /* NULL what is not given */
+	char *type, *method, *clientcert;
+	char **databases, **users, **addresses;
+	unsigned databases_count, users_count, addresses_count;
+};
+
 struct config_yaml {
 	struct yaml_node_entry *nodes;
 	unsigned nodes_count;
@@ -24,6 +30,8 @@ struct config_yaml {
 	unsigned shards_count;
 	struct yaml_database_entry *databases;
 	unsigned databases_count;
+	struct yaml_hba_entry *hba;
+	unsigned hba_count;
 	struct yaml_user_entry *users;
 	unsigned users_count;
 	char *settings[];               /* in the order of the settings table; NULL when not given */

@@ -8,7 +8,18 @@
 #include "topo/config.h"
 
 static const char *const io_names[] = { [IO_AUTO] = "auto", [IO_URING] = "uring", [IO_EPOLL] = "epoll", NULL };
-static const char *const auth_names[] = { [AUTH_TRUST] = "trust", [AUTH_PASSWORD] = "password", [AUTH_SCRAM] = "scram", NULL };
+static const char *const auth_names[] = { [AUTH_TRUST] = "trust", [AUTH_PASSWORD] = "password", [AUTH_SCRAM] = "scram", [AUTH_MD5] = "md5", NULL };
+static const char *const client_tls_names[] = {
+	[CLIENT_TLS_DISABLE] = "disable", [CLIENT_TLS_ALLOW] = "allow", [CLIENT_TLS_REQUIRE] = "require", NULL
+};
+const char *const node_tls_names[] = {
+	[NODE_TLS_DISABLE] = "disable", [NODE_TLS_ALLOW] = "allow", [NODE_TLS_PREFER] = "prefer", [NODE_TLS_REQUIRE] = "require",
+	[NODE_TLS_VERIFY_CA] = "verify-ca", [NODE_TLS_VERIFY_FULL] = "verify-full", NULL
+};
+const char *const channel_binding_names[] = {
+	[CHANNEL_BINDING_DISABLE] = "disable", [CHANNEL_BINDING_PREFER] = "prefer", [CHANNEL_BINDING_REQUIRE] = "require", NULL
+};
+const char *const tls_version_names[] = { [TLS_VERSION_1_2] = "TLSv1.2", [TLS_VERSION_1_3] = "TLSv1.3", NULL };
 static const char *const pool_names[] = { [POOL_TRANSACTION] = "transaction", [POOL_SESSION] = "session", NULL };
 static const char *const level_names[] = { "debug", "info", "warn", "error", NULL };
 
@@ -17,6 +28,11 @@ enum { MINUTE_MS = 60 * 1000, DAY_MS = 24 * 60 * MINUTE_MS, TIMEOUT_MS_MAX = INT
 
 _Static_assert(sizeof(enum pool_mode) == sizeof(unsigned), "overrides");
 _Static_assert(STATEMENT_SIZE_MAX == 67108864, "the default of statement_size_max below");
+
+/* Who may log in, and has a password that is still valid. */
+#define AUTH_QUERY \
+	"SELECT rolname, rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1 AND rolcanlogin " \
+	"AND (rolvaliduntil IS NULL OR rolvaliduntil > pg_catalog.now())"
 
 #define AT(member) .offset = offsetof(struct config, member)
 
@@ -40,15 +56,37 @@ const struct setting settings[] = {
 	  AT(takeover_socket), .initial = "nanu.sock", .restart = true },
 	{ "drain_timeout", "ms", "a process that was taken over ends the sessions left after this; 0 means that it waits for them",
 	  SETTING_COUNT, AT(drain_timeout), .initial = "0", .max = TIMEOUT_MS_MAX, .restart = true },
-	{ "auth", "", "how clients prove who they are", SETTING_CHOICE, AT(auth), .initial = "scram", .choices = auth_names },
-	{ "users_file", "", "users, as in PgBouncer's userlist: \"user\" \"password or SCRAM verifier\" a line", SETTING_PATH,
+	{ "auth", "", "how clients prove who they are; hba says it more finely", SETTING_CHOICE, AT(auth), .initial = "scram", .choices = auth_names },
+	{ "users_file", "", "users, as in PgBouncer's userlist: \"user\" \"password, SCRAM verifier or md5 hash\" a line", SETTING_PATH,
 	  AT(users_file) },
-	{ "auth_from_nodes", "", "fetch the verifiers of users whom the users file lacks from the nodes", SETTING_SWITCH,
+	{ "auth_from_nodes", "", "ask the nodes, with auth_query, for users whom the users file lacks", SETTING_SWITCH,
 	  AT(auth_from_nodes), .initial = "true" },
+	{ "auth_query", "", "statement that finds a user ($1) on the database's first node: name, and verifier or hash", SETTING_TEXT,
+	  AT(auth_query), .initial = AUTH_QUERY },
+	{ "auth_user", "", "who runs it; when not given, node_user", SETTING_TEXT, AT(auth_user) },
+	{ "auth_cache_ms_max", "ms", "for how long its answer is believed", SETTING_COUNT, AT(auth_cache_ms_max), .initial = "60000", .min = 0,
+	  .max = DAY_MS },
 	{ "node_user", "", "user that nanu itself connects to the nodes as", SETTING_TEXT, AT(node_user), .initial = "postgres" },
 	{ "node_password", "", "its password; when not given, the users file's", SETTING_TEXT, AT(node_password) },
 	{ "admin_users", "", "who may shard every table and steer the router, separated by commas; when not given, node_user", SETTING_TEXT,
 	  AT(admin_users) },
+	{ "client_tls", "", "TLS with clients; when not given, allow when there is a client_tls_cert_file, else disable", SETTING_CHOICE,
+	  AT(client_tls), .choices = client_tls_names },
+	{ "client_tls_cert_file", "", "certificate that clients are shown (PEM, with its intermediate certificates)", SETTING_PATH,
+	  AT(client_tls_cert_file) },
+	{ "client_tls_key_file", "", "its private key (PEM)", SETTING_PATH, AT(client_tls_key_file) },
+	{ "client_tls_ca_file", "", "roots that clients' certificates must come from (PEM); when not given, clients are not asked for one",
+	  SETTING_PATH, AT(client_tls_ca_file) },
+	{ "node_tls", "", "TLS with nodes, as libpq's sslmode", SETTING_CHOICE, AT(node_tls), .initial = "prefer",
+	  .choices = node_tls_names },
+	{ "node_tls_ca_file", "", "roots that the nodes' certificates must come from (PEM); when not given, these are not looked at",
+	  SETTING_PATH, AT(node_tls_ca_file) },
+	{ "node_tls_cert_file", "", "certificate that nodes are shown (PEM)", SETTING_PATH, AT(node_tls_cert_file) },
+	{ "node_tls_key_file", "", "its private key (PEM)", SETTING_PATH, AT(node_tls_key_file) },
+	{ "node_channel_binding", "", "channel binding of SCRAM with nodes, as libpq's channel_binding", SETTING_CHOICE,
+	  AT(node_channel_binding), .initial = "prefer", .choices = channel_binding_names },
+	{ "tls_version_min", "", "oldest version of TLS, with clients and with nodes", SETTING_CHOICE, AT(tls_version_min),
+	  .initial = "TLSv1.2", .choices = tls_version_names },
 	{ "pool_mode", "", "what a backend is lent for", SETTING_CHOICE, AT(policy.pool_mode), .initial = "transaction",
 	  .choices = pool_names, .overrides = OF_BOTH },
 	{ "pool_size", "backends", "backends for each node, database and user, over all workers", SETTING_COUNT, AT(policy.pool_size),

@@ -32,6 +32,9 @@ struct setting {
 extern const struct setting settings[];
 extern const size_t setting_count;
 
+/* What the values of these settings are called; libpq's names, too. */
+extern const char *const node_tls_names[], *const channel_binding_names[], *const tls_version_names[];
+
 /* Reads `text` into the setting's member of `config`; strings and paths are copied into its arena, paths resolved against the folder of
  * config->path. ERR_CONFIG with the reason, without the file's name. */
 must_use int setting_read(const struct setting *setting, const char *text, struct config *config, struct err *err);

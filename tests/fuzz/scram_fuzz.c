@@ -1,6 +1,7 @@
 /* Whatever the other side of a SCRAM exchange says: nothing breaks, and nobody is let in who does not know the password.
  *
- * The first byte chooses the message: '1' and '3' are a client's first and final, '2' and '4' a server's, any other begins a verifier.
+ * The first byte chooses the message: '1' and '3' are a client's first and final, '2' and '4' a server's, '5' and '6' a client's on a bound
+ * channel, any other begins a verifier.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const uint8_t nonce[SCRAM_NONCE_SIZE] = "server nonce 12345";
 static const char proof[] = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndV", signature[] = "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G";
+/* base64 of "p=tls-server-end-point,,": what a client says whose proof was made for this channel. */
+static const char end_point[] = "cD10bHMtc2VydmVyLWVuZC1wb2ludCws";
 static const char pencil[] = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
 			     "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
 
@@ -22,17 +25,21 @@ static void must_hold(struct slice text, const char *part)
 		abort();
 }
 
-static void serve(struct slice text, bool first, struct buf *out)
+static void serve(struct slice text, bool first, bool bound, struct buf *out)
 {
-	struct scram_server server = { .client_first_bare = "n=user,r=rOprNGfwEbeRWgbNEkqO", .nonce = NONCE, .gs2_header = 'n',
+	struct scram_server server = { .client_first_bare = "n=user,r=rOprNGfwEbeRWgbNEkqO", .nonce = NONCE, .gs2_flag = 'n',
 		.server_first = "r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096" };
 
 	if (scram_verifier_read(slice_of(pencil), &server.verifier, NULL) < 0)
 		abort();
+	if (bound) {
+		server.binding = (struct scram_binding){ .used = true, .size = 32, .end_point = "the hash of a certificate, 32 b" };
+		server.gs2_flag = 'p';
+	}
 	if (first && scram_server_first(&server, text, nonce, out, NULL) == 0 && !slice_is(buf_slice(out), server.server_first))
 		abort();
 	if (!first && scram_server_final(&server, text, out, NULL) == 0)
-		must_hold(text, proof);
+		must_hold(text, bound ? end_point : proof);
 }
 
 static bool takes_long(struct slice text)
@@ -52,7 +59,7 @@ static void ask(struct slice text, bool first, struct buf *out)
 
 	if (first && takes_long(text))
 		return;
-	if (scram_client_final(&client, SLICE_LIT("pencil"), first ? text : server_first, out, NULL) < 0 && !first)
+	if (scram_client_final(&client, SLICE_LIT("pencil"), NULL, first ? text : server_first, out, NULL) < 0 && !first)
 		abort();
 	if (!first && scram_client_verify(&client, text, NULL) == 0)
 		must_hold(text, signature);
@@ -67,7 +74,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	buf_init(&out, 1 << 16);
 	switch (size ? data[0] : 0) {
 	case '1': case '3':
-		serve(text, data[0] == '1', &out);
+		serve(text, data[0] == '1', false, &out);
+		break;
+	case '5': case '6':
+		serve(text, data[0] == '5', true, &out);
 		break;
 	case '2': case '4':
 		ask(text, data[0] == '2', &out);

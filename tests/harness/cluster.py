@@ -10,10 +10,11 @@ USER_PASSWORD = "app-secret"
 
 
 class Cluster:
-    """shards: how many, one node each. settings: any of nanu.yaml, beside these defaults. locale: of the database."""
+    """shards: how many, one node each. servers: these, instead of the farm's. settings: any of nanu.yaml, beside these defaults. locale: of the
+    database."""
 
-    def __init__(self, farm, shards=2, locale=None, **settings):
-        self.servers = farm.servers_for(shards)
+    def __init__(self, farm, shards=2, locale=None, servers=None, **settings):
+        self.servers = servers or farm.servers_for(shards)
         self.node_database = farm.new_database_name()
         self.locale = locale
         for server in self.servers:

@@ -287,12 +287,14 @@ def test_garbage_is_ended_at_once(start_own, garbage):
 
 
 def test_bytes_before_authentication_are_limited(start_own):
-    cluster = start_own(shards=1)
+    """A client that goes on talking while a node is asked who it is."""
+    cluster = start_own(shards=1, auth_query="SELECT rolname, rolpassword FROM pg_authid, pg_sleep(2) WHERE rolname = $1")
+    body = struct.pack("!I", 196608) + f"user\0stranger\0database\0{DATABASE}\0\0".encode()
     with socket.create_connection(("127.0.0.1", cluster.router.port), timeout=30) as sock:
+        sock.sendall(struct.pack("!I", len(body) + 4) + body)
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-            sock.sendall(struct.pack("!II", 8, 80877103) * 100)  # PostgreSQL's SSLRequest, again and again
-            while sock.recv(65536):
-                sock.sendall(struct.pack("!II", 8, 80877103) * 100)
+            while True:
+                sock.sendall(bytes(65536))
     assert "before authentication" in cluster.router.program.log_text()
 
 

@@ -791,7 +791,7 @@ static void flip_free(void *state)
 
 static void a_filter_stands_between_and_outlives_its_own_calls(void **state)
 {
-	static const struct stream_filter filter = { flip_write, flip_receive, flip_free };
+	static const struct stream_filter filter = { .write = flip_write, .receive = flip_receive, .free = flip_free };
 	char bytes[6];
 	int theirs;
 

@@ -42,7 +42,7 @@ static void the_client_answers_as_rfc_7677_does(void **state)
 {
 	struct scram_client client = { .client_first_bare = "n=user,r=rOprNGfwEbeRWgbNEkqO", .nonce = "rOprNGfwEbeRWgbNEkqO" };
 
-	assert_int_equal(scram_client_final(&client, SLICE_LIT("pencil"), SLICE_LIT(RFC_SERVER_FIRST), &out, NULL), 0);
+	assert_int_equal(scram_client_final(&client, SLICE_LIT("pencil"), NULL, SLICE_LIT(RFC_SERVER_FIRST), &out, NULL), 0);
 	assert_true(slice_is(buf_slice(&out), RFC_CLIENT_FINAL));
 	assert_int_equal(scram_client_verify(&client, SLICE_LIT(RFC_SERVER_FINAL), NULL), 0);
 }
@@ -50,7 +50,7 @@ static void the_client_answers_as_rfc_7677_does(void **state)
 static void the_server_answers_as_rfc_7677_does(void **state)
 {
 	struct scram_server server = { .client_first_bare = "n=user,r=rOprNGfwEbeRWgbNEkqO", .server_first = RFC_SERVER_FIRST,
-		.nonce = RFC_NONCE, .gs2_header = 'n' };
+		.nonce = RFC_NONCE, .gs2_flag = 'n' };
 
 	assert_int_equal(scram_verifier_read(slice_of(pencil), &server.verifier, NULL), 0);
 	assert_int_equal(scram_server_final(&server, SLICE_LIT(RFC_CLIENT_FINAL), &out, NULL), 0);
@@ -58,10 +58,11 @@ static void the_server_answers_as_rfc_7677_does(void **state)
 }
 
 /* A whole exchange. What each side says may be changed on its way: `place` counts from the end of the message `which` (0 to 3). */
-static int exchange(const char *client_password, const char *server_password, int which, size_t place)
+static int bound_exchange(const char *client_password, const struct scram_keys *keys, const char *server_password, int which, size_t place,
+			  struct scram_binding client_side, struct scram_binding server_side)
 {
-	struct scram_server server = { 0 };
-	struct scram_client client;
+	struct scram_server server = { .binding = server_side };
+	struct scram_client client = { .binding = client_side };
 	struct buf said, answer;
 	int rc;
 
@@ -76,7 +77,7 @@ static int exchange(const char *client_password, const char *server_password, in
 		answer.data[answer.size - 1 - place] ^= 1;
 	buf_clear(&said);
 	if (rc == 0)
-		rc = scram_client_final(&client, slice_of(client_password), buf_slice(&answer), &said, NULL);
+		rc = scram_client_final(&client, slice_of(client_password), keys, buf_slice(&answer), &said, NULL);
 	if (rc == 0 && which == 2)
 		said.data[said.size - 1 - place] ^= 1;
 	buf_clear(&answer);
@@ -89,6 +90,52 @@ static int exchange(const char *client_password, const char *server_password, in
 	buf_release(&said);
 	buf_release(&answer);
 	return rc;
+}
+
+static int exchange(const char *client_password, const char *server_password, int which, size_t place)
+{
+	return bound_exchange(client_password, NULL, server_password, which, place, (struct scram_binding){ 0 }, (struct scram_binding){ 0 });
+}
+
+static int bound(struct scram_binding client_side, struct scram_binding server_side)
+{
+	return bound_exchange("secret", NULL, "secret", -1, 0, client_side, server_side);
+}
+
+static void a_bound_channel_must_be_the_same_on_both_sides(void **state)
+{
+	struct scram_binding used = { .used = true, .size = 32, .end_point = "one certificate" }, other = used, unused = used;
+	struct scram_binding longest = { .used = true, .size = SCRAM_END_POINT_SIZE_MAX };
+
+	other.end_point[31] ^= 1;
+	unused.used = false;
+	assert_int_equal(bound(used, used), 0);
+	assert_int_equal(bound(longest, longest), 0);
+	assert_int_equal(bound(used, other), ERR_AUTH_SPEC);
+	assert_int_equal(bound((struct scram_binding){ 0 }, unused), 0);        /* a client that has none: 'n' */
+	assert_int_equal(bound(unused, (struct scram_binding){ 0 }), 0);        /* 'y', and it is true */
+	assert_int_equal(bound(unused, unused), ERR_AUTH_SPEC);                 /* 'y', because somebody between them took the offer away */
+	assert_int_equal(bound(used, unused), ERR_PROTOCOL);                    /* the other mechanism was chosen */
+	assert_int_equal(bound(unused, used), ERR_PROTOCOL);
+}
+
+static void the_keys_of_a_login_are_as_good_as_the_password_where_the_verifier_is_the_same(void **state)
+{
+	struct scram_verifier verifier, other;
+	struct scram_keys keys, made;
+	struct scram_binding none = { 0 };
+
+	scram_verifier_make(SLICE_LIT("secret"), salt, sizeof(salt), 16, &verifier);
+	scram_keys_make(SLICE_LIT("secret"), &verifier, &keys);
+	assert_memory_equal(keys.verifier.stored_key, verifier.stored_key, SCRAM_KEY_SIZE);
+	assert_int_equal(bound_exchange("", &keys, "secret", -1, 0, none, none), 0);
+	assert_int_equal(bound_exchange("", &keys, "Secret", -1, 0, none, none), ERR_AUTH);
+	scram_verifier_make(SLICE_LIT("secret"), salt, sizeof(salt), 17, &other);
+	scram_keys_make(SLICE_LIT("secret"), &other, &made);
+	assert_int_equal(bound_exchange("", &made, "secret", -1, 0, none, none), ERR_AUTH_SPEC);
+	scram_verifier_make(SLICE_LIT("secret"), salt, sizeof(salt) - 1, 16, &other);
+	scram_keys_make(SLICE_LIT("secret"), &other, &made);
+	assert_int_equal(bound_exchange("", &made, "secret", -1, 0, none, none), ERR_AUTH_SPEC);
 }
 
 static void client_and_server_with_one_password_agree(void **state)
@@ -160,7 +207,7 @@ static void malformed_final_messages_are_refused(void **state)
 		RFC_CLIENT_FINAL ",x=1",
 	};
 	struct scram_server server = { .client_first_bare = "n=user,r=rOprNGfwEbeRWgbNEkqO", .server_first = RFC_SERVER_FIRST,
-		.nonce = RFC_NONCE, .gs2_header = 'n' };
+		.nonce = RFC_NONCE, .gs2_flag = 'n' };
 
 	assert_int_equal(scram_verifier_read(slice_of(pencil), &server.verifier, NULL), 0);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -183,7 +230,7 @@ static void a_node_that_makes_no_sense_is_refused(void **state)
 	struct scram_client client = { .client_first_bare = "n=user,r=rOprNGfwEbeRWgbNEkqO", .nonce = "rOprNGfwEbeRWgbNEkqO" };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		if (scram_client_final(&client, SLICE_LIT("pencil"), slice_of(texts[i]), &out, NULL) != ERR_PROTOCOL)
+		if (scram_client_final(&client, SLICE_LIT("pencil"), NULL, slice_of(texts[i]), &out, NULL) != ERR_PROTOCOL)
 			fail_msg("\"%s\" is taken", texts[i]);
 	assert_int_equal(out.size, 0);
 }
@@ -243,6 +290,8 @@ int main(void)
 		TEST(the_server_answers_as_rfc_7677_does),
 		TEST(client_and_server_with_one_password_agree),
 		TEST(another_password_is_refused),
+		TEST(a_bound_channel_must_be_the_same_on_both_sides),
+		TEST(the_keys_of_a_login_are_as_good_as_the_password_where_the_verifier_is_the_same),
 		TEST(a_changed_message_is_refused),
 		TEST(malformed_first_messages_are_refused),
 		TEST(malformed_final_messages_are_refused),
