@@ -27,19 +27,21 @@ struct statement *copies_statement(struct session *session, enum statement_form 
 	return statement_intern(&session->worker->pools.statements, &key);
 }
 
-bool copies_worthwhile(struct session *session, const struct plan *plan, struct statement *statement)
+bool copies_may_serve(const struct plan *plan)
 {
 	const struct shape *shape = plan->shapes.items;
 
-	if (!session->policy.reuse_unnamed || !statement->shared || plan->shapes.count != 1 || statement->text.size > REUSED_SIZE_MAX)
-		return false;
-	if (shape->kind != STMT_INSERT && shape->kind != STMT_UPDATE && shape->kind != STMT_DELETE && shape->kind != STMT_MERGE &&
-	    (shape->kind != STMT_SELECT || shape->set_config))
-		return false;
-	return statement_seen(statement);
+	return plan->shapes.count == 1 &&
+	       (shape->kind == STMT_INSERT || shape->kind == STMT_UPDATE || shape->kind == STMT_DELETE || shape->kind == STMT_MERGE ||
+		(shape->kind == STMT_SELECT && !shape->set_config));
 }
 
-static bool returns_rows(const struct plan *plan)
+bool copies_worthwhile(struct statement *statement)
+{
+	return statement->shared && statement->text.size <= REUSED_SIZE_MAX && statement_seen(statement);
+}
+
+bool copies_return_rows(const struct plan *plan)
 {
 	return plan->shapes.items[0].kind == STMT_SELECT || plan->shapes.items[0].returning;
 }
@@ -50,7 +52,7 @@ bool copies_serve(const struct session *session, const struct leg *leg, const st
 		return true;
 	if (!prepared->reused || session->pins & PIN_TEMPORARY || session->definitions)
 		return false;
-	return !returns_rows(prepared->plan) || (session->tx_status == 'I' && !leg->executed);
+	return !copies_return_rows(prepared->plan) || (session->tx_status == 'I' && !leg->executed);
 }
 
 /* ---- on a backend ---- */
@@ -169,39 +171,52 @@ void copies_used(struct session *session, struct prepared *prepared, struct answ
 	answer->first_use = prepared->used_in == session->segment;
 }
 
-bool copies_heal(struct session *session, struct leg *leg, struct slice error)
+/* Nothing that was sent from the unit of the first answer on has happened. */
+static void take_back(struct session *session, struct leg *leg)
 {
-	struct answer *head = answers_head(session);
-	struct statement *stale = head ? head->statement : NULL;
-	struct prepared *prepared;
-	struct slice name;
+	struct answer *sync;
 
-	if (!stale || (head->kind != ANSWER_BIND && head->kind != ANSWER_DESCRIBE) || !slice_is(error_field(error, 'R'), "RevalidateCachedQuery"))
-		return false;
-	statement_retire(stale);
-	if (session->tx_status != 'I' || leg->in_tx || leg->told || !head->first_use)
-		return false;           /* PostgreSQL might say the same, or it is too late */
-	statement_ref(stale);
-	name = head->statement_name;
-	session->parse_owed = head->owes_parse;
-	session->unit_at = head->unit;
+	session->unit_at = answers_head(session)->unit;
+	session->parse_owed = answers_head(session)->owes_parse;
 	answers_take_back(session);
-	prepared = prepared_find(session, name);        /* as it was then */
-	if (prepared && prepared->statement == stale) {
-		prepared->statement = statement_anew(stale);
-		statement_unref(stale);
-	}
-	statement_unref(stale);
 	portals_clear(session);
 	session->skipping = session->copy_sync_owed = false;
 	session->rewinding = true;
-	head = answers_head(session);
-	if (!head) {
+	sync = answers_head(session);
+	if (!sync) {
 		leg_send(leg, SLICE_LIT("S\0\0\0\4"));
-		head = answers_push(session, ANSWER_SYNC);
+		sync = answers_push(session, ANSWER_SYNC);
 	}
-	head->hidden = true;
-	head->refused = false;
-	local_refresh(session);         /* the schema was changed without our knowing */
+	sync->hidden = true;
+	sync->refused = false;
+}
+
+bool copies_heal(struct session *session, struct leg *leg, struct slice error)
+{
+	struct answer *head = answers_head(session);
+	struct statement *statement = head ? head->statement : NULL;
+	bool early = session->tx_status == 'I' && !leg->in_tx && !leg->told;
+	bool stale = slice_is(error_field(error, 'R'), "RevalidateCachedQuery");
+	struct prepared *prepared;
+	struct slice name;
+
+	if (!statement || head->kind == ANSWER_EXECUTE || head->kind == ANSWER_CLOSE || (!stale && !head->automatic))
+		return false;
+	if (stale)
+		statement_retire(statement);
+	if (!early || (!head->automatic && !head->first_use))
+		return false;           /* PostgreSQL might say the same, or it is too late */
+	session->as_written = head->automatic;
+	statement_ref(statement);
+	name = head->statement_name;
+	take_back(session, leg);
+	prepared = session->as_written ? NULL : prepared_find(session, name);   /* as it was then */
+	if (prepared && prepared->statement == statement) {
+		prepared->statement = statement_anew(statement);
+		statement_unref(statement);
+	}
+	statement_unref(statement);
+	if (stale)
+		local_refresh(session); /* the schema was changed without our knowing */
 	return true;
 }

@@ -149,6 +149,7 @@ struct answer {
 	bool copy;                      /* PARSE: it became a named copy on the backend */
 	bool registered;                /* PARSE: and a name of the session, which must go when it fails */
 	struct slice statement_name;    /* in the segment's arena */
+	bool automatic;                 /* of a simple query that was not sent as it was written */
 	bool as_parse;                  /* DESCRIBE: of a copy that is there already, in place of a Parse, which it answers */
 	bool owes_parse;                /* when it succeeds, ParseComplete is to be said before it */
 	bool first_use;                 /* BIND, DESCRIBE: the client has not heard of that copy's columns before this segment */
@@ -196,6 +197,7 @@ struct session {
 	size_t unit_count, unit_at;
 	uint64_t segment;               /* its number, from 1 */
 	bool parse_owed;                /* a Parse was not sent: its ParseComplete is said when the next answer shows that it would have succeeded */
+	bool as_written;                /* this unit is a simple query that cannot be prepared */
 	bool rewinding;                 /* back to an earlier unit: the server is still to be ready */
 	bool skipping;                  /* after an error, up to Sync */
 	bool failed;                    /* this segment had an error */

@@ -362,6 +362,7 @@ static void next_unit(struct session *session)
 {
 	plan_unref(session->planned);
 	session->planned = NULL;
+	session->as_written = false;
 	session->unit_at++;
 }
 

@@ -32,7 +32,9 @@ void query_say_tag(struct session *session, const char *tag, bool ready);
 /* The statement for `text` (of which `sql` is the whole) as this session would have it read now; a new reference. */
 struct statement *copies_statement(struct session *session, enum statement_form form, struct slice sql, struct slice text, const uint32_t *types,
 				   size_t type_count);
-bool copies_worthwhile(struct session *session, const struct plan *plan, struct statement *statement);  /* for an unnamed one: it comes again */
+bool copies_may_serve(const struct plan *plan);         /* an unnamed statement, as far as its kind goes */
+bool copies_worthwhile(struct statement *statement);    /* it comes again */
+bool copies_return_rows(const struct plan *plan);
 bool copies_serve(const struct session *session, const struct leg *leg, const struct prepared *prepared);       /* by the copy's name, now */
 /* Parse, where the backend has the copy already. Takes `before`, what had the name. */
 void copies_parse(struct session *session, struct leg *leg, const struct prepared *prepared, struct prepared *before);
@@ -40,6 +42,9 @@ int copies_ensure(struct session *session, struct leg *leg, const struct prepare
 void copies_used(struct session *session, struct prepared *prepared, struct answer *answer, struct slice name);         /* by that Bind or Describe */
 /* Whether the error is of a copy that no longer fits, and can be kept from the client: the segment is run again from there. */
 bool copies_heal(struct session *session, struct leg *leg, struct slice error);
+
+/* automatic.c: the query as a prepared statement; false: it is to be sent as it is. */
+bool automatic_send(struct session *session, struct leg *leg, struct plan *plan, struct slice sql);
 
 /* names.c */
 bool names_concern(const struct shape *shape);          /* a PREPARE, or it executes what one prepared */

@@ -30,7 +30,8 @@ enum channel_binding { CHANNEL_BINDING_DISABLE, CHANNEL_BINDING_PREFER, CHANNEL_
  * has the size of an unsigned. */
 struct policy {
 	enum pool_mode pool_mode;       /* transaction */
-	enum toggle reuse_unnamed;     /* on */
+	enum toggle reuse_unnamed;      /* on */
+	enum toggle auto_prepare;       /* off */
 	unsigned pool_size;             /* backends for each (node, database, user) over all workers; 20 */
 	unsigned max_db_connections;    /* backends for each (node, database), over all users; 0: no limit. Not a user's */
 	unsigned max_user_connections;  /* backends for each (node, user), over all databases; 0: no limit. Not a database's */

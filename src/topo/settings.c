@@ -92,6 +92,8 @@ const struct setting settings[] = {
 	  .choices = pool_names, .overrides = OF_BOTH },
 	{ "reuse_unnamed", "", "keep unnamed statements whose text comes again prepared on the backends", SETTING_CHOICE, AT(policy.reuse_unnamed),
 	  .initial = "on", .choices = toggle_names, .overrides = OF_BOTH },
+	{ "auto_prepare", "", "run simple queries that come again, but for their integers, as prepared statements", SETTING_CHOICE,
+	  AT(policy.auto_prepare), .initial = "off", .choices = toggle_names, .overrides = OF_BOTH },
 	{ "pool_size", "backends", "backends for each node, database and user, over all workers", SETTING_COUNT, AT(policy.pool_size),
 	  .initial = "20", .min = 1, .max = POOL_SIZE_MAX, .overrides = OF_BOTH },
 	{ "max_db_connections", "backends", "backends for each node and database, over all users; 0 means no limit", SETTING_COUNT,

@@ -1,10 +1,11 @@
 """Unnamed statements that come again are kept prepared on the backends; nothing that a client hears tells."""
 import contextlib
 
+import psycopg
 import pytest
 
 from harness.cluster import DATABASE, USER, USER_PASSWORD
-from harness.wire import Bind, Close, Describe, Execute, Flush, Parse, Sync, Wire, columns, fields, row, run
+from harness.wire import Bind, Close, Describe, Execute, Flush, Parse, Query, Sync, Wire, columns, fields, row, run
 
 COPIES = "SELECT statement, (generic_plans + custom_plans)::int FROM pg_prepared_statements WHERE name LIKE 'nanu%' AND statement LIKE '%{}%'"
 
@@ -247,3 +248,73 @@ def test_it_can_be_turned_off(start_own):
         for _ in range(4):
             ask(wire, "SELECT 5 -- off")
         assert copies(wire, "-- off") == []
+
+
+# ---- simple queries (auto_prepare) ----
+
+@pytest.fixture(scope="module")
+def automatic(start_cluster):
+    return start_cluster(shards=1, workers=1, pool_size=1, auto_prepare="on")
+
+
+@pytest.fixture
+def simple(automatic):
+    with connect(automatic) as made:
+        made.rows("DROP SCHEMA IF EXISTS work CASCADE")
+        made.rows("CREATE SCHEMA work")
+        made.rows("CREATE TABLE work.t (id int PRIMARY KEY, name text)")
+        made.rows("INSERT INTO work.t VALUES (1, 'one'), (2, 'two')")
+        yield made
+
+
+def test_simple_queries_that_differ_in_integers_are_one_statement(simple):
+    for id_, name in [(1, "one"), (2, "two"), (-1, None), (3000000000, None), (2, "two")]:
+        answer = simple.ask(Query(f"SELECT name FROM work.t WHERE id = {id_} -- lifted"))
+        assert rows(answer) == ([[name]] if name else []) and heard(answer).replace("D", "") == "TCZ"
+    for id_ in (11, 12, 13, 14):
+        assert heard(simple.ask(Query(f"INSERT INTO work.t VALUES ({id_}, 'x') -- lifted"))) == "CZ"
+    found = dict(copies(simple, "-- lifted"))
+    assert sorted(found) == ["INSERT INTO work.t VALUES ($1, 'x') -- lifted", "SELECT name FROM work.t WHERE id = $1 -- lifted"]
+    assert simple.one("SELECT count(*) FROM work.t WHERE id > 10") == "4"
+
+
+def test_errors_of_simple_queries_are_those_of_the_text_as_it_was_written(simple):
+    for sql in ("SELECT name FROM work.t WHERE id = 1 AND nothing = 2", "SELECT name FROM work.t WHERE id = 1 AND name = 5",
+                "SELECT 1 / (id - 1) FROM work.t WHERE id = 1", "INSERT INTO work.t VALUES (1, 'again')"):
+        told = [simple.ask(Query(sql)) for _ in range(4)]
+        assert all(answer == told[0] for answer in told)
+        found = error(told[0])
+        assert found["C"] in ("42703", "42883", "22012", "23505")
+        if found["C"].startswith("42"):
+            assert int(found["P"]) > len("SELECT name FROM work.t WHERE id = 1 AND ")
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_simple_queries_hear_nothing_of_a_changed_schema(automatic, simple, name):
+    change, sql, before, after = CHANGES[name]
+    for _ in range(3):
+        assert simple.query(sql.replace("$1", "2")) and rows(simple.ask(Query(sql.replace("$1", "2")))) == [before]
+    with node(automatic) as conn:
+        conn.execute(change)
+    for _ in range(3):
+        assert rows(simple.ask(Query(sql.replace("$1", "2")))) == [after]
+
+
+def test_in_a_block_only_what_returns_no_rows_is_prepared(automatic, simple):
+    for id_ in (21, 22, 23):
+        simple.rows(f"INSERT INTO work.t VALUES ({id_}, 'x')")
+        simple.rows(f"SELECT name FROM work.t WHERE id = {id_}")
+    simple.rows("BEGIN")
+    simple.rows("INSERT INTO work.t VALUES (24, 'x')")
+    with node(automatic) as conn:
+        conn.execute("SET lock_timeout = '100ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            conn.execute("ALTER TABLE work.t ADD more int DEFAULT 7")
+    assert simple.rows("SELECT * FROM work.t WHERE id = 24") == [("24", "x")]
+    simple.rows("ROLLBACK")
+    assert simple.rows("SELECT * FROM work.t WHERE id = 24") == []
+
+
+def test_the_query_that_is_shown_is_the_one_that_was_written(simple):
+    for number in (1, 2, 3):
+        assert simple.one(f"SELECT current_query() FROM work.t WHERE id = 1 AND {number} > 0") == f"SELECT current_query() FROM work.t WHERE id = 1 AND {number} > 0"
