@@ -375,6 +375,26 @@ bool legs_mend(struct session *session)
 	return leg->setup_left > 0;
 }
 
+/* Sessions that hold one backend while they wait for another could wait for each other. They wait in order of shard, one at a time, and give back
+ * what they hold of later shards; only a transaction keeps it. */
+static void let_others_go_first(struct session *session, int shard)
+{
+	struct list_node *node = list_first(&session->legs);
+
+	while (node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		node = list_next(&session->legs, node);
+		if (leg->shard < shard || leg->state != LEG_READY || leg->in_tx || leg->executed || session->pins ||
+		    (session->answer_count && leg == session->current))
+			continue;
+		if (leg->needs_sync)
+			leg_sync_hidden(leg);   /* then it is given back */
+		else
+			leg_release(leg, true);
+	}
+}
+
 int legs_want(struct session *session, uint64_t shards, bool begin, struct err *err)
 {
 	bool all_ready = true;
@@ -400,6 +420,10 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 			*err = *leg->err;
 			forget(leg);
 			return err->code;
+		}
+		if (leg->state == LEG_WAITING) {
+			let_others_go_first(session, shard);
+			return 0;
 		}
 		all_ready &= leg->state == LEG_READY;
 	}
