@@ -192,13 +192,7 @@ static void put_fanout(struct explanation *explanation, struct slice text)
 		buf_add_text(&explanation->out, "How rows are merged is not known: the schema could not be read yet.\n");
 		return;
 	}
-	if (explanation->context.search_path) {
-		err_set(&err, ERR_UNSUPPORTED, "statements over several shards are planned with the database's own search_path only, as yet");
-		err_hint(&err, "RESET search_path, and write schema names out.");
-		put_refusal(explanation, &err);
-		return;
-	}
-	if (fanout_plan(text, catalog, arena, &fanout, &err) < 0) {
+	if (resolve_catalog(&explanation->context, arena, &catalog, &err) < 0 || fanout_plan(text, catalog, arena, &fanout, &err) < 0) {
 		put_refusal(explanation, &err);
 		return;
 	}

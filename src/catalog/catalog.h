@@ -34,6 +34,8 @@ struct catalog_column {
 	int attnum;
 	bool not_null;
 	bool default_nextval;           /* serial, identity, or DEFAULT nextval(…) */
+	bool has_default;
+	int primary_at;                 /* its place in the primary key, from 1; 0: not in it */
 	bool generated;                 /* GENERATED ALWAYS AS (…) STORED */
 };
 

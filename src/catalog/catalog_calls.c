@@ -87,11 +87,9 @@ static const char HOLDERS[] =
 	"WITH RECURSIVE holder(type) AS ("
 	"  SELECT unnest($1::oid[])"
 	" UNION"
-	"  SELECT x.type FROM holder h, LATERAL (SELECT oid FROM pg_type WHERE typbasetype = h.type OR typelem = h.type"
-	"   UNION ALL SELECT reltype FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid WHERE atttypid = h.type AND attnum > 0 AND NOT attisdropped"
-	"   UNION ALL SELECT rngtypid FROM pg_range WHERE rngsubtype = h.type UNION ALL SELECT rngmultitypid FROM pg_range WHERE rngtypid = h.type"
-	"   UNION ALL SELECT contypid FROM pg_constraint k JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid"
-	"    WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid = h.type AND contypid <> 0) x(type) WHERE x.type <> 0"
+	"  SELECT whole FROM holder JOIN (" TYPES_WITHIN
+	"   UNION ALL SELECT d.refobjid, contypid FROM pg_constraint k JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid"
+	"    WHERE d.refclassid = 'pg_type'::regclass AND contypid <> 0) x(part, whole) ON part = type"
 	"), list(types) AS (SELECT array_agg(type) FROM holder)"
 	" SELECT t.oid, typname FROM holder JOIN pg_type t ON t.oid = type"
 	" UNION ALL SELECT DISTINCT 0::oid, proname FROM pg_proc, list WHERE (proargtypes::oid[] || prorettype || coalesce(proallargtypes, '{}')) && types"
@@ -227,7 +225,7 @@ static int add_hidden(PGconn *conn, struct catalog *catalog, const PGresult *res
 		hidden->everywhere = PQgetvalue(result, row, EVERYWHERE)[0] == 't';
 		hidden->calls = calls_at(catalog, result, row, next, CALL);
 		hidden->call_count = (size_t)(next - row);
-		if (strcmp(types, "{}") != 0) {
+		if (!hidden->everywhere && strcmp(types, "{}") != 0) {
 			code = add_holders(conn, catalog, types, hidden, err);
 			continue;
 		}

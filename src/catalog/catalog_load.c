@@ -35,9 +35,11 @@ static const char SERVER[] = "SELECT current_setting('server_version'), current_
 static const char COLUMNS[] =
 	"SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence,"
 	"       a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnum, a.attnotnull,"
-	"       a.attidentity <> '' OR coalesce(strpos(pg_get_expr(d.adbin, d.adrelid), 'nextval(') > 0, false), a.attgenerated <> ''"
+	"       a.attidentity <> '' OR coalesce(strpos(pg_get_expr(d.adbin, d.adrelid), 'nextval(') > 0, false), a.attgenerated <> '',"
+	"       a.attidentity <> '' OR d.oid IS NOT NULL, coalesce(array_position(i.indkey::int2[], a.attnum) + 1, 0)"      /* an int2vector begins at 0 */
 	" FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 	" LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+	" LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary"
 	" LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum AND a.attgenerated = ''"
 	" WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND " NAMEABLE_SCHEMA
 	" ORDER BY c.oid, a.attnum";
@@ -159,6 +161,8 @@ static struct catalog_column column_at(const PGresult *result, int row)
 		.not_null = true_at(result, row, 10),
 		.default_nextval = true_at(result, row, 11),
 		.generated = true_at(result, row, 12),
+		.has_default = true_at(result, row, 13),
+		.primary_at = atoi(text_at(result, row, 14)),
 	};
 }
 

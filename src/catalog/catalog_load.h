@@ -22,6 +22,13 @@ struct catalog;
 	" 'pgrowlocks', 'pgstattuple', 'postgis', 'postgis_raster', 'postgis_sfcgal', 'seg', 'semver', 'sslinfo', 'tablefunc', 'tcn'," \
 	" 'tsm_system_rows', 'tsm_system_time', 'unaccent', 'unit', 'uuid-ossp', 'vector', 'xml2')))"
 
+/* (part, whole): types and those that hold values of them: domains, arrays, rows, ranges. */
+#define TYPES_WITHIN \
+	"SELECT typbasetype, oid FROM pg_type WHERE typbasetype <> 0 UNION ALL SELECT typelem, oid FROM pg_type WHERE typelem <> 0" \
+	" UNION ALL SELECT atttypid, reltype FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid" \
+	"  WHERE attnum > 0 AND NOT attisdropped AND reltype <> 0" \
+	" UNION ALL SELECT rngsubtype, rngtypid FROM pg_range UNION ALL SELECT rngtypid, rngmultitypid FROM pg_range"
+
 /* The rows of a query of one parameter (NULL: of none). ERR_INTERNAL with the server's message, and `what` was to be read. */
 must_use int catalog_fetch(PGconn *conn, const char *sql, const char *param, const char *what, PGresult **ret_result, struct err *err);
 

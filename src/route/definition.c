@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "catalog/catalog.h"
 #include "place/place.h"
 #include "route/hooks.h"
 #include "route/resolve.h"
@@ -51,34 +52,49 @@ static void check_sequences(const struct shape *shape, const struct sharded_tabl
 	err_hint(&item->refusal, "Give the column its sequence before the table is sharded, or take the numbers from elsewhere.");
 }
 
-static const struct sharded_table *referenced(const struct resolver *resolver, const struct shape_key *key)
+static const struct resolved_table *referenced(const struct resolver *resolver, const struct shape_key *key)
 {
 	for (size_t i = 0; i < resolver->shape->table_count; i++) {
 		const struct table_ref *ref = &resolver->shape->tables[i];
 
 		if (strcmp(ref->name ? ref->name : "", key->ref_table) == 0 &&
 		    (!key->ref_schema || (ref->schema && strcmp(ref->schema, key->ref_schema) == 0)))
-			return resolver->tables[i].sharded;
+			return &resolver->tables[i];
 	}
 	return NULL;
+}
+
+/* Whether the i-th column of the foreign key refers to `column`. None listed: those of the primary key. */
+static bool refers_to(const struct shape_key *key, const struct resolved_table *target, size_t i, const char *column)
+{
+	const struct catalog_column *found = target->table ? catalog_column(target->table, column) : NULL;
+
+	if (key->ref_column_count)
+		return i < key->ref_column_count && strcmp(key->ref_columns[i], column) == 0;
+	return found && found->primary_at == (int)i + 1;
 }
 
 /* A row and the row that it refers to share a shard only where both are sharded alike, and the keys are paired. */
 static void check_foreign(const struct resolver *resolver, const struct shape_key *key, const struct sharded_table *table,
 			  struct plan_item *item)
 {
-	const struct sharded_table *other = referenced(resolver, key);
+	const struct resolved_table *target = referenced(resolver, key);
+	const struct sharded_table *other = target ? target->sharded : NULL;
 
 	if (!table && !other)
 		return;
 	if (table && other && table->colocation == other->colocation && key_types_meet(table->key_type, other->key_type)) {
-		for (size_t i = 0; i < key->column_count && i < key->ref_column_count; i++)
-			if (strcmp(key->columns[i], table->key_column) == 0 && strcmp(key->ref_columns[i], other->key_column) == 0)
+		for (size_t i = 0; i < key->column_count; i++)
+			if (strcmp(key->columns[i], table->key_column) == 0 && refers_to(key, target, i, other->key_column))
 				return;
 	}
 	plan_refuse(item, "", "");
 	err_set(&item->refusal, ERR_UNSUPPORTED, "a foreign key to \"%s\" cannot hold over all shards", key->ref_table);
-	err_hint(&item->refusal, "Foreign keys stand between sharded tables, with the shard key of one paired with that of the other; list the referenced columns.");
+	if (other && !table)
+		err_hint(&item->refusal, "Create the table without it, shard the table by the column that refers to \"%s\", then ALTER TABLE … ADD FOREIGN KEY (that"
+			 " column) REFERENCES %s (%s).", other->key_column, key->ref_table, other->key_column);
+	else
+		err_hint(&item->refusal, "Foreign keys stand between sharded tables that are placed alike, with the shard key of one paired with that of the other.");
 }
 
 void plan_refuse_hiding(struct resolver *resolver, struct plan_item *item)
@@ -102,6 +118,10 @@ static void refuse_hiding_code(const struct resolver *resolver, struct plan_item
 
 	if (hooks_refuse_expressions(resolver, shape, false, item) || hooks_refuse(resolver, shape, item))
 		return;
+	if (shape->kind == STMT_CREATE_TABLE && shape->table_count > 1 && resolver->database->table_count && resolver->catalog &&
+	    hooks_takes_code(resolver))
+		plan_refuse(item, "a temporary table would take over code that may touch sharded tables, of which it would see one shard only",
+			    "Leave defaults and checks out (LIKE … without INCLUDING).");
 	for (size_t i = 0; i < shape->table_count && item->kind != ROUTE_REFUSED; i++)
 		if (resolver->tables[i].sharded && !shape->tables[i].target)
 			plan_refuse(item, "a temporary relation made of a sharded table would see one shard only", "Write the query out.");

@@ -128,7 +128,7 @@ static int check_one(const struct check *check, const PgQuery__FuncCall *call, c
 	if (function->volatility == VOLATILITY_IMMUTABLE)
 		return 0;
 	check_refuse(err, "%s.%s()", function->schema, function->name);
-	err_detail(err, "The function is not declared IMMUTABLE, so it may read tables.");
+	err_detail(err, "The function is not declared IMMUTABLE: it may give another result on each shard.");
 	return ERR_UNSUPPORTED;
 }
 

@@ -276,7 +276,7 @@ static bool is_sharded_name(const struct resolver *resolver, const char *name)
 }
 
 /* A table that is made like others, as a part of them, or of types that the catalog does not look into, may have code that no call shows. */
-static bool takes_code(const struct resolver *resolver)
+bool hooks_takes_code(const struct resolver *resolver)
 {
 	struct look look = look_of(resolver, false), strict = look_of(resolver, true);
 
@@ -355,10 +355,10 @@ void hooks_note_redefined(const struct resolver *resolver, struct plan_item *ite
 	else if (shape->hooks || shape->kind == STMT_ALTER_TABLE)
 		item->redefines = calls_known(resolver, false) ? NULL : table;
 	else if (shape->kind == STMT_CREATE_TABLE)
-		item->redefines = is_sharded_name(resolver, table) || !calls_known(resolver, false) || takes_code(resolver) ? table : NULL;
+		item->redefines = is_sharded_name(resolver, table) || !calls_known(resolver, false) || hooks_takes_code(resolver) ? table : NULL;
 	else if (shape->types)
 		item->redefines = types_known(resolver) ? NULL : REDEFINED_ALL;
-	else if (shape->kind == STMT_DDL && table && shape->tables[0].target && (shape->table_count > 1 || shape->function_count || shape->word_count))
+	else if (shape->kind == STMT_DDL && table && shape->tables[0].target && (shape->table_count > 1 || shape->function_count || (resolver->catalog && resolver->catalog->hidden_count)))
 		item->redefines = table;        /* a view */
 }
 

@@ -23,6 +23,9 @@ bool hooks_refuse(const struct resolver *resolver, const struct shape *shape, st
  * view, a function, a new name of a sharded table, or its name for another. */
 void hooks_note_redefined(const struct resolver *resolver, struct plan_item *item);
 
+/* Whether a table that is made (CREATE TABLE) gets code from others that is not known to be harmless. */
+bool hooks_takes_code(const struct resolver *resolver);
+
 /* Refuses the statement when a function that it calls, or one that its expressions run without a call (operators, casts, domains, row.name), may touch
  * what it would see of one shard only: sharded tables; `strict`, beside rows of sharded tables: any table. */
 bool hooks_refuse_expressions(const struct resolver *resolver, const struct shape *shape, bool strict, struct plan_item *item);

@@ -42,12 +42,33 @@ static bool is_system_function(const struct resolver *resolver, const struct fun
 	return found && found->builtin && !found->call_count;
 }
 
+/* Code of the user's own that no call shows: behind operators, casts, …, or an attribute that is a function. */
+static bool hides_code(const struct resolver *resolver)
+{
+	const struct shape *shape = resolver->shape;
+
+	for (size_t i = 0; resolver->catalog && i < shape->word_count; i++) {
+		const struct catalog_function *function = shape->words[i].field ? catalog_functions_named(resolver->catalog, shape->words[i].name) : NULL;
+
+		for (; function; function = function->same_name)
+			if (function->of_row)
+				return true;
+	}
+	return resolver->catalog && resolver->catalog->hidden_count;
+}
+
 static bool writes_by_function(const struct resolver *resolver)
 {
+	if (hides_code(resolver))
+		return true;
 	for (size_t i = 0; i < resolver->shape->function_count; i++) {
+		const struct function_ref *call = &resolver->shape->functions[i];
 		const struct catalog_function *found;
 
-		if (!is_system_function(resolver, &resolver->shape->functions[i], &found) || found->volatility == VOLATILITY_VOLATILE)
+		for (found = resolver->catalog && !call->schema ? catalog_functions_named(resolver->catalog, call->name) : NULL; found; found = found->same_name)
+			if (!found->builtin && found->volatility == VOLATILITY_VOLATILE)
+				return true;    /* perhaps an overload of the user's own is meant */
+		if (!is_system_function(resolver, call, &found) || found->volatility == VOLATILITY_VOLATILE)
 			return true;
 	}
 	return false;
@@ -63,10 +84,10 @@ static bool runs_code(const struct resolver *resolver)
 		if (plan_redefined(resolver->context->redefined, function->name))
 			return true;
 		if (is_system_function(resolver, function, &found) ? catalog_reads_tables(function->name) :
-								     !found || found->volatility != VOLATILITY_IMMUTABLE)
+								     !found || found->volatility != VOLATILITY_IMMUTABLE || found->call_count)
 			return true;
 	}
-	return resolver->catalog && resolver->catalog->hidden_count;
+	return hides_code(resolver);
 }
 
 /* A sequence stands on every shard, and gives each number there. */
@@ -217,10 +238,17 @@ static int insert_position(const struct shape *shape, const struct catalog_table
 	return -1;
 }
 
-static void refuse_without_key(const struct sharded_table *table, struct plan_item *item)
+static void refuse_without_key(const struct resolved_table *target, struct plan_item *item)
 {
+	const struct sharded_table *table = target->sharded;
+	const struct catalog_column *key = target->table ? catalog_column(target->table, table->key_column) : NULL;
+
 	item->kind = ROUTE_REFUSED;
-	err_set(&item->refusal, ERR_NULL_KEY, "INSERT does not give the shard key \"%s\"", table->key_column);
+	if (key && key->not_null && !key->has_default)
+		err_set(&item->refusal, ERR_NULL_KEY, "null value in column \"%s\" of relation \"%s\" violates not-null constraint",
+			table->key_column, table->name);
+	else
+		err_set(&item->refusal, ERR_UNSUPPORTED, "INSERT does not give the shard key \"%s\"", table->key_column);
 	err_detail(&item->refusal, "Table \"%s\" is placed by hash(%s).", table->name, table->key_column);
 	err_hint(&item->refusal, "Give \"%s\" a value in every row.", table->key_column);
 }
@@ -229,6 +257,7 @@ static void plan_insert(struct plan *plan, struct resolver *resolver, struct pla
 {
 	const struct shape *shape = resolver->shape;
 	const struct resolved_table *target = NULL;
+	const struct catalog_column *key;
 	int position;
 
 	for (size_t i = 0; i < shape->table_count; i++)
@@ -240,7 +269,7 @@ static void plan_insert(struct plan *plan, struct resolver *resolver, struct pla
 		return;
 	}
 	if (shape->insert_source == INSERT_DEFAULT) {
-		refuse_without_key(target->sharded, item);
+		refuse_without_key(target, item);
 		return;
 	}
 	if (shape->insert_source != INSERT_VALUES) {
@@ -261,16 +290,18 @@ static void plan_insert(struct plan *plan, struct resolver *resolver, struct pla
 		}
 	position = insert_position(shape, target->table, target->sharded->key_column);
 	if (position < 0 || (size_t)position >= shape->insert_width) {
-		refuse_without_key(target->sharded, item);
+		refuse_without_key(target, item);
 		return;
 	}
+	key = target->table ? catalog_column(target->table, target->sharded->key_column) : NULL;
 	item->kind = ROUTE_KEYED;
 	item->pin_count = shape->insert_row_count;
 	item->pins = arena_calloc(&plan->arena, item->pin_count, sizeof(*item->pins));
 	for (size_t row = 0; row < item->pin_count; row++) {
 		struct pin *pin = &item->pins[row];
 
-		*pin = (struct pin){ .table = target->sharded, .typmod = target->typmod, .list_count = 1 };
+		*pin = (struct pin){ .table = target->sharded, .typmod = target->typmod, .list_count = 1,
+				     .not_null = !key || key->not_null, .has_default = key && key->has_default };
 		pin->lists = arena_alloc(&plan->arena, sizeof(*pin->lists));
 		pin->list_sizes = arena_alloc(&plan->arena, sizeof(*pin->list_sizes));
 		pin->list_arrays = arena_alloc(&plan->arena, sizeof(*pin->list_arrays));
@@ -450,7 +481,8 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		if (names_nanu(&resolver))
 			plan_refuse(item, "the nanu schema is the router's own: nothing is defined in it, nor made of its tables",
 				    "Read it with plain SELECTs; name your own tables in another schema.");
-		if (shape->kind == STMT_ALTER_TABLE)
+		if (shape->kind == STMT_ALTER_TABLE ||
+		    (shape->kind == STMT_CREATE_INDEX && resolver.catalog && resolver.catalog->hidden_count))
 			refuse_altering(&resolver, item);
 		if (shape->kind == STMT_TRUNCATE && item->kind != ROUTE_REFUSED)
 			hooks_refuse(&resolver, shape, item);
@@ -564,7 +596,7 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 	else if (shape->kind == STMT_COPY && touches_sharded(&resolver))
 		plan_refuse(item, "COPY of a sharded table is not supported yet",
 		       "COPY (SELECT … WHERE the shard key = …) TO reads one shard; INSERT with the shard key writes.");
-	else if (shape->kind == STMT_COPY)
+	else if (shape->kind == STMT_COPY && !hooks_refuse_expressions(&resolver, shape, false, item))
 		hooks_refuse(&resolver, shape, item);
 }
 

@@ -38,6 +38,7 @@ struct pin {                            /* what is known of the key of one shard
 	bool *list_arrays;              /* the one value is an array */
 	size_t list_count;
 	int typmod;                     /* of the key column */
+	bool not_null, has_default;     /* INSERT: the key column */
 };
 
 struct plan_item {                      /* one statement of the text */
@@ -93,6 +94,10 @@ struct plan_values {
 	const struct shape *execute;            /* SQL EXECUTE: its arguments stand for the parameters; else NULL */
 	const struct plan_values *execute_values;       /* the EXECUTE's own text and literals */
 };
+
+/* The catalog as names without a schema mean it to a session of this context: another one than the snapshot's only in its search_path. Borrowed from
+ * the snapshot, and allocated in `arena`. *ret_catalog is NULL where the schema is not known. */
+must_use int resolve_catalog(const struct plan_context *context, struct arena *arena, const struct catalog **ret_catalog, struct err *err);
 
 /* The shards of the database (bit i: its i-th shard) on which `item` runs. ERR_UNSUPPORTED, ERR_NULL_KEY, … with the reason in
  * `err`, which may be NULL. More than one bit in ret_shards only for FANOUT, ALL and KEYED with fanout. */

@@ -143,6 +143,25 @@ int resolve_relation(const struct plan_context *context, const char *schema, con
 	return 0;
 }
 
+int resolve_catalog(const struct plan_context *context, struct arena *arena, const struct catalog **ret_catalog, struct err *err)
+{
+	struct resolver resolver = { .context = context, .arena = arena };
+	struct catalog *own;
+
+	*ret_catalog = context->snapshot->catalogs[context->database];
+	if (!*ret_catalog || !context->search_path)
+		return 0;
+	if (!split_search_path(&resolver, context->search_path))
+		return refuse_path(err);
+	own = arena_alloc(arena, sizeof(*own));
+	*own = **ret_catalog;           /* borrowed, but for its path */
+	own->search_path_count = 0;
+	for (size_t i = 0; i < resolver.search_path_count && own->search_path_count < CATALOG_SEARCH_PATH_MAX; i++)
+		own->search_path[own->search_path_count++] = resolver.search_path[i];
+	*ret_catalog = own;
+	return 0;
+}
+
 /* ---- names of columns ---- */
 
 static bool scope_within(const struct shape *shape, int inner, int outer)

@@ -437,6 +437,21 @@ static int unclear_key(const struct pin *pin, struct err *err)
 	return ERR_UNSUPPORTED;
 }
 
+/* PostgreSQL would take it where the column may be null; here it belongs to no shard. */
+static int null_key(const struct pin *pin, bool by_default, struct err *err)
+{
+	if (pin->not_null && !(by_default && pin->has_default)) {
+		err_set(err, ERR_NULL_KEY, "null value in column \"%s\" of relation \"%s\" violates not-null constraint", pin->table->key_column,
+			pin->table->name);
+	} else {
+		err_set(err, ERR_UNSUPPORTED, by_default ? "the default of the shard key \"%s\" of table \"%s\" is not known to the router" :
+			"a row whose shard key \"%s\" is NULL has no shard to stand on in table \"%s\"", pin->table->key_column, pin->table->name);
+		err_detail(err, "Table \"%s\" is placed by hash(%s).", pin->table->name, pin->table->key_column);
+	}
+	err_hint(err, "Give the shard key a value in every row.");
+	return err->code;
+}
+
 static int route_insert(struct evaluation *evaluation, const struct plan_item *item, uint64_t *ret_shards, struct err *err)
 {
 	*ret_shards = 0;
@@ -452,10 +467,7 @@ static int route_insert(struct evaluation *evaluation, const struct plan_item *i
 			return 0;
 		}
 		if (outcome == OUTCOME_NONE || value->kind == VALUE_DEFAULT) {
-			err_set(err, ERR_NULL_KEY, "null value in the shard key \"%s\" of table \"%s\"", item->pins[row].table->key_column,
-				item->pins[row].table->name);
-			err_hint(err, "Give the shard key a value in every row.");
-			return ERR_NULL_KEY;
+			return null_key(&item->pins[row], value->kind == VALUE_DEFAULT, err);
 		}
 		if (outcome == OUTCOME_UNKNOWN)
 			return unclear_key(&item->pins[row], err);

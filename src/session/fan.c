@@ -143,11 +143,6 @@ static int check_session(const struct session *session, struct err *err)
 		err_hint(err, "SET standard_conforming_strings TO on.");
 		return err->code;
 	}
-	if (session_plan_context(session).search_path) {
-		err_set(err, ERR_UNSUPPORTED, "statements over several shards are planned with the database's own search_path only, as yet");
-		err_hint(err, "RESET search_path, and write schema names out.");
-		return err->code;
-	}
 	return 0;
 }
 
@@ -175,6 +170,8 @@ static int synchronised(struct session *session, struct err *err)
 int fan_start(struct session *session, struct plan *plan, struct slice sql, const struct bind *bind, const struct statement *statement,
 	      uint64_t shards, enum fan_form form, struct err *err)
 {
+	struct plan_context context;
+	const struct catalog *catalog;
 	struct fan *fan;
 	struct buf out;
 	int rc;
@@ -198,7 +195,10 @@ int fan_start(struct session *session, struct plan *plan, struct slice sql, cons
 	fan->form = form;
 	buf_init(&fan->error, STARTUP_SIZE_MAX * 16);
 	buf_init(&fan->out, FAN_OUT_MAX);
-	rc = fanout_plan(sql, session->snapshot->catalogs[session->database], &session->arena, &fan->fanout, err);
+	context = session_plan_context(session);
+	rc = resolve_catalog(&context, &session->arena, &catalog, err);
+	if (rc == 0)
+		rc = fanout_plan(sql, catalog, &session->arena, &fan->fanout, err);
 	if (rc == 0) {
 		fan->spec = *fan->fanout->spec;
 		rc = limits(fan, bind, statement, &session->arena, err);

@@ -11,14 +11,13 @@ from decimal import Decimal
 from psycopg.types.numeric import NumericBinaryLoader
 
 REFUSALS = {"0A000"}
-NULL_KEY = "23502"              # an INSERT that leaves the shard key out, or gives it NULL, is refused before it reaches a shard
 NUMERIC, FLOAT4, FLOAT8, INTERVAL = 1700, 700, 701, 1186
 REPRESENTATIVE = re.compile(r"\b(GROUP BY|DISTINCT|min\(|max\(|UNION|INTERSECT|EXCEPT)", re.I)
 numeric_binary = NumericBinaryLoader(NUMERIC, None)
 
 
 def is_refusal(outcome):
-    return outcome.sqlstate in REFUSALS or (outcome.sqlstate == NULL_KEY and "shard key" in outcome.message)
+    return outcome.sqlstate in REFUSALS
 
 
 def interval_hours(value, binary):

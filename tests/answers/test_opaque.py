@@ -132,6 +132,20 @@ def test_an_operator_of_the_own_transaction_is_not_trusted(passing):
         assert passing.many.execute("SELECT 1 +@+ id::x.small FROM h WHERE id = 2").fetchone() == (3,)
 
 
+def test_code_that_reads_home_tables_runs_on_the_home_shard(passing):
+    pair = passing
+    pair.make("CREATE FUNCTION x.op(int, int) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM r); END'",
+              "CREATE OPERATOR public.@+@ (LEFTARG = int, RIGHTARG = int, FUNCTION = x.op)",
+              "CREATE FUNCTION x_of(cp) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM r); END'",
+              "CREATE FUNCTION x.dflt(n bigint DEFAULT cnt_home()) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT $1'")
+    try:
+        for k in range(8):
+            pair.same(f"SELECT p FROM s WHERE k = {k}", "SELECT 1 @+@ 2", "SELECT (ROW(1)::cp).x_of", "SELECT x.dflt()")
+        pair.refused("SELECT 1 @+@ p FROM s WHERE k = 3", "SELECT count(*) FROM s WHERE 1 @+@ p > 0", "SELECT x.dflt() FROM s WHERE k = 3")
+    finally:
+        pair.make("DROP FUNCTION x_of")
+
+
 def test_casts_are_looked_into(passing):
     pair = passing
     pair.make("CREATE FUNCTION x.of(cp) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM s); END'",
@@ -152,8 +166,14 @@ def test_checks_of_domains_are_looked_into(passing):
     pair.refused("SELECT 30::x.dd", "SELECT CAST(30 AS x.dd)", "SELECT count(*) FROM s WHERE k::x.dd > 0", "SELECT k::x.dd FROM s WHERE k = 3",
                  "SELECT * FROM json_populate_record(NULL::x.holder, '{\"d\": 30}')", "SELECT * FROM json_to_record('{\"d\": 30}') AS j(d x.dd)",
                  "SELECT x.takes(30)", "SELECT ROW(30)::x.holder", "INSERT INTO x.def (id) VALUES (1)", "SELECT * FROM x.seen",
-                 "ALTER TABLE h ADD c x.dd", "PREPARE q(x.dd) AS SELECT $1", "SELECT domain_in('30', 'x.dd'::regtype, -1)")
+                 "ALTER TABLE h ADD c x.dd", "CREATE INDEX ON h ((v::x.dd))", "CREATE TEMP TABLE tt (d x.dd)",
+                 "CREATE TEMP TABLE tt (LIKE x.def INCLUDING DEFAULTS)", "COPY h FROM STDIN WHERE v::x.dd > 0", "COPY h FROM STDIN WHERE cnt() > 0", "PREPARE q(x.dd) AS SELECT $1", "SELECT domain_in('30', 'x.dd'::regtype, -1)")
     pair.same("SELECT 30::x.small", "SELECT id FROM h WHERE id = 1", "INSERT INTO x.def VALUES (1, 3)")
+    type = pair.many.execute("SELECT 'x.dd'::regtype::oid").fetchone()[0]
+    for statement in b"SELECT $1", b"SELECT $1, v FROM h":
+        result = pair.many.pgconn.exec_params(statement, [b"30"], [type])
+        assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"0A000"
+    assert pair.many.pgconn.exec_params(b"SELECT $1", [b"30"], [20]).get_value(0, 0) == b"30"
 
 
 def test_attributes_that_are_functions_are_looked_into(passing):
@@ -265,3 +285,45 @@ def test_a_trigger_that_touches_only_its_row_runs_on_a_sharded_table(passing):
         pair.many.execute(f"CREATE TRIGGER more BEFORE INSERT ON x.{function} FOR EACH ROW EXECUTE FUNCTION x.{function}()")
         pair.refused(f"SELECT nanu.shard_table('x.{function}', key => 'id')")
     pair.make("DROP TRIGGER touch ON s")
+
+
+# ---- names, keys ----
+
+def test_statements_over_several_shards_follow_search_path(passing):
+    pair = passing
+    pair.make("CREATE TABLE x.s (k bigint PRIMARY KEY, p int)")
+    pair.many.execute("SELECT nanu.shard_table('x.s', key => 'k')")
+    for k in range(9):
+        pair.make(f"INSERT INTO x.s VALUES ({k}, {k})")
+    for path in "public", '"$user", public', "x, public", "public, x", "x", "pg_catalog, x", "nowhere, x":
+        pair.make(f"SET search_path = {path}")
+        pair.same("SELECT count(*), sum(p) FROM s", "SELECT k FROM s WHERE p > 4 ORDER BY k LIMIT 3", "SELECT max(k) FROM public.s")
+    pair.make("RESET search_path")
+    pair.same("SELECT count(*) FROM s")
+
+
+def test_foreign_keys_to_a_sharded_table(passing):
+    pair = passing
+    pair.refused("CREATE TABLE x.c (id bigint REFERENCES s)")
+    assert "shard the table" in pair.last.diag.message_hint and "ADD FOREIGN KEY" in pair.last.diag.message_hint
+    pair.many.execute("CREATE TABLE x.c (k bigint, n int)")
+    pair.refused("ALTER TABLE x.c ADD FOREIGN KEY (k) REFERENCES s")
+    pair.many.execute("SELECT nanu.shard_table('x.c', key => 'k')")
+    pair.refused("ALTER TABLE x.c ADD FOREIGN KEY (n) REFERENCES s")
+    pair.many.execute("ALTER TABLE x.c ADD FOREIGN KEY (k) REFERENCES s")
+    pair.many.execute("INSERT INTO x.c VALUES (3, 3)")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        pair.many.execute("INSERT INTO x.c VALUES (3333, 3)")
+
+
+def test_a_key_that_is_null_has_no_shard(passing):
+    pair = passing
+    pair.many.execute("CREATE TABLE x.n (k bigint, p int)")
+    pair.many.execute("SELECT nanu.shard_table('x.n', key => 'k')")
+    pair.refused("INSERT INTO x.n VALUES (NULL, 1)")
+    assert "no shard" in str(pair.last)
+    pair.refused("INSERT INTO x.n (p) VALUES (1)", "INSERT INTO x.n VALUES (DEFAULT, 1)")
+    for statement in "INSERT INTO s VALUES (NULL)", "INSERT INTO s (p) VALUES (1)", "INSERT INTO s VALUES (DEFAULT)":
+        with pytest.raises(psycopg.errors.NotNullViolation) as caught:
+            pair.many.execute(statement)
+        assert caught.value.diag.message_primary == 'null value in column "k" of relation "s" violates not-null constraint'
