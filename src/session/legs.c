@@ -160,8 +160,8 @@ static void hide_locals(struct leg *leg, const struct settings *local)
 	buf_release(&sql);
 }
 
-/* What was set since the transaction began, and its savepoints, each where it stood: a later ROLLBACK TO undoes here what it undoes elsewhere.
- * Nothing else happened on this server meanwhile, so a savepoint made late is the one that would have been made in time. */
+/* What was set since the transaction began, and its savepoints, each where it stood: a later ROLLBACK TO undoes here what it undoes
+ * elsewhere. Nothing else happened on this server meanwhile, so a savepoint made late is the one that would have been made in time. */
 static void hide_savepoints(struct leg *leg, const struct session *session)
 {
 	const struct settings *from = session->committed, *local = NULL;

@@ -49,8 +49,9 @@ class Run:
         wait_until(lambda: self.cluster.execute("SELECT count(*) FROM nanu.backends WHERE state <> 'idle'") == [(0,)], "no backend is lent")
         for shard in (0, 1):
             with self.cluster.connect_node(shard) as node:
-                assert node.execute("SELECT pid, state, query FROM pg_stat_activity WHERE datname = current_database() AND"
-                                    " pid <> pg_backend_pid() AND state <> 'idle'").fetchall() == []
+                wait_until(lambda: node.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'"
+                                                " AND backend_type = 'client backend' AND pid <> pg_backend_pid()").fetchone() == (0,),
+                           "no server process is at work or in a transaction")
                 assert node.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() == (0,)
 
 
