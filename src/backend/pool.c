@@ -53,7 +53,7 @@ void pools_release(struct pools *pools)
 	map_release(&pools->holds);
 	settings_table_release(&pools->settings);
 	map_release(&pools->params.lists);
-	map_release(&pools->statements.statements);
+	statement_table_release(&pools->statements);
 }
 
 static bool pool_empty(const struct pool *pool)

@@ -29,7 +29,8 @@ struct answer *answers_push(struct session *session, enum answer_kind kind)
 	if (session->answer_count == session->answer_capacity)
 		grow(session);
 	answer = &session->answers[(session->answer_first + session->answer_count++) % session->answer_capacity];
-	*answer = (struct answer){ .kind = kind };
+	*answer = (struct answer){ .kind = kind, .unit = (uint32_t)session->unit_at, .owes_parse = session->parse_owed };
+	session->parse_owed = false;
 	return answer;
 }
 
@@ -68,6 +69,10 @@ struct answer *answers_text(struct session *session, struct slice bytes)
 	struct answer *answer;
 	size_t offset = session->texts.size;
 
+	if (session->parse_owed) {      /* only where nothing else is awaited */
+		session->parse_owed = false;
+		session_write(session, SLICE_LIT("1\0\0\0\4"));
+	}
 	if (!session->answer_count) {
 		session_write(session, bytes);
 		return NULL;
@@ -77,6 +82,25 @@ struct answer *answers_text(struct session *session, struct slice bytes)
 	answer->text_offset = (uint32_t)offset;
 	answer->text_size = (uint32_t)bytes.size;
 	return answer;
+}
+
+struct answer *answers_empty(struct session *session, char type)
+{
+	const char message[5] = { type, 0, 0, 0, 4 };
+
+	return answers_text(session, slice_make(message, sizeof(message)));
+}
+
+void answers_note_undo(struct session *session, struct answer *answer, struct slice name, struct statement *registered, struct prepared *before)
+{
+	if (!answer) {
+		prepared_free(before);
+		return;
+	}
+	answer->statement = registered ? statement_ref(registered) : NULL;
+	answer->registered = registered != NULL;
+	answer->statement_name = arena_slice(&session->arena, name);
+	answer->before = before;
 }
 
 /* A copy that a skipped Parse should have made was not made; a name that it should have given is not given. */
@@ -107,7 +131,7 @@ void answers_undo(struct session *session, struct answer *answer, bool tried)
 	answer->before = NULL;
 }
 
-void answers_skip_to_sync(struct session *session)
+static void undo_to_sync(struct session *session, bool tried)
 {
 	size_t count = 0;
 
@@ -118,9 +142,19 @@ void answers_skip_to_sync(struct session *session)
 			break;
 	}
 	for (size_t i = count; i-- > 0;)        /* the last first, as names may have changed hands more than once */
-		answers_undo(session, &session->answers[(session->answer_first + i) % session->answer_capacity], i == 0);
+		answers_undo(session, &session->answers[(session->answer_first + i) % session->answer_capacity], tried && i == 0);
 	while (count-- > 0)
 		drop_head(session);
+}
+
+void answers_skip_to_sync(struct session *session)
+{
+	undo_to_sync(session, true);
+}
+
+void answers_take_back(struct session *session)
+{
+	undo_to_sync(session, false);
 }
 
 void answers_clear(struct session *session)

@@ -11,13 +11,6 @@
 
 enum { EXTENDED_SIZE_MAX = 128 << 20, PARSE_TYPES_MAX = 65535 };
 
-static struct answer *say_empty(struct session *session, char type)
-{
-	char message[5] = { type, 0, 0, 0, 4 };
-
-	return answers_text(session, slice_make(message, sizeof(message)));
-}
-
 /* Whether the router answers this statement, or runs it on several legs by its text, without any Parse on a node. */
 static enum portal_kind kind_here(const struct session *session, const struct plan *plan)
 {
@@ -92,34 +85,21 @@ static int read_types(struct session *session, struct cursor *cursor, const uint
 	return 0;
 }
 
-/* What has to be undone when the Parse or Close that this answers is skipped. Nothing is skipped that has been answered already. */
-static void note_undo(struct session *session, struct answer *answer, struct slice name, struct statement *registered, struct prepared *before)
-{
-	if (!answer) {
-		prepared_free(before);
-		return;
-	}
-	answer->statement = registered ? statement_ref(registered) : NULL;
-	answer->registered = registered != NULL;
-	answer->statement_name = arena_slice(&session->arena, name);
-	answer->before = before;
-}
-
 static int send_parse(struct session *session, struct leg *leg, const struct prepared *prepared, struct prepared *before, struct slice raw)
 {
 	struct statement *statement = prepared->statement;
-	bool named = prepared->name[0] != '\0';
+	bool copy = copies_serve(session, leg, prepared);
 	struct answer *answer;
 	struct buf out;
 
-	if (named && !leg->failed && backend_has_prepared(leg->backend, statement)) {
-		note_undo(session, say_empty(session, '1'), slice_of(prepared->name), statement, before);
+	if (copy && !leg->failed && backend_has_prepared(leg->backend, statement)) {
+		copies_parse(session, leg, prepared, before);
 		return 1;
 	}
 	answer = answers_push(session, ANSWER_PARSE);
-	note_undo(session, answer, slice_of(prepared->name), statement, before);
+	answers_note_undo(session, answer, slice_of(prepared->name), statement, before);
 	leg->needs_sync = true;
-	if (named && backend_has_prepared(leg->backend, statement)) {   /* the failed transaction may still refuse it */
+	if (copy && backend_has_prepared(leg->backend, statement)) {    /* the failed transaction may still refuse it */
 		buf_init(&out, EXTENDED_SIZE_MAX);
 		message_parse(&out, "", statement->text, statement->types, statement->type_count);
 		leg_send(leg, buf_slice(&out));
@@ -128,8 +108,8 @@ static int send_parse(struct session *session, struct leg *leg, const struct pre
 		leg->backend->unnamed = NULL;
 		return 1;
 	}
-	answer->copy = named;
-	if (!named) {
+	answer->copy = copy;
+	if (!copy) {
 		leg_send(leg, raw);
 		statement_unref(leg->backend->unnamed);
 		leg->backend->unnamed = statement_ref(statement);
@@ -167,8 +147,7 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 	if (kind != PORTAL_LEG && session->tx_status == 'E' && !units_tx_lost(session) && item->shape->kind != STMT_COMMIT &&
 	    item->shape->kind != STMT_ROLLBACK)
 		kind = PORTAL_LEG;      /* the server refuses all but the end of the transaction, which hangs on no single server */
-	statement = statement_intern(&session->worker->pools.statements, STATEMENT_PARSE, sql, types, type_count, session->settings,
-				     session->snapshot->version, session->database_name, session->user);
+	statement = copies_statement(session, STATEMENT_PARSE, sql, sql, types, type_count);
 	if (kind == PORTAL_LEG) {
 		struct prepared parsed = { .statement = statement, .plan = plan, .sql = statement->text };
 
@@ -182,10 +161,11 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 	}
 	before = prepared_take(session, name);
 	prepared = prepared_add(session, name, statement, plan, statement->text, false);
+	prepared->reused = !name.size && session->policy.reuse_unnamed && copies_may_serve(plan) && copies_worthwhile(statement);
 	if (kind == PORTAL_LEG)
 		rc = send_parse(session, leg, prepared, before, unit_raw(session, unit));
 	else
-		note_undo(session, say_empty(session, '1'), name, statement, before);
+		answers_note_undo(session, answers_empty(session, '1'), name, statement, before);
 	statement_unref(statement);
 	return 1;
 }
@@ -338,7 +318,7 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 		return bind_renamed(session, unit, &bind, prepared, err);
 	if (kind != PORTAL_LEG) {
 		keep_portal(session, bind.portal, prepared, kind, 0, 0, body);
-		say_empty(session, '2');
+		answers_empty(session, '2');
 		return 1;
 	}
 	if (item) {
@@ -352,22 +332,20 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 		if (session->tx_status == 'E')
 			return units_abort(err);
 		keep_portal(session, bind.portal, prepared, PORTAL_FAN, 0, shards, body);
-		say_empty(session, '2');
+		answers_empty(session, '2');
 		return 1;
 	}
 	rc = item ? units_join(session, shards, item, err) : 0;
 	if (rc == 0)
 		rc = sequences_on(session, prepared->plan, __builtin_ctzll(shards), &leg, err);
 	if (rc > 0)
-		rc = units_ensure(session, leg, prepared, &copy, err);
+		rc = copies_ensure(session, leg, prepared, &copy, err);
 	if (rc <= 0)
 		return rc;
 	send_bind(session, leg, &bind, copy, unit_raw(session, unit), body);
 	answer = answers_push(session, ANSWER_BIND);
-	if (*copy) {
-		answer->statement = statement_ref(prepared->statement);
-		answer->statement_name = arena_slice(&session->arena, bind.statement);
-	}
+	if (*copy)
+		copies_used(session, prepared, answer, bind.statement);
 	keep_portal(session, bind.portal, prepared, PORTAL_LEG, leg->shard, shards, body);
 	return 1;
 }
@@ -378,7 +356,7 @@ static void say_no_data(struct session *session, bool statement)
 {
 	if (statement)
 		answers_text(session, SLICE_LIT("t\0\0\0\6\0\0"));
-	say_empty(session, 'n');
+	answers_empty(session, 'n');
 }
 
 static int describe_renamed(struct session *session, const struct prepared *prepared, struct err *err)
@@ -405,6 +383,7 @@ static int describe_statement(struct session *session, const struct unit *unit, 
 {
 	struct prepared *prepared = prepared_find(session, name);
 	enum portal_kind kind;
+	struct answer *answer;
 	const char *copy;
 	struct leg *leg;
 	struct buf out;
@@ -426,7 +405,7 @@ static int describe_statement(struct session *session, const struct unit *unit, 
 	rc = units_on(session, session->current && session->answer_count ? session->current->shard :
 		      likely_shard(session, name, NULL), &leg, err);
 	if (rc > 0)
-		rc = units_ensure(session, leg, prepared, &copy, err);
+		rc = copies_ensure(session, leg, prepared, &copy, err);
 	if (rc <= 0)
 		return rc;
 	buf_init(&out, 1024);
@@ -434,7 +413,9 @@ static int describe_statement(struct session *session, const struct unit *unit, 
 	leg_send(leg, buf_slice(&out));
 	buf_release(&out);
 	leg->needs_sync = true;
-	answers_push(session, ANSWER_DESCRIBE);
+	answer = answers_push(session, ANSWER_DESCRIBE);
+	if (*copy)
+		copies_used(session, prepared, answer, name);
 	return 1;
 }
 
@@ -450,7 +431,7 @@ static int describe_fan(struct session *session, struct portal *portal, struct e
 	int rc = units_on(session, __builtin_ctzll(portal->shards), &leg, err);
 
 	if (rc > 0)
-		rc = units_ensure(session, leg, &stand_in, &copy, err);
+		rc = copies_ensure(session, leg, &stand_in, &copy, err);
 	if (rc > 0)
 		rc = bind_read(body, &bind, err) < 0 ? err->code : 1;
 	if (rc <= 0)
@@ -649,13 +630,13 @@ int extended_close(struct session *session, const struct unit *unit, struct err 
 	if (what == 'S') {
 		struct prepared *before = prepared_take(session, name);         /* the backend keeps its copy for others */
 
-		note_undo(session, say_empty(session, '3'), name, NULL, before);
+		answers_note_undo(session, answers_empty(session, '3'), name, NULL, before);
 		return 1;
 	}
 	portal = portal_find(session, name);
 	if (portal ? portal->kind != PORTAL_LEG || !leg_find(session, portal->shard) : list_empty(&session->legs)) {
 		portal_remove(session, name);
-		say_empty(session, '3');
+		answers_empty(session, '3');
 		return 1;
 	}
 	rc = units_on(session, portal ? portal->shard : cursors_shard(session, name), &leg, err);   /* SQL's cursors are portals too */

@@ -194,6 +194,7 @@ void input_go(struct session *session)
 	}
 	session->state = SESSION_WORKING;
 	session->failed = false;
+	session->segment++;
 	session->segment_us = loop_now_us(session->worker->loop);
 	deadlines_working(session);
 	units_go(session);

@@ -65,8 +65,7 @@ static int make_prepare(struct session *session, const struct shape *shape, stru
 	types = arena_calloc(&session->arena, shape->prepare_type_count + 1, sizeof(*types));
 	for (size_t i = 0; i < shape->prepare_type_count; i++)
 		types[i] = plan_type_named(shape->prepare_types[i]);
-	sending->prepares = statement_intern(&session->worker->pools.statements, STATEMENT_SQL, tail, types, shape->prepare_type_count,
-					     session->settings, session->snapshot->version, session->database_name, session->user);
+	sending->prepares = copies_statement(session, STATEMENT_SQL, sql, tail, types, shape->prepare_type_count);
 	sending->prepares->query_offset = (size_t)(sql.data + shape->prepare_query_offset - tail.data);
 	buf_clear(&sending->text);
 	rc = rewrite_execute(sql, session_standard_strings(session), slice_of(sending->prepares->name), &sending->text, &rewrite, err);
@@ -128,7 +127,7 @@ static int make_execute(struct session *session, const struct shape *execute, st
 		return rc;
 	rc = units_on(session, __builtin_ctzll(shards), &sending->leg, err);
 	if (rc > 0)
-		rc = units_ensure(session, sending->leg, prepared, &copy, err);
+		rc = copies_ensure(session, sending->leg, prepared, &copy, err);
 	if (rc <= 0)
 		return rc;
 	rc = rewrite_execute(sql, session_standard_strings(session), slice_of(copy), &sending->text, &rewrite, err);

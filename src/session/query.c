@@ -213,11 +213,15 @@ static bool needs_every_leg(const struct session *session, const struct shape *s
 static int send_text(struct session *session, const struct unit *unit, struct plan *plan, int shard, struct err *err)
 {
 	struct answer *answer;
+	struct slice body;
 	struct leg *leg;
 	int rc = sequences_on(session, plan, shard, &leg, err);
 
 	if (rc <= 0)
 		return rc;
+	body = unit_body(session, unit);
+	if (automatic_send(session, leg, plan, slice_make(body.data, body.size - 1)))
+		return 1;
 	leg_send(leg, unit_raw(session, unit));
 	statement_unref(leg->backend->unnamed);
 	leg->backend->unnamed = NULL;

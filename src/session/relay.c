@@ -120,7 +120,7 @@ static void ready(struct session *session, struct leg *leg, char tx_status)
 
 	leg->in_tx = tx_status != 'I';
 	leg->failed = tx_status == 'E';
-	leg->needs_sync = leg->executed = leg->wrote = false;
+	leg->needs_sync = leg->executed = leg->wrote = leg->told = session->rewinding = false;
 	session->copy_in = false;
 	if (head && head->refused && tx_status == 'T')
 		tx_status = 'E';
@@ -137,6 +137,12 @@ static bool is_last_word(struct slice body)
 	struct slice severity = error_field(body, 'V');
 
 	return slice_is(severity, "FATAL") || slice_is(severity, "PANIC");
+}
+
+/* Whether the server said so while it read the statement, rather than what Bind gave it: then Parse would have said it. */
+static bool is_of_reading(const struct answer *answer, struct slice error)
+{
+	return answer->kind == ANSWER_PARSE || error_field(error, 'P').size;
 }
 
 static int whole(struct backend *backend, char type, struct slice body, struct err *err)
@@ -174,9 +180,36 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 		ready(session, leg, body.data[0]);
 		return 0;
 	}
+	if (type == 'E' && copies_heal(session, leg, body))
+		return 0;
+	if (head && head->owes_parse && type != 'N') {
+		head->owes_parse = false;
+		if (type == 'E' && is_of_reading(head, body))
+			prepared_remove(session, SLICE_LIT(""));
+		else
+			session_write(session, SLICE_LIT("1\0\0\0\4"));
+	}
+	if (head && head->as_parse && (type == 't' || type == 'T' || type == 'n')) {
+		if (type == 't')
+			return 0;
+		session_write(session, SLICE_LIT("1\0\0\0\4"));
+		answers_pop(session);
+		if (!session->answer_count)
+			session_resume(session);
+		return 0;
+	}
+	if (type == 't' && head && head->kind == ANSWER_DESCRIBE && head->statement) {
+		head->held = arena_slice(&session->arena, whole_message(body));
+		return 0;
+	}
+	if (head && head->held.size) {
+		session_write(session, head->held);
+		head->held.size = 0;
+	}
+	leg->told |= type != '1';
 	if (type == 'E' && head && head->renamed)
 		tell_renamed(session, head->renamed, body);
-	else if (type == 'E' && head && head->kind == ANSWER_BIND && head->statement)
+	else if (type == 'E' && head && (head->kind == ANSWER_BIND || head->kind == ANSWER_DESCRIBE) && head->statement)
 		tell_of_copy(session, head, body);
 	else if (type == 'E' ? !(head && head->refused) : !hidden)
 		session_write(session, whole_message(body));
@@ -281,6 +314,13 @@ static void lost(struct backend *backend, const struct err *why)
 	}
 	if (session->copy_broken) {
 		session_finish(session);
+		return;
+	}
+	if (session->rewinding) {       /* nothing of it is missed: it all goes to another one */
+		session->rewinding = false;
+		answers_clear(session);
+		leg_release(leg, false);
+		session_resume(session);
 		return;
 	}
 	if (mid_message || session->copy_in || session->copy_left || (session->pins & ~(unsigned)PIN_MODE)) {

@@ -60,6 +60,8 @@ struct prepared {                       /* a name of this session (the unnamed s
 	struct plan *plan;              /* of the text (SQL PREPARE: of the inner statement) */
 	struct slice sql;               /* of which `plan` is; in statement->text */
 	bool from_sql;                  /* SQL PREPARE */
+	bool reused;                    /* unnamed, and its text comes again: copies.c */
+	uint64_t used_in;               /* the segment that first used its copy; 0: none yet */
 };
 
 /* A text that names a prepared statement, as the client wrote it and as the server has it: positions in errors are told of the first. */
@@ -116,6 +118,7 @@ struct leg {
 	bool begin;                     /* it is to begin a transaction of its own */
 	bool needs_sync;                /* extended-protocol messages were sent without Sync */
 	bool executed;                  /* an Execute among them: an implicit transaction is open */
+	bool told;                      /* and the server has answered more than Parse */
 	bool wrote;                     /* and what may have changed data was answered: Sync commits it */
 	bool working;                   /* fan, spread: its ReadyForQuery is awaited */
 	bool paused;                    /* not read, because the client or the merge is behind */
@@ -134,16 +137,23 @@ enum answer_kind {
 
 struct answer {
 	enum answer_kind kind;
+	uint32_t unit;                  /* whose answer it is, in the segment */
 	bool hidden;                    /* the client does not hear it, unless it fails */
 	bool refused;                   /* it is to fail, unheard: what the router refused must fail the server's transaction too.
 	                                 * SYNC: after such a refusal, whatever the server says */
 	uint32_t item;                  /* QUERY: statements of the text that have completed */
 	uint32_t text_offset, text_size;        /* TEXT: in session->texts */
 	struct plan *plan;              /* QUERY, EXECUTE: whose effects follow; a reference */
-	struct statement *statement;    /* PARSE: what is parsed; CLOSE: the copy that goes, to be there still if this is skipped; a reference */
+	struct statement *statement;    /* PARSE: what is parsed; BIND, DESCRIBE: whose copy is named; CLOSE: the copy that goes, to be there still if
+					 * this is skipped; a reference */
 	bool copy;                      /* PARSE: it became a named copy on the backend */
 	bool registered;                /* PARSE: and a name of the session, which must go when it fails */
 	struct slice statement_name;    /* in the segment's arena */
+	bool automatic;                 /* of a simple query that was not sent as it was written */
+	bool as_parse;                  /* DESCRIBE: of a copy that is there already, in place of a Parse, which it answers */
+	bool owes_parse;                /* when it succeeds, ParseComplete is to be said before it */
+	bool first_use;                 /* BIND, DESCRIBE: the client has not heard of that copy's columns before this segment */
+	struct slice held;              /* DESCRIBE: the ParameterDescription, until the server has said the rest; there too */
 	struct prepared *before;        /* what had that name, to be had again if this is skipped; owned */
 	struct renamed *renamed;        /* the text was not sent as the client wrote it; a reference */
 };
@@ -186,6 +196,10 @@ struct session {
 	struct arena arena;             /* one segment's lifetime */
 	struct unit *units;
 	size_t unit_count, unit_at;
+	uint64_t segment;               /* its number, from 1 */
+	bool parse_owed;                /* a Parse was not sent: its ParseComplete is said when the next answer shows that it would have succeeded */
+	bool as_written;                /* this unit is a simple query that cannot be prepared */
+	bool rewinding;                 /* back to an earlier unit: the server is still to be ready */
 	bool skipping;                  /* after an error, up to Sync */
 	bool failed;                    /* this segment had an error */
 	bool waiting;                   /* the next unit waits for answers, legs or a job */
@@ -326,7 +340,11 @@ struct answer *answers_head(struct session *session);
 void answers_pop(struct session *session);
 /* Said at once when nothing is awaited, and then NULL; else the answer that will say it. */
 struct answer *answers_text(struct session *session, struct slice bytes);
+struct answer *answers_empty(struct session *session, char type);      /* the same, of a message without a body */
+/* What has to be undone when the Parse or Close that `answer` is of is skipped; NULL: it has been answered already. Takes `before`. */
+void answers_note_undo(struct session *session, struct answer *answer, struct slice name, struct statement *registered, struct prepared *before);
 void answers_skip_to_sync(struct session *session);                     /* after an error */
+void answers_take_back(struct session *session);                        /* those before Sync: what they are of is to be sent again */
 /* Its Parse, PREPARE or Close did not happen; `tried`: it failed, rather than being skipped. */
 void answers_undo(struct session *session, struct answer *answer, bool tried);
 void answers_clear(struct session *session);

@@ -14,11 +14,9 @@
 #include "route/snapshot.h"
 #include "session/session.h"
 
-enum { OUT_SIZE_MAX = 128 << 20 };
-
 /* ---- planning ---- */
 
-static const struct fingerprint *fingerprint(struct session *session, struct slice sql)
+const struct fingerprint *units_fingerprint(struct session *session, struct slice sql)
 {
 	const struct fingerprint *found;
 
@@ -31,7 +29,7 @@ struct plan *units_plan(struct session *session, struct slice sql)
 {
 	struct plan_context context = session_plan_context(session);
 
-	return plan_cache_get(&session->worker->plans, &context, sql, fingerprint(session, sql));
+	return plan_cache_get(&session->worker->plans, &context, sql, units_fingerprint(session, sql));
 }
 
 int units_route(struct session *session, const struct plan *plan, size_t item, struct slice sql, const struct bind *bind,
@@ -42,7 +40,7 @@ int units_route(struct session *session, const struct plan *plan, size_t item, s
 		.own_encoding = session_own_encoding(session) };
 
 	if (plan->uses_literals)
-		values.fingerprint = fingerprint(session, sql);
+		values.fingerprint = units_fingerprint(session, sql);
 	if (statement) {
 		values.param_types = statement->types;
 		values.param_type_count = statement->type_count;
@@ -310,79 +308,6 @@ int units_aborted(struct session *session, const struct shape *shape, struct err
 	return units_abort(err);
 }
 
-/* ---- copies on backends ---- */
-
-static void note_parse(struct session *session, struct leg *leg, struct statement *statement, bool copy, bool hidden)
-{
-	struct answer *answer = answers_push(session, ANSWER_PARSE);
-
-	answer->hidden = hidden;
-	answer->statement = statement_ref(statement);
-	answer->copy = copy;
-	leg->needs_sync = true;
-	if (copy)
-		return;
-	statement_unref(leg->backend->unnamed);
-	leg->backend->unnamed = statement_ref(statement);
-}
-
-/* A copy that SQL made is made by SQL again: its parameter types are in its text. */
-static void send_prepare(struct session *session, struct leg *leg, struct statement *statement, struct buf *out)
-{
-	struct answer *answer;
-	struct buf sql;
-
-	buf_init(&sql, OUT_SIZE_MAX);
-	buf_printf(&sql, "PREPARE %s", statement->name);
-	buf_add_slice(&sql, statement->text);
-	message_parse(out, "", buf_slice(&sql), NULL, 0);
-	buf_release(&sql);
-	buf_add(out, "B\0\0\0\14\0\0\0\0\0\0\0\0", 13);
-	message_execute(out, "", 0);
-	answers_push(session, ANSWER_PARSE)->hidden = true;
-	answers_push(session, ANSWER_BIND)->hidden = true;
-	answer = answers_push(session, ANSWER_EXECUTE);
-	answer->hidden = answer->copy = true;
-	answer->statement = statement_ref(statement);
-	statement_unref(leg->backend->unnamed);
-	leg->backend->unnamed = NULL;
-	leg->needs_sync = true;
-}
-
-/* Gives the backend the copy of `prepared` that the client expects it to have. Its name there is left in *ret_name. A text that was read under
- * other settings is read under these again, and then as a named copy, since an unnamed one would not outlive the settings' return. */
-int units_ensure(struct session *session, struct leg *leg, const struct prepared *prepared, const char **ret_name, struct err *err)
-{
-	struct statement *statement = prepared->statement;
-	bool elsewhere = statement->settings->analysis != session->settings->analysis;
-	bool unnamed = prepared->name[0] == '\0';
-	struct buf out;
-
-	*ret_name = "";
-	if (unnamed && leg->backend->unnamed == statement)
-		return 1;
-	unnamed &= !elsewhere;
-	*ret_name = unnamed ? "" : statement->name;
-	if (!unnamed && backend_has_prepared(leg->backend, statement))
-		return 1;
-	if (elsewhere)
-		leg_settings_within(leg, session->settings, statement->settings);
-	buf_init(&out, OUT_SIZE_MAX);
-	if (prepared->from_sql) {
-		send_prepare(session, leg, statement, &out);
-	} else {
-		message_parse(&out, *ret_name, statement->text, statement->types, statement->type_count);
-		note_parse(session, leg, statement, !unnamed, true);
-	}
-	if (!unnamed)
-		leg_add_copy(leg, statement, &out);
-	leg_send(leg, buf_slice(&out));
-	buf_release(&out);
-	if (elsewhere)
-		leg_settings_within(leg, statement->settings, session->settings);
-	return 1;
-}
-
 /* ---- the loop ---- */
 
 static bool settled(const struct session *session)
@@ -437,6 +362,7 @@ static void next_unit(struct session *session)
 {
 	plan_unref(session->planned);
 	session->planned = NULL;
+	session->as_written = false;
 	session->unit_at++;
 }
 
@@ -447,7 +373,7 @@ void units_go(struct session *session)
 		struct err err;
 		int rc;
 
-		if (session->fan || session->spread || session->job_pending || session->ready_owed || session->probing)
+		if (session->fan || session->spread || session->job_pending || session->ready_owed || session->probing || session->rewinding)
 			return;
 		if (session->tx_status == 'I' && !mid_segment(session) && session->snapshot != session->worker->snapshot)
 			session_renew(session);

@@ -14,7 +14,7 @@ int units_aborted(struct session *session, const struct shape *shape, struct err
 bool units_all_answered(const struct session *session, const struct leg *leg);
 /* The transaction has failed with its server process: no leg has part in it any more. */
 bool units_tx_lost(const struct session *session);
-int units_ensure(struct session *session, struct leg *leg, const struct prepared *prepared, const char **ret_name, struct err *err);
+const struct fingerprint *units_fingerprint(struct session *session, struct slice sql);        /* NULL: the lexer refuses the text */
 /* The transaction is over, and nothing of it is kept: the backends that still have part in it are closed. */
 void units_drop_tx(struct session *session);
 /* After `rc` < 0 for a unit of `plan`: a COMMIT or ROLLBACK that could not be sent ends the transaction all the same. */
@@ -27,6 +27,24 @@ int query_function(struct session *session, const struct unit *unit, int shard, 
 /* The end of a transaction that no leg, or a failed one, or several legs have a part in: 1 when it was seen to here; 0: send it as it is. */
 int query_tx_end(struct session *session, struct plan *plan, struct slice sql, bool extended, struct err *err);
 void query_say_tag(struct session *session, const char *tag, bool ready);
+
+/* copies.c */
+/* The statement for `text` (of which `sql` is the whole) as this session would have it read now; a new reference. */
+struct statement *copies_statement(struct session *session, enum statement_form form, struct slice sql, struct slice text, const uint32_t *types,
+				   size_t type_count);
+bool copies_may_serve(const struct plan *plan);         /* an unnamed statement, as far as its kind goes */
+bool copies_worthwhile(struct statement *statement);    /* it comes again */
+bool copies_return_rows(const struct plan *plan);
+bool copies_serve(const struct session *session, const struct leg *leg, const struct prepared *prepared);       /* by the copy's name, now */
+/* Parse, where the backend has the copy already. Takes `before`, what had the name. */
+void copies_parse(struct session *session, struct leg *leg, const struct prepared *prepared, struct prepared *before);
+int copies_ensure(struct session *session, struct leg *leg, const struct prepared *prepared, const char **ret_name, struct err *err);
+void copies_used(struct session *session, struct prepared *prepared, struct answer *answer, struct slice name);         /* by that Bind or Describe */
+/* Whether the error is of a copy that no longer fits, and can be kept from the client: the segment is run again from there. */
+bool copies_heal(struct session *session, struct leg *leg, struct slice error);
+
+/* automatic.c: the query as a prepared statement; false: it is to be sent as it is. */
+bool automatic_send(struct session *session, struct leg *leg, struct plan *plan, struct slice sql);
 
 /* names.c */
 bool names_concern(const struct shape *shape);          /* a PREPARE, or it executes what one prepared */

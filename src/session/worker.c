@@ -13,7 +13,7 @@
 #include "sql/fingerprint.h"
 #include "topo/config.h"
 
-enum { LISTENER_PAUSE_US = 100000, DRAIN_TURN_US = 20000, DRAIN_US_MAX = 3000000 };
+enum { LISTENER_PAUSE_US = 100000, DRAIN_TURN_US = 20000, DRAIN_US_MAX = 3000000, LIFTED_SIZE_MAX = 256 << 10 };
 
 /* ---- the listener ---- */
 
@@ -85,6 +85,7 @@ int worker_init(struct worker *worker, struct services *services, unsigned index
 	worker->snapshot = snapshot_ref(snapshot);
 	worker->started_us = loop_now_us(worker->loop);
 	worker->fingerprinter = fingerprinter_new();
+	buf_init(&worker->lifted, LIFTED_SIZE_MAX);
 	worker->second_fingerprinter = fingerprinter_new();
 	worker->listener_pause.fire = listener_again;
 	list_init(&worker->sessions);
@@ -114,6 +115,7 @@ void worker_release(struct worker *worker)
 	pools_release(&worker->pools);
 	plan_cache_release(&worker->plans);
 	fingerprinter_free(worker->fingerprinter);
+	buf_release(&worker->lifted);
 	fingerprinter_free(worker->second_fingerprinter);
 	snapshot_unref(worker->snapshot);
 	config_unref(worker->config);

@@ -52,6 +52,7 @@ struct worker {
 	struct snapshot *snapshot;
 	struct pools pools;
 	struct plan_cache plans;
+	struct buf lifted;              /* automatic.c: of the query under way */
 	struct fingerprinter *fingerprinter, *second_fingerprinter;     /* two texts at a time: EXECUTE and what it executes */
 	struct listener *listeners;     /* one, or some that were taken over */
 	size_t listener_count;

@@ -60,3 +60,7 @@ must_use int fingerprint_make(struct fingerprinter *fingerprinter, struct slice 
  * UTF-8. ERR_SYNTAX for what PostgreSQL would refuse; whether the bytes are valid in its encoding is not looked at. */
 must_use int literal_value(struct slice sql, const struct literal *literal, bool standard_strings, struct buf *out,
 			   struct err *err);
+
+/* Whether a string among the literals may be read as a point in time that depends on when it is read: 'now', 'today', 'tomorrow', 'yesterday'
+ * (PostgreSQL documentation 8.5.1.4), also among other words; anything with a backslash may. */
+bool literals_tell_time(const struct fingerprint *fingerprint, struct slice sql);

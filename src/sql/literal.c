@@ -1,6 +1,8 @@
 #include "sql/fingerprint.h"
 
+#include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "sql/lexer.h"
 
@@ -260,4 +262,33 @@ int literal_value(struct slice sql, const struct literal *literal, bool standard
 		break;
 	}
 	return refuse(err, "not a literal");
+}
+
+static bool has_time_word(struct slice text)
+{
+	static const char *const words[] = { "now", "today", "tomorrow", "yesterday" };
+
+	for (size_t at = 0; at < text.size;) {
+		size_t size = 0;
+
+		while (at + size < text.size && isalpha((unsigned char)text.data[at + size]))
+			size++;
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			if (size == strlen(words[i]) && strncasecmp(text.data + at, words[i], size) == 0)
+				return true;
+		at += size + 1;
+	}
+	return false;
+}
+
+bool literals_tell_time(const struct fingerprint *fingerprint, struct slice sql)
+{
+	for (size_t i = 0; i < fingerprint->literal_count; i++) {
+		const struct literal *literal = &fingerprint->literals[i];
+		struct slice text = slice_make(sql.data + literal->offset, literal->size);
+
+		if (literal->class == LITERAL_STRING && (memchr(text.data, '\\', text.size) || has_time_word(text)))
+			return true;
+	}
+	return false;
 }

@@ -273,6 +273,7 @@ static bool read_query(struct maker *maker, const PgQuery__Node *statement)
 	default: return false;
 	}
 	walk_query(maker, statement, 0);
+	lifts_read(maker, statement);
 	return true;
 }
 

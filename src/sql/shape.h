@@ -113,6 +113,8 @@ struct table_ref {
 	int subquery_scope;             /* TABLE_REF_SUBQUERY, and TABLE_REF_VALUES in a FROM; else -1 */
 };
 
+enum lift { LIFT_PLAIN = 1, LIFT_MINUS = 2 };   /* as it stands; with the minus before it. Both: neither */
+
 enum scope_kind {
 	SCOPE_TOP,
 	SCOPE_SUBLINK,                  /* a subquery in an expression; also the query of a view, a rule, a function's body */
@@ -182,6 +184,7 @@ struct shape {
 	                                 * are not listed */
 	size_t function_count;
 	int param_max;                  /* highest $n */
+	unsigned char *lifts;           /* of each slot of the fingerprint, of enum lift: how its literals may become parameters (lift.h); or NULL */
 	unsigned *param_uses;           /* [param_max]: how often each $n is written; [0] is $1 */
 
 	bool returning;

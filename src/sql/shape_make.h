@@ -59,7 +59,11 @@ void walk_query(struct maker *maker, const PgQuery__Node *query, int scope);
 struct table_ref *table_add(struct maker *maker, const PgQuery__RangeVar *range, int scope);    /* valid until the next one */
 void walk_from(struct maker *maker, PgQuery__Node *const *items, size_t count, int scope);
 
+/* shape_lift.c: after the statement was walked */
+void lifts_read(struct maker *maker, const PgQuery__Node *statement);
+
 /* shape_where.c */
+const struct literal *literal_from(const struct fingerprint *fingerprint, uint32_t location);   /* at or behind it; NULL: none */
 void value_read(struct maker *maker, const PgQuery__Node *node, struct value *ret_value);
 void equalities_add(struct maker *maker, const PgQuery__Node *condition, int scope, enum equality_strength strength);
 void equality_of_columns(struct maker *maker, int scope, enum equality_strength strength, struct column_ref left,

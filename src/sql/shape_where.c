@@ -10,8 +10,7 @@ static bool is_node(const PgQuery__Node *node, PgQuery__Node__NodeCase kind)
 	return node && node->node_case == kind;
 }
 
-/* The literal at or behind `location`; NULL when there is none. */
-static const struct literal *literal_from(const struct fingerprint *fingerprint, uint32_t location)
+const struct literal *literal_from(const struct fingerprint *fingerprint, uint32_t location)
 {
 	size_t low = 0, high = fingerprint->literal_count;
 

@@ -17,6 +17,7 @@
 struct topology;
 
 enum pool_mode { POOL_TRANSACTION, POOL_SESSION };
+enum toggle { TOGGLE_OFF, TOGGLE_ON };
 enum io_engine { IO_AUTO, IO_URING, IO_EPOLL };
 enum client_tls { CLIENT_TLS_DISABLE, CLIENT_TLS_ALLOW, CLIENT_TLS_REQUIRE };
 enum node_tls {                         /* as libpq's sslmode */
@@ -29,6 +30,8 @@ enum channel_binding { CHANNEL_BINDING_DISABLE, CHANNEL_BINDING_PREFER, CHANNEL_
  * has the size of an unsigned. */
 struct policy {
 	enum pool_mode pool_mode;       /* transaction */
+	enum toggle reuse_unnamed;      /* on */
+	enum toggle auto_prepare;       /* off */
 	unsigned pool_size;             /* backends for each (node, database, user) over all workers; 20 */
 	unsigned max_db_connections;    /* backends for each (node, database), over all users; 0: no limit. Not a user's */
 	unsigned max_user_connections;  /* backends for each (node, user), over all databases; 0: no limit. Not a database's */

@@ -21,6 +21,7 @@ const char *const channel_binding_names[] = {
 };
 const char *const tls_version_names[] = { [TLS_VERSION_1_2] = "TLSv1.2", [TLS_VERSION_1_3] = "TLSv1.3", NULL };
 static const char *const pool_names[] = { [POOL_TRANSACTION] = "transaction", [POOL_SESSION] = "session", NULL };
+static const char *const toggle_names[] = { [TOGGLE_OFF] = "off", [TOGGLE_ON] = "on", NULL };
 static const char *const level_names[] = { "debug", "info", "warn", "error", NULL };
 
 enum { MINUTE_MS = 60 * 1000, DAY_MS = 24 * 60 * MINUTE_MS, TIMEOUT_MS_MAX = INT32_MAX, POOL_SIZE_MAX = 10000,
@@ -89,6 +90,10 @@ const struct setting settings[] = {
 	  .initial = "TLSv1.2", .choices = tls_version_names },
 	{ "pool_mode", "", "what a backend is lent for", SETTING_CHOICE, AT(policy.pool_mode), .initial = "transaction",
 	  .choices = pool_names, .overrides = OF_BOTH },
+	{ "reuse_unnamed", "", "keep unnamed statements whose text comes again prepared on the backends", SETTING_CHOICE, AT(policy.reuse_unnamed),
+	  .initial = "on", .choices = toggle_names, .overrides = OF_BOTH },
+	{ "auto_prepare", "", "run simple queries that come again, but for their integers, as prepared statements", SETTING_CHOICE,
+	  AT(policy.auto_prepare), .initial = "off", .choices = toggle_names, .overrides = OF_BOTH },
 	{ "pool_size", "backends", "backends for each node, database and user, over all workers", SETTING_COUNT, AT(policy.pool_size),
 	  .initial = "20", .min = 1, .max = POOL_SIZE_MAX, .overrides = OF_BOTH },
 	{ "max_db_connections", "backends", "backends for each node and database, over all users; 0 means no limit", SETTING_COUNT,

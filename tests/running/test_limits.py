@@ -288,7 +288,8 @@ def test_garbage_is_ended_at_once(start_own, garbage):
 
 def test_bytes_before_authentication_are_limited(start_own):
     """A client that goes on talking while a node is asked who it is."""
-    cluster = start_own(shards=1, auth_query="SELECT rolname, rolpassword FROM pg_authid, pg_sleep(2) WHERE rolname = $1")
+    cluster = start_own(shards=1, auth_query="SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1 UNION ALL "
+                                              "SELECT '', '' FROM pg_sleep(2) AS slept WHERE slept IS NULL")
     body = struct.pack("!I", 196608) + f"user\0stranger\0database\0{DATABASE}\0\0".encode()
     with socket.create_connection(("127.0.0.1", cluster.router.port), timeout=30) as sock:
         sock.sendall(struct.pack("!I", len(body) + 4) + body)

@@ -7,7 +7,7 @@ from harness.cluster import DATABASE, USER, USER_PASSWORD
 from harness.postgres import PASSWORD, SUPERUSER
 from harness.wire import Wire
 
-from .both import WAYS, Both
+from .both import WAYS, Both, simple
 from .cases_protocol import CASES as PROTOCOL_CASES
 from .cases_sql import SCRIPTS, SETUP
 from .cases_sql_session import NOT_REPEATED, SCRIPTS as SESSION_SCRIPTS
@@ -19,9 +19,14 @@ remembered = {}  # the direct answers, of all event loops
 WORK = f"""DROP SCHEMA IF EXISTS work CASCADE; CREATE SCHEMA work AUTHORIZATION {USER}"""
 
 
+@pytest.fixture(scope="module", params=["off", "on"])
+def auto_prepare(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def both(start_cluster, farm):
-    cluster = start_cluster(shards=1, workers=1, pool_size=4)
+def both(start_cluster, farm, auto_prepare):
+    cluster = start_cluster(shards=1, workers=1, pool_size=4, auto_prepare=auto_prepare)
     server = farm.servers_for(1)[0]
     direct = farm.new_database_name()
     sides = {"direct": {"port": server.port, "database": direct}, "routed": {"port": cluster.router.port, "database": DATABASE}}
@@ -47,14 +52,15 @@ def both(start_cluster, farm):
 
 
 @pytest.mark.parametrize("name", ALL_SCRIPTS)
-def test_script(both, name):
+def test_script(both, auto_prepare, name):
     statements = ALL_SCRIPTS[name]
+    ways = WAYS if auto_prepare == "off" else {"simple": simple, "simple, again": simple, "simple, prepared by now": simple}
     makes_objects = any(MAKES.search(sql) for sql in statements)
     if len(statements) == 1 and not makes_objects:  # nothing is left behind: one connection does for all ways
-        both.compare(name, [step for make in WAYS.values() for step in make(statements)], makes_objects=False)
+        both.compare((name, auto_prepare), [step for make in ways.values() for step in make(statements)], makes_objects=False)
         return
     wrong = {}
-    for way, make in WAYS.items():
+    for way, make in ways.items():
         if name in NOT_REPEATED and way == "pipelined":
             continue
         try:

@@ -19,7 +19,12 @@ static struct statement *intern(enum statement_form form, const char *text, size
 {
 	static const uint32_t types[] = { 23, 25 };
 
-	return statement_intern(&table, form, slice_of(text), types, type_count, under, version, database, user);
+	const struct statement_key key = {
+		.form = form, .text = slice_of(text), .types = types, .type_count = type_count, .settings = under, .schema_version = version,
+		.database = database, .user = user,
+	};
+
+	return statement_intern(&table, &key);
 }
 
 static void one_text_in_one_context_is_one_statement(void **state)
