@@ -162,6 +162,7 @@ static void savepoints_cut(struct session *session, size_t count)
 
 		mem_free(last->name);
 		settings_unref(last->settings);
+		settings_unref(last->local);
 	}
 }
 
@@ -181,7 +182,11 @@ static void savepoint_effect(struct session *session, struct leg *leg, const str
 		if (session->savepoint_count >= SAVEPOINTS_MAX || !shape->name)
 			return;
 		session->savepoints = mem_realloc(session->savepoints, (session->savepoint_count + 1) * sizeof(*session->savepoints));
-		session->savepoints[session->savepoint_count++] = (struct savepoint){ mem_strdup(shape->name), settings_ref(session->settings) };
+		session->savepoints[session->savepoint_count++] = (struct savepoint){
+			.name = mem_strdup(shape->name),
+			.settings = settings_ref(session->settings),
+			.local = session->local ? settings_ref(session->local) : NULL,
+		};
 		return;
 	}
 	if (found == SIZE_MAX)
@@ -191,6 +196,7 @@ static void savepoint_effect(struct session *session, struct leg *leg, const str
 		return;
 	}
 	settings_assign(&session->settings, session->savepoints[found].settings);
+	settings_assign(&session->local, session->savepoints[found].local);
 	if (leg && leg->backend)
 		settings_assign(&leg->backend->settings, session->settings);
 	savepoints_cut(session, found + 1);

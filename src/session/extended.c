@@ -28,9 +28,10 @@ static enum portal_kind kind_here(const struct session *session, const struct pl
 		return PORTAL_SPREAD;
 	case STMT_CLOSE:
 		return several && !item->shape->name ? PORTAL_SPREAD : PORTAL_LEG;      /* CLOSE ALL */
+	case STMT_ROLLBACK_TO:
+		return several && session->tx_status != 'I' ? PORTAL_SPREAD : PORTAL_LEG;       /* what failed on one shard is undone on all */
 	case STMT_SAVEPOINT:
 	case STMT_RELEASE:
-	case STMT_ROLLBACK_TO:
 	case STMT_SET:
 	case STMT_RESET:
 	case STMT_SET_CONSTRAINTS:
