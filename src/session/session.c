@@ -168,6 +168,39 @@ static void let_go(struct session *session)
 	mem_free(session->database_name);
 }
 
+void session_equip(struct session *session)
+{
+	struct worker *worker = session->worker;
+	struct spare *spare;
+
+	if (session->arena.blocks || session->answers || !worker->spare_count)
+		return;
+	spare = &worker->spares[--worker->spare_count];
+	session->arena = spare->arena;
+	session->answers = spare->answers;
+	session->answer_capacity = spare->answers ? ANSWERS_FIRST_CAPACITY : 0;
+}
+
+void session_rest(struct session *session)
+{
+	struct worker *worker = session->worker;
+
+	arena_reset(&session->arena);
+	if (!session->arena.blocks && !session->answers)
+		return;
+	if (session->answer_capacity > ANSWERS_FIRST_CAPACITY || worker->spare_count == SPARES_MAX) {
+		mem_free(session->answers);
+		session->answers = NULL;
+	}
+	if (worker->spare_count < SPARES_MAX)
+		worker->spares[worker->spare_count++] = (struct spare){ session->arena, session->answers };
+	else
+		arena_release(&session->arena);
+	arena_init(&session->arena, SESSION_ARENA_BLOCK);
+	session->answers = NULL;
+	session->answer_capacity = session->answer_first = 0;
+}
+
 void session_close(struct session *session)
 {
 	let_go(session);

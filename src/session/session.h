@@ -300,6 +300,9 @@ void login_answered(struct session *session, struct job *job);
 void login_backend(struct session *session);                            /* a leg is there, or failed */
 void login_held(struct session *session);                               /* what it waits for may be paused now */
 
+void session_equip(struct session *session);                            /* with what it needs while it works */
+void session_rest(struct session *session);                             /* without, until there is something to do again */
+
 /* input.c */
 void input_received(struct session *session, const char *data, size_t size);
 void input_go(struct session *session);                                 /* starts the next segment, if one is there */
@@ -348,6 +351,7 @@ void answers_take_back(struct session *session);                        /* those
 /* Its Parse, PREPARE or Close did not happen; `tried`: it failed, rather than being skipped. */
 void answers_undo(struct session *session, struct answer *answer, bool tried);
 void answers_clear(struct session *session);
+enum { ANSWERS_FIRST_CAPACITY = 16 };
 
 /* legs.c */
 void leg_add_copy(struct leg *leg, struct statement *statement, struct buf *out);       /* notes it, and what has to go for it */
