@@ -140,22 +140,10 @@ static void hide_locals(struct leg *leg, const struct settings *local)
 	if (!local || !local->count)
 		return;
 	buf_init(&sql, SETUP_SIZE_MAX);
-	for (size_t i = 0; i < local->count; i++) {
-		const struct setting *item = &local->items[i];
-
-		buf_clear(&sql);
-		if (item->form == SETTING_RAW) {
-			buf_add_text(&sql, "SELECT pg_catalog.set_config(");
-			settings_quote(&sql, item->name);
-			buf_add_u8(&sql, ',');
-			settings_quote(&sql, item->value);
-			buf_add_text(&sql, ",true)");
-		} else {
-			buf_printf(&sql, "SET LOCAL \"%s\" TO %s", item->name, item->value);
-		}
-		buf_add_u8(&sql, 0);
-		leg_hide(leg, sql.data);
-	}
+	for (size_t i = 0; i < local->count; i++)
+		settings_add_local(&local->items[i], &sql);
+	buf_add_u8(&sql, 0);
+	leg_hide(leg, sql.data);
 	buf_release(&sql);
 }
 
@@ -203,7 +191,7 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 	if (!leg->setup_left)
 		return 0;
 	if (type == 'D' && session->probing) {
-		effects_probed(session, body);
+		carried_probed(session, body);
 		leg->backend->spoiled |= (session->pins & PIN_TEMPORARY) != 0;
 	}
 	if (type == 'E' && !leg->err) {
@@ -224,7 +212,7 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 	probed = session->probing;
 	session->probing = false;
 	if (probed && !leg->err)
-		effects_learned(session, leg);
+		carried_learned(session, leg);
 	if (leg->err) {
 		struct backend *backend = leg->backend;
 
@@ -477,7 +465,7 @@ void legs_finish(struct session *session)
 		session->probe_pins = false;
 		if (leg->state == LEG_READY && leg->backend) {
 			session->probing = true;
-			leg_hide(leg, effects_probe_sql);
+			leg_hide(leg, carried_probe_sql);
 			return;
 		}
 	}

@@ -145,6 +145,7 @@ static void let_go(struct session *session)
 	for (size_t i = 0; i < session->savepoint_count; i++) {
 		mem_free(session->savepoints[i].name);
 		settings_unref(session->savepoints[i].settings);
+		settings_unref(session->savepoints[i].local);
 	}
 	mem_free(session->savepoints);
 	settings_unref(session->initial);

@@ -6,7 +6,7 @@
  *
  *   input.c     bytes -> units                    legs.c      borrow, set up, give back backends
  *   units.c     unit -> plan -> legs, send        relay.c     backend messages -> answers -> client
- *   effects.c   what a finished statement changed: settings, transaction, savepoints, pins; cursors.c: where each cursor is
+ *   effects.c   what a finished statement changed: transaction, savepoints, pins; cursors.c: where each cursor is; carried.c: settings
  *   fan.c       one SELECT on several legs        spread.c    one definition, or COMMIT, on several legs
  *   local.c     the nanu schema                   login.c     start-up, authentication, cancel requests
  *   deadlines.c time-outs                         admission.c how many clients there may be
@@ -160,7 +160,7 @@ struct answer {
 
 struct savepoint {
 	char *name;
-	struct settings *settings;
+	struct settings *settings, *local;      /* as session->settings, session->local */
 };
 
 struct session {
@@ -376,10 +376,13 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 void effects_ready(struct session *session, char tx_status);            /* the client is ready for the next query: says so, or soon will */
 void effects_begin(struct session *session, const struct shape *shape);
 void effects_end_tx(struct session *session, bool committed);
-extern const char effects_probe_sql[];                                  /* one row: what is left of each pin */
-void effects_probed(struct session *session, struct slice row);
-void effects_learned(struct session *session, struct leg *leg);         /* all rows have come */
 void effects_failed(struct session *session, struct leg *leg, const struct plan *plan, size_t item);
+
+/* carried.c */
+void carried_change(struct session *session, struct leg *leg, const struct shape *shape);       /* SET, RESET, set_config(), DISCARD ALL was done */
+extern const char carried_probe_sql[];                                  /* one row: what is left of each pin; then the settings */
+void carried_probed(struct session *session, struct slice row);
+void carried_learned(struct session *session, struct leg *leg);         /* all rows have come */
 
 /* cursors.c */
 void cursors_note(struct session *session, const struct leg *leg, const struct shape *shape);   /* a DECLARE or CLOSE was done */
