@@ -173,6 +173,7 @@ void carried_change(struct session *session, struct leg *leg, const struct shape
 	struct settings *empty = session->worker->pools.settings.empty;
 	struct backend *backend = leg ? leg->backend : NULL;
 
+	session->repairing = false;
 	if (shape->set_current)
 		return;
 	if (shape->reset_all) {
@@ -202,4 +203,27 @@ void carried_change(struct session *session, struct leg *leg, const struct shape
 		session->pins |= PIN_SETTINGS;
 	if (session->local)
 		put_setting(&session->local, shape->setting, NULL, SETTING_SQL);
+}
+
+/* What the server refuses must not keep the session from changing it: a statement that forgets it runs without. Those that end a transaction
+ * need no settings. effects_ready() brings back what the statement did not change. */
+bool carried_repair(struct session *session)
+{
+	const struct shape *shape = session->repairs;
+	struct settings *empty = session->worker->pools.settings.empty;
+
+	if (!shape || session->repairing || session->tx_status != 'I' || session->settings != session->committed)
+		return false;
+	if (shape->kind == STMT_ROLLBACK || shape->kind == STMT_COMMIT) {
+		settings_assign(&session->settings, empty);
+	} else if (shape->reset_all) {
+		reset_all(&session->settings, session->initial, shape->kind == STMT_DISCARD);
+	} else if ((shape->kind == STMT_SET || shape->kind == STMT_RESET || shape->set_config) && shape->setting &&
+		   shape->set_scope == SET_SESSION) {
+		put_setting(&session->settings, shape->setting, NULL, SETTING_SQL);
+		if (strcmp(shape->setting, "session_authorization") == 0)
+			put_setting(&session->settings, "role", NULL, SETTING_SQL);
+	}
+	session->repairing = session->settings != session->committed;
+	return session->repairing;
 }

@@ -70,7 +70,7 @@ void effects_begin(struct session *session, const struct shape *shape)
 
 void effects_end_tx(struct session *session, bool committed)
 {
-	if (committed)
+	if (committed && !session->repairing)
 		settings_assign(&session->committed, session->settings);
 	else
 		settings_assign(&session->settings, session->committed);
@@ -248,6 +248,11 @@ void effects_ready(struct session *session, char tx_status)
 	char storage[16];
 	struct buf out;
 
+	if (session->repairing) {
+		session->repairing = false;
+		settings_assign(&session->settings, session->committed);
+		session_forget_reports(session);
+	}
 	if (tx_status == 'I' && (session->tx_status != 'I' || session->failed || session->settings != session->committed || session->local))
 		effects_end_tx(session, !session->failed);
 	session->tx_status = tx_status;

@@ -201,6 +201,7 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 			SLICE_FMT(error_field(body, 'M')));
 		if (error_field(body, 'C').size == 5)
 			err_sqlstate(&err, error_field(body, 'C').data);
+		err_hint(&err, "RESET or SET the setting anew, or use RESET ALL or DISCARD ALL.");
 		err_keep(&leg->err, &err);
 	}
 	if (type != 'Z' || body.size != 1)
@@ -217,6 +218,7 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 		struct backend *backend = leg->backend;
 
 		leg->state = LEG_LOST;
+		leg->refused = true;
 		leg->backend = NULL;
 		backend_close(backend, leg->err);
 	} else {
@@ -385,9 +387,16 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 				catch_up(leg);
 		}
 		if (leg->state == LEG_LOST) {
+			bool again = leg->refused && carried_repair(session);
+
 			*err = *leg->err;
 			forget(leg);
-			return err->code;
+			if (!again)
+				return err->code;
+			rc = borrow(session, shard, begin, err);
+			if (rc < 0)
+				return rc;
+			leg = leg_find(session, shard);
 		}
 		all_ready &= leg->state == LEG_READY;
 	}

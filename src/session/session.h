@@ -121,6 +121,7 @@ struct leg {
 	bool told;                      /* and the server has answered more than Parse */
 	bool wrote;                     /* and what may have changed data was answered: Sync commits it */
 	bool working;                   /* fan, spread: its ReadyForQuery is awaited */
+	bool refused;                   /* LOST: the server refused what the session carries */
 	bool paused;                    /* not read, because the client or the merge is behind */
 	struct settings *base;          /* what the backend had SET when its transaction began */
 	struct err *err;                /* or NULL: of the set-up, or why it was lost */
@@ -238,6 +239,8 @@ struct session {
 	struct settings *settings;      /* now */
 	struct settings *committed;     /* at the last commit: what a rollback goes back to */
 	struct settings *local;         /* SET LOCAL in this transaction */
+	const struct shape *repairs;    /* while a statement asks for its leg: that statement, by itself; or NULL */
+	bool repairing;                 /* `settings` lack what the statement under way is to change, as the server refused it */
 	struct settings *learned;       /* while the backend is asked what it carries */
 	struct params *params;          /* what the client was told */
 	unsigned pins;                  /* of enum pin_reason */
@@ -380,6 +383,9 @@ void effects_failed(struct session *session, struct leg *leg, const struct plan 
 
 /* carried.c */
 void carried_change(struct session *session, struct leg *leg, const struct shape *shape);       /* SET, RESET, set_config(), DISCARD ALL was done */
+/* The server has refused what the session carries. True: session->repairs is to be tried without what it changes, which is left out of
+ * session->settings till then. */
+bool carried_repair(struct session *session);
 extern const char carried_probe_sql[];                                  /* one row: what is left of each pin; then the settings */
 void carried_probed(struct session *session, struct slice row);
 void carried_learned(struct session *session, struct leg *leg);         /* all rows have come */

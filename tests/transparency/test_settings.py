@@ -4,7 +4,7 @@ import contextlib
 import pytest
 
 from harness.cluster import DATABASE, USER, USER_PASSWORD
-from harness.wire import Wire, fields, row
+from harness.wire import Bind, Execute, Parse, Sync, Wire, fields, row, run
 
 SCHEMAS = ['"Foo"', "foo", '"a, b"', "a", "b", f'"{USER}x"', "other", '"it\'s"', '"back\\slash"', '"quo""te"', '"do.t"']
 
@@ -365,3 +365,88 @@ def test_a_seed_is_no_setting_that_is_given_again(single):
         wire.rows("SET seed = 0.5")
         first = wire.one("SELECT random()")
         assert wire.one("SELECT random()") != first
+
+
+# ---- what a server does not take any more ----
+
+@pytest.fixture
+def refused(single):
+    """A session that has a role which is taken from it."""
+    with single.servers[0].connect() as conn, connect(single, application_name="start") as wire:
+        conn.execute(f"DROP ROLE IF EXISTS lost; CREATE ROLE lost; GRANT lost TO {USER}")
+        wire.rows("SET datestyle = 'sql, dmy'")
+        wire.rows("SET work_mem = '9MB'")
+        wire.rows("SET ROLE lost")
+        conn.execute(f"REVOKE lost FROM {USER}")
+        leave(single, ["SET work_mem = '8MB'"])
+        yield wire
+        conn.execute("DROP ROLE lost")
+
+
+STATE = "SELECT current_user, current_setting('datestyle'), current_setting('work_mem'), current_setting('application_name')"
+
+
+@pytest.mark.parametrize("fails_before", [False, True])
+@pytest.mark.parametrize("extended", [False, True])
+@pytest.mark.parametrize("sql, after", [
+    ("RESET ROLE", (USER, "SQL, DMY", "9MB", "start")),
+    ("SET ROLE none", (USER, "SQL, DMY", "9MB", "start")),
+    ("SET ROLE other", ("other", "SQL, DMY", "9MB", "start")),
+    ("SELECT set_config('role', 'other', false)", ("other", "SQL, DMY", "9MB", "start")),
+    ("SET SESSION AUTHORIZATION DEFAULT", (USER, "SQL, DMY", "9MB", "start")),
+    ("DISCARD ALL", (USER, "ISO, MDY", "4MB", "start")),
+])
+def test_what_the_server_refuses_can_be_changed(single, refused, sql, after, extended, fails_before):
+    if fails_before:
+        assert refused.error("SELECT 1") == "42501"
+    answer = refused.ask(run(sql), Sync) if extended else refused.query(sql)
+    assert not [fields(body) for kind, body in answer if kind == "E"]
+    for _ in range(2):
+        assert refused.rows(STATE) == [after]
+        with elsewhere(single, refused):
+            assert refused.rows(STATE) == [after]
+
+
+@pytest.mark.parametrize("extended", [False, True])
+@pytest.mark.parametrize("sql", ["ROLLBACK", "COMMIT", "SET ROLE nobody_at_all"])
+def test_what_changes_nothing_leaves_a_refused_session_as_it_was(single, refused, sql, extended):
+    with direct(single) as alone:
+        ask = (lambda wire: wire.ask(run(sql), Sync)) if extended else (lambda wire: wire.query(sql))
+        assert [said for said in heard(ask(refused))[0]] == [said for said in heard(ask(alone))[0]]
+    assert refused.error("SELECT 1") == "42501"
+    refused.rows("RESET ROLE")
+    assert refused.rows(STATE) == [(USER, "SQL, DMY", "9MB", "start")]
+
+
+def test_a_statement_that_is_only_prepared_changes_nothing(single, refused):
+    refused.ask(Parse("RESET ROLE", "r"), Sync)
+    assert refused.error("SELECT 1") == "42501"
+    refused.ask(Bind(statement="r"), Execute(), Sync)
+    assert refused.rows(STATE) == [(USER, "SQL, DMY", "9MB", "start")]
+
+
+def test_reset_all_keeps_the_role_that_the_server_refuses(single, refused):
+    assert refused.error("RESET ALL") == "42501"
+    refused.rows("RESET ROLE")
+    assert refused.rows(STATE) == [(USER, "SQL, DMY", "9MB", "start")]
+
+
+def test_a_transaction_over_shards_that_cannot_begin_can_be_left(cluster):
+    with contextlib.ExitStack() as stack:
+        nodes = [stack.enter_context(server.connect()) for server in cluster.servers]
+        for node in nodes:
+            node.execute(f"DROP ROLE IF EXISTS lost; CREATE ROLE lost; GRANT lost TO {USER}")
+            stack.callback(node.execute, "DROP ROLE lost")
+        wire = stack.enter_context(connect(cluster))
+        wire.rows("SET ROLE lost")
+        for node in nodes:
+            node.execute(f"REVOKE lost FROM {USER}")
+        leave(cluster, ["SET work_mem = '8MB'"])
+        wire.rows("BEGIN")
+        assert wire.error("SELECT 1") == "42501"
+        assert wire.error("SELECT 1") == "25P02"
+        wire.rows("ROLLBACK")
+        assert not [kind for kind, _ in wire.ask(run("ROLLBACK"), Sync) if kind == "E"]
+        assert wire.error("SELECT s FROM t WHERE k = 1") == "42501"
+        wire.rows("RESET ROLE")
+        assert wire.one("SELECT s FROM t WHERE k = 1") == "public"
