@@ -450,3 +450,20 @@ def test_a_transaction_over_shards_that_cannot_begin_can_be_left(cluster):
         assert wire.error("SELECT s FROM t WHERE k = 1") == "42501"
         wire.rows("RESET ROLE")
         assert wire.one("SELECT s FROM t WHERE k = 1") == "public"
+
+
+def test_a_session_that_keeps_its_backend_is_not_lost_either(start_cluster):
+    cluster = start_cluster(shards=1, workers=1, pool_size=2, pool_mode="session")
+    with cluster.servers[0].connect() as conn, connect(cluster) as wire:
+        conn.execute(f"DROP ROLE IF EXISTS lost; CREATE ROLE lost; GRANT lost TO {USER}")
+        wire.rows("SET datestyle = 'sql, dmy'")
+        wire.rows("SET ROLE lost")
+        conn.execute(f"REVOKE lost FROM {USER}")
+        conn.execute("DROP ROLE lost")
+        kill_backends(cluster)
+        assert wire.error("SELECT 1") is not None
+        assert wire.error("SELECT 1") == "22023"
+        assert wire.error("ROLLBACK") is None
+        assert wire.error("SELECT 1") == "22023"
+        wire.rows("RESET ROLE")
+        assert wire.rows("SELECT current_user, current_setting('datestyle')") == [(USER, "SQL, DMY")]
