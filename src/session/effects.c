@@ -34,9 +34,11 @@ static void savepoint_effect(struct session *session, struct leg *leg, const str
 		if (session->savepoint_count >= SAVEPOINTS_MAX || !shape->name)
 			return;
 		session->savepoints = mem_realloc(session->savepoints, (session->savepoint_count + 1) * sizeof(*session->savepoints));
-		session->savepoints[session->savepoint_count++] = (struct savepoint){ .name = mem_strdup(shape->name) };
-		settings_assign(&session->savepoints[session->savepoint_count - 1].settings, session->settings);
-		settings_assign(&session->savepoints[session->savepoint_count - 1].local, session->local);
+		session->savepoints[session->savepoint_count++] = (struct savepoint){
+			.name = mem_strdup(shape->name),
+			.settings = settings_ref(session->settings),
+			.local = session->local ? settings_ref(session->local) : NULL,
+		};
 		return;
 	}
 	if (found == SIZE_MAX)

@@ -28,9 +28,10 @@ static enum portal_kind kind_here(const struct session *session, const struct pl
 		return PORTAL_SPREAD;
 	case STMT_CLOSE:
 		return several && !item->shape->name ? PORTAL_SPREAD : PORTAL_LEG;      /* CLOSE ALL */
+	case STMT_ROLLBACK_TO:
+		return several && session->tx_status != 'I' ? PORTAL_SPREAD : PORTAL_LEG;       /* what failed on one shard is undone on all */
 	case STMT_SAVEPOINT:
 	case STMT_RELEASE:
-	case STMT_ROLLBACK_TO:
 	case STMT_SET:
 	case STMT_RESET:
 	case STMT_SET_CONSTRAINTS:
@@ -488,6 +489,22 @@ int extended_describe(struct session *session, const struct unit *unit, struct e
 
 /* ---- Execute ---- */
 
+/* What runs on all shards commits there by itself: an error of another statement before Sync could not undo it. */
+static int alone_in_pipeline(const struct session *session, struct err *err)
+{
+	bool alone = true;
+
+	LIST_EACH(&session->legs, node)
+		alone &= !CONTAINER_OF(node, struct leg, place)->executed;
+	for (size_t i = 0; i < session->unit_count; i++)
+		alone &= i == session->unit_at || session->units[i].kind != UNIT_EXECUTE;
+	if (alone || session->tx_status != 'I')
+		return 1;
+	err_set(err, ERR_UNSUPPORTED, "a statement for all shards cannot share a pipeline with other statements yet");
+	err_hint(err, "Send a Sync before and behind it, or begin a transaction first.");
+	return err->code;
+}
+
 static int execute_spread(struct session *session, struct portal *portal, struct err *err)
 {
 	const struct plan_item *item = &portal->plan->items[0];
@@ -527,6 +544,9 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 			units_flush(session);
 			return 0;
 		}
+		rc = item->kind == ROUTE_ANY ? 1 : alone_in_pipeline(session, err);
+		if (rc < 0)
+			return rc;
 		if (item->kind != ROUTE_ANY || legs_shards(session))
 			return spread_start(session, portal->plan, portal->sql, true, item->kind == ROUTE_ALL_LOOSE, err);
 		break;

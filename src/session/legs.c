@@ -10,6 +10,7 @@
 #include "route/snapshot.h"
 #include "session/deadlines.h"
 #include "session/session.h"
+#include "sql/rewrite.h"
 
 enum { SETUP_SIZE_MAX = 1 << 20 };
 
@@ -147,6 +148,34 @@ static void hide_locals(struct leg *leg, const struct settings *local)
 	buf_release(&sql);
 }
 
+/* What was set since the transaction began, and its savepoints, each where it stood: a later ROLLBACK TO undoes here what it undoes
+ * elsewhere. Nothing else happened on this server meanwhile, so a savepoint made late is the one that would have been made in time. */
+static void hide_savepoints(struct leg *leg, const struct session *session)
+{
+	const struct settings *from = session->committed, *local = NULL;
+	struct buf sql;
+
+	buf_init(&sql, SETUP_SIZE_MAX);
+	for (size_t i = 0; i < session->savepoint_count; i++) {
+		const struct savepoint *savepoint = &session->savepoints[i];
+
+		hide_diff(leg, from, savepoint->settings);
+		if (savepoint->local != local)
+			hide_locals(leg, savepoint->local);
+		from = savepoint->settings;
+		local = savepoint->local;
+		buf_clear(&sql);
+		buf_add_text(&sql, "SAVEPOINT ");
+		rewrite_quote_name(slice_of(savepoint->name), &sql);
+		buf_add_u8(&sql, 0);
+		leg_hide(leg, sql.data);
+	}
+	buf_release(&sql);
+	hide_diff(leg, from, session->settings);
+	if (session->local != local)
+		hide_locals(leg, session->local);
+}
+
 /* Brings the backend to where the session is: its settings, and its transaction. */
 static void set_up(struct leg *leg, bool begin)
 {
@@ -169,8 +198,7 @@ static void set_up(struct leg *leg, bool begin)
 	buf_add_u8(&session->tx_begin, 0);
 	leg_hide(leg, session->tx_begin.size > 1 ? session->tx_begin.data : "BEGIN");
 	session->tx_begin.size--;
-	hide_diff(leg, session->committed, session->settings);
-	hide_locals(leg, session->local);
+	hide_savepoints(leg, session);
 	settings_assign(&backend->settings, session->settings);
 }
 
@@ -365,6 +393,26 @@ bool legs_mend(struct session *session)
 	return leg->setup_left > 0;
 }
 
+/* Sessions that hold one backend while they wait for another could wait for each other. They wait in order of shard, one at a time, and give back
+ * what they hold of later shards; only a transaction keeps it. */
+static void let_others_go_first(struct session *session, int shard)
+{
+	struct list_node *node = list_first(&session->legs);
+
+	while (node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		node = list_next(&session->legs, node);
+		if (leg->shard < shard || leg->state != LEG_READY || leg->in_tx || leg->executed || session->pins ||
+		    (session->answer_count && leg == session->current))
+			continue;
+		if (leg->needs_sync)
+			leg_sync_hidden(leg);   /* then it is given back */
+		else
+			leg_release(leg, true);
+	}
+}
+
 int legs_want(struct session *session, uint64_t shards, bool begin, struct err *err)
 {
 	bool all_ready = true;
@@ -397,6 +445,10 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 			if (rc < 0)
 				return rc;
 			leg = leg_find(session, shard);
+		}
+		if (leg->state == LEG_WAITING) {
+			let_others_go_first(session, shard);
+			return 0;
 		}
 		all_ready &= leg->state == LEG_READY;
 	}

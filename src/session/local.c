@@ -184,10 +184,12 @@ static void tell_failure(struct session *session, const struct job *job)
 	session->worker->counters.errors++;
 	if (session->tx_status == 'T')
 		session->tx_status = 'E';
-	if (local->form == LOCAL_QUERY)
+	if (local->form == LOCAL_QUERY) {
 		effects_ready(session, session->tx_status);
-	else
+	} else {
+		units_fail_server(session, false);
 		session->skipping = true;
+	}
 }
 
 static void tell(struct session *session, struct job *job)

@@ -78,7 +78,7 @@ int query_tx_end(struct session *session, struct plan *plan, struct slice sql, b
 
 	if (session->tx_status == 'I' || (count == 1 && (session->tx_status == 'T' || failed_leg(session))))
 		return 0;
-	if (shape->kind == STMT_PREPARE_TX || (shape->tx_chain && count)) {
+	if ((shape->kind == STMT_PREPARE_TX && (count || session->tx_status == 'T')) || (shape->tx_chain && count)) {
 		err_set(err, ERR_UNSUPPORTED, "a transaction over several shards cannot end this way yet");
 		err_hint(err, "Use plain COMMIT or ROLLBACK.");
 		return err->code;
@@ -380,6 +380,10 @@ int query_function(struct session *session, const struct unit *unit, int shard, 
 	struct leg *leg;
 	int rc;
 
+	if (session->answer_count) {            /* an error of theirs skips this one too */
+		units_flush(session);
+		return 0;
+	}
 	if (cursor_u32(&cursor) >= FIRST_USER_OID && session_shard_count(session) > 1 && session_database(session)->table_count) {
 		err_set(err, ERR_UNSUPPORTED, "a function that is called by its number may touch sharded tables, of which it would see one shard only");
 		err_hint(err, "Call it by its name, with SELECT.");

@@ -159,9 +159,10 @@ struct answer {
 	struct renamed *renamed;        /* the text was not sent as the client wrote it; a reference */
 };
 
-struct savepoint {
+struct savepoint {                      /* and what was set when it was made */
 	char *name;
-	struct settings *settings, *local;      /* as session->settings, session->local */
+	struct settings *settings;
+	struct settings *local;         /* by SET LOCAL; NULL: nothing */
 };
 
 struct session {

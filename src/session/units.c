@@ -83,9 +83,9 @@ int units_join(struct session *session, uint64_t shards, const struct plan_item 
 		err_hint(err, "Use READ COMMITTED, or name one shard key in all its statements.");
 		return err->code;
 	}
-	if ((shards & ~have) && session->savepoint_count && other) {
-		err_set(err, ERR_UNSUPPORTED, "a transaction with open savepoints cannot touch a second shard yet");
-		err_hint(err, "Release the savepoints first, or name one shard key in all its statements.");
+	if ((shards & ~have) && session->savepoint_count >= SAVEPOINTS_MAX && other) {
+		err_set(err, ERR_UNSUPPORTED, "a transaction with %d open savepoints cannot touch a second shard", SAVEPOINTS_MAX);
+		err_hint(err, "Release savepoints that are not needed, or name one shard key in all its statements.");
 		return err->code;
 	}
 	if (!item->writes)
@@ -146,17 +146,22 @@ int units_any_shard(const struct session *session)
 
 /* ---- errors ---- */
 
-/* A server that has part in the transaction must not commit what the router has refused a statement of: it is sent what cannot succeed. */
-static void fail_server(struct session *session, bool simple)
+void units_fail_server(struct session *session, bool simple)
 {
+	struct list_node *node = list_first(&session->legs);
 	struct leg *leg = NULL;
 	struct buf out;
 
-	LIST_EACH(&session->legs, node) {
+	while (node) {
 		struct leg *other = CONTAINER_OF(node, struct leg, place);
 
+		node = list_next(&session->legs, node);
 		if (!other->in_tx && !other->needs_sync)
 			continue;
+		if (!other->in_tx && other->executed && other != session->current) {
+			leg_release(other, false);      /* its part of the pipeline, which a Sync would commit */
+			continue;
+		}
 		if (leg)
 			return;         /* several legs end together: spread.c */
 		leg = other;
@@ -192,7 +197,7 @@ void units_fail(struct session *session, const struct err *err)
 	buf_release(&out);
 	if (session->tx_status == 'T')
 		session->tx_status = 'E';
-	fail_server(session, simple);
+	units_fail_server(session, simple);
 	if (simple)
 		effects_ready(session, session->tx_status);
 	else
@@ -298,7 +303,7 @@ int units_abort(struct err *err)
 int units_aborted(struct session *session, const struct shape *shape, struct err *err)
 {
 	if (session->tx_status != 'E' || (shape && (shape->kind == STMT_ROLLBACK || shape->kind == STMT_COMMIT ||
-						    shape->kind == STMT_PREPARE_TX || shape->kind == STMT_ROLLBACK_TO)))
+						    shape->kind == STMT_PREPARE_TX || (shape->kind == STMT_ROLLBACK_TO && !units_tx_lost(session)))))
 		return 0;
 	LIST_EACH(&session->legs, node)
 		if (CONTAINER_OF(node, struct leg, place)->failed)

@@ -19,6 +19,9 @@ const struct fingerprint *units_fingerprint(struct session *session, struct slic
 void units_drop_tx(struct session *session);
 /* After `rc` < 0 for a unit of `plan`: a COMMIT or ROLLBACK that could not be sent ends the transaction all the same. */
 void units_check_end(struct session *session, const struct plan *plan, int rc);
+/* A server that has part in the transaction must not commit what the router has refused a statement of: it is sent what cannot succeed, or its
+ * connection is closed. `simple`: no Sync is to come. */
+void units_fail_server(struct session *session, bool simple);
 int units_any_shard(const struct session *session);
 void units_flush(struct session *session);
 

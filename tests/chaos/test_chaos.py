@@ -230,6 +230,33 @@ def test_the_end_of_a_lost_transaction_goes_to_no_other_server_process(start_own
         assert kinds(messages) == "12nCZ" and messages[-1][1] == b"I" and messages[-2][1] == b"ROLLBACK\0", messages
 
 
+@pytest.mark.parametrize("extended", [False, True])
+@pytest.mark.parametrize("noticed", [False, True])
+def test_a_lost_transaction_does_not_go_on_behind_a_savepoint(start_own, extended, noticed):
+    """What psql's ON_ERROR_ROLLBACK sends: the savepoint went with the transaction, and nothing behind it may be committed."""
+    cluster = start_own(shards=1, auth="trust", pool_size=2)
+    with Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as wire:
+        def ask(sql):
+            return wire.ask(run(sql), Sync) if extended else wire.query(sql)
+        ask("CREATE TABLE lost (x int)")
+        ask("BEGIN")
+        pid = int(wire.one("SELECT pg_backend_pid()"))
+        ask("INSERT INTO lost VALUES (1)")
+        ask("SAVEPOINT a")
+        lose(cluster, pid)
+        if noticed:
+            wait_until(lambda: wire.error("SELECT 1") is not None, "the session knows")
+        told = []
+        for sql in ("ROLLBACK TO a", "ROLLBACK TO a", "INSERT INTO lost VALUES (2)"):
+            messages = ask(sql)
+            assert messages[-1] == ("Z", b"E"), messages
+            told += [fields(body)["C"] for kind, body in messages if kind == "E"]
+        assert told[0] in (("25P02",) if noticed else ("57P01", "08006")) and told[1:] == ["25P02"] * 2
+        messages = ask("COMMIT")
+        assert messages[-1] == ("Z", b"I") and messages[-2] == ("C", b"ROLLBACK\0")
+        assert int(wire.one("SELECT count(*) FROM lost")) == 0
+
+
 @pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
 @pytest.mark.parametrize("extended", [False, True])
 def test_a_transaction_over_two_shards_ends_whole_when_one_of_them_was_lost(cluster, extended, end):

@@ -31,6 +31,32 @@ def test_pool_size_holds_over_workers_and_everybody_gets_a_turn(start_own, pool_
     assert max(seen) <= pool_size
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("cursor", [psycopg.Cursor, psycopg.ClientCursor])
+def test_statements_over_all_shards_do_not_wait_for_each_other_for_ever(start_own, workers, cursor):
+    """Each needs a backend of every shard, and there is one of each; others need one only."""
+    cluster = start_own(shards=3, workers=workers, pool_size=1)
+    with contextlib.closing(cluster.connect()) as conn:
+        conn.execute("CREATE TABLE t (k int PRIMARY KEY, v int)")
+        conn.execute("SELECT nanu.shard_table('t', key => 'k')")
+        for key in range(30):
+            conn.execute("INSERT INTO t VALUES (%s, 0)", [key])
+
+    def client(number):
+        with contextlib.closing(cluster.connect(cursor_factory=cursor)) as conn:
+            for step in range(20):
+                assert conn.execute("SELECT count(*) FROM t").fetchone() == (30,)
+                assert conn.execute("SELECT k FROM t WHERE k = %s", [(number + step) % 30]).fetchone() == ((number + step) % 30,)
+                conn.execute("UPDATE t SET v = v + 1 WHERE k = %s", [(number * step) % 30])
+                with conn.transaction():
+                    conn.execute("UPDATE t SET v = v + 1 WHERE k = %s", [(number + 7 * step) % 30])
+        return number
+
+    with concurrent.futures.ThreadPoolExecutor(10) as clients:
+        assert sorted(clients.map(client, range(10))) == list(range(10))
+    assert cluster.execute("SELECT sum(v) FROM t") == [(400,)]
+
+
 def test_a_worker_with_idle_backends_gives_them_up_for_another(start_own):
     cluster = start_own(shards=1, workers=2, pool_size=2)
     with contextlib.ExitStack() as stack:

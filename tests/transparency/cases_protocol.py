@@ -177,6 +177,8 @@ COPY = {
 
 OTHERS = {
     "function call": [[FunctionCall(1598, [])[:0], FunctionCall(177, ["1", "2"])], [FunctionCall(177, [struct.pack("!i", 1), struct.pack("!i", 2)], [BINARY], BINARY)], FunctionCall(177, ["1"]), FunctionCall(1, []), "SELECT 1"],
+    "function call after an error": [([Parse("selec"), FunctionCall(177, ["1", "2"]), Sync], "Z", 1), ([Execute("nope"), FunctionCall(177, ["1", "2"]), FunctionCall(177, ["1"]), Sync], "Z", 1), "SELECT 1"],
+    "function call after a Parse": [[Parse("SELECT 1", "a"), FunctionCall(177, ["1", "2"]), Bind(statement="a"), Execute(), Sync], [Parse("SELECT 1", "b"), FunctionCall(177, ["1"]), Bind(statement="b"), Execute(), Sync], "SELECT 1"],
     "function call in a transaction": ["BEGIN", FunctionCall(177, ["1", "2"]), FunctionCall(177, ["x", "2"]), FunctionCall(177, ["1", "2"]), "ROLLBACK"],
     "a message of an unknown type": [(message("!"), "Z")],
     "a message of an impossible length": [(b"Q\0\0\0\1", "Z")],

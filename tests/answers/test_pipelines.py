@@ -1,0 +1,64 @@
+"""Pipelines over several shards: what one Sync ends is done whole or not at all."""
+import pytest
+
+from harness.cluster import DATABASE, USER, USER_PASSWORD
+from harness.wire import Sync, Wire, fields, run
+
+
+@pytest.fixture(scope="module")
+def cluster(start_cluster):
+    return start_cluster(shards=3)
+
+
+@pytest.fixture
+def wire(cluster):
+    with Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as made:
+        for name in ("t", "plain", "fresh"):
+            made.rows(f"DROP TABLE IF EXISTS {name}")
+        made.rows("CREATE TABLE t (k int PRIMARY KEY, v int)")
+        made.rows("SELECT nanu.shard_table('t', key => 'k')")
+        made.rows("CREATE TABLE plain (k int)")
+        yield made
+
+
+def keys_of_each_shard(cluster, wire):
+    ports = {}
+    for key in range(100):
+        wire.rows(f"INSERT INTO t VALUES ({key}, 0)")
+        ports.setdefault(wire.one(f"SELECT inet_server_port() FROM t WHERE k = {key}"), key)
+    for key in range(100):
+        wire.rows(f"DELETE FROM t WHERE k = {key}")
+    return [ports[str(server.port)] for server in cluster.servers]
+
+
+REFUSED = ["INSERT INTO t VALUES ({other}, 2)", "SELECT count(*) FROM t", "SELECT * FROM nanu.nothing", "SELECT 1/0", "CREATE TABLE fresh (a int)",
+           "TRUNCATE t", "SELECT * FROM t JOIN plain ON true"]
+
+
+@pytest.mark.parametrize("shard", [0, 1, 2])
+@pytest.mark.parametrize("sql", REFUSED)
+def test_an_error_takes_back_what_was_done_before_it(cluster, wire, shard, sql):
+    keys = keys_of_each_shard(cluster, wire)
+    sql = sql.format(other=keys[shard - 1])
+    messages = wire.ask(run(f"INSERT INTO t VALUES ({keys[shard]}, 1)"), run(sql), run("SELECT 1"), Sync)
+    assert [fields(body)["C"] for kind, body in messages if kind == "E"][0] in ("0A000", "42P01", "22012"), messages
+    assert wire.rows("SELECT * FROM t") == []
+    assert wire.one("SELECT to_regclass('fresh') IS NULL") == "t"
+
+
+@pytest.mark.parametrize("definition", ["CREATE TABLE fresh (a int)", "TRUNCATE t", "CREATE INDEX ON t (v)"])
+def test_an_error_takes_back_a_definition_before_it(wire, definition):
+    wire.rows("INSERT INTO t VALUES (1, 1)")
+    indexes = wire.one("SELECT count(*) FROM pg_indexes WHERE tablename = 't'")
+    messages = wire.ask(run(definition), run("SELECT 1/0"), Sync)
+    assert any(kind == "E" for kind, _ in messages)
+    assert wire.one("SELECT to_regclass('fresh') IS NULL") == "t" and wire.one("SELECT count(*) FROM t") == "1"
+    assert wire.one("SELECT count(*) FROM pg_indexes WHERE tablename = 't'") == indexes
+
+
+def test_a_definition_alone_in_its_pipeline_or_in_a_transaction_is_done(wire):
+    assert not [body for kind, body in wire.ask(run("CREATE TABLE fresh (a int)"), Sync) if kind == "E"]
+    wire.rows("DROP TABLE fresh")
+    messages = wire.ask(run("BEGIN"), run("CREATE TABLE fresh (a int)"), run("COMMIT"), Sync)
+    assert not [fields(body) for kind, body in messages if kind == "E"]
+    assert wire.one("SELECT to_regclass('fresh') IS NOT NULL") == "t"
