@@ -141,22 +141,10 @@ static void hide_locals(struct leg *leg, const struct settings *local)
 	if (!local || !local->count)
 		return;
 	buf_init(&sql, SETUP_SIZE_MAX);
-	for (size_t i = 0; i < local->count; i++) {
-		const struct setting *item = &local->items[i];
-
-		buf_clear(&sql);
-		if (item->form == SETTING_RAW) {
-			buf_add_text(&sql, "SELECT pg_catalog.set_config(");
-			settings_quote(&sql, item->name);
-			buf_add_u8(&sql, ',');
-			settings_quote(&sql, item->value);
-			buf_add_text(&sql, ",true)");
-		} else {
-			buf_printf(&sql, "SET LOCAL \"%s\" TO %s", item->name, item->value);
-		}
-		buf_add_u8(&sql, 0);
-		leg_hide(leg, sql.data);
-	}
+	for (size_t i = 0; i < local->count; i++)
+		settings_add_local(&local->items[i], &sql);
+	buf_add_u8(&sql, 0);
+	leg_hide(leg, sql.data);
 	buf_release(&sql);
 }
 
@@ -231,7 +219,7 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 	if (!leg->setup_left)
 		return 0;
 	if (type == 'D' && session->probing) {
-		effects_probed(session, body);
+		carried_probed(session, body);
 		leg->backend->spoiled |= (session->pins & PIN_TEMPORARY) != 0;
 	}
 	if (type == 'E' && !leg->err) {
@@ -241,6 +229,7 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 			SLICE_FMT(error_field(body, 'M')));
 		if (error_field(body, 'C').size == 5)
 			err_sqlstate(&err, error_field(body, 'C').data);
+		err_hint(&err, "RESET or SET the setting anew, or use RESET ALL or DISCARD ALL.");
 		err_keep(&leg->err, &err);
 	}
 	if (type != 'Z' || body.size != 1)
@@ -252,11 +241,12 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 	probed = session->probing;
 	session->probing = false;
 	if (probed && !leg->err)
-		effects_learned(session, leg);
+		carried_learned(session, leg);
 	if (leg->err) {
 		struct backend *backend = leg->backend;
 
 		leg->state = LEG_LOST;
+		leg->refused = true;
 		leg->backend = NULL;
 		backend_close(backend, leg->err);
 	} else {
@@ -445,9 +435,16 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 				catch_up(leg);
 		}
 		if (leg->state == LEG_LOST) {
+			bool again = leg->refused && carried_repair(session);
+
 			*err = *leg->err;
 			forget(leg);
-			return err->code;
+			if (!again)
+				return err->code;
+			rc = borrow(session, shard, begin, err);
+			if (rc < 0)
+				return rc;
+			leg = leg_find(session, shard);
 		}
 		if (leg->state == LEG_WAITING) {
 			let_others_go_first(session, shard);
@@ -529,7 +526,7 @@ void legs_finish(struct session *session)
 		session->probe_pins = false;
 		if (leg->state == LEG_READY && leg->backend) {
 			session->probing = true;
-			leg_hide(leg, effects_probe_sql);
+			leg_hide(leg, carried_probe_sql);
 			return;
 		}
 	}

@@ -331,7 +331,7 @@ static const char *setting_of(const struct session *session, const char *name)
 
 	if (!found)                     /* all that is asked for here changes what a statement means */
 		found = settings_find(session->settings->analysis, name);
-	return found ? found->value : NULL;
+	return found ? found->text : NULL;
 }
 
 struct plan_context session_plan_context(const struct session *session)
@@ -342,13 +342,13 @@ struct plan_context session_plan_context(const struct session *session)
 
 	context.temporary = session->pins & PIN_TEMPORARY;
 	context.redefined = buf_slice(&session->redefined);
-	if (!role)
+	if (!role || strcmp(role, "none") == 0)
 		role = setting_of(session, "session_authorization");
 	if (role)
 		context.role = role;
 	context.search_path = setting_of(session, "search_path");
-	if (!context.search_path && catalog)
-		context.search_path = role ? catalog->search_path_text : catalog_role_path(catalog, session->user, session->user);
+	if (!context.search_path && catalog)    /* the path of the user's own is that of him who logged in, whoever he is by now */
+		context.search_path = catalog_role_path(catalog, session->user, context.role);
 	return context;
 }
 

@@ -399,6 +399,7 @@ void units_go(struct session *session)
 			return;
 		}
 		session->settles = false;
+		session->repairs = NULL;
 		rc = run(session, unit, &err);
 		if (rc == 0)
 			return;
