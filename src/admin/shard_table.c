@@ -298,13 +298,12 @@ static int check_inheritance(struct work *work)
 	return work->err->code;
 }
 
-/* What runs unseen with a statement may read tables, and would see one shard. */
+/* What runs unseen with a statement may read tables, and would see one shard. (Of triggers, hooks_allow_sharding() knows more.) */
 static int check_hooks(struct work *work)
 {
 	const char *params[1] = { work->quoted };
 	PGresult *result = PQexecParams(work->conns[0],
-		"SELECT 'trigger', tgname FROM pg_catalog.pg_trigger WHERE tgrelid = $1::pg_catalog.regclass AND NOT tgisinternal"
-		" UNION ALL SELECT 'rule', rulename FROM pg_catalog.pg_rewrite WHERE ev_class = $1::pg_catalog.regclass"
+		"SELECT 'rule', rulename FROM pg_catalog.pg_rewrite WHERE ev_class = $1::pg_catalog.regclass"
 		" UNION ALL SELECT 'policy', polname FROM pg_catalog.pg_policy WHERE polrelid = $1::pg_catalog.regclass LIMIT 1",
 		1, NULL, params, NULL, NULL, 0);
 

@@ -76,6 +76,9 @@ void catalog_add_function(struct catalog *catalog, const struct catalog_function
 	copy->schema = arena_strdup(&catalog->arena, function->schema);
 	copy->name = arena_strdup(&catalog->arena, function->name);
 	copy->body = function->body ? arena_strdup(&catalog->arena, function->body) : NULL;
+	copy->calls = NULL;
+	copy->takes = NULL;
+	copy->call_count = copy->take_count = 0;
 	copy->same_name = map_get(&catalog->functions_named, slice_of(copy->name));
 	map_set(&catalog->functions, qualified(copy->schema, copy->name, key), copy);
 	map_set(&catalog->functions_named, slice_of(copy->name), copy);
@@ -196,6 +199,14 @@ bool catalog_reads_tables(const char *function)
 	size_t count = sizeof(catalog_reading_functions) / sizeof(catalog_reading_functions[0]) - 1;
 
 	return bsearch(function, catalog_reading_functions, count, sizeof(catalog_reading_functions[0]), compare_names) != NULL;
+}
+
+bool catalog_reads_tables_by_oid(const struct catalog *catalog, uint32_t function)
+{
+	for (size_t i = 0; i < catalog->reading_oid_count; i++)
+		if (catalog->reading_oids[i] == function)
+			return true;
+	return false;
 }
 
 void catalog_add_role_path(struct catalog *catalog, const char *role, const char *path)

@@ -20,6 +20,7 @@ enum {
 	OID_REGPROC = 24, OID_TEXT = 25, OID_OID = 26, OID_JSON = 114, OID_FLOAT4 = 700, OID_FLOAT8 = 701, OID_UNKNOWN = 705,
 	OID_BPCHAR = 1042, OID_VARCHAR = 1043, OID_DATE = 1082, OID_TIME = 1083, OID_TIMESTAMP = 1114,
 	OID_TIMESTAMPTZ = 1184, OID_INTERVAL = 1186, OID_TIMETZ = 1266, OID_NUMERIC = 1700, OID_UUID = 2950, OID_JSONB = 3802,
+	OID_FIRST_OF_USERS = 16384,     /* FirstNormalObjectId; below it are PostgreSQL's own */
 	OID_COLLATION_DEFAULT = 100, OID_COLLATION_C = 950, OID_COLLATION_POSIX = 951,
 };
 
@@ -64,6 +65,20 @@ struct catalog_hook {
 	size_t relation_count;
 };
 
+/* Code that expressions run without a call that is written: what stands behind an operator, a cast, a domain's check, the order of a type. Not
+ * listed is what calls only IMMUTABLE functions and those that PostgreSQL and its own extensions bring along. */
+struct catalog_hidden {
+	const char *kind;               /* "operator", "cast", "domain", "operator class", for messages */
+	const char *name;
+	bool everywhere;                /* nothing in a statement need show it */
+	const char **words;             /* operators, types and functions by which values come to it */
+	size_t word_count;
+	const uint32_t *types;          /* of values that bring it along: the type itself, and those that contain it */
+	size_t type_count;
+	const struct catalog_call *calls;
+	size_t call_count;
+};
+
 struct catalog_table {
 	const char *schema;
 	const char *name;
@@ -94,9 +109,14 @@ struct catalog_function {
 	bool aggregate;                 /* some overload is an aggregate */
 	bool window;                    /* some overload is a window function */
 	bool set_returning;
-	bool builtin;                   /* every overload is written in C or internal, or lives in pg_catalog */
+	bool builtin;                   /* every overload lives in pg_catalog, is C of a known extension, or an aggregate (see `calls`) */
 	bool readable;                  /* every other overload is IMMUTABLE, or has its source in `body` */
+	bool of_row;                    /* some overload takes a row, and may be written as if it were a column: row.name */
 	const char *body;               /* SQL and PL/pgSQL, one after the other; NULL: there is none */
+	const struct catalog_call *calls;       /* what runs beside the bodies: an aggregate's functions, defaults of arguments */
+	size_t call_count;
+	const uint32_t *takes;          /* types of first arguments that it takes unasked, 0 being any; pg_catalog's: exactly. Only of names that */
+	size_t take_count;              /* users share with aggregates of pg_catalog */
 	const struct catalog_function *same_name;       /* the next of this name, in another schema */
 };
 
@@ -111,13 +131,16 @@ struct catalog {
 	struct map tables_by_oid;       /* 4 bytes of OID -> struct catalog_table */
 	struct map tables_named;        /* name -> the first of them */
 	struct map functions_named;
-	bool hidden_calls;              /* some operator, cast or domain calls a function that is not IMMUTABLE: sources do not show it */
+	const struct catalog_hidden *hidden;
+	size_t hidden_count;
 	struct map collations;          /* 4 bytes of OID -> struct catalog_collation */
 	const char *search_path[CATALOG_SEARCH_PATH_MAX];      /* the default one, without schemas that do not exist; pg_catalog is
 								 * looked into first unless it is listed */
 	size_t search_path_count;
 	const char *search_path_text;   /* the same as the setting has it, "$user" included */
 	struct map role_paths;          /* role -> its own search_path (ALTER ROLE … SET), as text */
+	const uint32_t *reading_oids;   /* of those functions */
+	size_t reading_oid_count;
 	struct map role_schemas;        /* roles of whose name there is a schema: "$user" is somebody -> itself */
 	char server_version[32];
 	char encoding[32];              /* server_encoding; names and texts of sessions in another one are not comparable here */
@@ -150,6 +173,9 @@ const char *type_name(uint32_t oid);
 /* Whether a function of PostgreSQL's own, or of its extensions, of this name runs a query that is given as text, or reads the table that is named
  * to it. */
 bool catalog_reads_tables(const char *function);
+
+/* The same of one of PostgreSQL's own by its number; also of the input of types, whatever type is asked of it. */
+bool catalog_reads_tables_by_oid(const struct catalog *catalog, uint32_t function);
 extern const char *const catalog_reading_functions[];   /* sorted; NULL ends it */
 
 /* The search_path with which a session of `login`, acting as `role`, begins, as text in which "$user" is still to be replaced by `role`;

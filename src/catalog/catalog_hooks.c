@@ -14,21 +14,20 @@ enum { NAMES_SIZE_MAX = 4 << 10 };
 
 #define USER_SCHEMA NAMEABLE_SCHEMA " AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
 
-/* A function that may do anything: neither IMMUTABLE, as far as is promised, nor of C. */
-#define FREE_FUNCTION "p.pronamespace <> 'pg_catalog'::regnamespace AND p.provolatile <> 'i' AND l.lanname NOT IN ('internal', 'c')"
-
-static const char HIDDEN[] =
-	"SELECT EXISTS (SELECT FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode JOIN pg_language l ON l.oid = p.prolang WHERE " FREE_FUNCTION ")"
-	" OR EXISTS (SELECT FROM pg_cast c JOIN pg_proc p ON p.oid = c.castfunc JOIN pg_language l ON l.oid = p.prolang WHERE " FREE_FUNCTION ")"
-	" OR EXISTS (SELECT FROM pg_constraint k JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid"
-	"  AND d.refclassid = 'pg_proc'::regclass JOIN pg_proc p ON p.oid = d.refobjid JOIN pg_language l ON l.oid = p.prolang"
-	"  WHERE k.contypid <> 0 AND " FREE_FUNCTION ")";
-
 /* types: those that each column has inside of its own (base types of domains, elements, attributes), as domains have checks and defaults.
- * code: every place where a table has some, with the bits of enum catalog_event. A view is a rule for reading; what writes it writes its tables.
+ * guard: what a domain's check calls when a value becomes one.
+ * code: every place where a table has some, with the bits of enum catalog_event. What reads or writes a view reads or writes its tables.
  * One row for each function or relation that a place depends on; $1 are the names of functions that read tables. */
 static const char HOOKS[] =
-	"WITH RECURSIVE types(rel, col, type) AS ("
+	"WITH RECURSIVE guard(type, func) AS ("
+	"  SELECT k.contypid, coalesce(o.oprcode::oid, d.refobjid) FROM pg_constraint k JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass"
+	"   AND d.objid = k.oid LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid"
+	"   WHERE k.contypid <> 0 AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)"
+	" UNION"
+	"  SELECT x.type, g.func FROM guard g, LATERAL (SELECT oid FROM pg_type WHERE typbasetype = g.type OR typelem = g.type"
+	"   UNION ALL SELECT reltype FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid WHERE atttypid = g.type AND attnum > 0) x(type)"
+	"   WHERE x.type <> 0"
+	"), types(rel, col, type) AS ("
 	"  SELECT a.attrelid, a.attname, a.atttypid FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
 	"   WHERE a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384 AND c.relkind IN ('r', 'p', 'f')"
 	" UNION"
@@ -42,7 +41,7 @@ static const char HOOKS[] =
 	" UNION ALL"
 	"  SELECT 'pg_rewrite'::regclass, r.oid, ev_class, CASE ev_type WHEN '1' THEN 'view' ELSE 'rule' END,"
 	"   CASE ev_type WHEN '1' THEN relname ELSE rulename END, NULL, CASE ev_type WHEN '1' THEN 31 WHEN '2' THEN 4 WHEN '3' THEN 2 ELSE 8 END,"
-	"   31, concat(ev_qual, ev_action) FROM pg_rewrite r JOIN pg_class c ON c.oid = ev_class"
+	"   CASE ev_type WHEN '1' THEN 0 ELSE 31 END, concat(ev_qual, ev_action) FROM pg_rewrite r JOIN pg_class c ON c.oid = ev_class"
 	"   WHERE ev_enabled <> 'D' AND r.oid >= 16384"
 	" UNION ALL"
 	"  SELECT 'pg_policy'::regclass, p.oid, polrelid, 'policy', polname, NULL, 15, 1, concat(polqual, polwithcheck)"
@@ -67,13 +66,16 @@ static const char HOOKS[] =
 	"   LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid"
 	"   WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)"
 	" UNION"
+	"  SELECT k.class, k.obj, k.rel, g.func, 0 FROM code k JOIN pg_depend d ON d.classid = k.class AND d.objid = k.obj"
+	"   JOIN guard g ON d.refclassid = 'pg_type'::regclass AND g.type = d.refobjid"
+	" UNION"
 	"  SELECT k.class, k.obj, k.rel, 0, c.oid FROM code k JOIN pg_depend d ON d.classid = k.class AND d.objid = k.obj"
 	"   JOIN pg_class c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
 	"   WHERE c.oid <> k.rel OR k.kind = 'rule'"
 	"), own(class, obj, rel, schema, name, relation) AS ("
 	"  SELECT x.class, x.obj, x.rel, f.nspname, p.proname, x.relation FROM calls x"
 	"   LEFT JOIN (pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace f ON f.oid = p.pronamespace) ON p.oid = x.func"
-	"   WHERE x.func = 0 OR l.lanname NOT IN ('internal', 'c') OR p.proname = ANY ($1::name[])"
+	"   WHERE x.func = 0 OR p.oid >= 16384 OR l.lanname NOT IN ('internal', 'c') OR p.proname = ANY ($1::name[])"
 	"), readers(pattern) AS ("
 	"  SELECT ':funcid (' || string_agg(oid::text, '|') || ') ' FROM pg_proc"
 	"   WHERE pronamespace = 'pg_catalog'::regnamespace AND proname = ANY ($1::name[]))"
@@ -156,16 +158,10 @@ int catalog_load_hooks(PGconn *conn, struct catalog *catalog, struct err *err)
 {
 	struct buf names;
 	PGresult *result;
-	int code = catalog_fetch(conn, HIDDEN, NULL, "operators", &result, err);
+	int code;
 
-	if (code < 0)
-		return code;
-	catalog->hidden_calls = PQgetvalue(result, 0, 0)[0] == 't';
-	PQclear(result);
 	buf_init(&names, NAMES_SIZE_MAX);
-	for (size_t i = 0; catalog_reading_functions[i]; i++)
-		buf_printf(&names, "%c%s", i ? ',' : '{', catalog_reading_functions[i]);
-	buf_add(&names, "}", 2);
+	catalog_reader_names(&names);
 	code = catalog_fetch(conn, HOOKS, names.data, "triggers, defaults, policies", &result, err);
 	buf_release(&names);
 	if (code < 0)

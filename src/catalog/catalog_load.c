@@ -44,7 +44,7 @@ static const char COLUMNS[] =
 
 /* 'i' < 's' < 'v' in provolatile, so that the greatest is the worst. A body that the parser has taken in (prosqlbody) is not asked for: to write
  * it out, the server locks the tables in it. */
-#define BUILTIN "(n.nspname = 'pg_catalog' OR l.lanname IN ('internal', 'c'))"
+#define BUILTIN "(n.nspname = 'pg_catalog' OR p.prokind = 'a' OR " KNOWN_C ")"
 
 static const char FUNCTIONS[] =
 	"SELECT n.nspname, p.proname, max(p.provolatile), bool_or(p.prokind = 'a'), bool_or(p.prokind = 'w'), bool_or(p.proretset),"
@@ -262,6 +262,8 @@ static int load_all(PGconn *conn, struct catalog *catalog, struct err *err)
 		code = load_functions(conn, catalog, err);
 	if (code == 0)
 		code = load_collations(conn, catalog, err);
+	if (code == 0)
+		code = catalog_load_calls(conn, catalog, err);
 	if (code == 0)
 		code = catalog_load_hooks(conn, catalog, err);
 	if (code == 0)

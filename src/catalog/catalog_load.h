@@ -5,13 +5,31 @@
 
 #include "base/err.h"
 
+struct buf;
 struct catalog;
 
 /* Schemas of sessions' temporary tables and of TOAST are nobody's to name. */
 #define NAMEABLE_SCHEMA "n.nspname !~ '^pg_(toast|temp)'"
 
+/* Of pg_proc p and pg_language l: in C, of an extension whose functions touch no table but for those that catalog_reads_tables() names. Other code
+ * in C may do anything. */
+#define KNOWN_C \
+	"(l.lanname IN ('internal', 'c') AND EXISTS (SELECT FROM pg_depend e JOIN pg_extension x ON x.oid = e.refobjid" \
+	" WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.refclassid = 'pg_extension'::regclass AND x.extname IN (" \
+	"'adminpack', 'amcheck', 'bloom', 'btree_gin', 'btree_gist', 'citext', 'cube', 'dict_int', 'dict_xsyn', 'earthdistance', 'fuzzystrmatch'," \
+	" 'hll', 'hstore', 'hypopg', 'insert_username', 'intagg', 'intarray', 'isn', 'lo', 'ltree', 'moddatetime', 'pageinspect', 'pg_buffercache'," \
+	" 'pg_freespacemap', 'pg_prewarm', 'pg_stat_statements', 'pg_surgery', 'pg_trgm', 'pg_visibility', 'pg_walinspect', 'pgcrypto'," \
+	" 'pgrowlocks', 'pgstattuple', 'postgis', 'postgis_raster', 'postgis_sfcgal', 'seg', 'semver', 'sslinfo', 'tablefunc', 'tcn'," \
+	" 'tsm_system_rows', 'tsm_system_time', 'unaccent', 'unit', 'uuid-ossp', 'vector', 'xml2')))"
+
 /* The rows of a query of one parameter (NULL: of none). ERR_INTERNAL with the server's message, and `what` was to be read. */
 must_use int catalog_fetch(PGconn *conn, const char *sql, const char *param, const char *what, PGresult **ret_result, struct err *err);
+
+/* catalog_reading_functions as the text of an array, with its zero. */
+void catalog_reader_names(struct buf *names);
+
+/* Tells of functions what they run beside their bodies, and fills catalog->hidden. */
+must_use int catalog_load_calls(PGconn *conn, struct catalog *catalog, struct err *err);
 
 /* Gives the tables that `catalog` has their hooks. */
 must_use int catalog_load_hooks(PGconn *conn, struct catalog *catalog, struct err *err);

@@ -95,6 +95,18 @@ void plan_refuse_hiding(struct resolver *resolver, struct plan_item *item)
 	err_hint(&item->refusal, "Give it another name.");
 }
 
+/* No catalog will have the defaults of a temporary table, nor what a temporary view reads. */
+static void refuse_hiding_code(const struct resolver *resolver, struct plan_item *item)
+{
+	const struct shape *shape = resolver->shape;
+
+	if (hooks_refuse_expressions(resolver, shape, false, item) || hooks_refuse(resolver, shape, item))
+		return;
+	for (size_t i = 0; i < shape->table_count && item->kind != ROUTE_REFUSED; i++)
+		if (resolver->tables[i].sharded && !shape->tables[i].target)
+			plan_refuse(item, "a temporary relation made of a sharded table would see one shard only", "Write the query out.");
+}
+
 void plan_definition(struct resolver *resolver, struct plan_item *item)
 {
 	const struct shape *shape = resolver->shape;
@@ -105,8 +117,8 @@ void plan_definition(struct resolver *resolver, struct plan_item *item)
 		item->kind = ROUTE_HOME;
 		item->writes = true;
 		plan_refuse_hiding(resolver, item);
-		if (shape->kind == STMT_CREATE_TABLE && item->kind != ROUTE_REFUSED)
-			hooks_refuse_functions(resolver, item); /* no catalog will have its defaults */
+		if (shape->kind != STMT_DROP && item->kind != ROUTE_REFUSED)
+			refuse_hiding_code(resolver, item);
 		return;
 	}
 	if (table) {
@@ -114,9 +126,10 @@ void plan_definition(struct resolver *resolver, struct plan_item *item)
 		check_sequences(shape, table, item);
 	}
 	for (size_t i = 0; shape->hooks && i < shape->table_count; i++)
-		if (resolver->tables[i].sharded)
+		if (resolver->tables[i].sharded && !(shape->function && hooks_known_strictly(resolver)))
 			plan_refuse(item, "a trigger, rule or policy that concerns a sharded table may read tables, of which it would see one shard only",
-				    "Do in the application what it would do.");
+				    shape->function ? "Its function may be of SQL or PL/pgSQL without EXECUTE, and name neither tables nor sequences." :
+						      "Do in the application what it would do.");
 	for (size_t i = 0; i < shape->key_count; i++) {
 		if (shape->keys[i].foreign)
 			check_foreign(resolver, &shape->keys[i], table, item);

@@ -111,6 +111,11 @@ static int check_one(const struct check *check, const PgQuery__FuncCall *call, c
 {
 	if (call->over)
 		return check_refuse(err, "the window function %s() OVER", function->name);
+	if (function->aggregate && strcmp(function->schema, "pg_catalog") == 0 && call->n_args < 2 && !check_aggregate(check->scope, call)) {
+		check_refuse(err, "%s(), which a schema of search_path has another one of that its argument may mean,", function->name);
+		err_hint(err, "Write pg_catalog.%s() if that is meant, or add the shard key to WHERE.", function->name);
+		return ERR_UNSUPPORTED;
+	}
 	if (function->aggregate) {
 		check_refuse(err, "an expression over the aggregate %s()", function->name);
 		err_hint(err, "Select the aggregate alone and compute with it in the application, or add the shard key to WHERE.");
@@ -156,6 +161,40 @@ static int check_function(const struct check *check, const PgQuery__FuncCall *ca
 	return code;
 }
 
+static bool takes(const struct catalog_function *function, uint32_t type)
+{
+	for (size_t i = 0; i < function->take_count; i++)
+		if (function->takes[i] == type)
+			return true;
+	return false;
+}
+
+/* The type of the one argument, 0 where that is not known. */
+static uint32_t argument_type(const struct scope *scope, const PgQuery__FuncCall *call)
+{
+	struct scope_column column;
+	struct err ignored;
+
+	if (call->n_args != 1 || call->args[0]->node_case != PG_QUERY__NODE__NODE_COLUMN_REF ||
+	    scope_resolve(scope, call->args[0]->column_ref, &column, &ignored) < 0)
+		return 0;
+	return column.type;
+}
+
+/* Whether a function of the user's own, in `schema`, might be meant instead of pg_catalog's aggregate. PostgreSQL takes the one that takes just the
+ * argument's type, of pg_catalog first; else it chooses among all that may take it. */
+static bool may_mean(const struct scope *scope, const PgQuery__FuncCall *call, const struct catalog_function *builtin, const char *schema)
+{
+	const struct catalog_function *own = strcmp(schema, "pg_catalog") == 0 ? NULL : catalog_function(scope->catalog, schema, builtin->name);
+	uint32_t type = argument_type(scope, call);
+
+	if (!own || call->n_args > 1)
+		return own != NULL;
+	if (call->agg_star || !type)
+		return !call->agg_star || takes(own, 0);
+	return !takes(builtin, type) && (takes(own, type) || takes(own, 0));
+}
+
 const char *check_aggregate(const struct scope *scope, const PgQuery__FuncCall *call)
 {
 	const struct catalog *catalog = scope->catalog;
@@ -166,7 +205,7 @@ const char *check_aggregate(const struct scope *scope, const PgQuery__FuncCall *
 	if (!function || !function->aggregate || (schema && strcmp(schema, "pg_catalog") != 0))
 		return NULL;
 	for (size_t i = 0; i < catalog->search_path_count && !schema; i++)
-		if (strcmp(catalog->search_path[i], "pg_catalog") != 0 && catalog_function(catalog, catalog->search_path[i], name))
+		if (strcmp(catalog->search_path[i], "pg_catalog") == 0 ? i > 0 : may_mean(scope, call, function, catalog->search_path[i]))
 			return NULL;
 	return function->name;
 }

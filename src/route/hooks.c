@@ -4,170 +4,10 @@
 
 #include "catalog/catalog.h"
 #include "route/definition.h"
+#include "route/look.h"
 #include "route/resolve.h"
 #include "route/snapshot.h"
-#include "sql/body.h"
 #include "topo/topology.h"
-
-enum { LOOK_TABLES_MAX = 128, LOOK_FUNCTIONS_MAX = 128 };
-
-/* One look at everything that a table's code leads to. */
-struct look {
-	const struct database *database;
-	const struct catalog *catalog;
-	const struct catalog_table *tables[LOOK_TABLES_MAX];    /* seen already, and for which events */
-	unsigned events[LOOK_TABLES_MAX];
-	size_t table_count;
-	const struct catalog_function *functions[LOOK_FUNCTIONS_MAX];
-	size_t function_count;
-	struct slice redefined;         /* names of what the transaction itself gave other code */
-	const char *opaque;             /* found: a function that may do anything */
-	const char *sharded;            /* found: a sharded table */
-};
-
-static bool look_at_table(struct look *look, const struct catalog_table *table, unsigned events);
-
-/* ---- functions ---- */
-
-static bool look_at_function(struct look *look, const struct catalog_function *function);
-
-static bool look_at_name(void *owner, struct slice name, bool field)
-{
-	struct look *look = owner;
-
-	for (const struct catalog_table *table = field ? NULL : catalog_tables_named(look->catalog, name.data); table; table = table->same_name)
-		if (!look_at_table(look, table, EVENT_ANY))
-			return false;
-	for (const struct catalog_function *function = catalog_functions_named(look->catalog, name.data); function; function = function->same_name)
-		if (!look_at_function(look, function))
-			return false;
-	return true;
-}
-
-static bool look_at_function(struct look *look, const struct catalog_function *function)
-{
-	bool seen = false;
-
-	if (plan_redefined(look->redefined, function->name)) {
-		look->opaque = function->name;
-		return false;
-	}
-	if (function->builtin && !catalog_reads_tables(function->name))
-		return true;
-	if (!function->builtin && function->volatility == VOLATILITY_IMMUTABLE)
-		return true;
-	for (size_t i = 0; i < look->function_count && !seen; i++)
-		seen = look->functions[i] == function;
-	if (seen)
-		return true;
-	if (!function->builtin && function->readable && !look->catalog->hidden_calls && look->function_count < LOOK_FUNCTIONS_MAX) {
-		look->functions[look->function_count++] = function;
-		if (!function->body || body_names(slice_of(function->body), look_at_name, look))
-			return true;
-	}
-	if (!look->opaque && !look->sharded)
-		look->opaque = function->name;
-	return false;
-}
-
-/* ---- tables ---- */
-
-static bool is_sharded(const struct look *look, const struct catalog_table *table)
-{
-	return database_table(look->database, table->schema, table->name) != NULL;
-}
-
-static bool look_at_call(struct look *look, const struct catalog_call *call)
-{
-	const struct catalog_function *function = catalog_function(look->catalog, call->schema, call->name);
-
-	if (function)
-		return look_at_function(look, function);
-	look->opaque = call->name;
-	return false;
-}
-
-static bool look_at_hook(struct look *look, const struct catalog_hook *hook, unsigned events)
-{
-	if (hook->reads) {
-		look->opaque = hook->reads;
-		return false;
-	}
-	for (size_t i = 0; i < hook->call_count; i++)
-		if (!look_at_call(look, &hook->calls[i]))
-			return false;
-	for (size_t i = 0; i < hook->relation_count; i++)
-		if (!look_at_table(look, hook->relations[i], hook->does ? hook->does : events & hook->events))
-			return false;
-	return true;
-}
-
-static bool seen_table(struct look *look, const struct catalog_table *table, unsigned events)
-{
-	for (size_t i = 0; i < look->table_count; i++) {
-		if (look->tables[i] != table)
-			continue;
-		if ((look->events[i] & events) == events)
-			return true;
-		look->events[i] |= events;
-		return false;
-	}
-	if (look->table_count < LOOK_TABLES_MAX) {
-		look->tables[look->table_count] = table;
-		look->events[look->table_count++] = events;
-	}
-	return false;
-}
-
-/* A sharded table's code runs on all shards: it may not touch any table, nor take numbers from a sequence unseen. */
-static bool look_at_sharded(struct look *look, const struct catalog_hook *hook)
-{
-	for (size_t i = 0; hook->passes_on && i < hook->relation_count; i++) {          /* to tables that are sharded alike */
-		if (seen_table(look, hook->relations[i], hook->does))
-			continue;
-		for (const struct catalog_hook *next = hook->relations[i]->hooks; next; next = next->next)
-			if (next->events & hook->does && !look_at_sharded(look, next))
-				return false;
-	}
-	if (hook->passes_on)
-		return true;
-	if (hook->reads || hook->relation_count) {
-		look->opaque = hook->reads ? hook->reads : hook->relations[0]->name;
-		return false;
-	}
-	for (size_t i = 0; i < hook->call_count; i++) {
-		const struct catalog_function *function = catalog_function(look->catalog, hook->calls[i].schema, hook->calls[i].name);
-
-		if (function && (function->builtin ? !catalog_reads_tables(function->name) : function->volatility == VOLATILITY_IMMUTABLE))
-			continue;
-		look->opaque = hook->calls[i].name;
-		return false;
-	}
-	return true;
-}
-
-/* What code of a table's does to another one. */
-static bool look_at_table(struct look *look, const struct catalog_table *table, unsigned events)
-{
-	if (is_sharded(look, table)) {
-		look->sharded = table->name;
-		return false;
-	}
-	if (plan_redefined(look->redefined, table->name)) {
-		look->opaque = table->name;
-		return false;
-	}
-	if (seen_table(look, table, events))
-		return true;
-	if (look->table_count == LOOK_TABLES_MAX) {
-		look->opaque = table->name;
-		return false;
-	}
-	for (const struct catalog_hook *hook = table->hooks; hook; hook = hook->next)
-		if (hook->events & events && !look_at_hook(look, hook, events))
-			return false;
-	return true;
-}
 
 /* ---- one statement ---- */
 
@@ -225,40 +65,47 @@ static bool takes_default(const struct shape *shape, const struct catalog_table 
 	return !given;
 }
 
+#define HINT_WRITE "rite the function in SQL or PL/pgSQL without EXECUTE, so that the router can read what it touches"
+
+/* What stands in the way, in a detail. */
+static void tell_found(const struct look *look, struct err *err)
+{
+	if (look->sharded)
+		err_detail(err, "It leads to the sharded table \"%s\".", look->sharded);
+	else if (look->table)
+		err_detail(err, "It leads to \"%s\", and would run wherever the rows of the sharded table are.", look->table);
+	else if (look->opaque)
+		err_detail(err, "What \"%s\" does cannot be told for sure.", look->opaque);
+}
+
+static bool is_view(const struct catalog_hook *hook)
+{
+	return strcmp(hook->kind, "view") == 0;
+}
+
 static void tell(const struct look *look, const struct catalog_hook *hook, const struct catalog_table *table, struct err *err)
 {
-	bool view = strcmp(hook->kind, "view") == 0;
+	const char *action = hook->column ? "Give the column a value in the statement" : "Drop it";
 
 	if (hook->passes_on)
 		err_set(err, ERR_UNSUPPORTED, "this statement changes other tables together with \"%s\" (%s%s%s%s), whose code may touch sharded tables,"
 			" of which it would see one shard only", table->name, hook->kind, hook->name[0] ? " \"" : "", hook->name,
 			hook->name[0] ? "\"" : "");
+	else if (look->strict)
+		err_set(err, ERR_UNSUPPORTED, "%s \"%s\" of table \"%s\" may touch tables, of which it would see one shard only", hook->kind, hook->name,
+			table->name);
 	else
 		err_set(err, ERR_UNSUPPORTED, "%s \"%s\"%s%s%s may touch sharded tables, of which it would see one shard only", hook->kind, hook->name,
-			view ? "" : " of table \"", view ? "" : table->name, view ? "" : "\"");
-	if (look->sharded) {
-		err_detail(err, "It leads to the sharded table \"%s\".", look->sharded);
-		err_hint(err, "%s; do in the application, in a statement of its own, what concerns \"%s\".",
-			 hook->column ? "Give the column a value in the statement" : "Drop it", look->sharded);
-		return;
-	}
-	err_detail(err, "What \"%s\" does cannot be told for sure.", look->opaque);
-	err_hint(err, "%srite the function in SQL or PL/pgSQL without EXECUTE, or declare it IMMUTABLE if it touches no table.",
-		 hook->column ? "Give the column a value in the statement, w" : "W");
-}
-
-static void tell_sharded(const struct look *look, const struct catalog_hook *hook, const struct catalog_table *table, struct err *err)
-{
-	err_set(err, ERR_UNSUPPORTED, "%s \"%s\" of table \"%s\" may touch tables, of which it would see one shard only", hook->kind, hook->name,
-		table->name);
-	err_detail(err, "What \"%s\" does cannot be told for sure.", look->opaque);
-	err_hint(err, "%s, or declare the function IMMUTABLE if it touches neither tables nor sequences.",
-		 hook->column ? "Give the column a value in the statement, or drop its default" : "Drop it, and do in the application what it does");
-}
-
-static struct look look_of(const struct resolver *resolver)
-{
-	return (struct look){ .database = resolver->database, .catalog = resolver->catalog, .redefined = resolver->context->redefined };
+			is_view(hook) ? "" : " of table \"", is_view(hook) ? "" : table->name, is_view(hook) ? "" : "\"");
+	tell_found(look, err);
+	if (is_view(hook))
+		err_hint(err, "Write the view's query out.");
+	else if (look->sharded)
+		err_hint(err, "%s; do in the application, in a statement of its own, what concerns \"%s\".", action, look->sharded);
+	else if (look->table)
+		err_hint(err, "%s; do in the application what concerns \"%s\".", action, look->table);
+	else
+		err_hint(err, hook->column ? "Give the column a value in the statement, or w" HINT_WRITE "." : "W" HINT_WRITE "; or drop it.");
 }
 
 /* True: a reason was found. */
@@ -266,28 +113,106 @@ static bool check_table(const struct resolver *resolver, const struct shape *sha
 			struct err *err)
 {
 	unsigned events = events_of(shape, ref);
+	bool stored = table->table->kind == 'm' && (shape->kind != STMT_MAINTENANCE || !ref->target);   /* a materialized view has its rows */
 
 	for (const struct catalog_hook *hook = table->table->hooks; hook; hook = hook->next) {
-		struct look look = look_of(resolver);
+		struct look look = look_of(resolver, table->sharded != NULL);
 
-		if (!(hook->events & events) || (hook->column && !takes_default(shape, table->table, hook->column)))
+		if (!(hook->events & events) || (hook->column && !takes_default(shape, table->table, hook->column)) || (stored && is_view(hook)))
 			continue;
-		if (table->sharded ? look_at_sharded(&look, hook) : look_at_hook(&look, hook, events))
+		if (look_hook(&look, hook, events))
 			continue;
-		if (table->sharded)
-			tell_sharded(&look, hook, table->table, err);
-		else
-			tell(&look, hook, table->table, err);
+		tell(&look, hook, table->table, err);
 		return true;
 	}
 	return false;
+}
+
+/* In words of the client's: what may run a function without calling it. */
+static bool refuse_hidden(const struct resolver *resolver, const struct shape *shape, bool strict, struct plan_item *item)
+{
+	struct look look = look_of(resolver, strict);
+	const char *field;
+	const struct catalog_hidden *hidden = look_hidden(&look, resolver, shape, &field);
+
+	if (!hidden && !field)
+		return false;
+	plan_refuse(item, "", "");
+	err_set(&item->refusal, ERR_UNSUPPORTED, "%s \"%s\" may run code that touches %stables, of which it would see one shard only",
+		hidden ? hidden->kind : "function", hidden ? hidden->name : field, strict ? "" : "sharded ");
+	if (hidden)
+		err_detail(&item->refusal, "The function behind it is \"%s\".", hidden->calls[0].name);
+	else
+		tell_found(&look, &item->refusal);
+	err_hint(&item->refusal, "W" HINT_WRITE "; or leave it out of the statement.");
+	return true;
+}
+
+static bool refuse_calls(const struct resolver *resolver, const struct shape *shape, bool strict, struct plan_item *item)
+{
+	for (size_t i = 0; i < shape->function_count; i++) {
+		const struct function_ref *call = &shape->functions[i];
+		struct look look = look_of(resolver, strict);
+
+		if (call->schema && strcmp(call->schema, "nanu") == 0)
+			continue;
+		if (look_call(&look, call))
+			continue;
+		plan_refuse(item, "", "");
+		err_set(&item->refusal, ERR_UNSUPPORTED, "function %s() may touch %stables, of which it would see one shard only", call->name,
+			strict ? "" : "sharded ");
+		tell_found(&look, &item->refusal);
+		if (strict && look.table)
+			err_hint(&item->refusal, "Call it in a statement of its own, without the sharded table.");
+		else if (look.sharded)
+			err_hint(&item->refusal, "Do in the application, in a statement of its own, what concerns \"%s\".", look.sharded);
+		else
+			err_hint(&item->refusal, "W" HINT_WRITE ".");
+		return true;
+	}
+	return false;
+}
+
+static bool concerned(const struct resolver *resolver)
+{
+	return resolver->database->shard_count > 1 && resolver->database->table_count;
+}
+
+bool hooks_refuse_expressions(const struct resolver *resolver, const struct shape *shape, bool strict, struct plan_item *item)
+{
+	struct look look = look_of(resolver, strict);
+
+	if (!concerned(resolver))
+		return false;
+	item->wary = look_wary(&look);
+	return refuse_calls(resolver, shape, strict, item) || refuse_hidden(resolver, shape, strict, item);
+}
+
+bool hooks_refuse_code(const struct resolver *resolver, struct plan_item *item)
+{
+	const struct shape *shape = resolver->shape;
+	const char *language = shape->code_language ? shape->code_language : "plpgsql";
+	struct look look = look_of(resolver, false);
+
+	if (!concerned(resolver))
+		return false;
+	if (resolver->catalog && shape->code && strcmp(language, "plpgsql") == 0 && look_code(&look, shape->code))
+		return false;
+	plan_refuse(item, "", "");
+	err_set(&item->refusal, ERR_UNSUPPORTED, "this DO block may touch sharded tables, of which it would see one shard only");
+	tell_found(&look, &item->refusal);
+	if (look.sharded)
+		err_hint(&item->refusal, "Send its statements one by one, with the shard key.");
+	else
+		err_hint(&item->refusal, "Write it in PL/pgSQL without EXECUTE and without definitions, or send its statements one by one.");
+	return true;
 }
 
 bool hooks_refuse(const struct resolver *resolver, const struct shape *shape, struct plan_item *item)
 {
 	struct err err;
 
-	if (resolver->database->shard_count == 1 || !resolver->database->table_count)
+	if (!concerned(resolver))
 		return false;
 	for (size_t i = 0; i < shape->table_count; i++) {
 		const char *name = shape->tables[i].kind == TABLE_REF_RELATION ? shape->tables[i].name : NULL;
@@ -316,47 +241,30 @@ bool hooks_refuse(const struct resolver *resolver, const struct shape *shape, st
 	return false;
 }
 
-bool hooks_refuse_functions(const struct resolver *resolver, struct plan_item *item)
-{
-	if (resolver->database->shard_count == 1 || !resolver->database->table_count)
-		return false;
-	for (size_t i = 0; i < resolver->shape->function_count; i++) {
-		const struct function_ref *call = &resolver->shape->functions[i];
-		const struct catalog_function *function =
-			resolver->catalog ? catalog_function(resolver->catalog, call->schema, call->name) : NULL;
-		struct look look = look_of(resolver);
-
-		if (function && look_at_function(&look, function))
-			continue;
-		plan_refuse(item, "", "");
-		err_set(&item->refusal, ERR_UNSUPPORTED, "function %s() may touch sharded tables, of which it would see one shard only", call->name);
-		err_hint(&item->refusal, "Write it in SQL or PL/pgSQL without EXECUTE and without sharded tables, or declare it IMMUTABLE if it touches no table.");
-		return true;
-	}
-	return false;
-}
-
 /* Whether all that the definition calls is known, and harmless. */
-static bool calls_known(const struct resolver *resolver)
+static bool calls_known(const struct resolver *resolver, bool strictly)
 {
 	const struct shape *shape = resolver->shape;
 	const struct catalog_function *function;
-	struct look look = look_of(resolver);
+	struct look look = look_of(resolver, strictly);
 
 	if (!resolver->catalog)
 		return false;
-	for (size_t i = 0; i < shape->function_count; i++) {
-		function = catalog_function(resolver->catalog, shape->functions[i].schema, shape->functions[i].name);
-		if (!function || !look_at_function(&look, function))
+	for (size_t i = 0; i < shape->function_count; i++)
+		if (!look_call(&look, &shape->functions[i]))
 			return false;
-	}
 	if (!shape->hooks)
 		return true;
 	function = shape->function ? catalog_functions_named(resolver->catalog, shape->function) : NULL;
 	for (const struct catalog_function *next = function; next; next = next->same_name)
-		if (!look_at_function(&look, next))
+		if (!look_function(&look, next))
 			return false;
-	return function != NULL;
+	return function != NULL && look_calm(&look);
+}
+
+bool hooks_known_strictly(const struct resolver *resolver)
+{
+	return calls_known(resolver, true);
 }
 
 static bool is_sharded_name(const struct resolver *resolver, const char *name)
@@ -370,7 +278,7 @@ static bool is_sharded_name(const struct resolver *resolver, const char *name)
 /* A table that is made like others, as a part of them, or of types that the catalog does not look into, may have code that no call shows. */
 static bool takes_code(const struct resolver *resolver)
 {
-	struct look look = look_of(resolver);
+	struct look look = look_of(resolver, false), strict = look_of(resolver, true);
 
 	for (size_t i = 1; i < resolver->shape->table_count; i++) {
 		const struct resolved_table *table = &resolver->tables[i];
@@ -380,13 +288,13 @@ static bool takes_code(const struct resolver *resolver)
 			return true;
 		if (!table->table)
 			continue;       /* the transaction made it, without any code */
-		if (!table->sharded && !look_at_table(&look, table->table, EVENT_ANY))
+		if (!table->sharded && !look_table(&look, table->table, EVENT_ANY))
 			return true;
 		for (const struct catalog_hook *hook = table->table->hooks; table->sharded && hook; hook = hook->next)
-			if (!look_at_sharded(&look, hook))
+			if (!look_hook(&strict, hook, EVENT_ANY))
 				return true;
 	}
-	return resolver->catalog->hidden_calls;
+	return !look_calm(&look);
 }
 
 /* The name under which something else than before is found, or something new that the router would take for a plain table. */
@@ -409,34 +317,60 @@ static const char *renamed_to(const struct resolver *resolver)
 	return NULL;
 }
 
+/* Operators, casts, types, aggregates that the transaction defines: whether what they call is known, and touches nothing, wherever it runs. Names of
+ * functions stand among the words of such definitions. */
+static bool types_known(const struct resolver *resolver)
+{
+	const struct shape *shape = resolver->shape;
+	struct look look = look_of(resolver, true);
+
+	if (!resolver->catalog || !look_calm(&look))
+		return false;
+	for (size_t i = 0; i < shape->function_count; i++)
+		if (!look_call(&look, &shape->functions[i]))
+			return false;
+	for (size_t i = 0; i < shape->word_count; i++) {
+		const char *name = shape->words[i].name;
+
+		if (plan_redefined(look.redefined, name))
+			return false;
+		for (const struct catalog_function *next = catalog_functions_named(resolver->catalog, name); next; next = next->same_name)
+			if (!look_function(&look, next))
+				return false;
+	}
+	return true;
+}
+
 void hooks_note_redefined(const struct resolver *resolver, struct plan_item *item)
 {
 	const struct shape *shape = resolver->shape;
 	const char *table = shape->table_count ? shape->tables[0].name : NULL;
 
-	if (resolver->database->shard_count == 1 || !resolver->database->table_count || shape->temporary || shape->on_index)
+	if (!concerned(resolver) || shape->temporary || shape->on_index)
 		return;
 	if (shape->kind == STMT_RENAME)
 		item->redefines = renamed_to(resolver);
 	else if (shape->function && !shape->hooks)
 		item->redefines = shape->function;
 	else if (shape->hooks || shape->kind == STMT_ALTER_TABLE)
-		item->redefines = calls_known(resolver) ? NULL : table;
+		item->redefines = calls_known(resolver, false) ? NULL : table;
 	else if (shape->kind == STMT_CREATE_TABLE)
-		item->redefines = is_sharded_name(resolver, table) || !calls_known(resolver) || takes_code(resolver) ? table : NULL;
-	else if (shape->kind == STMT_DDL && table && shape->tables[0].target && (shape->table_count > 1 || shape->function_count))
+		item->redefines = is_sharded_name(resolver, table) || !calls_known(resolver, false) || takes_code(resolver) ? table : NULL;
+	else if (shape->types)
+		item->redefines = types_known(resolver) ? NULL : REDEFINED_ALL;
+	else if (shape->kind == STMT_DDL && table && shape->tables[0].target && (shape->table_count > 1 || shape->function_count || shape->word_count))
 		item->redefines = table;        /* a view */
 }
 
 bool hooks_allow_sharding(const struct database *database, const struct catalog *catalog, const struct catalog_table *table, struct err *err)
 {
 	for (const struct catalog_hook *hook = table->hooks; hook; hook = hook->next) {
-		struct look look = { .database = database, .catalog = catalog };
+		struct look look = { .database = database, .catalog = catalog, .strict = true };
 
-		if (look_at_sharded(&look, hook))
+		if (look_hook(&look, hook, EVENT_ANY))
 			continue;
-		tell_sharded(&look, hook, table, err);
-		err_hint(err, "Drop it, and do in the application what it does; or declare the function IMMUTABLE if it touches neither tables nor sequences.");
+		tell(&look, hook, table, err);
+		err_hint(err, "Drop it, and do in the application what it does; or write its function in SQL or PL/pgSQL, with neither tables nor sequences.");
 		return false;
 	}
 	return true;

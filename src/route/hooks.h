@@ -23,8 +23,15 @@ bool hooks_refuse(const struct resolver *resolver, const struct shape *shape, st
  * view, a function, a new name of a sharded table, or its name for another. */
 void hooks_note_redefined(const struct resolver *resolver, struct plan_item *item);
 
-/* The same for a definition: the functions that it names are about to become a table's. */
-bool hooks_refuse_functions(const struct resolver *resolver, struct plan_item *item);
+/* Refuses the statement when a function that it calls, or one that its expressions run without a call (operators, casts, domains, row.name), may touch
+ * what it would see of one shard only: sharded tables; `strict`, beside rows of sharded tables: any table. */
+bool hooks_refuse_expressions(const struct resolver *resolver, const struct shape *shape, bool strict, struct plan_item *item);
 
-/* Whether a table can be sharded as it is: its code may call what is of PostgreSQL's own or IMMUTABLE, and nothing else. False with the reason. */
+/* The same for the code of a DO. */
+bool hooks_refuse_code(const struct resolver *resolver, struct plan_item *item);
+
+/* Whether what a CREATE TRIGGER names is known, and touches no table. */
+bool hooks_known_strictly(const struct resolver *resolver);
+
+/* Whether a table can be sharded as it is: its code may touch no table, and nothing that each shard has of its own. False with the reason. */
 bool hooks_allow_sharding(const struct database *database, const struct catalog *catalog, const struct catalog_table *table, struct err *err);

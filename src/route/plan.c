@@ -40,7 +40,7 @@ static bool is_system_function(const struct resolver *resolver, const struct fun
 	if (resolver->catalog)
 		found = catalog_function(resolver->catalog, function->schema, function->name);
 	*ret = found;
-	return found && found->builtin;
+	return found && found->builtin && !found->call_count;
 }
 
 static bool writes_by_function(const struct resolver *resolver)
@@ -54,36 +54,20 @@ static bool writes_by_function(const struct resolver *resolver)
 	return false;
 }
 
-/* A function that may read or write tables on its own sees one shard only. */
-static const char *opaque_function(const struct resolver *resolver)
+/* Code that may change its session unseen: of users' functions, called or behind expressions. */
+static bool runs_code(const struct resolver *resolver)
 {
 	for (size_t i = 0; i < resolver->shape->function_count; i++) {
 		const struct function_ref *function = &resolver->shape->functions[i];
 		const struct catalog_function *found;
 
 		if (plan_redefined(resolver->context->redefined, function->name))
-			return function->name;
-		if (is_system_function(resolver, function, &found)) {
-			if (catalog_reads_tables(function->name))
-				return function->name;
-			continue;
-		}
-		if (!found || found->volatility != VOLATILITY_IMMUTABLE)
-			return function->name;
+			return true;
+		if (is_system_function(resolver, function, &found) ? catalog_reads_tables(function->name) :
+								     !found || found->volatility != VOLATILITY_IMMUTABLE)
+			return true;
 	}
-	return NULL;
-}
-
-static bool refuse_opaque(const struct resolver *resolver, struct plan_item *item)
-{
-	const char *opaque = opaque_function(resolver);
-
-	if (!opaque)
-		return false;
-	item->kind = ROUTE_REFUSED;
-	err_set(&item->refusal, ERR_UNSUPPORTED, "function %s() may read tables, of which it would see one shard only", opaque);
-	err_hint(&item->refusal, "Declare it IMMUTABLE if it reads no table, or call it in a statement of its own.");
-	return true;
+	return resolver->catalog && resolver->catalog->hidden_count;
 }
 
 /* A sequence stands on every shard, and gives each number there. */
@@ -171,7 +155,7 @@ static void plan_rows(struct plan *plan, struct resolver *resolver, struct plan_
 			 counts->home ? counts->home_name : "the table");
 		return;
 	}
-	if (refuse_opaque(resolver, item) || refuse_sequences(resolver, item))
+	if (refuse_sequences(resolver, item) || hooks_refuse_expressions(resolver, shape, true, item))
 		return;
 	item->pins = arena_calloc(&plan->arena, counts->sharded, sizeof(*item->pins));
 	tables = arena_calloc(&plan->arena, counts->sharded, sizeof(*tables));
@@ -269,7 +253,7 @@ static void plan_insert(struct plan *plan, struct resolver *resolver, struct pla
 			    "Read the value first, with a SELECT of its own, and give it as a constant or parameter.");
 		return;
 	}
-	if (refuse_opaque(resolver, item) || refuse_sequences(resolver, item))
+	if (refuse_sequences(resolver, item) || hooks_refuse_expressions(resolver, shape, true, item))
 		return;
 	for (size_t j = 0; j < shape->set_column_count; j++)
 		if (strcmp(shape->set_columns[j], target->sharded->key_column) == 0) {
@@ -325,10 +309,9 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 {
 	const struct shape *shape = resolver->shape;
 	struct table_counts counts = count_tables(resolver);
-	const char *opaque;
 
 	item->writes = shape->kind != STMT_SELECT || shape->cte_writes || writes_by_function(resolver);
-	item->dirties = opaque_function(resolver) != NULL;
+	item->dirties = runs_code(resolver);
 	for (size_t i = 0; i < shape->scope_count; i++)
 		item->writes |= shape->scopes[i].locking;
 	if (counts.local || calls_nanu(shape)) {
@@ -345,15 +328,8 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 	}
 	if (counts.sharded == 0) {
 		item->kind = counts.home || counts.everywhere || item->writes ? ROUTE_HOME : ROUTE_ANY;
-		opaque = counts.views ? NULL : opaque_function(resolver);
-		if (counts.views || opaque) {
-			item->kind = ROUTE_REFUSED;
-			err_set(&item->refusal, ERR_UNSUPPORTED, "%s \"%s\" may read sharded tables, of which it would see one shard only",
-				counts.views ? "view" : "function", counts.views ? counts.view_name : opaque);
-			err_hint(&item->refusal, counts.views ? "Write its query out." : "Declare it IMMUTABLE if it reads no table.");
-			return;
-		}
-		hooks_refuse(resolver, shape, item);
+		if (!hooks_refuse_expressions(resolver, shape, false, item))
+			hooks_refuse(resolver, shape, item);
 		return;
 	}
 	for (size_t i = 0; i < resolver->shape->table_count; i++) {
@@ -423,11 +399,11 @@ static bool of_temporary(const struct resolver *resolver)
 static void refuse_altering(const struct resolver *resolver, struct plan_item *item)
 {
 	if (touches_sharded(resolver)) {
-		refuse_opaque(resolver, item);
+		hooks_refuse_expressions(resolver, resolver->shape, true, item);
 		return;
 	}
 	if (item->kind != ROUTE_REFUSED)
-		hooks_refuse_functions(resolver, item);
+		hooks_refuse_expressions(resolver, resolver->shape, false, item);
 }
 
 static void plan_item(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item)
@@ -445,7 +421,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	if (of_temporary(&resolver)) {
 		item->kind = ROUTE_HOME;
 		item->writes = true;
-		hooks_refuse_functions(&resolver, item);
+		hooks_refuse_expressions(&resolver, shape, false, item);
 		return;
 	}
 	switch (shape->kind) {
@@ -482,6 +458,8 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		break;
 	case STMT_MAINTENANCE:
 		item->kind = ROUTE_ALL_LOOSE;
+		if (shape->table_count && shape->tables[0].target)      /* REFRESH MATERIALIZED VIEW */
+			hooks_refuse(&resolver, shape, item);
 		break;
 	case STMT_CLUSTER_DDL:
 		item->kind = ROUTE_HOME;
@@ -499,9 +477,10 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		item->dirties = true;
 		item->kind = ROUTE_HOME;
 		item->writes = true;
-		if (!one_shard && context->snapshot->topology->databases[context->database].table_count)
-			plan_refuse(item, "a procedure or DO block may touch sharded tables, of which it would see one shard only",
-			       "Send its statements one by one.");
+		if (shape->kind == STMT_DO)
+			hooks_refuse_code(&resolver, item);
+		else
+			hooks_refuse_expressions(&resolver, shape, false, item);
 		break;
 	case STMT_LISTEN:
 	case STMT_UNLISTEN:
@@ -512,6 +491,10 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	case STMT_OTHER:
 		item->kind = ROUTE_HOME;
 		item->writes = true;
+		break;
+	case STMT_EXECUTE:
+		item->kind = ROUTE_ANY;
+		hooks_refuse_expressions(&resolver, shape, true, item); /* of its arguments, wherever it will run */
 		break;
 	case STMT_EMPTY:
 	case STMT_BEGIN:
@@ -526,7 +509,6 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	case STMT_DISCARD:
 	case STMT_SET_TRANSACTION:
 	case STMT_SET_CONSTRAINTS:
-	case STMT_EXECUTE:
 	case STMT_DEALLOCATE:
 	case STMT_FETCH:
 	case STMT_CLOSE:
@@ -576,6 +558,8 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 	}
 	if (resolver_init(&resolver, context, shape, &plan->arena, &item->refusal) < 0)
 		item->kind = ROUTE_REFUSED;
+	else if (shape->kind == STMT_PREPARE && hooks_refuse_expressions(&resolver, shape, touches_sharded(&resolver), item))
+		;
 	else if (names_nanu(&resolver))
 		plan_refuse(item, "the nanu schema is read with plain SELECTs", "Leave out what stands around the SELECT.");
 	else if (shape->kind == STMT_COPY && touches_sharded(&resolver))

@@ -49,6 +49,7 @@ struct plan_item {                      /* one statement of the text */
 	struct pin *pins;               /* KEYED: one for each sharded table reference; INSERT: one for each row */
 	size_t pin_count;
 	const char *redefines;          /* a definition: the name that means, or runs, what the catalog does not have; or NULL */
+	bool wary;                      /* parameters of the user's own types may run code that is not harmless */
 	const bool *shared_params;      /* KEYED: resolve_shared_params() */
 	struct err refusal;             /* REFUSED; and KEYED without fanout: why several shards cannot be served */
 };

@@ -525,6 +525,12 @@ int plan_route(const struct plan_context *context, const struct plan_item *item,
 
 	if (!err)
 		err = &ignored;
+	for (size_t i = 0; item->wary && i < values->param_type_count; i++)
+		if (values->param_types[i] >= OID_FIRST_OF_USERS) {
+			err_set(err, ERR_UNSUPPORTED, "a parameter of a type that is not PostgreSQL's own may run code that touches sharded tables");
+			err_hint(err, "Leave the type of $%zu to the server, or declare it as text.", i + 1);
+			return err->code;
+		}
 	switch (item->kind) {
 	case ROUTE_ANY:
 	case ROUTE_HOME:

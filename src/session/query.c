@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "catalog/catalog.h"
 #include "route/snapshot.h"
 #include "session/session.h"
 #include "session/units.h"
@@ -375,16 +376,18 @@ int query_run(struct session *session, const struct unit *unit, struct err *err)
 /* A fast-path function call (PostgreSQL documentation, 55.2.5): the home shard's, as it stands. */
 int query_function(struct session *session, const struct unit *unit, int shard, struct err *err)
 {
-	enum { FIRST_USER_OID = 16384 };        /* FirstNormalObjectId of PostgreSQL */
+	const struct catalog *catalog = session->snapshot->catalogs[session->database];
 	struct cursor cursor = cursor_of(unit_body(session, unit));
 	struct leg *leg;
+	uint32_t oid;
 	int rc;
 
 	if (session->answer_count) {            /* an error of theirs skips this one too */
 		units_flush(session);
 		return 0;
 	}
-	if (cursor_u32(&cursor) >= FIRST_USER_OID && session_shard_count(session) > 1 && session_database(session)->table_count) {
+	oid = cursor_u32(&cursor);
+	if ((oid >= OID_FIRST_OF_USERS || !catalog || catalog_reads_tables_by_oid(catalog, oid)) && session_shard_count(session) > 1 && session_database(session)->table_count) {
 		err_set(err, ERR_UNSUPPORTED, "a function that is called by its number may touch sharded tables, of which it would see one shard only");
 		err_hint(err, "Call it by its name, with SELECT.");
 		return err->code;

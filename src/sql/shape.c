@@ -70,6 +70,7 @@ static void adopt(struct maker *maker, const struct shape *inner)
 	append(&maker->equalities, arena, inner->equalities, inner->equality_count, sizeof(*inner->equalities));
 	append(&maker->joins, arena, inner->joins, inner->join_count, sizeof(*inner->joins));
 	append(&maker->functions, arena, inner->functions, inner->function_count, sizeof(*inner->functions));
+	append(&maker->words, arena, inner->words, inner->word_count, sizeof(*inner->words));
 	for (size_t i = scopes; i < maker->scopes.count; i++) {
 		struct scope *scope = scope_at(maker, (int)i);
 
@@ -296,6 +297,20 @@ static void read_prepare_types(struct maker *maker, const PgQuery__PrepareStmt *
 	}
 }
 
+static void read_do(struct maker *maker, const PgQuery__DoStmt *statement)
+{
+	for (size_t i = 0; i < statement->n_args; i++) {
+		const PgQuery__DefElem *option = statement->args[i]->def_elem;
+
+		if (statement->args[i]->node_case != PG_QUERY__NODE__NODE_DEF_ELEM)
+			continue;
+		if (strcmp(option->defname, "as") == 0)
+			maker->shape->code = option_text(maker, option->arg);
+		else if (strcmp(option->defname, "language") == 0)
+			maker->shape->code_language = option_text(maker, option->arg);
+	}
+}
+
 static void read_other(struct maker *maker, const PgQuery__Node *statement)
 {
 	struct shape *shape = maker->shape;
@@ -312,6 +327,7 @@ static void read_other(struct maker *maker, const PgQuery__Node *statement)
 		shape->kind = STMT_PREPARE;
 		shape->name = text_or_null(maker, statement->prepare_stmt->name);
 		read_prepare_types(maker, statement->prepare_stmt);
+		walk_nodes(maker, statement->prepare_stmt->argtypes, statement->prepare_stmt->n_argtypes, 0);
 		wrap(maker, statement->prepare_stmt->query);
 		return;
 	case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
@@ -345,7 +361,10 @@ static void read_other(struct maker *maker, const PgQuery__Node *statement)
 		name = statement->notify_stmt->conditionname;
 		break;
 	case PG_QUERY__NODE__NODE_CALL_STMT: shape->kind = STMT_CALL; break;
-	case PG_QUERY__NODE__NODE_DO_STMT: shape->kind = STMT_DO; break;
+	case PG_QUERY__NODE__NODE_DO_STMT:
+		shape->kind = STMT_DO;
+		read_do(maker, statement->do_stmt);
+		break;
 	case PG_QUERY__NODE__NODE_LOCK_STMT: shape->kind = STMT_LOCK; break;
 	default: shape->kind = STMT_OTHER; break;
 	}
@@ -378,6 +397,8 @@ struct shape *shape_of_statement(struct maker *outer, const PgQuery__Node *state
 	shape->param_uses = maker.param_uses.items;
 	shape->functions = maker.functions.items;
 	shape->function_count = maker.functions.count;
+	shape->words = maker.words.items;
+	shape->word_count = maker.words.count;
 	shape->set_columns = maker.set_columns.items;
 	shape->set_column_count = maker.set_columns.count;
 	return shape;

@@ -149,6 +149,12 @@ struct function_ref {
 	bool star, distinct, filter, over, ordered, within_group;
 };
 
+/* Names by which an expression may run code without a call: of operators and types, of what is taken from a row (row.name). */
+struct word_ref {
+	const char *name;
+	bool field;
+};
+
 enum set_scope { SET_SESSION, SET_LOCAL };
 
 /* WITH (format csv, header, force_null (a, b)): names in lower case; `value` is NULL where none was given, lists are joined
@@ -183,6 +189,8 @@ struct shape {
 	struct function_ref *functions; /* every call that is written in the statement; TABLESAMPLE's method too. Operators
 	                                 * are not listed */
 	size_t function_count;
+	struct word_ref *words;         /* perhaps more than once */
+	size_t word_count;
 	int param_max;                  /* highest $n */
 	unsigned char *lifts;           /* of each slot of the fingerprint, of enum lift: how its literals may become parameters (lift.h); or NULL */
 	unsigned *param_uses;           /* [param_max]: how often each $n is written; [0] is $1 */
@@ -255,6 +263,8 @@ struct shape {
 	size_t key_count;
 	bool sequence_default;          /* ALTER TABLE: a column gets serial, identity, or a default from nextval() */
 	bool hooks;                     /* CREATE TRIGGER, RULE or POLICY: tables[0] gets code that runs with others' statements */
+	bool types;                     /* CREATE or ALTER … DOMAIN, TYPE, OPERATOR, CAST, AGGREGATE, …: what expressions mean may change */
+	const char *code, *code_language;       /* DO: what runs, and its language (NULL: PL/pgSQL) */
 	const char *function;           /* CREATE or ALTER FUNCTION: its name; CREATE TRIGGER: the name of the one that it calls */
 	bool inherits;                  /* CREATE TABLE … INHERITS, PARTITION OF; ALTER TABLE … INHERIT, ATTACH PARTITION */
 };

@@ -264,6 +264,20 @@ static enum stmt_kind plain_kind(const PgQuery__Node *statement)
 	}
 }
 
+/* Does it define what stands behind operators, casts, types, aggregates? */
+static bool defines_types(const PgQuery__Node *statement)
+{
+	switch (statement->node_case) {
+	case PG_QUERY__NODE__NODE_DEFINE_STMT: case PG_QUERY__NODE__NODE_CREATE_CAST_STMT: case PG_QUERY__NODE__NODE_CREATE_OP_CLASS_STMT:
+	case PG_QUERY__NODE__NODE_ALTER_OP_FAMILY_STMT: case PG_QUERY__NODE__NODE_COMPOSITE_TYPE_STMT:
+	case PG_QUERY__NODE__NODE_CREATE_RANGE_STMT: case PG_QUERY__NODE__NODE_ALTER_DOMAIN_STMT: case PG_QUERY__NODE__NODE_CREATE_DOMAIN_STMT:
+	case PG_QUERY__NODE__NODE_CREATE_EXTENSION_STMT: case PG_QUERY__NODE__NODE_ALTER_EXTENSION_STMT:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Does the first relation of the statement name what it defines? */
 static bool defines_relation(const PgQuery__Node *statement)
 {
@@ -279,6 +293,7 @@ bool shape_ddl(struct maker *maker, const PgQuery__Node *statement)
 {
 	enum stmt_kind kind;
 
+	maker->shape->types = defines_types(statement);
 	if (read_special(maker, statement))
 		return true;
 	kind = plain_kind(statement);

@@ -86,6 +86,7 @@ static void walk_function(struct maker *maker, const PgQuery__RangeFunction *ran
 	if (call && call->n_funcname > 1)
 		table->schema = text_or_null(maker, node_string(call->funcname[call->n_funcname - 2]));
 	walk_nodes(maker, range->functions, range->n_functions, scope);
+	walk_nodes(maker, range->coldeflist, range->n_coldeflist, scope);
 }
 
 static void walk_xmltable(struct maker *maker, const PgQuery__RangeTableFunc *range, int scope, bool nullable)

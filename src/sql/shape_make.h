@@ -27,7 +27,7 @@ struct maker {
 	struct slice sql;                       /* the whole text, which the tree's locations count in */
 	const struct fingerprint *fingerprint;  /* or NULL */
 	struct shape *shape;
-	struct vector scopes, tables, equalities, joins, functions, set_columns, param_uses;
+	struct vector scopes, tables, equalities, joins, functions, words, set_columns, param_uses;
 	const struct cte *ctes;
 	size_t cte_count;                       /* in the statement, so far */
 	bool *too_many;                         /* a limit was met: the shape is not whole */

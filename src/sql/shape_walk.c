@@ -57,6 +57,62 @@ static void note_sql_value(struct shape *shape, const PgQuery__SQLValueFunction 
 		shape->session_value = true;
 }
 
+static void note_word(struct maker *maker, const char *name, bool field)
+{
+	const struct word_ref *last = maker->words.count ? (struct word_ref *)maker->words.items + maker->words.count - 1 : NULL;
+	struct word_ref *word;
+
+	if (!name || !name[0] || (last && last->field == field && strcmp(last->name, name) == 0))
+		return;
+	word = vector_add(&maker->words, maker->arena, sizeof(*word));
+	*word = (struct word_ref){ .name = arena_strdup(maker->arena, name), .field = field };
+}
+
+static void note_last(struct maker *maker, PgQuery__Node *const *names, size_t count, bool field)
+{
+	note_word(maker, count ? node_string(names[count - 1]) : NULL, field);
+}
+
+/* What is written in it that may run code, and is no call. */
+static void note_words(struct maker *maker, const ProtobufCMessage *message)
+{
+	const ProtobufCMessageDescriptor *type = message->descriptor;
+
+	if (type == &pg_query__a__expr__descriptor) {
+		const PgQuery__AExpr *expr = (const PgQuery__AExpr *)message;
+
+		note_last(maker, expr->name, expr->n_name, false);
+	} else if (type == &pg_query__sub_link__descriptor) {
+		const PgQuery__SubLink *link = (const PgQuery__SubLink *)message;
+
+		note_last(maker, link->oper_name, link->n_oper_name, false);
+	} else if (type == &pg_query__sort_by__descriptor) {
+		const PgQuery__SortBy *sort = (const PgQuery__SortBy *)message;
+
+		note_last(maker, sort->use_op, sort->n_use_op, false);
+	} else if (type == &pg_query__type_name__descriptor) {
+		const PgQuery__TypeName *name = (const PgQuery__TypeName *)message;
+
+		note_last(maker, name->names, name->n_names, false);
+		if (name->pct_type)     /* table.column%TYPE */
+			note_word(maker, name->n_names > 1 ? node_string(name->names[name->n_names - 2]) : NULL, false);
+	} else if (type == &pg_query__object_with_args__descriptor) {
+		const PgQuery__ObjectWithArgs *object = (const PgQuery__ObjectWithArgs *)message;
+
+		note_last(maker, object->objname, object->n_objname, false);
+	} else if (type == &pg_query__column_ref__descriptor) {
+		const PgQuery__ColumnRef *ref = (const PgQuery__ColumnRef *)message;
+
+		if (ref->n_fields > 1)
+			note_last(maker, ref->fields, ref->n_fields, true);
+	} else if (type == &pg_query__a__indirection__descriptor) {
+		const PgQuery__AIndirection *taken = (const PgQuery__AIndirection *)message;
+
+		for (size_t i = 0; i < taken->n_indirection; i++)
+			note_word(maker, node_string(taken->indirection[i]), true);
+	}
+}
+
 static void note_param(struct maker *maker, int number)
 {
 	if (number < 1 || number > UINT16_MAX)
@@ -100,5 +156,6 @@ void walk(struct maker *maker, const ProtobufCMessage *message, int scope)
 	} else if (type == &pg_query__locking_clause__descriptor) {
 		return;                         /* FOR UPDATE OF t names tables of the FROM */
 	}
+	note_words(maker, message);
 	walk_below(maker, message, scope);
 }
