@@ -265,6 +265,8 @@ static int stand_by(struct playground *playground, struct err *err)
 		}
 		if (rc > 0 && fds[cluster->node_count].revents) {
 			process_describe(process_reap(&playground->router.process), how);
+			if (router_find(&playground->router))
+				continue;       /* another one took over */
 			rc = err_set(err, ERR_INTERNAL, "the router ended with %s", how);
 			process_log_tail(playground->router.log, err);
 			return rc;

@@ -14,22 +14,31 @@
 
 enum { START_MS_MAX = 30 * 1000, STOP_MS_MAX = 15 * 1000, PORT_MS_MAX = 10 * 1000, POLL_MS = 20, CONFIG_SIZE_MAX = 64 << 10, PATH_SIZE = 4096 };
 
-/* The arguments by which a router of this playground is known. */
-static void fill_argv(const struct router *router, char *program, char *argv[5])
+/* The arguments by which a router of this playground is known; the last one if it took over from another. */
+static void fill_argv(const struct router *router, char *program, char *argv[6])
 {
 	argv[0] = program;
 	argv[1] = (char *)"serve";
 	argv[2] = (char *)"--config";
 	argv[3] = (char *)(uintptr_t)router->config;
 	argv[4] = NULL;
+	argv[5] = NULL;
 }
 
 static bool is_router(pid_t pid, const void *context)
 {
-	char *argv[5];
+	char *argv[6];
 
 	fill_argv(context, NULL, argv);
+	if (process_has_arguments(pid, argv))
+		return true;
+	argv[4] = (char *)"--takeover";
 	return process_has_arguments(pid, argv);
+}
+
+bool router_find(struct router *router)
+{
+	return process_find(process_read_pid(folder_file(router->folder, "nanu.pid")), is_router, router, &router->process);
 }
 
 void router_init(struct router *router, struct folder *folder, const char *user)
@@ -41,7 +50,7 @@ void router_init(struct router *router, struct folder *folder, const char *user)
 		.user = user,
 		.process = PROCESS_NONE,
 	};
-	process_find(process_read_pid(folder_file(folder, "nanu.pid")), is_router, router, &router->process);
+	router_find(router);
 }
 
 void router_release(struct router *router)
@@ -81,7 +90,7 @@ static int write_config(struct router *router, struct err *err)
 
 	buf_init(&text, CONFIG_SIZE_MAX);
 	buf_printf(&text, "# Written by nanu playground. Settings may be changed here and last; when a port changes, it is written anew.\n"
-			  "listen_port: %u\nusers_file: users.txt\nauth_from_nodes: false\nnode_user: postgres\nnode_password: '%s'\n"
+			  "listen_port: %u\npid_file: nanu.pid\nusers_file: users.txt\nauth_from_nodes: false\nnode_user: postgres\nnode_password: '%s'\n"
 			  "admin_users: 'postgres, %s'\nnodes:\n",
 		   folder->port, folder->password, router->user);
 	for (unsigned i = 0; i < folder->node_count; i++)
@@ -151,7 +160,7 @@ static int wait_until_it_answers(struct router *router, struct err *err)
 
 int router_start(struct router *router, struct err *err)
 {
-	char program[PATH_SIZE], *argv[5];
+	char program[PATH_SIZE], *argv[6];
 	ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
 	const struct spawn spawn = {
 		.argv = argv, .log_path = router->log, .pid_path = folder_file(router->folder, "nanu.pid"),
@@ -178,7 +187,7 @@ int router_start(struct router *router, struct err *err)
 	return 0;
 }
 
-void router_stop(struct router *router)
+static void stop(struct router *router)
 {
 	static const int signals[] = { SIGTERM, SIGKILL };
 
@@ -190,5 +199,12 @@ void router_stop(struct router *router)
 			continue;       /* asked again to end: no more patience */
 	}
 	process_reap(&router->process);
+}
+
+void router_stop(struct router *router)
+{
+	stop(router);
+	if (router_find(router))        /* it took over from the first */
+		stop(router);
 	unlink(folder_file(router->folder, "nanu.pid"));
 }

@@ -1,6 +1,6 @@
 /* router: the `nanu serve` of a playground, a process of its own.
  *
- * nanu.pid names it; that is believed when the process was started with exactly this playground's arguments. Used by the main thread.
+ * nanu.pid names it, also when another took over from it; that is believed when the process was started with exactly this playground's arguments. Used by the main thread.
  */
 #pragma once
 
@@ -17,6 +17,7 @@ struct router {
 
 /* Takes hold of the router when it runs. */
 void router_init(struct router *router, struct folder *folder, const char *user);
+bool router_find(struct router *router);                 /* the one that nanu.pid names; false: it does not run */
 void router_release(struct router *router);              /* lets go of it; it runs on */
 
 /* Writes nanu.yaml and users.txt. A nanu.yaml that fits the folder's ports stays as it is, so that a person may change settings in it;

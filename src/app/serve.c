@@ -228,6 +228,29 @@ static int open_listeners(const struct config *config, bool take_over, unsigned 
 	return rc;
 }
 
+static void write_pid_file(const struct config *config)
+{
+	FILE *file = config->pid_file ? fopen(config->pid_file, "we") : NULL;
+
+	if (file)
+		fprintf(file, "%d\n", (int)getpid());
+	if (config->pid_file && (!file || fclose(file) != 0))
+		log_warn("serve", "pid_file=%s msg=\"cannot be written\"", config->pid_file);
+}
+
+/* Unless it names the process that took over. */
+static void remove_pid_file(const struct config *config)
+{
+	FILE *file = config->pid_file ? fopen(config->pid_file, "re") : NULL;
+	int pid = 0;
+
+	if (!file)
+		return;
+	if (fscanf(file, "%d", &pid) == 1 && pid == getpid())
+		unlink(config->pid_file);
+	fclose(file);
+}
+
 static int run_workers(const struct config *config, struct services *services, struct control *control, unsigned count, bool take_over,
 		       const sigset_t *signals, struct err *err)
 {
@@ -277,9 +300,11 @@ static int run_workers(const struct config *config, struct services *services, s
 		log_info("serve", "listen=%s:%u workers=%u io=%s version=%s msg=\"ready\"", config->listen_host, config->listen_port, count,
 			 loop_engine_name(threads[0].worker.loop), NANU_VERSION);
 		takeover = takeover_start(config, services, control, listeners.fds, listeners.count, listeners.peer);
+		write_pid_file(config);
 		notify_ready();
 		wait_for_signal(config, signals, control, takeover);
 	}
+	remove_pid_file(config);
 	takeover_stop(takeover);
 	control_stop(control);
 	for (unsigned i = 0; i < started; i++)

@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "sql/set_value.h"
 
 enum { SETTINGS_SIZE_MAX = 1 << 20 };
 
@@ -26,6 +27,14 @@ static void add_key(struct buf *key, const struct setting *item)
 	buf_add_u8(key, item->form == SETTING_RAW ? 'r' : 's');
 	buf_add_cstr(key, item->name);
 	buf_add_cstr(key, item->value);
+}
+
+/* What the setting's text is; it belongs to the set if it was made of SQL. */
+static const char *text_of(const struct setting *item)
+{
+	if (item->form == SETTING_RAW)
+		return item->value;
+	return strcmp(item->value, "DEFAULT") == 0 ? NULL : set_value_text(item->value, set_value_is_names(item->name));
 }
 
 /* The interned set of these items, which are in order of name; a new reference. */
@@ -62,6 +71,7 @@ static struct settings *intern(struct settings_table *table, const struct settin
 		at += 1 + strlen(at + 1) + 1;
 		settings->items[i].value = at;
 		at += strlen(at) + 1;
+		settings->items[i].text = text_of(&settings->items[i]);
 		if (!is_harmless(settings->items[i].name))
 			essential[essential_count++] = settings->items[i];
 	}
@@ -95,6 +105,9 @@ void settings_unref(struct settings *settings)
 	map_remove(&settings->table->sets, settings->key);
 	if (settings->analysis != settings)
 		settings_unref(settings->analysis);
+	for (size_t i = 0; i < settings->count; i++)
+		if (settings->items[i].form == SETTING_SQL)
+			mem_free((void *)(uintptr_t)settings->items[i].text);
 	mem_free((void *)(uintptr_t)settings->key.data);
 	mem_free(settings);
 }
@@ -110,7 +123,7 @@ void settings_assign(struct settings **place, struct settings *settings)
 struct settings *settings_with(struct settings *settings, const char *name, const char *value, enum setting_form form)
 {
 	struct setting items[SETTINGS_MAX];
-	struct setting fresh = { name, value, form };
+	struct setting fresh = { .name = name, .value = value, .form = form };
 	size_t count = 0;
 	bool placed = value == NULL;
 
@@ -187,6 +200,21 @@ static enum identity identity(const struct setting *item)
 								  IDENTITY_NONE;
 }
 
+/* PostgreSQL reads its value over the one that is there. */
+static bool is_partial(const char *name)
+{
+	return strcmp(name, "datestyle") == 0;
+}
+
+static void add_set_config(struct buf *sql, const struct setting *item, const char *call, const char *local)
+{
+	buf_printf(sql, "%s pg_catalog.set_config(", call);
+	settings_quote(sql, item->name);
+	buf_add_text(sql, ",");
+	settings_quote(sql, item->value);
+	buf_printf(sql, ",%s);", local);
+}
+
 static void add_set(struct buf *sql, const struct setting *item, const char *call)
 {
 	if (item->form == SETTING_SQL && identity(item) == IDENTITY_SESSION) {
@@ -196,12 +224,25 @@ static void add_set(struct buf *sql, const struct setting *item, const char *cal
 		quote_name(sql, item->name);
 		buf_printf(sql, " TO %s;", item->value);
 	} else {
-		buf_printf(sql, "%s pg_catalog.set_config(", call);
-		settings_quote(sql, item->name);
-		buf_add_text(sql, ",");
-		settings_quote(sql, item->value);
-		buf_add_text(sql, ",false);");
+		add_set_config(sql, item, call, "false");
 	}
+}
+
+static void add_set_local(struct buf *sql, const struct setting *item, const char *value)
+{
+	buf_add_text(sql, "SET LOCAL ");
+	quote_name(sql, item->name);
+	buf_printf(sql, " TO %s;", value);
+}
+
+void settings_add_local(const struct setting *item, struct buf *sql)
+{
+	if (is_partial(item->name))
+		add_set_local(sql, item, "DEFAULT");
+	if (item->form == SETTING_SQL)
+		add_set_local(sql, item, item->value);
+	else
+		add_set_config(sql, item, "SELECT", "true");
 }
 
 static void add_reset(struct buf *sql, const struct setting *item)
@@ -228,10 +269,15 @@ static bool differ(const struct settings *from, const struct settings *to, enum 
 	return lacks(from, to, which) || lacks(to, from, which);
 }
 
+static bool goes(const struct setting *item, const struct setting *next)
+{
+	return !next || (is_partial(item->name) && !same(item, next));
+}
+
 static void add_resets(const struct settings *from, const struct settings *to, enum identity which, bool again, struct buf *sql)
 {
 	for (size_t i = 0; i < from->count; i++)
-		if (identity(&from->items[i]) == which && (again || !settings_find(to, from->items[i].name)))
+		if (identity(&from->items[i]) == which && (again || goes(&from->items[i], settings_find(to, from->items[i].name))))
 			add_reset(sql, &from->items[i]);
 }
 

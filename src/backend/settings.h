@@ -20,13 +20,14 @@ struct settings_table {
 
 enum setting_form {
 	SETTING_RAW,                    /* a value as start-up packets and set_config() have it */
-	SETTING_SQL,                    /* what followed SET name TO */
+	SETTING_SQL,                    /* what followed SET name TO; DEFAULT is one */
 };
 
 struct setting {
 	const char *name;               /* lower case */
 	const char *value;
 	enum setting_form form;
+	const char *text;               /* of those in a set: the value as the server keeps it, from either form; NULL: DEFAULT */
 };
 
 struct settings {
@@ -51,4 +52,5 @@ const struct setting *settings_find(const struct settings *settings, const char 
 
 /* Appends the SQL that turns `from` into `to`: "RESET a;SET b TO …;SELECT pg_catalog.set_config(…);". `call`: SELECT, or PERFORM in PL/pgSQL. */
 void settings_diff(const struct settings *from, const struct settings *to, const char *call, struct buf *sql);
+void settings_add_local(const struct setting *item, struct buf *sql);   /* appends the SQL that sets it until the end of the transaction */
 void settings_quote(struct buf *sql, const char *text);         /* as an SQL string literal, safe under either string setting */

@@ -9,6 +9,7 @@
 #include "route/hooks.h"
 #include "route/resolve.h"
 #include "route/snapshot.h"
+#include "sql/set_value.h"
 #include "topo/topology.h"
 
 enum { PLAN_BLOCK_SIZE = 4 << 10 };
@@ -633,6 +634,25 @@ static void plan_unparsed(struct plan *plan, const struct plan_context *context,
 	}
 }
 
+/* With pg_temp at the head of search_path, what is made without a schema is temporary without saying so. */
+static void check_temporary(struct plan *plan, const struct plan_context *context, struct plan_item *item)
+{
+	bool one_shard = context->snapshot->topology->databases[context->database].shard_count == 1;
+	const struct shape *shape = item->shape;
+	const char **names;
+	size_t count;
+
+	if ((shape->kind != STMT_CREATE_TABLE && shape->kind != STMT_CREATE_TABLE_AS && shape->kind != STMT_DDL) || shape->temporary ||
+	    (shape->table_count && shape->tables[0].schema) || !context->search_path ||
+	    !set_value_split(&plan->arena, context->search_path, &names, &count) || !count || strcmp(names[0], "pg_temp") != 0)
+		return;
+	if (one_shard)
+		item->dirties = true;   /* the server is asked what it made */
+	else
+		plan_refuse(item, "search_path begins with pg_temp, where a definition without a schema would go",
+			    "Write CREATE TEMPORARY, or the schema's name.");
+}
+
 struct plan *plan_new(const struct plan_context *context, struct slice sql, const struct fingerprint *fingerprint)
 {
 	struct plan *plan = mem_calloc(1, sizeof(*plan));
@@ -653,6 +673,7 @@ struct plan *plan_new(const struct plan_context *context, struct slice sql, cons
 	plan->items = arena_calloc(&plan->arena, plan->shapes.count + 1, sizeof(*plan->items));
 	for (size_t i = 0; i < plan->shapes.count; i++) {
 		plan_item(plan, context, &plan->shapes.items[i], &plan->items[i]);
+		check_temporary(plan, context, &plan->items[i]);
 		plan->uses_literals |= item_uses_literals(&plan->items[i]);
 	}
 	if (!plan->parsed)

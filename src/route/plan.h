@@ -70,7 +70,7 @@ struct plan {
 struct plan_context {
 	const struct snapshot *snapshot;
 	int database;                   /* index into the topology's databases */
-	const char *search_path;        /* of the session or its role: SQL text or a raw value; NULL: the database's default */
+	const char *search_path;        /* of the session or its role, as the server has it; NULL: the database's default */
 	const char *role;               /* whom "$user" in search_path means */
 	bool temporary;                 /* the session has temporary relations: on the home shard, in no catalog */
 	struct slice redefined;         /* names that the transaction under way has changed: plan_item.redefines of its definitions, a zero behind

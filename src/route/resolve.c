@@ -1,11 +1,11 @@
 #include "route/resolve.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "catalog/catalog.h"
 #include "place/place.h"
 #include "route/snapshot.h"
+#include "sql/set_value.h"
 #include "topo/topology.h"
 
 static bool system_schema(const char *schema)
@@ -15,62 +15,36 @@ static bool system_schema(const char *schema)
 
 /* ---- names of tables ---- */
 
-/* "a, 'b', "C"" -> a, b, C. False when it holds what is not a plain list of names. */
-static bool split_search_path(struct resolver *resolver, const char *text)
+/* The schemas that the session's search_path names, in their order. PostgreSQL looks into pg_catalog first, unless it has a place of its own. */
+static bool read_search_path(struct resolver *resolver)
 {
-	size_t capacity = sizeof(resolver->search_path) / sizeof(resolver->search_path[0]);
+	const char **names, **path;
+	bool has_catalog = false;
+	size_t count;
 
-	while (*text) {
-		struct buf name;
-		char quote = 0;
-
-		while (isspace((unsigned char)*text) || *text == ',')
-			text++;
-		if (!*text)
-			break;
-		if (*text == '\'' || *text == '"')
-			quote = *text++;
-		buf_init(&name, 256);
-		for (; *text; text++) {
-			if (quote && *text == quote && text[1] == quote)
-				text++;
-			else if (quote ? *text == quote : *text == ',' || isspace((unsigned char)*text))
-				break;
-			buf_add_u8(&name, (uint8_t)(quote == '"' ? *text : tolower((unsigned char)*text)));
-		}
-		if (quote && *text++ != quote) {
-			buf_release(&name);
-			return false;
-		}
-		/* 'a, b' as one string is a raw list: what set_config() and start-up packets have. */
-		if (quote == '\'' && memchr(name.data ? name.data : "", ',', name.size)) {
-			char *inner = arena_strndup(resolver->arena, name.data, name.size);
-
-			buf_release(&name);
-			if (!split_search_path(resolver, inner))
-				return false;
-			continue;
-		}
-		if (resolver->search_path_count < capacity) {
-			const char **place = &resolver->search_path[resolver->search_path_count++];
-
-			*place = slice_is(buf_slice(&name), "$user") ? arena_strdup(resolver->arena, resolver->context->role) :
-								       arena_strndup(resolver->arena, name.data ? name.data : "", name.size);
-		}
-		buf_release(&name);
+	if (!resolver->context->search_path)
+		return true;
+	if (!set_value_split(resolver->arena, resolver->context->search_path, &names, &count))
+		return false;
+	path = arena_alloc(resolver->arena, (count + 1) * sizeof(*path));
+	for (size_t i = 0; i < count; i++) {
+		path[i + 1] = strcmp(names[i], "$user") == 0 ? arena_strdup(resolver->arena, resolver->context->role) : names[i];
+		has_catalog |= strcmp(names[i], "pg_catalog") == 0;
 	}
+	path[0] = "pg_catalog";
+	resolver->search_path = path + has_catalog;
+	resolver->search_path_count = count + !has_catalog;
 	return true;
 }
 
 static const struct catalog_table *find_table(const struct resolver *resolver, const char *schema, const char *name)
 {
-	const struct catalog_table *found;
+	const struct catalog_table *found = NULL;
 
 	if (!resolver->catalog)
 		return NULL;
 	if (schema || !resolver->context->search_path)
 		return catalog_table(resolver->catalog, schema, name);
-	found = catalog_table(resolver->catalog, "pg_catalog", name);
 	for (size_t i = 0; !found && i < resolver->search_path_count; i++)
 		found = catalog_table(resolver->catalog, resolver->search_path[i], name);
 	return found;
@@ -118,13 +92,40 @@ static int refuse_path(struct err *err)
 	return ERR_UNSUPPORTED;
 }
 
+/* A statement that names nothing that the path would have to find. */
+static bool needs_no_path(const struct shape *shape)
+{
+	switch (shape->kind) {
+	case STMT_EMPTY:
+	case STMT_BEGIN:
+	case STMT_COMMIT:
+	case STMT_ROLLBACK:
+	case STMT_SAVEPOINT:
+	case STMT_RELEASE:
+	case STMT_ROLLBACK_TO:
+	case STMT_PREPARE_TX:
+	case STMT_COMMIT_PREPARED:
+	case STMT_ROLLBACK_PREPARED:
+	case STMT_SET:
+	case STMT_RESET:
+	case STMT_SHOW:
+	case STMT_DISCARD:
+	case STMT_SET_TRANSACTION:
+	case STMT_DEALLOCATE:
+	case STMT_CLOSE:
+		return true;
+	default:
+		return shape->set_config;
+	}
+}
+
 int resolver_init(struct resolver *resolver, const struct plan_context *context, const struct shape *shape, struct arena *arena,
 		  struct err *err)
 {
 	*resolver = (struct resolver){ .context = context, .shape = shape, .arena = arena };
 	resolver->database = &context->snapshot->topology->databases[context->database];
 	resolver->catalog = context->snapshot->catalogs[context->database];
-	if (context->search_path && !split_search_path(resolver, context->search_path))
+	if (!read_search_path(resolver) && !needs_no_path(shape))
 		return refuse_path(err);
 	resolver->tables = arena_calloc(arena, shape->table_count + 1, sizeof(*resolver->tables));
 	for (size_t i = 0; i < shape->table_count; i++)
@@ -137,7 +138,7 @@ int resolve_relation(const struct plan_context *context, const char *schema, con
 {
 	struct resolver resolver = { .context = context, .arena = arena, .catalog = context->snapshot->catalogs[context->database] };
 
-	if (context->search_path && !split_search_path(&resolver, context->search_path))
+	if (!read_search_path(&resolver))
 		return refuse_path(err);
 	*ret_table = find_table(&resolver, schema, name);
 	return 0;

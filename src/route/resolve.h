@@ -24,7 +24,7 @@ struct resolver {
 	const struct shape *shape;
 	struct arena *arena;
 	struct resolved_table *tables;          /* as shape->tables */
-	const char *search_path[16];
+	const char **search_path;               /* pg_catalog stands in it; of the context's, if that has one */
 	size_t search_path_count;
 };
 

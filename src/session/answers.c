@@ -2,8 +2,6 @@
 #include "base/mem.h"
 #include "session/session.h"
 
-enum { ANSWERS_FIRST_CAPACITY = 16 };
-
 struct answer *answers_head(struct session *session)
 {
 	return session->answer_count ? &session->answers[session->answer_first] : NULL;

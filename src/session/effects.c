@@ -1,157 +1,9 @@
-/* effects: what a finished statement changed for its session: settings, transaction, savepoints, pins, schema. */
+/* effects: what a finished statement changed for its session: transaction, savepoints, pins, schema; settings: carried.c. */
 #include <string.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
 #include "session/session.h"
-
-/* Temporary objects, session-level advisory locks, WITH HOLD cursors, channels: how many of each are left on this backend; then the settings
- * that code of the database's own may have changed. Those with a point in their names are not listed by PostgreSQL. */
-const char effects_probe_sql[] =
-	"SELECT (SELECT count(*) FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass"
-	" AND refobjid = pg_catalog.pg_my_temp_schema()),"
-	" (SELECT count(*) FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()),"
-	" (SELECT count(*) FROM pg_catalog.pg_cursors WHERE is_holdable),"
-	" (SELECT count(*) FROM pg_catalog.pg_listening_channels());"
-	"SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.pg_settings WHERE source = 'session'";
-
-static void put_setting(struct settings **place, const char *name, const char *value, enum setting_form form)
-{
-	struct settings *more = settings_with(*place, name, value, form);
-
-	if (!more)
-		return;
-	settings_unref(*place);
-	*place = more;
-}
-
-static void learn_setting(struct session *session, struct cursor *cursor)
-{
-	struct slice name = cursor_bytes(cursor, cursor_u32(cursor)), value = cursor_bytes(cursor, cursor_u32(cursor));
-	char *name_text = mem_strndup(name.data, name.size), *value_text = mem_strndup(value.data, value.size);
-
-	if (!session->learned)
-		session->learned = settings_ref(session->worker->pools.settings.empty);
-	put_setting(&session->learned, name_text, value_text, SETTING_RAW);
-	mem_free(name_text);
-	mem_free(value_text);
-}
-
-/* What the server says of itself stands for what was followed, except for what it does not list. */
-void effects_learned(struct session *session, struct leg *leg)
-{
-	struct settings *learned = session->learned ? session->learned : settings_ref(session->worker->pools.settings.empty);
-
-	session->learned = NULL;
-	for (size_t i = 0; i < session->settings->count; i++) {
-		const struct setting *item = &session->settings->items[i];
-
-		if (strchr(item->name, '.') || strcmp(item->name, "role") == 0 || strcmp(item->name, "session_authorization") == 0)
-			put_setting(&learned, item->name, item->value, item->form);
-	}
-	settings_assign(&session->settings, learned);
-	settings_assign(&session->committed, learned);
-	if (leg->backend)
-		settings_assign(&leg->backend->settings, learned);
-	settings_assign(&leg->base, learned);
-	settings_unref(learned);
-}
-
-void effects_probed(struct session *session, struct slice row)
-{
-	static const unsigned pins[] = { PIN_TEMPORARY, PIN_ADVISORY, PIN_CURSOR, PIN_LISTEN };
-	struct cursor cursor = cursor_of(row);
-	unsigned count = cursor_u16(&cursor);
-
-	if (count == 2) {
-		learn_setting(session, &cursor);
-		return;
-	}
-	for (unsigned i = 0; i < count && i < 4; i++) {
-		struct slice text = cursor_bytes(&cursor, cursor_u32(&cursor));
-
-		if (slice_is(text, "0"))
-			session->pins &= ~pins[i];
-		else
-			session->pins |= pins[i];
-	}
-}
-
-/* ---- settings ---- */
-
-/* 'it''s' -> it's, E'a\\b' -> a\b, for the values of set_config(), which are not read as SET reads its own. */
-static char *unquoted(const char *literal)
-{
-	bool escapes = literal[0] == 'E' && literal[1] == '\'';
-	char *text = mem_strdup(literal + escapes);
-	size_t size = strlen(text), used = 0;
-
-	if (size < 2 || text[0] != '\'')
-		return text;
-	for (size_t i = 1; i + 1 < size; i++) {
-		text[used++] = text[i];
-		if ((text[i] == '\'' || (escapes && text[i] == '\\')) && text[i + 1] == text[i])
-			i++;
-	}
-	text[used] = '\0';
-	return text;
-}
-
-/* RESET ALL leaves alone who the session is; DISCARD ALL does not. */
-static void reset_all(struct settings **place, struct settings *initial, bool identity_too)
-{
-	static const char *const identity[] = { "session_authorization", "role" };
-	struct settings *before = settings_ref(*place);
-
-	settings_assign(place, initial);
-	for (size_t i = 0; i < 2 && !identity_too; i++) {
-		const struct setting *kept = settings_find(before, identity[i]);
-
-		if (kept)
-			put_setting(place, kept->name, kept->value, kept->form);
-	}
-	settings_unref(before);
-}
-
-static void change_setting(struct session *session, struct leg *leg, const struct shape *shape)
-{
-	enum setting_form form = shape->set_config ? SETTING_RAW : SETTING_SQL;
-	struct backend *backend = leg ? leg->backend : NULL;
-	const struct setting *first = shape->setting ? settings_find(session->initial, shape->setting) : NULL;
-	char *value = NULL;
-
-	if (shape->set_current)
-		return;
-	if (shape->reset_all) {
-		reset_all(&session->settings, session->initial, shape->kind == STMT_DISCARD);
-		if (backend)
-			reset_all(&backend->settings, session->worker->pools.settings.empty, shape->kind == STMT_DISCARD);
-		return;
-	}
-	if (!shape->setting)
-		return;
-	if (shape->setting_value)
-		value = shape->set_config ? unquoted(shape->setting_value) : mem_strdup(shape->setting_value);
-	if (shape->set_scope == SET_LOCAL) {
-		if (!session->local)
-			session->local = settings_ref(session->worker->pools.settings.empty);
-		if (value)
-			put_setting(&session->local, shape->setting, value, form);
-	} else {
-		if (backend)
-			put_setting(&backend->settings, shape->setting, value, form);
-		if (value)
-			put_setting(&session->settings, shape->setting, value, form);
-		else
-			put_setting(&session->settings, shape->setting, first ? first->value : NULL, first ? first->form : form);
-	}
-	if (strcmp(shape->setting, "session_authorization") == 0) {     /* it takes the role with it */
-		put_setting(&session->settings, "role", NULL, form);
-		if (backend)
-			put_setting(&backend->settings, "role", NULL, form);
-	}
-	mem_free(value);
-}
 
 /* ---- transactions and savepoints ---- */
 
@@ -162,6 +14,7 @@ static void savepoints_cut(struct session *session, size_t count)
 
 		mem_free(last->name);
 		settings_unref(last->settings);
+		settings_unref(last->local);
 	}
 }
 
@@ -181,7 +34,11 @@ static void savepoint_effect(struct session *session, struct leg *leg, const str
 		if (session->savepoint_count >= SAVEPOINTS_MAX || !shape->name)
 			return;
 		session->savepoints = mem_realloc(session->savepoints, (session->savepoint_count + 1) * sizeof(*session->savepoints));
-		session->savepoints[session->savepoint_count++] = (struct savepoint){ mem_strdup(shape->name), settings_ref(session->settings) };
+		session->savepoints[session->savepoint_count++] = (struct savepoint){
+			.name = mem_strdup(shape->name),
+			.settings = settings_ref(session->settings),
+			.local = session->local ? settings_ref(session->local) : NULL,
+		};
 		return;
 	}
 	if (found == SIZE_MAX)
@@ -191,6 +48,7 @@ static void savepoint_effect(struct session *session, struct leg *leg, const str
 		return;
 	}
 	settings_assign(&session->settings, session->savepoints[found].settings);
+	settings_assign(&session->local, session->savepoints[found].local);
 	if (leg && leg->backend)
 		settings_assign(&leg->backend->settings, session->settings);
 	savepoints_cut(session, found + 1);
@@ -214,7 +72,7 @@ void effects_begin(struct session *session, const struct shape *shape)
 
 void effects_end_tx(struct session *session, bool committed)
 {
-	if (committed)
+	if (committed && !session->repairing)
 		settings_assign(&session->committed, session->settings);
 	else
 		settings_assign(&session->settings, session->committed);
@@ -267,6 +125,8 @@ static void pin(struct session *session, struct leg *leg, const struct shape *sh
 	pin_by_functions(session, shape);
 	if (shape->inner)
 		pin_by_functions(session, shape->inner);
+	if (shape->setting && strcmp(shape->setting, "seed") == 0 && shape->kind != STMT_SHOW)
+		session->pins |= PIN_RANDOM;
 	if (leg && leg->backend && session->pins & (PIN_TEMPORARY | PIN_RANDOM))
 		leg->backend->spoiled = true;
 }
@@ -281,7 +141,7 @@ static void discard(struct session *session, struct leg *leg, const struct shape
 	}
 	if (!shape->reset_all)
 		return;
-	change_setting(session, leg, shape);
+	carried_change(session, leg, shape);
 	prepared_remove_all(session);
 	if (leg && leg->backend)
 		backend_forget_all_prepared(leg->backend);
@@ -329,11 +189,11 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 	switch (shape->kind) {
 	case STMT_SET:
 	case STMT_RESET:
-		change_setting(session, leg, shape);
+		carried_change(session, leg, shape);
 		break;
 	case STMT_SELECT:
 		if (shape->set_config)
-			change_setting(session, leg, shape);
+			carried_change(session, leg, shape);
 		break;
 	case STMT_DISCARD:
 		discard(session, leg, shape);
@@ -390,6 +250,11 @@ void effects_ready(struct session *session, char tx_status)
 	char storage[16];
 	struct buf out;
 
+	if (session->repairing) {
+		session->repairing = false;
+		settings_assign(&session->settings, session->committed);
+		session_forget_reports(session);
+	}
 	if (tx_status == 'I' && (session->tx_status != 'I' || session->failed || session->settings != session->committed || session->local))
 		effects_end_tx(session, !session->failed);
 	session->tx_status = tx_status;
@@ -397,6 +262,7 @@ void effects_ready(struct session *session, char tx_status)
 		session->worker->counters.transactions++;
 		err_forget(&session->tx_error);
 		session->tx_write_shard = -1;
+		session->tx_snapshot = false;
 		buf_release(&session->redefined);       /* not before: what follows a COMMIT in one pipeline is planned by the old catalog */
 	}
 	/* The answer to a definition is given when this router knows of it, so that the next statement is planned with it. */

@@ -28,9 +28,10 @@ static enum portal_kind kind_here(const struct session *session, const struct pl
 		return PORTAL_SPREAD;
 	case STMT_CLOSE:
 		return several && !item->shape->name ? PORTAL_SPREAD : PORTAL_LEG;      /* CLOSE ALL */
+	case STMT_ROLLBACK_TO:
+		return several && session->tx_status != 'I' ? PORTAL_SPREAD : PORTAL_LEG;       /* what failed on one shard is undone on all */
 	case STMT_SAVEPOINT:
 	case STMT_RELEASE:
-	case STMT_ROLLBACK_TO:
 	case STMT_SET:
 	case STMT_RESET:
 	case STMT_SET_CONSTRAINTS:
@@ -151,6 +152,7 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 		struct prepared parsed = { .statement = statement, .plan = plan, .sql = statement->text };
 
 		/* The leg comes first: until it is there, nothing has happened. */
+		session->repairs = item && plan->shapes.count == 1 ? item->shape : NULL;
 		rc = sequences_on(session, plan, item && item->kind == ROUTE_ANY && session->tx_status == 'T' ?
 				  cursors_statement_shard(session, item->shape) : likely_shard(session, name, &parsed), &leg, err);
 		if (rc <= 0) {
@@ -335,6 +337,7 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 		return 1;
 	}
 	rc = item ? units_join(session, shards, item, err) : 0;
+	session->repairs = item && prepared->plan->shapes.count == 1 ? item->shape : NULL;
 	if (rc == 0)
 		rc = sequences_on(session, prepared->plan, __builtin_ctzll(shards), &leg, err);
 	if (rc > 0)
@@ -549,6 +552,7 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 		break;
 	}
 	/* One leg is enough: the statement goes there whole. */
+	session->repairs = item->shape;
 	rc = units_on(session, units_any_shard(session), &leg, err);
 	if (rc <= 0)
 		return rc;

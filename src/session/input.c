@@ -177,6 +177,7 @@ void input_go(struct session *session)
 
 	if (session->state != SESSION_READY || session->in.size == 0)
 		return;
+	session_equip(session);
 	rc = collect(session, &err);
 	if (session->state == SESSION_CLOSED)
 		return;
@@ -189,7 +190,7 @@ void input_go(struct session *session)
 			buf_drop_front(&session->in, session->in_used);
 			session->in_used = 0;
 		}
-		arena_reset(&session->arena);
+		session_rest(session);
 		return;
 	}
 	session->state = SESSION_WORKING;
@@ -208,7 +209,7 @@ void input_done(struct session *session)
 	buf_drop_front(&session->in, session->in_used);
 	session->in_used = 0;
 	session->unit_count = session->unit_at = 0;
-	arena_reset(&session->arena);
+	session_rest(session);
 	if (session->in.size == 0)
 		buf_release(&session->in);
 	session->state = SESSION_READY;

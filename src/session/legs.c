@@ -10,6 +10,7 @@
 #include "route/snapshot.h"
 #include "session/deadlines.h"
 #include "session/session.h"
+#include "sql/rewrite.h"
 
 enum { SETUP_SIZE_MAX = 1 << 20 };
 
@@ -140,23 +141,39 @@ static void hide_locals(struct leg *leg, const struct settings *local)
 	if (!local || !local->count)
 		return;
 	buf_init(&sql, SETUP_SIZE_MAX);
-	for (size_t i = 0; i < local->count; i++) {
-		const struct setting *item = &local->items[i];
+	for (size_t i = 0; i < local->count; i++)
+		settings_add_local(&local->items[i], &sql);
+	buf_add_u8(&sql, 0);
+	leg_hide(leg, sql.data);
+	buf_release(&sql);
+}
 
+/* What was set since the transaction began, and its savepoints, each where it stood: a later ROLLBACK TO undoes here what it undoes
+ * elsewhere. Nothing else happened on this server meanwhile, so a savepoint made late is the one that would have been made in time. */
+static void hide_savepoints(struct leg *leg, const struct session *session)
+{
+	const struct settings *from = session->committed, *local = NULL;
+	struct buf sql;
+
+	buf_init(&sql, SETUP_SIZE_MAX);
+	for (size_t i = 0; i < session->savepoint_count; i++) {
+		const struct savepoint *savepoint = &session->savepoints[i];
+
+		hide_diff(leg, from, savepoint->settings);
+		if (savepoint->local != local)
+			hide_locals(leg, savepoint->local);
+		from = savepoint->settings;
+		local = savepoint->local;
 		buf_clear(&sql);
-		if (item->form == SETTING_RAW) {
-			buf_add_text(&sql, "SELECT pg_catalog.set_config(");
-			settings_quote(&sql, item->name);
-			buf_add_u8(&sql, ',');
-			settings_quote(&sql, item->value);
-			buf_add_text(&sql, ",true)");
-		} else {
-			buf_printf(&sql, "SET LOCAL \"%s\" TO %s", item->name, item->value);
-		}
+		buf_add_text(&sql, "SAVEPOINT ");
+		rewrite_quote_name(slice_of(savepoint->name), &sql);
 		buf_add_u8(&sql, 0);
 		leg_hide(leg, sql.data);
 	}
 	buf_release(&sql);
+	hide_diff(leg, from, session->settings);
+	if (session->local != local)
+		hide_locals(leg, session->local);
 }
 
 /* Brings the backend to where the session is: its settings, and its transaction. */
@@ -181,8 +198,7 @@ static void set_up(struct leg *leg, bool begin)
 	buf_add_u8(&session->tx_begin, 0);
 	leg_hide(leg, session->tx_begin.size > 1 ? session->tx_begin.data : "BEGIN");
 	session->tx_begin.size--;
-	hide_diff(leg, session->committed, session->settings);
-	hide_locals(leg, session->local);
+	hide_savepoints(leg, session);
 	settings_assign(&backend->settings, session->settings);
 }
 
@@ -203,7 +219,7 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 	if (!leg->setup_left)
 		return 0;
 	if (type == 'D' && session->probing) {
-		effects_probed(session, body);
+		carried_probed(session, body);
 		leg->backend->spoiled |= (session->pins & PIN_TEMPORARY) != 0;
 	}
 	if (type == 'E' && !leg->err) {
@@ -213,6 +229,7 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 			SLICE_FMT(error_field(body, 'M')));
 		if (error_field(body, 'C').size == 5)
 			err_sqlstate(&err, error_field(body, 'C').data);
+		err_hint(&err, "RESET or SET the setting anew, or use RESET ALL or DISCARD ALL.");
 		err_keep(&leg->err, &err);
 	}
 	if (type != 'Z' || body.size != 1)
@@ -224,11 +241,12 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 	probed = session->probing;
 	session->probing = false;
 	if (probed && !leg->err)
-		effects_learned(session, leg);
+		carried_learned(session, leg);
 	if (leg->err) {
 		struct backend *backend = leg->backend;
 
 		leg->state = LEG_LOST;
+		leg->refused = true;
 		leg->backend = NULL;
 		backend_close(backend, leg->err);
 	} else {
@@ -417,9 +435,16 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 				catch_up(leg);
 		}
 		if (leg->state == LEG_LOST) {
+			bool again = leg->refused && carried_repair(session);
+
 			*err = *leg->err;
 			forget(leg);
-			return err->code;
+			if (!again)
+				return err->code;
+			rc = borrow(session, shard, begin, err);
+			if (rc < 0)
+				return rc;
+			leg = leg_find(session, shard);
 		}
 		if (leg->state == LEG_WAITING) {
 			let_others_go_first(session, shard);
@@ -501,7 +526,7 @@ void legs_finish(struct session *session)
 		session->probe_pins = false;
 		if (leg->state == LEG_READY && leg->backend) {
 			session->probing = true;
-			leg_hide(leg, effects_probe_sql);
+			leg_hide(leg, carried_probe_sql);
 			return;
 		}
 	}

@@ -216,7 +216,10 @@ static int send_text(struct session *session, const struct unit *unit, struct pl
 	struct answer *answer;
 	struct slice body;
 	struct leg *leg;
-	int rc = sequences_on(session, plan, shard, &leg, err);
+	int rc;
+
+	session->repairs = plan->shapes.count == 1 ? plan->items[0].shape : NULL;
+	rc = sequences_on(session, plan, shard, &leg, err);
 
 	if (rc <= 0)
 		return rc;

@@ -145,6 +145,7 @@ static void let_go(struct session *session)
 	for (size_t i = 0; i < session->savepoint_count; i++) {
 		mem_free(session->savepoints[i].name);
 		settings_unref(session->savepoints[i].settings);
+		settings_unref(session->savepoints[i].local);
 	}
 	mem_free(session->savepoints);
 	settings_unref(session->initial);
@@ -165,6 +166,39 @@ static void let_go(struct session *session)
 	err_forget(&session->lost_error);
 	mem_free(session->user);
 	mem_free(session->database_name);
+}
+
+void session_equip(struct session *session)
+{
+	struct worker *worker = session->worker;
+	struct spare *spare;
+
+	if (session->arena.blocks || session->answers || !worker->spare_count)
+		return;
+	spare = &worker->spares[--worker->spare_count];
+	session->arena = spare->arena;
+	session->answers = spare->answers;
+	session->answer_capacity = spare->answers ? ANSWERS_FIRST_CAPACITY : 0;
+}
+
+void session_rest(struct session *session)
+{
+	struct worker *worker = session->worker;
+
+	arena_reset(&session->arena);
+	if (!session->arena.blocks && !session->answers)
+		return;
+	if (session->answer_capacity > ANSWERS_FIRST_CAPACITY || worker->spare_count == SPARES_MAX) {
+		mem_free(session->answers);
+		session->answers = NULL;
+	}
+	if (worker->spare_count < SPARES_MAX)
+		worker->spares[worker->spare_count++] = (struct spare){ session->arena, session->answers };
+	else
+		arena_release(&session->arena);
+	arena_init(&session->arena, SESSION_ARENA_BLOCK);
+	session->answers = NULL;
+	session->answer_capacity = session->answer_first = 0;
 }
 
 void session_close(struct session *session)
@@ -297,7 +331,7 @@ static const char *setting_of(const struct session *session, const char *name)
 
 	if (!found)                     /* all that is asked for here changes what a statement means */
 		found = settings_find(session->settings->analysis, name);
-	return found ? found->value : NULL;
+	return found ? found->text : NULL;
 }
 
 struct plan_context session_plan_context(const struct session *session)
@@ -308,13 +342,13 @@ struct plan_context session_plan_context(const struct session *session)
 
 	context.temporary = session->pins & PIN_TEMPORARY;
 	context.redefined = buf_slice(&session->redefined);
-	if (!role)
+	if (!role || strcmp(role, "none") == 0)
 		role = setting_of(session, "session_authorization");
 	if (role)
 		context.role = role;
 	context.search_path = setting_of(session, "search_path");
-	if (!context.search_path && catalog)
-		context.search_path = role ? catalog->search_path_text : catalog_role_path(catalog, session->user, session->user);
+	if (!context.search_path && catalog)    /* the path of the user's own is that of him who logged in, whoever he is by now */
+		context.search_path = catalog_role_path(catalog, session->user, context.role);
 	return context;
 }
 

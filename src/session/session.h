@@ -6,7 +6,7 @@
  *
  *   input.c     bytes -> units                    legs.c      borrow, set up, give back backends
  *   units.c     unit -> plan -> legs, send        relay.c     backend messages -> answers -> client
- *   effects.c   what a finished statement changed: settings, transaction, savepoints, pins; cursors.c: where each cursor is
+ *   effects.c   what a finished statement changed: transaction, savepoints, pins; cursors.c: where each cursor is; carried.c: settings
  *   fan.c       one SELECT on several legs        spread.c    one definition, or COMMIT, on several legs
  *   local.c     the nanu schema                   login.c     start-up, authentication, cancel requests
  *   deadlines.c time-outs                         admission.c how many clients there may be
@@ -121,6 +121,7 @@ struct leg {
 	bool told;                      /* and the server has answered more than Parse */
 	bool wrote;                     /* and what may have changed data was answered: Sync commits it */
 	bool working;                   /* fan, spread: its ReadyForQuery is awaited */
+	bool refused;                   /* LOST: the server refused what the session carries */
 	bool paused;                    /* not read, because the client or the merge is behind */
 	struct settings *base;          /* what the backend had SET when its transaction began */
 	struct err *err;                /* or NULL: of the set-up, or why it was lost */
@@ -158,9 +159,10 @@ struct answer {
 	struct renamed *renamed;        /* the text was not sent as the client wrote it; a reference */
 };
 
-struct savepoint {
+struct savepoint {                      /* and what was set when it was made */
 	char *name;
 	struct settings *settings;
+	struct settings *local;         /* by SET LOCAL; NULL: nothing */
 };
 
 struct session {
@@ -238,6 +240,8 @@ struct session {
 	struct settings *settings;      /* now */
 	struct settings *committed;     /* at the last commit: what a rollback goes back to */
 	struct settings *local;         /* SET LOCAL in this transaction */
+	const struct shape *repairs;    /* while a statement asks for its leg: that statement, by itself; or NULL */
+	bool repairing;                 /* `settings` lack what the statement under way is to change, as the server refused it */
 	struct settings *learned;       /* while the backend is asked what it carries */
 	struct params *params;          /* what the client was told */
 	unsigned pins;                  /* of enum pin_reason */
@@ -299,6 +303,9 @@ void login_answered(struct session *session, struct job *job);
 void login_backend(struct session *session);                            /* a leg is there, or failed */
 void login_held(struct session *session);                               /* what it waits for may be paused now */
 
+void session_equip(struct session *session);                            /* with what it needs while it works */
+void session_rest(struct session *session);                             /* without, until there is something to do again */
+
 /* input.c */
 void input_received(struct session *session, const char *data, size_t size);
 void input_go(struct session *session);                                 /* starts the next segment, if one is there */
@@ -347,6 +354,7 @@ void answers_take_back(struct session *session);                        /* those
 /* Its Parse, PREPARE or Close did not happen; `tried`: it failed, rather than being skipped. */
 void answers_undo(struct session *session, struct answer *answer, bool tried);
 void answers_clear(struct session *session);
+enum { ANSWERS_FIRST_CAPACITY = 16 };
 
 /* legs.c */
 void leg_add_copy(struct leg *leg, struct statement *statement, struct buf *out);       /* notes it, and what has to go for it */
@@ -376,10 +384,16 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 void effects_ready(struct session *session, char tx_status);            /* the client is ready for the next query: says so, or soon will */
 void effects_begin(struct session *session, const struct shape *shape);
 void effects_end_tx(struct session *session, bool committed);
-extern const char effects_probe_sql[];                                  /* one row: what is left of each pin */
-void effects_probed(struct session *session, struct slice row);
-void effects_learned(struct session *session, struct leg *leg);         /* all rows have come */
 void effects_failed(struct session *session, struct leg *leg, const struct plan *plan, size_t item);
+
+/* carried.c */
+void carried_change(struct session *session, struct leg *leg, const struct shape *shape);       /* SET, RESET, set_config(), DISCARD ALL was done */
+/* The server has refused what the session carries. True: session->repairs is to be tried without what it changes, which is left out of
+ * session->settings till then. */
+bool carried_repair(struct session *session);
+extern const char carried_probe_sql[];                                  /* one row: what is left of each pin; then the settings */
+void carried_probed(struct session *session, struct slice row);
+void carried_learned(struct session *session, struct leg *leg);         /* all rows have come */
 
 /* cursors.c */
 void cursors_note(struct session *session, const struct leg *leg, const struct shape *shape);   /* a DECLARE or CLOSE was done */

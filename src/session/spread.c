@@ -200,9 +200,9 @@ int spread_start(struct session *session, struct plan *plan, struct slice sql, b
 		err_sqlstate(err, "25P01");
 		return err->code;
 	}
-	if (definition && session->tx_status == 'T' && session->savepoint_count && legs_shards(session) != all) {
-		err_set(err, ERR_UNSUPPORTED, "a definition for all shards cannot follow an open savepoint yet");
-		err_hint(err, "Release the savepoint first, or make the definition before it.");
+	if (definition && session->tx_status == 'T' && session->savepoint_count >= SAVEPOINTS_MAX && legs_shards(session) != all) {
+		err_set(err, ERR_UNSUPPORTED, "a definition for all shards cannot follow %d open savepoints", SAVEPOINTS_MAX);
+		err_hint(err, "Release savepoints that are not needed, or make the definition before them.");
 		return err->code;
 	}
 	if (definition && !ends_tx)

@@ -83,9 +83,9 @@ int units_join(struct session *session, uint64_t shards, const struct plan_item 
 		err_hint(err, "Use READ COMMITTED, or name one shard key in all its statements.");
 		return err->code;
 	}
-	if ((shards & ~have) && session->savepoint_count && other) {
-		err_set(err, ERR_UNSUPPORTED, "a transaction with open savepoints cannot touch a second shard yet");
-		err_hint(err, "Release the savepoints first, or name one shard key in all its statements.");
+	if ((shards & ~have) && session->savepoint_count >= SAVEPOINTS_MAX && other) {
+		err_set(err, ERR_UNSUPPORTED, "a transaction with %d open savepoints cannot touch a second shard", SAVEPOINTS_MAX);
+		err_hint(err, "Release savepoints that are not needed, or name one shard key in all its statements.");
 		return err->code;
 	}
 	if (!item->writes)
@@ -399,6 +399,7 @@ void units_go(struct session *session)
 			return;
 		}
 		session->settles = false;
+		session->repairs = NULL;
 		rc = run(session, unit, &err);
 		if (rc == 0)
 			return;

@@ -116,6 +116,12 @@ void worker_release(struct worker *worker)
 	plan_cache_release(&worker->plans);
 	fingerprinter_free(worker->fingerprinter);
 	buf_release(&worker->lifted);
+	while (worker->spare_count) {
+		struct spare *spare = &worker->spares[--worker->spare_count];
+
+		arena_release(&spare->arena);
+		mem_free(spare->answers);
+	}
 	fingerprinter_free(worker->second_fingerprinter);
 	snapshot_unref(worker->snapshot);
 	config_unref(worker->config);

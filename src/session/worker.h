@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "backend/pool.h"
+#include "base/arena.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "net/loop.h"
@@ -44,6 +45,10 @@ struct worker_counters {
 
 struct listener { struct stream stream; struct worker *worker; };
 
+/* What a session needs only while it works, kept for the next one that does. */
+struct spare { struct arena arena; struct answer *answers; };
+enum { SPARES_MAX = 256 };
+
 struct worker {
 	struct services *services;
 	struct config *config;          /* a reference to the newest */
@@ -52,6 +57,8 @@ struct worker {
 	struct snapshot *snapshot;
 	struct pools pools;
 	struct plan_cache plans;
+	struct spare spares[SPARES_MAX];
+	size_t spare_count;
 	struct buf lifted;              /* automatic.c: of the query under way */
 	struct fingerprinter *fingerprinter, *second_fingerprinter;     /* two texts at a time: EXECUTE and what it executes */
 	struct listener *listeners;     /* one, or some that were taken over */

@@ -218,7 +218,8 @@ struct shape {
 	/* SET, RESET, SHOW, and set_config() as the whole statement: `SELECT set_config('x', 'v', false)` has kind SELECT and
 	 * set_config = true with name and value here */
 	const char *setting;            /* lower case; NULL with reset_all */
-	const char *setting_value;      /* what follows TO, as SQL text that can be replayed after "SET x TO "; NULL: DEFAULT */
+	const char *setting_value;      /* what follows TO, as SQL text that can be replayed after "SET x TO "; NULL: DEFAULT.
+	                                 * set_config: its second argument, as an SQL literal */
 	enum set_scope set_scope;
 	bool reset_all;
 	bool set_config;

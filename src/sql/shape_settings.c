@@ -1,6 +1,5 @@
 #include "sql/shape_make.h"
 
-#include <ctype.h>
 #include <string.h>
 
 static const PgQuery__DefElem *def_elem(const PgQuery__Node *node)
@@ -216,58 +215,6 @@ bool shape_transaction(struct maker *maker, const PgQuery__Node *statement)
 	return true;
 }
 
-/* The settings that are lists of quoted names: SET takes their parts apart, set_config() gives them in one string. */
-static bool is_name_list(const char *setting)
-{
-	static const char *const names[] = {
-		"search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries", NULL,
-	};
-
-	for (size_t i = 0; names[i]; i++)
-		if (strcmp(setting, names[i]) == 0)
-			return true;
-	return false;
-}
-
-/* `a, "B c"` -> `'a', 'B c'`, as SplitIdentifierString() of PostgreSQL reads it; NULL when it would refuse. */
-static const char *name_list_text(struct arena *arena, const char *list)
-{
-	const char *text = NULL;
-
-	for (;; list++) {
-		char *name = arena_alloc(arena, strlen(list) + 1), *out = name;
-
-		while (isspace((unsigned char)*list))
-			list++;
-		if (*list == '\0')
-			return text ? NULL : "''";
-		if (*list == '"') {
-			for (list++; *list && (*list != '"' || list[1] == '"'); list++) {
-				if (*list == '"')
-					list++;
-				*out++ = *list;
-			}
-			if (*list++ == '\0')
-				return NULL;
-		} else {
-			while (*list && *list != ',' && !isspace((unsigned char)*list)) {
-				*out++ = (char)(*list >= 'A' && *list <= 'Z' ? *list + 0x20 : *list);
-				list++;
-			}
-			if (out == name)
-				return NULL;
-		}
-		*out = '\0';
-		text = text ? arena_printf(arena, "%s, %s", text, quote(arena, name)) : quote(arena, name);
-		while (isspace((unsigned char)*list))
-			list++;
-		if (*list == '\0')
-			return text;
-		if (*list != ',')
-			return NULL;
-	}
-}
-
 static bool is_set_config(const struct function_ref *function)
 {
 	return function->name && strcmp(function->name, "set_config") == 0 &&
@@ -320,13 +267,9 @@ void shape_set_config(struct maker *maker, const PgQuery__SelectStmt *select)
 	value_read(maker, call->args[2], &local);
 	if (!name || !value || (local.kind != VALUE_TRUE && local.kind != VALUE_FALSE))
 		return;
-	name = lower_text(maker->arena, name);
-	value = is_name_list(name) ? name_list_text(maker->arena, value) : quote(maker->arena, value);
-	if (!value)
-		return;
 	shape->set_config = true;
 	shape->set_config_opaque = false;
-	shape->setting = name;
-	shape->setting_value = value;
+	shape->setting = lower_text(maker->arena, name);
+	shape->setting_value = quote(maker->arena, value);
 	shape->set_scope = local.kind == VALUE_TRUE ? SET_LOCAL : SET_SESSION;
 }

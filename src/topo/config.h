@@ -69,6 +69,7 @@ struct config {
 	enum io_engine io;              /* auto */
 	char *log_level;                /* info */
 	bool application_name_add_host; /* false */
+	char *pid_file;                 /* path; NULL: none */
 	char *takeover_socket;          /* path of the Unix socket; default nanu.sock beside the configuration file */
 	unsigned drain_timeout;         /* ms; 0: none */
 	char *store;                    /* path of the SQLite file; default nanu.db beside the configuration file */

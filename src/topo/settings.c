@@ -53,6 +53,7 @@ const struct setting settings[] = {
 	  AT(application_name_add_host), .initial = "false" },
 	{ "store", "", "SQLite file that keeps the topology", SETTING_PATH, AT(store), .initial = "nanu.db",
 	  .restart = true },
+	{ "pid_file", "", "file that names the process while it accepts clients", SETTING_PATH, AT(pid_file), .restart = true },
 	{ "takeover_socket", "", "Unix socket through which a new process takes over (nanu serve --takeover)", SETTING_PATH,
 	  AT(takeover_socket), .initial = "nanu.sock", .restart = true },
 	{ "drain_timeout", "ms", "a process that was taken over ends the sessions left after this; 0 means that it waits for them",

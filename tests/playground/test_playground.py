@@ -210,6 +210,18 @@ def test_a_killed_playground_leaves_what_the_next_takes_over(playground):
     assert (playground.router_pid(), playground.server_pids()) == before
 
 
+@pytest.mark.parametrize("foreground", [True, False])
+def test_a_router_that_took_over_belongs_to_the_playground(playground, foreground):
+    popen = start_in_foreground(playground) if foreground else playground.start()
+    old = playground.router_pid()
+    os.kill(old, signal.SIGUSR2)
+    wait_until(lambda: playground.router_pid() != old and not is_alive(old), "another one has taken over")
+    assert playground.count_rows() >= ROWS_WANTED
+    assert playground.run("--stop").returncode == 0
+    assert not foreground or popen.wait(60 * PATIENCE) == 0
+    assert not playground.processes()
+
+
 def test_one_in_the_foreground_keeps_others_away_until_stopped(playground):
     popen = start_in_foreground(playground)
     done = playground.run("--detach")

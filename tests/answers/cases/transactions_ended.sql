@@ -34,7 +34,7 @@
 = COMMIT
 = BEGIN
 = SAVEPOINT a
-! INSERT INTO w_big (id, n) VALUES (2, 1)
+= INSERT INTO w_big (id, n) VALUES (2, 1)
 = INSERT INTO w_big (id, n) VALUES (2, 1)
 = ROLLBACK
 @simple

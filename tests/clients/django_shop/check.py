@@ -70,6 +70,17 @@ with transaction.atomic():
     Visit.objects.filter(visitor=3, page="/3").update(page="/three")
     assert Visit.objects.filter(visitor=3, page="/three").exists()
 assert Visit.objects.filter(visitor=3, page="/three").delete()[0] == 1
+for visitor in range(4):        # the savepoint of an inner block comes before anything tells the shard
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                Visit.objects.create(visitor=visitor, page="/undone")
+                raise KeyError
+        except KeyError:
+            pass
+        with transaction.atomic():
+            Visit.objects.create(visitor=visitor, page="/nested")
+assert Visit.objects.filter(page="/nested").count() == 4 and not Visit.objects.filter(page="/undone").exists()
 try:
     Visit.objects.update(page="/")
     raise AssertionError("an UPDATE of all shards was taken")

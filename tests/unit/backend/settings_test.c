@@ -138,6 +138,8 @@ static void server_set(struct server *server, const char *name, const char *valu
 
 	if (!is_role && !is_session && (server_find(server, "role") || server_find(server, "session_authorization")))
 		fail_msg("%s is set by somebody who may not", name);
+	if (value && strcmp(name, "datestyle") == 0 && server_find(server, name))
+		fail_msg("datestyle is read over what it was before");
 	if (is_session)
 		server_set(server, "role", NULL);
 	for (size_t i = 0; i < server->count && !value; i++) {
@@ -228,7 +230,7 @@ static void server_run(struct server *server, const char *sql)
 
 static struct settings *random_set(void)
 {
-	static const char *const names[] = { "a", "b", "c", "d", "role", "session_authorization" };
+	static const char *const names[] = { "a", "b", "c", "datestyle", "role", "session_authorization" };
 	static const char *const raw[] = { "", "1", "it's", "back\\slash", "\\'; DROP TABLE t; --", "\"" };
 	static const char *const sql[] = { "1", "'it''s'", "a, b" };
 	struct settings *set = settings_ref(table.empty);
@@ -295,6 +297,36 @@ static void values_are_quoted_for_either_reading_of_strings(void **state)
 	buf_release(&sql);
 }
 
+static void local_settings_are_set_over_nothing(void **state)
+{
+	struct settings *set = settings_ref(table.empty);
+	struct buf sql;
+
+	buf_init(&sql, 1000);
+	put(&set, "datestyle", "SQL", SETTING_RAW);
+	put(&set, "my.own", "DEFAULT", SETTING_SQL);
+	assert_null(settings_find(set, "my.own")->text);
+	for (size_t i = 0; i < set->count; i++)
+		settings_add_local(&set->items[i], &sql);
+	assert_true(slice_is(buf_slice(&sql), "SET LOCAL \"datestyle\" TO DEFAULT;SELECT pg_catalog.set_config('datestyle','SQL',true);"
+			     "SET LOCAL \"my\".\"own\" TO DEFAULT;"));
+	settings_unref(set);
+	buf_release(&sql);
+}
+
+static void texts_are_what_the_server_keeps(void **state)
+{
+	struct settings *set = settings_ref(table.empty);
+
+	put(&set, "search_path", "'Foo', 'a, b'", SETTING_SQL);
+	put(&set, "role", "'other'", SETTING_SQL);
+	put(&set, "x", "'raw'", SETTING_RAW);
+	assert_string_equal(settings_find(set, "search_path")->text, "\"Foo\", \"a, b\"");
+	assert_string_equal(settings_find(set, "role")->text, "other");
+	assert_string_equal(settings_find(set, "x")->text, "'raw'");
+	settings_unref(set);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_table, drop_table)
 
 int main(void)
@@ -304,6 +336,8 @@ int main(void)
 		TEST(what_changes_no_meaning_is_no_part_of_the_analysis),
 		TEST(a_set_takes_so_many_and_no_more),
 		TEST(the_difference_leads_from_any_set_to_any_other),
+		TEST(local_settings_are_set_over_nothing),
+		TEST(texts_are_what_the_server_keeps),
 		TEST(values_are_quoted_for_either_reading_of_strings),
 	};
 
