@@ -152,12 +152,12 @@ int resolve_catalog(const struct plan_context *context, struct arena *arena, con
 	*ret_catalog = context->snapshot->catalogs[context->database];
 	if (!*ret_catalog || !context->search_path)
 		return 0;
-	if (!split_search_path(&resolver, context->search_path))
+	if (!read_search_path(&resolver) || resolver.search_path_count > CATALOG_SEARCH_PATH_MAX)
 		return refuse_path(err);
 	own = arena_alloc(arena, sizeof(*own));
 	*own = **ret_catalog;           /* borrowed, but for its path */
 	own->search_path_count = 0;
-	for (size_t i = 0; i < resolver.search_path_count && own->search_path_count < CATALOG_SEARCH_PATH_MAX; i++)
+	for (size_t i = 0; i < resolver.search_path_count; i++)
 		own->search_path[own->search_path_count++] = resolver.search_path[i];
 	*ret_catalog = own;
 	return 0;
