@@ -1,6 +1,7 @@
 #include "session/worker.h"
 
 #include <semaphore.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -288,6 +289,7 @@ void services_set_predecessor(struct services *services, int predecessor)
 static void left(struct timer *timer)
 {
 	struct worker *worker = CONTAINER_OF(timer, struct worker, listener_pause);
+	int fd;
 
 	for (size_t i = 0; i < worker->listener_count; i++) {
 		if (worker->listeners[i].stream.pending) {
@@ -295,6 +297,10 @@ static void left(struct timer *timer)
 			return;
 		}
 	}
+	/* The kernel wakes one of those who wait for a connection: it may have been us, who did not want it any more. */
+	for (size_t i = 0; i < worker->listener_count; i++)
+		while ((fd = accept4(worker->listeners[i].stream.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+			session_new(worker, fd);
 	close_listeners(worker);
 }
 
