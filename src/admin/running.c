@@ -243,8 +243,7 @@ static int hit_session(struct admin *admin, struct job *job, const struct call *
 	if (rc < 0)
 		return rc;
 	target.pid = (uint32_t)strtoul(text ? text : "", &end, 10);
-	if (!text || !*text || *end)
-	{
+	if (!text || !*text || *end) {
 		err_set(&job->err, ERR_INVALID_VALUE, "which session?");
 		err_hint(&job->err, "SELECT pid FROM nanu.sessions lists them.");
 		return job->err.code;

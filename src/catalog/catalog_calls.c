@@ -3,20 +3,11 @@
  * database has, of which the few that read tables are looked for in the expressions. */
 #include "catalog/catalog_load.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "catalog/catalog.h"
-
-enum { NAMES_SIZE_MAX = 4 << 10 };
-
-/* $1 are the names of functions that read tables. */
-#define READERS \
-	"readers(pattern) AS (" \
-	"  SELECT ':funcid (' || string_agg(oid::text, '|') || ') ' FROM pg_proc" \
-	"   WHERE pronamespace = 'pg_catalog'::regnamespace AND proname = ANY ($1::name[]))"
 
 static const char CALLS[] =
 	"WITH " READERS ", called(func, callee) AS ("
@@ -96,16 +87,6 @@ static const char HOLDERS[] =
 	" UNION ALL SELECT 0::oid, unnest(ARRAY[" TYPE_INPUT "]::name[])"
 	" UNION ALL SELECT DISTINCT 0::oid, oprname FROM pg_operator, list WHERE ARRAY[oprleft, oprright, oprresult] && types";
 
-static char *copy_at(struct catalog *catalog, const PGresult *result, int row, int column)
-{
-	return arena_strdup(&catalog->arena, PQgetvalue(result, row, column));
-}
-
-static uint32_t number_at(const PGresult *result, int row, int column)
-{
-	return (uint32_t)strtoul(PQgetvalue(result, row, column), NULL, 10);
-}
-
 static bool same(const PGresult *result, int a, int b, int columns)
 {
 	for (int i = 0; i < columns; i++)
@@ -135,7 +116,7 @@ static const struct catalog_call *calls_at(struct catalog *catalog, const PGresu
 	struct catalog_call *calls = arena_calloc(&catalog->arena, (size_t)(end - first), sizeof(*calls));
 
 	for (int row = first; row < end; row++)
-		calls[row - first] = (struct catalog_call){ copy_at(catalog, result, row, column), copy_at(catalog, result, row, column + 1) };
+		calls[row - first] = (struct catalog_call){ catalog_text(catalog, result, row, column), catalog_text(catalog, result, row, column + 1) };
 	return calls;
 }
 
@@ -173,7 +154,7 @@ static void add_takes(struct catalog *catalog, const PGresult *result)
 			continue;
 		function->takes = types = arena_calloc(&catalog->arena, (size_t)(next - row), sizeof(*types));
 		for (int at = row; at < next; at++)
-			types[function->take_count++] = number_at(result, at, 2);
+			types[function->take_count++] = catalog_number(result, at, 2);
 	}
 }
 
@@ -182,7 +163,7 @@ static void add_reading_oids(struct catalog *catalog, const PGresult *result)
 	uint32_t *oids = arena_calloc(&catalog->arena, (size_t)PQntuples(result) + 1, sizeof(*oids));
 
 	for (int row = 0; row < PQntuples(result); row++)
-		oids[catalog->reading_oid_count++] = number_at(result, row, 0);
+		oids[catalog->reading_oid_count++] = catalog_number(result, row, 0);
 	catalog->reading_oids = oids;
 }
 
@@ -198,9 +179,9 @@ static int add_holders(PGconn *conn, struct catalog *catalog, const char *types,
 	hidden->types = oids = arena_calloc(&catalog->arena, (size_t)rows + 1, sizeof(*oids));
 	hidden->words = arena_calloc(&catalog->arena, (size_t)rows + 1, sizeof(*hidden->words));
 	for (int row = 0; row < rows; row++) {
-		if (number_at(result, row, 0))
-			oids[hidden->type_count++] = number_at(result, row, 0);
-		hidden->words[hidden->word_count++] = copy_at(catalog, result, row, 1);
+		if (catalog_number(result, row, 0))
+			oids[hidden->type_count++] = catalog_number(result, row, 0);
+		hidden->words[hidden->word_count++] = catalog_text(catalog, result, row, 1);
 	}
 	PQclear(result);
 	return 0;
@@ -220,8 +201,8 @@ static int add_hidden(PGconn *conn, struct catalog *catalog, const PGresult *res
 		const char *types = PQgetvalue(result, row, TYPES);
 
 		next = same_until(result, row, PLACE_COLUMNS);
-		hidden->kind = copy_at(catalog, result, row, KIND);
-		hidden->name = copy_at(catalog, result, row, NAME);
+		hidden->kind = catalog_text(catalog, result, row, KIND);
+		hidden->name = catalog_text(catalog, result, row, NAME);
 		hidden->everywhere = PQgetvalue(result, row, EVERYWHERE)[0] == 't';
 		hidden->calls = calls_at(catalog, result, row, next, CALL);
 		hidden->call_count = (size_t)(next - row);
@@ -247,7 +228,7 @@ int catalog_load_calls(PGconn *conn, struct catalog *catalog, struct err *err)
 	PGresult *result;
 	int code = 0;
 
-	buf_init(&names, NAMES_SIZE_MAX);
+	buf_init(&names, READER_NAMES_SIZE_MAX);
 	catalog_reader_names(&names);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && code == 0; i++) {
 		code = catalog_fetch(conn, parts[i].sql, parts[i].reads_names ? names.data : NULL, parts[i].what, &result, err);

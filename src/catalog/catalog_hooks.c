@@ -3,14 +3,11 @@
  * expressions themselves. Nothing is asked for that would wait for another session's lock. */
 #include "catalog/catalog_load.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "catalog/catalog.h"
-
-enum { NAMES_SIZE_MAX = 4 << 10 };
 
 #define USER_SCHEMA NAMEABLE_SCHEMA " AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
 
@@ -74,9 +71,7 @@ static const char HOOKS[] =
 	"  SELECT x.class, x.obj, x.rel, f.nspname, p.proname, x.relation FROM calls x"
 	"   LEFT JOIN (pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace f ON f.oid = p.pronamespace) ON p.oid = x.func"
 	"   WHERE x.func = 0 OR p.oid >= 16384 OR l.lanname NOT IN ('internal', 'c') OR p.proname = ANY ($1::name[])"
-	"), readers(pattern) AS ("
-	"  SELECT ':funcid (' || string_agg(oid::text, '|') || ') ' FROM pg_proc"
-	"   WHERE pronamespace = 'pg_catalog'::regnamespace AND proname = ANY ($1::name[]))"
+	"), " READERS
 	" SELECT k.rel, k.kind, k.name, k.col, k.events, k.does, false, k.class, k.obj,"
 	"   (SELECT proname FROM pg_proc WHERE oid = substring(k.tree FROM pattern)::oid) AS reads, x.schema, x.name AS function, x.relation"
 	"  FROM code k JOIN pg_class c ON c.oid = k.rel JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN readers"
@@ -93,16 +88,6 @@ static const char HOOKS[] =
 
 enum { REL, KIND, NAME, COLUMN, EVENTS, DOES, PASSES_ON, CLASS, OBJECT, READS, CALL_SCHEMA, CALL_NAME, RELATION };
 
-static const char *text_at(const PGresult *result, int row, int column)
-{
-	return PQgetisnull(result, row, column) ? NULL : PQgetvalue(result, row, column);
-}
-
-static uint32_t number_at(const PGresult *result, int row, int column)
-{
-	return (uint32_t)strtoul(PQgetvalue(result, row, column), NULL, 10);
-}
-
 static bool same_hook(const PGresult *result, int a, int b)
 {
 	static const int parts[] = { REL, CLASS, OBJECT, EVENTS, KIND, NAME, COLUMN };
@@ -113,17 +98,10 @@ static bool same_hook(const PGresult *result, int a, int b)
 	return true;
 }
 
-static char *copy_at(struct catalog *catalog, const PGresult *result, int row, int column)
-{
-	const char *text = text_at(result, row, column);
-
-	return text ? arena_strdup(&catalog->arena, text) : NULL;
-}
-
 /* Rows [first, end) are one hook's. */
 static void add_hook(struct catalog *catalog, const PGresult *result, int first, int end)
 {
-	uint32_t oid = number_at(result, first, REL);
+	uint32_t oid = catalog_number(result, first, REL);
 	struct catalog_table *table = map_get(&catalog->tables_by_oid, slice_make(&oid, sizeof(oid)));
 	struct catalog_hook *hook;
 	struct catalog_call *calls;
@@ -132,10 +110,10 @@ static void add_hook(struct catalog *catalog, const PGresult *result, int first,
 		return;
 	hook = arena_calloc(&catalog->arena, 1, sizeof(*hook));
 	*hook = (struct catalog_hook){
-		.next = table->hooks, .kind = copy_at(catalog, result, first, KIND), .name = copy_at(catalog, result, first, NAME),
-		.column = copy_at(catalog, result, first, COLUMN), .events = number_at(result, first, EVENTS),
-		.does = number_at(result, first, DOES), .passes_on = PQgetvalue(result, first, PASSES_ON)[0] == 't',
-		.reads = copy_at(catalog, result, first, READS),
+		.next = table->hooks, .kind = catalog_text(catalog, result, first, KIND), .name = catalog_text(catalog, result, first, NAME),
+		.column = catalog_text(catalog, result, first, COLUMN), .events = catalog_number(result, first, EVENTS),
+		.does = catalog_number(result, first, DOES), .passes_on = PQgetvalue(result, first, PASSES_ON)[0] == 't',
+		.reads = catalog_text(catalog, result, first, READS),
 	};
 	hook->calls = calls = arena_calloc(&catalog->arena, (size_t)(end - first), sizeof(*calls));
 	hook->relations = arena_calloc(&catalog->arena, (size_t)(end - first), sizeof(*hook->relations));
@@ -143,9 +121,9 @@ static void add_hook(struct catalog *catalog, const PGresult *result, int first,
 		const struct catalog_table *relation;
 
 		if (!PQgetisnull(result, row, CALL_NAME))
-			calls[hook->call_count++] = (struct catalog_call){ copy_at(catalog, result, row, CALL_SCHEMA),
-									   copy_at(catalog, result, row, CALL_NAME) };
-		relation = catalog_table_by_oid(catalog, PQgetisnull(result, row, RELATION) ? 0 : number_at(result, row, RELATION));
+			calls[hook->call_count++] = (struct catalog_call){ catalog_text(catalog, result, row, CALL_SCHEMA),
+									   catalog_text(catalog, result, row, CALL_NAME) };
+		relation = catalog_table_by_oid(catalog, PQgetisnull(result, row, RELATION) ? 0 : catalog_number(result, row, RELATION));
 		if (relation)
 			hook->relations[hook->relation_count++] = relation;
 	}
@@ -158,7 +136,7 @@ int catalog_load_hooks(PGconn *conn, struct catalog *catalog, struct err *err)
 	PGresult *result;
 	int code;
 
-	buf_init(&names, NAMES_SIZE_MAX);
+	buf_init(&names, READER_NAMES_SIZE_MAX);
 	catalog_reader_names(&names);
 	code = catalog_fetch(conn, HOOKS, names.data, "triggers, defaults, policies", &result, err);
 	buf_release(&names);

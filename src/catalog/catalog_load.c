@@ -104,7 +104,12 @@ static char *text_at(const PGresult *result, int row, int column)
 	return PQgetvalue(result, row, column);
 }
 
-static uint32_t oid_at(const PGresult *result, int row, int column)
+char *catalog_text(struct catalog *catalog, const PGresult *result, int row, int column)
+{
+	return PQgetisnull(result, row, column) ? NULL : arena_strdup(&catalog->arena, PQgetvalue(result, row, column));
+}
+
+uint32_t catalog_number(const PGresult *result, int row, int column)
 {
 	return (uint32_t)strtoul(PQgetvalue(result, row, column), NULL, 10);
 }
@@ -154,9 +159,9 @@ static struct catalog_column column_at(const PGresult *result, int row)
 {
 	return (struct catalog_column){
 		.name = text_at(result, row, 5),
-		.type = oid_at(result, row, 6),
+		.type = catalog_number(result, row, 6),
 		.typmod = atoi(text_at(result, row, 7)),
-		.collation = oid_at(result, row, 8),
+		.collation = catalog_number(result, row, 8),
 		.attnum = atoi(text_at(result, row, 9)),
 		.not_null = true_at(result, row, 10),
 		.default_nextval = true_at(result, row, 11),
@@ -178,7 +183,7 @@ static int load_tables(PGconn *conn, struct catalog *catalog, struct err *err)
 	columns = mem_alloc(COLUMNS_OF_TABLE_MAX * sizeof(*columns));
 	for (int row = 0, next; row < PQntuples(result); row = next) {
 		struct catalog_table table = {
-			.oid = oid_at(result, row, 0),
+			.oid = catalog_number(result, row, 0),
 			.schema = text_at(result, row, 1),
 			.name = text_at(result, row, 2),
 			.kind = text_at(result, row, 3)[0],
@@ -186,7 +191,7 @@ static int load_tables(PGconn *conn, struct catalog *catalog, struct err *err)
 			.columns = columns,
 		};
 
-		for (next = row; next < PQntuples(result) && oid_at(result, next, 0) == table.oid; next++)
+		for (next = row; next < PQntuples(result) && catalog_number(result, next, 0) == table.oid; next++)
 			if (!PQgetisnull(result, next, 5) && table.column_count < COLUMNS_OF_TABLE_MAX)
 				columns[table.column_count++] = column_at(result, next);
 		catalog_add_table(catalog, &table);
@@ -238,7 +243,7 @@ static int load_collations(PGconn *conn, struct catalog *catalog, struct err *er
 		return code;
 	for (int row = 0; row < PQntuples(result); row++) {
 		struct catalog_collation collation = {
-			.oid = oid_at(result, row, 0),
+			.oid = catalog_number(result, row, 0),
 			.schema = text_at(result, row, 1),
 			.name = text_at(result, row, 2),
 			.provider = text_at(result, row, 3)[0],

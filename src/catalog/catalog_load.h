@@ -29,8 +29,19 @@ struct catalog;
 	"  WHERE attnum > 0 AND NOT attisdropped AND reltype <> 0" \
 	" UNION ALL SELECT rngsubtype, rngtypid FROM pg_range UNION ALL SELECT rngtypid, rngmultitypid FROM pg_range"
 
+/* $1 are the names of functions that read tables. */
+#define READERS \
+	"readers(pattern) AS (" \
+	"  SELECT ':funcid (' || string_agg(oid::text, '|') || ') ' FROM pg_proc" \
+	"   WHERE pronamespace = 'pg_catalog'::regnamespace AND proname = ANY ($1::name[]))"
+
+enum { READER_NAMES_SIZE_MAX = 4 << 10 };
+
 /* The rows of a query of one parameter (NULL: of none). ERR_INTERNAL with the server's message, and `what` was to be read. */
 must_use int catalog_fetch(PGconn *conn, const char *sql, const char *param, const char *what, PGresult **ret_result, struct err *err);
+
+char *catalog_text(struct catalog *catalog, const PGresult *result, int row, int column);       /* in its arena; NULL stays NULL */
+uint32_t catalog_number(const PGresult *result, int row, int column);
 
 /* catalog_reading_functions as the text of an array, with its zero. */
 void catalog_reader_names(struct buf *names);

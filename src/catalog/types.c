@@ -27,5 +27,5 @@ const char *type_name(uint32_t oid)
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (types[i].oid == oid)
 			return types[i].name;
-	return oid < 16384 ? "that PostgreSQL brings along" : "that the database defines";
+	return oid < OID_FIRST_OF_USERS ? "that PostgreSQL brings along" : "that the database defines";
 }

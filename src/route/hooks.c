@@ -358,7 +358,8 @@ void hooks_note_redefined(const struct resolver *resolver, struct plan_item *ite
 		item->redefines = is_sharded_name(resolver, table) || !calls_known(resolver, false) || hooks_takes_code(resolver) ? table : NULL;
 	else if (shape->types)
 		item->redefines = types_known(resolver) ? NULL : REDEFINED_ALL;
-	else if (shape->kind == STMT_DDL && table && shape->tables[0].target && (shape->table_count > 1 || shape->function_count || (resolver->catalog && resolver->catalog->hidden_count)))
+	else if (shape->kind == STMT_DDL && table && shape->tables[0].target &&
+		 (shape->table_count > 1 || shape->function_count || (resolver->catalog && resolver->catalog->hidden_count)))
 		item->redefines = table;        /* a view */
 }
 

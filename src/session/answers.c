@@ -13,7 +13,7 @@ static void grow(struct session *session)
 	struct answer *answers = mem_alloc(capacity * sizeof(*answers));
 
 	for (size_t i = 0; i < session->answer_count; i++)
-		answers[i] = session->answers[(session->answer_first + i) % session->answer_capacity];
+		answers[i] = *answers_at(session, i);
 	mem_free(session->answers);
 	session->answers = answers;
 	session->answer_capacity = capacity;
@@ -26,7 +26,7 @@ struct answer *answers_push(struct session *session, enum answer_kind kind)
 
 	if (session->answer_count == session->answer_capacity)
 		grow(session);
-	answer = &session->answers[(session->answer_first + session->answer_count++) % session->answer_capacity];
+	answer = answers_at(session, session->answer_count++);
 	*answer = (struct answer){ .kind = kind, .unit = (uint32_t)session->unit_at, .owes_parse = session->parse_owed };
 	session->parse_owed = false;
 	return answer;
@@ -134,13 +134,13 @@ static void undo_to_sync(struct session *session, bool tried)
 	size_t count = 0;
 
 	for (; count < session->answer_count; count++) {
-		enum answer_kind kind = session->answers[(session->answer_first + count) % session->answer_capacity].kind;
+		enum answer_kind kind = answers_at(session, count)->kind;
 
 		if (kind == ANSWER_SYNC || kind == ANSWER_QUERY)
 			break;
 	}
 	for (size_t i = count; i-- > 0;)        /* the last first, as names may have changed hands more than once */
-		answers_undo(session, &session->answers[(session->answer_first + i) % session->answer_capacity], tried && i == 0);
+		answers_undo(session, answers_at(session, i), tried && i == 0);
 	while (count-- > 0)
 		drop_head(session);
 }

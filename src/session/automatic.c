@@ -83,10 +83,11 @@ bool automatic_send(struct session *session, struct leg *leg, struct plan *plan,
 		return false;
 	prepared.sql = prepared.statement->text;
 	sent = copies_worthwhile(prepared.statement) && (session->tx_status == 'I' || backend_has_prepared(leg->backend, prepared.statement));
-	if (sent && copies_ensure(session, leg, &prepared, &copy, NULL) > 0) {
+	if (sent) {
+		copy = copies_ensure(session, leg, &prepared);
 		send_prepared(session, leg, plan, copy, &lifted, copies_return_rows(plan));
 		for (size_t i = answers; i < session->answer_count; i++) {
-			struct answer *answer = &session->answers[(session->answer_first + i) % session->answer_capacity];
+			struct answer *answer = answers_at(session, i);
 
 			answer->automatic = true;
 			if (!answer->statement)

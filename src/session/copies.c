@@ -94,29 +94,29 @@ static void send_prepare(struct session *session, struct leg *leg, struct statem
 	leg->needs_sync = true;
 }
 
-/* Gives the backend the copy of `prepared` that the client expects it to have. Its name there is left in *ret_name. A text that was read under
- * other settings is read under these again, and then as a named copy, since an unnamed one would not outlive the settings' return. */
-int copies_ensure(struct session *session, struct leg *leg, const struct prepared *prepared, const char **ret_name, struct err *err)
+/* Gives the backend the copy of `prepared` that the client expects it to have; its name there. A text that was read under other settings is read
+ * under these again, and then as a named copy, since an unnamed one would not outlive the settings' return. */
+const char *copies_ensure(struct session *session, struct leg *leg, const struct prepared *prepared)
 {
 	struct statement *statement = prepared->statement;
 	bool elsewhere = statement->settings->analysis != session->settings->analysis;
 	bool unnamed = !copies_serve(session, leg, prepared);
+	const char *name;
 	struct buf out;
 
-	*ret_name = "";
 	if (unnamed && leg->backend->unnamed == statement)
-		return 1;
+		return "";
 	unnamed &= !elsewhere;
-	*ret_name = unnamed ? "" : statement->name;
+	name = unnamed ? "" : statement->name;
 	if (!unnamed && backend_has_prepared(leg->backend, statement))
-		return 1;
+		return name;
 	if (elsewhere)
 		leg_settings_within(leg, session->settings, statement->settings);
 	buf_init(&out, OUT_SIZE_MAX);
 	if (prepared->from_sql) {
 		send_prepare(session, leg, statement, &out);
 	} else {
-		message_parse(&out, *ret_name, statement->text, statement->types, statement->type_count);
+		message_parse(&out, name, statement->text, statement->types, statement->type_count);
 		note_parse(session, leg, statement, !unnamed, true);
 	}
 	if (!unnamed)
@@ -125,14 +125,23 @@ int copies_ensure(struct session *session, struct leg *leg, const struct prepare
 	buf_release(&out);
 	if (elsewhere)
 		leg_settings_within(leg, statement->settings, session->settings);
-	return 1;
+	return name;
 }
 
+/* Whether the next message is a Bind or Describe of the unnamed statement. */
 static bool is_used_next(const struct session *session)
 {
 	const struct unit *next = &session->units[session->unit_at + 1];
+	struct cursor cursor;
 
-	return session->unit_at + 1 < session->unit_count && (next->kind == UNIT_BIND || next->kind == UNIT_DESCRIBE);
+	if (session->unit_at + 1 == session->unit_count || (next->kind != UNIT_BIND && next->kind != UNIT_DESCRIBE))
+		return false;
+	cursor = cursor_of(unit_body(session, next));
+	if (next->kind == UNIT_BIND)
+		cursor_cstr(&cursor);
+	else if (cursor_u8(&cursor) != 'S')
+		return false;
+	return !cursor_cstr(&cursor).size && !cursor.failed;
 }
 
 /* The schema may have changed without our knowing: for a name, the server is asked whether the statement still can be read; for the unnamed

@@ -340,10 +340,9 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 	session->repairs = item && prepared->plan->shapes.count == 1 ? item->shape : NULL;
 	if (rc == 0)
 		rc = sequences_on(session, prepared->plan, __builtin_ctzll(shards), &leg, err);
-	if (rc > 0)
-		rc = copies_ensure(session, leg, prepared, &copy, err);
 	if (rc <= 0)
 		return rc;
+	copy = copies_ensure(session, leg, prepared);
 	send_bind(session, leg, &bind, copy, unit_raw(session, unit), body);
 	answer = answers_push(session, ANSWER_BIND);
 	if (*copy)
@@ -406,10 +405,9 @@ static int describe_statement(struct session *session, const struct unit *unit, 
 	}
 	rc = units_on(session, session->current && session->answer_count ? session->current->shard :
 		      likely_shard(session, name, NULL), &leg, err);
-	if (rc > 0)
-		rc = copies_ensure(session, leg, prepared, &copy, err);
 	if (rc <= 0)
 		return rc;
+	copy = copies_ensure(session, leg, prepared);
 	buf_init(&out, 1024);
 	message_describe(&out, 'S', copy);
 	leg_send(leg, buf_slice(&out));
@@ -433,11 +431,10 @@ static int describe_fan(struct session *session, struct portal *portal, struct e
 	int rc = units_on(session, __builtin_ctzll(portal->shards), &leg, err);
 
 	if (rc > 0)
-		rc = copies_ensure(session, leg, &stand_in, &copy, err);
-	if (rc > 0)
 		rc = bind_read(body, &bind, err) < 0 ? err->code : 1;
 	if (rc <= 0)
 		return rc;
+	copy = copies_ensure(session, leg, &stand_in);
 	bind.portal = (struct slice){ "", 0 };
 	send_bind(session, leg, &bind, copy, (struct slice){ 0 }, body);
 	answers_push(session, ANSWER_BIND)->hidden = true;
@@ -674,7 +671,7 @@ int extended_close(struct session *session, const struct unit *unit, struct err 
 static bool copy_awaited(const struct session *session)
 {
 	for (size_t i = 0; i < session->answer_count; i++) {
-		const struct answer *answer = &session->answers[(session->answer_first + i) % session->answer_capacity];
+		const struct answer *answer = answers_at(session, i);
 
 		if (answer->kind == ANSWER_EXECUTE && answer->plan && answer->plan->shapes.count == 1 &&
 		    answer->plan->items[0].shape->kind == STMT_COPY && answer->plan->items[0].shape->copy_from &&

@@ -126,10 +126,9 @@ static int make_execute(struct session *session, const struct shape *execute, st
 	else if ((rc = route_execute(session, prepared, execute, sql, &shards, err)) < 0)
 		return rc;
 	rc = units_on(session, __builtin_ctzll(shards), &sending->leg, err);
-	if (rc > 0)
-		rc = copies_ensure(session, sending->leg, prepared, &copy, err);
 	if (rc <= 0)
 		return rc;
+	copy = copies_ensure(session, sending->leg, prepared);
 	rc = rewrite_execute(sql, session_standard_strings(session), slice_of(copy), &sending->text, &rewrite, err);
 	if (rc < 0)
 		return rc;

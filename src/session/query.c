@@ -387,7 +387,8 @@ int query_function(struct session *session, const struct unit *unit, int shard, 
 		return 0;
 	}
 	oid = cursor_u32(&cursor);
-	if ((oid >= OID_FIRST_OF_USERS || !catalog || catalog_reads_tables_by_oid(catalog, oid)) && session_shard_count(session) > 1 && session_database(session)->table_count) {
+	if ((oid >= OID_FIRST_OF_USERS || !catalog || catalog_reads_tables_by_oid(catalog, oid)) && session_shard_count(session) > 1 &&
+	    session_database(session)->table_count) {
 		err_set(err, ERR_UNSUPPORTED, "a function that is called by its number may touch sharded tables, of which it would see one shard only");
 		err_hint(err, "Call it by its name, with SELECT.");
 		return err->code;

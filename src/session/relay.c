@@ -85,7 +85,7 @@ static void mute_query(struct session *session)
 
 	if (!head || !head->hidden || session->answer_count < 2)
 		return;
-	next = &session->answers[(session->answer_first + 1) % session->answer_capacity];
+	next = answers_at(session, 1);
 	next->refused = next->kind == ANSWER_QUERY;
 }
 
@@ -277,7 +277,7 @@ static bool commits(const struct session *session, const struct leg *leg)
 	if (session->tx_status == 'I' && leg->wrote)
 		return true;
 	for (size_t i = 0; i < session->answer_count; i++) {
-		const struct answer *answer = &session->answers[(session->answer_first + i) % session->answer_capacity];
+		const struct answer *answer = answers_at(session, i);
 
 		for (size_t item = 0; answer->plan && item < answer->plan->shapes.count; item++)
 			if (answer->plan->items[item].shape->kind == STMT_COMMIT || (session->tx_status == 'I' && answer->plan->items[item].writes))
@@ -316,15 +316,15 @@ static void lost(struct backend *backend, const struct err *why)
 		session_finish(session);
 		return;
 	}
+	if (mid_message || session->copy_in || session->copy_left || (session->pins & ~(unsigned)PIN_MODE)) {
+		session_fatal(session, why);
+		return;
+	}
 	if (session->rewinding) {       /* nothing of it is missed: it all goes to another one */
 		session->rewinding = false;
 		answers_clear(session);
 		leg_release(leg, false);
 		session_resume(session);
-		return;
-	}
-	if (mid_message || session->copy_in || session->copy_left || (session->pins & ~(unsigned)PIN_MODE)) {
-		session_fatal(session, why);
 		return;
 	}
 	if (working) {

@@ -294,6 +294,8 @@ void session_resume(struct session *session);                           /* go on
 void session_renew(struct session *session);                            /* takes the worker's newest snapshot */
 void session_configure(struct session *session);                        /* the worker's configuration is a new one */
 void session_pause_source(struct session *session);                     /* backends stop while the client is behind */
+void session_equip(struct session *session);                            /* with what it needs while it works */
+void session_rest(struct session *session);                             /* without, until there is something to do again */
 
 /* login.c */
 void login_start(struct session *session);
@@ -302,9 +304,6 @@ void login_free(struct login *login);
 void login_answered(struct session *session, struct job *job);
 void login_backend(struct session *session);                            /* a leg is there, or failed */
 void login_held(struct session *session);                               /* what it waits for may be paused now */
-
-void session_equip(struct session *session);                            /* with what it needs while it works */
-void session_rest(struct session *session);                             /* without, until there is something to do again */
 
 /* input.c */
 void input_received(struct session *session, const char *data, size_t size);
@@ -341,6 +340,10 @@ void portal_remove(struct session *session, struct slice name);
 void portals_clear(struct session *session);
 
 /* answers.c */
+static inline struct answer *answers_at(const struct session *session, size_t i)       /* the i-th that is awaited */
+{
+	return &session->answers[(session->answer_first + i) % session->answer_capacity];
+}
 struct answer *answers_push(struct session *session, enum answer_kind kind);
 struct answer *answers_head(struct session *session);
 void answers_pop(struct session *session);

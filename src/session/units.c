@@ -208,7 +208,7 @@ void units_fail(struct session *session, const struct err *err)
 static bool ending_tx(const struct session *session)
 {
 	for (size_t i = 0; i < session->answer_count; i++) {
-		const struct plan *plan = session->answers[(session->answer_first + i) % session->answer_capacity].plan;
+		const struct plan *plan = answers_at(session, i)->plan;
 
 		for (size_t item = 0; plan && item < plan->shapes.count; item++)
 			if (plan->items[item].shape->kind == STMT_COMMIT || plan->items[item].shape->kind == STMT_ROLLBACK)

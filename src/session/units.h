@@ -41,7 +41,7 @@ bool copies_return_rows(const struct plan *plan);
 bool copies_serve(const struct session *session, const struct leg *leg, const struct prepared *prepared);       /* by the copy's name, now */
 /* Parse, where the backend has the copy already. Takes `before`, what had the name. */
 void copies_parse(struct session *session, struct leg *leg, const struct prepared *prepared, struct prepared *before);
-int copies_ensure(struct session *session, struct leg *leg, const struct prepared *prepared, const char **ret_name, struct err *err);
+const char *copies_ensure(struct session *session, struct leg *leg, const struct prepared *prepared);   /* its name there */
 void copies_used(struct session *session, struct prepared *prepared, struct answer *answer, struct slice name);         /* by that Bind or Describe */
 /* Whether the error is of a copy that no longer fits, and can be kept from the client: the segment is run again from there. */
 bool copies_heal(struct session *session, struct leg *leg, struct slice error);

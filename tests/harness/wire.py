@@ -124,6 +124,14 @@ def show(kind, body, size_max=300):
     return f"{kind} {body[:size_max]!r}" + (f" … {len(body)} bytes" if len(body) > size_max else "")
 
 
+def rows_of(answer, sql="the query"):
+    """The rows of an answer, as lists of str; raises what the server said."""
+    for kind, body in answer:
+        if kind in ("E", "closed", "silence"):
+            raise AssertionError(f"{sql}: {show(kind, body)}")
+    return [[None if item is None else item.decode() for item in row(body)] for kind, body in answer if kind == "D"]
+
+
 class Wire:
     """A connection. `login` keeps all messages up to the first ReadyForQuery; `key` is the cancel key."""
 
@@ -199,12 +207,8 @@ class Wire:
         return self.ask(Query(sql))
 
     def rows(self, sql):
-        """The rows of one simple query, as str; raises what the server said."""
-        answer = self.query(sql)
-        for kind, body in answer:
-            if kind in ("E", "closed", "silence"):
-                raise AssertionError(f"{sql}: {show(kind, body)}")
-        return [tuple(None if item is None else item.decode() for item in row(body)) for kind, body in answer if kind == "D"]
+        """The rows of one simple query, as tuples of str; raises what the server said."""
+        return [tuple(row) for row in rows_of(self.query(sql), sql)]
 
     def one(self, sql):
         return self.rows(sql)[0][0]

@@ -5,7 +5,7 @@ import psycopg
 import pytest
 
 from harness.cluster import DATABASE, USER, USER_PASSWORD
-from harness.wire import Bind, Close, Describe, Execute, Flush, Parse, Query, Sync, Wire, columns, fields, row, run
+from harness.wire import Bind, Close, Describe, Execute, Flush, Parse, Query, Sync, Wire, columns, fields, row, rows_of, run
 
 COPIES = "SELECT statement, (generic_plans + custom_plans)::int FROM pg_prepared_statements WHERE name LIKE 'nanu%' AND statement LIKE '%{}%'"
 
@@ -22,11 +22,15 @@ def cluster(start_cluster):
 @pytest.fixture
 def wire(cluster):
     with connect(cluster) as made:
-        made.rows("DROP SCHEMA IF EXISTS work CASCADE")
-        made.rows("CREATE SCHEMA work")
-        made.rows("CREATE TABLE work.t (id int PRIMARY KEY, name text)")
-        made.rows("INSERT INTO work.t VALUES (1, 'one'), (2, 'two')")
+        fill(made)
         yield made
+
+
+def fill(wire):
+    wire.rows("DROP SCHEMA IF EXISTS work CASCADE")
+    wire.rows("CREATE SCHEMA work")
+    wire.rows("CREATE TABLE work.t (id int PRIMARY KEY, name text)")
+    wire.rows("INSERT INTO work.t VALUES (1, 'one'), (2, 'two')")
 
 
 def connect(cluster, **startup):
@@ -44,19 +48,13 @@ def heard(answer):
     return "".join(kind for kind, _ in answer)
 
 
-def rows(answer):
-    errors = [fields(body) for kind, body in answer if kind == "E"]
-    assert not errors, errors
-    return [[None if item is None else item.decode() for item in row(body)] for kind, body in answer if kind == "D"]
-
-
 def error(answer):
     found, = [fields(body) for kind, body in answer if kind == "E"]
     return found
 
 
 def ask(wire, sql, *values):
-    return rows(wire.ask(run(sql, values), Sync))
+    return rows_of(wire.ask(run(sql, values), Sync))
 
 
 def copies(wire, part):
@@ -65,7 +63,7 @@ def copies(wire, part):
 
 def test_a_text_that_comes_again_is_parsed_once(wire):
     answers = [wire.ask(run("SELECT name FROM work.t WHERE id = $1 -- again", [2]), Sync) for _ in range(5)]
-    assert all(answer == answers[0] for answer in answers) and rows(answers[0]) == [["two"]]
+    assert all(answer == answers[0] for answer in answers) and rows_of(answers[0]) == [["two"]]
     assert heard(answers[0]).replace("T", "").replace("n", "") == "12DCZ"
     assert copies(wire, "-- again") == [("SELECT name FROM work.t WHERE id = $1 -- again", "4")]
 
@@ -84,9 +82,9 @@ def test_a_literal_that_tells_the_time_tells_it_each_time(wire, sql):
 
 
 def test_a_named_statement_that_tells_the_time_is_nobody_elses(cluster, wire):
-    first = rows(wire.ask(Parse("SELECT 'now'::timestamptz", "n"), Bind(statement="n"), Execute(), Sync))
+    first = rows_of(wire.ask(Parse("SELECT 'now'::timestamptz", "n"), Bind(statement="n"), Execute(), Sync))
     with connect(cluster) as other:
-        second = rows(other.ask(Parse("SELECT 'now'::timestamptz", "n"), Bind(statement="n"), Execute(), Sync))
+        second = rows_of(other.ask(Parse("SELECT 'now'::timestamptz", "n"), Bind(statement="n"), Execute(), Sync))
     assert first != second
     wire.rows("PREPARE p AS SELECT 'now'::timestamptz")
     first = wire.rows("EXECUTE p")
@@ -130,7 +128,7 @@ def test_a_temporary_table_hides_another(wire):
     assert ask(wire, "SELECT count(*) FROM t") == [["2"]]
     wire.rows("CREATE TEMP TABLE t (a int)")
     assert ask(wire, "SELECT count(*) FROM t") == [["0"]]
-    assert rows(wire.ask(Parse("SELECT count(*) FROM t", "named"), Bind(statement="named"), Execute(), Sync)) == [["0"]]
+    assert rows_of(wire.ask(Parse("SELECT count(*) FROM t", "named"), Bind(statement="named"), Execute(), Sync)) == [["0"]]
     wire.rows("DISCARD ALL")
 
 
@@ -157,7 +155,7 @@ def test_nothing_is_heard_of_a_changed_schema(cluster, wire, name, way):
         for statement in change.split(";"):
             wire.rows(statement)
     answer = wire.ask(Parse(sql), Describe("S"), Bind([2]), Describe("P"), Execute(), Sync)
-    assert rows(answer) == [after]
+    assert rows_of(answer) == [after]
     assert heard(answer) == "1tT2TDCZ"
     assert len(columns(next(body for kind, body in answer if kind == "T"))) == len(after)
     if way == "in this transaction":
@@ -181,23 +179,23 @@ def test_nothing_is_heard_of_a_changed_schema_wherever_the_statement_stands(clus
     expected = [["2", "two", "7"]]
     if place == "after another":
         answer = wire.ask(run("SELECT 1"), run(sql, [2]), run("INSERT INTO work.t VALUES (3, 'three')"), run(sql, [3]), Sync)
-        assert rows(answer) == [["1"], *expected, ["3", "three", "7"]]
+        assert rows_of(answer) == [["1"], *expected, ["3", "three", "7"]]
     elif place == "first of a block":
-        assert rows(wire.ask(run("BEGIN"), run(sql, [2]), Sync)) == expected
+        assert rows_of(wire.ask(run("BEGIN"), run(sql, [2]), Sync)) == expected
         assert ask(wire, sql, 2) == expected
         wire.rows("COMMIT")
     elif place == "flushed":
         wire.send(Parse(sql), Bind([2], results=[0]), Describe("P"), Execute(), Flush)
-        assert rows(wire.until("C")) == expected
-        assert rows(wire.ask(run(sql, [2]), Sync)) == expected
+        assert rows_of(wire.until("C")) == expected
+        assert rows_of(wire.ask(run(sql, [2]), Sync)) == expected
     elif place == "before a copy":
         answer = wire.ask(run(sql, [2]), run("COPY work.t TO STDOUT"), Sync)
-        assert rows(answer) == expected and [body for kind, body in answer if kind == "d"] == [b"1\tone\t7\n", b"2\ttwo\t7\n"]
+        assert rows_of(answer) == expected and [body for kind, body in answer if kind == "d"] == [b"1\tone\t7\n", b"2\ttwo\t7\n"]
     elif place == "before an error":
         answer = wire.ask(Parse("SELECT 1", "kept"), run(sql, [2]), run("SELECT nothing"), run(sql, [1]), Sync)
         assert error(answer)["C"] == "42703"
         assert [row(body)[0] for kind, body in answer if kind == "D"] == [b"2"]
-        assert rows(wire.ask(Bind(statement="kept"), Execute(), Close("S", "kept"), Sync)) == [["1"]]
+        assert rows_of(wire.ask(Bind(statement="kept"), Execute(), Close("S", "kept"), Sync)) == [["1"]]
     else:
         assert ask(wire, sql, 2) == expected
     if place == "in a block":
@@ -209,15 +207,15 @@ def test_nothing_is_heard_of_a_changed_schema_wherever_the_statement_stands(clus
 def test_a_named_statement_prepared_after_the_change_is_another_than_one_before(cluster, wire):
     sql = "SELECT * FROM work.t WHERE id = $1"
     with connect(cluster) as early, connect(cluster) as late:
-        assert rows(early.ask(Parse(sql, "s"), Bind([2], "s"), Execute(), Sync)) == [["2", "two"]]
+        assert rows_of(early.ask(Parse(sql, "s"), Bind([2], "s"), Execute(), Sync)) == [["2", "two"]]
         with node(cluster) as conn:
             conn.execute("ALTER TABLE work.t ADD more int DEFAULT 7")
-        assert rows(late.ask(Parse(sql, "s"), Describe("S", "s"), Bind([2], "s"), Execute(), Sync)) == [["2", "two", "7"]]
+        assert rows_of(late.ask(Parse(sql, "s"), Describe("S", "s"), Bind([2], "s"), Execute(), Sync)) == [["2", "two", "7"]]
         refused = error(early.ask(Bind([2], "s"), Execute(), Sync))
         assert refused["C"] == "0A000" and refused["M"] == "cached plan must not change result type"
         early.ask(Close("S", "s"), Sync)
-        assert rows(early.ask(Parse(sql, "s"), Bind([2], "s"), Execute(), Sync)) == [["2", "two", "7"]]
-        assert rows(late.ask(Bind([2], "s"), Execute(), Sync)) == [["2", "two", "7"]]
+        assert rows_of(early.ask(Parse(sql, "s"), Bind([2], "s"), Execute(), Sync)) == [["2", "two", "7"]]
+        assert rows_of(late.ask(Bind([2], "s"), Execute(), Sync)) == [["2", "two", "7"]]
 
 
 def test_errors_do_not_name_the_copy(wire):
@@ -237,8 +235,8 @@ def test_an_unnamed_statement_outlives_its_segment(wire):
         ask(wire, sql, 2)
     wire.ask(Parse(sql), Sync)
     wire.ask(Parse("BEGIN", "b"), Bind(statement="b"), Execute(), Sync)
-    assert rows(wire.ask(Bind([1]), Execute(), Sync)) == [["one"]]
-    assert rows(wire.ask(Bind([2]), Execute(), Sync)) == [["two"]]
+    assert rows_of(wire.ask(Bind([1]), Execute(), Sync)) == [["one"]]
+    assert rows_of(wire.ask(Bind([2]), Execute(), Sync)) == [["two"]]
     wire.rows("COMMIT")
 
 
@@ -260,17 +258,14 @@ def automatic(start_cluster):
 @pytest.fixture
 def simple(automatic):
     with connect(automatic) as made:
-        made.rows("DROP SCHEMA IF EXISTS work CASCADE")
-        made.rows("CREATE SCHEMA work")
-        made.rows("CREATE TABLE work.t (id int PRIMARY KEY, name text)")
-        made.rows("INSERT INTO work.t VALUES (1, 'one'), (2, 'two')")
+        fill(made)
         yield made
 
 
 def test_simple_queries_that_differ_in_integers_are_one_statement(simple):
     for id_, name in [(1, "one"), (2, "two"), (-1, None), (3000000000, None), (2, "two")]:
         answer = simple.ask(Query(f"SELECT name FROM work.t WHERE id = {id_} -- lifted"))
-        assert rows(answer) == ([[name]] if name else []) and heard(answer).replace("D", "") == "TCZ"
+        assert rows_of(answer) == ([[name]] if name else []) and heard(answer).replace("D", "") == "TCZ"
     for id_ in (11, 12, 13, 14):
         assert heard(simple.ask(Query(f"INSERT INTO work.t VALUES ({id_}, 'x') -- lifted"))) == "CZ"
     found = dict(copies(simple, "-- lifted"))
@@ -293,11 +288,11 @@ def test_errors_of_simple_queries_are_those_of_the_text_as_it_was_written(simple
 def test_simple_queries_hear_nothing_of_a_changed_schema(automatic, simple, name):
     change, sql, before, after = CHANGES[name]
     for _ in range(3):
-        assert simple.query(sql.replace("$1", "2")) and rows(simple.ask(Query(sql.replace("$1", "2")))) == [before]
+        assert simple.query(sql.replace("$1", "2")) and rows_of(simple.ask(Query(sql.replace("$1", "2")))) == [before]
     with node(automatic) as conn:
         conn.execute(change)
     for _ in range(3):
-        assert rows(simple.ask(Query(sql.replace("$1", "2")))) == [after]
+        assert rows_of(simple.ask(Query(sql.replace("$1", "2")))) == [after]
 
 
 def test_in_a_block_only_what_returns_no_rows_is_prepared(automatic, simple):

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from harness.cluster import DATABASE, USER, USER_PASSWORD
-from harness.wire import Bind, Close, Execute, Flush, Parse, Query, Sync, Wire, fields, row, run
+from harness.wire import Bind, Close, Execute, Flush, Parse, Query, Sync, Wire, fields, rows_of, run
 
 INTERLEAVED_STEPS = 400
 
@@ -32,12 +32,6 @@ def clusters(start_cluster):
 
 def connect(cluster, **startup):
     return Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE, **startup)
-
-
-def rows_of(answer):
-    errors = [fields(body) for kind, body in answer if kind == "E"]
-    assert not errors, errors
-    return [[None if item is None else item.decode() for item in row(body)] for kind, body in answer if kind == "D"]
 
 
 def pid(wire):
