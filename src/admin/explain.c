@@ -304,7 +304,7 @@ int admin_explain(struct admin *admin, struct job *job, const struct call *call)
 	explanation.database = topology_database(snapshot->topology, job->database);
 	explanation.sql = slice_of(text);
 	buf_init(&explanation.out, ADMIN_ANSWER_SIZE_MAX);
-	fingerprinter = fingerprinter_new();
+	fingerprinter = fingerprinter_new(false);
 	if (!explanation.database) {
 		rc = err_set(&job->err, ERR_NO_DATABASE, "database \"%s\" does not exist", job->database);
 	} else {

@@ -48,6 +48,7 @@ struct stream {
 	bool listening, connecting, connected;
 	bool recv_wanted, recv_armed, recv_ended;
 	bool send_armed, send_blocked;          /* an operation is under way; epoll: wait for EPOLLOUT */
+	bool send_waits;                        /* io_uring: the peer is behind, and the next send waits for it */
 	bool readable;                          /* epoll: the edge came while nobody wanted to read */
 	bool hung_up;                           /* epoll: the peer's end of file is behind what can be read */
 	bool send_failed;                       /* the peer takes no more; what it said before is still read */
@@ -56,6 +57,7 @@ struct stream {
 	unsigned pending;                       /* operations the kernel still holds */
 	struct out_block *out_first, *out_last;
 	size_t out_bytes;
+	uint32_t send_size, send_try;           /* io_uring: of the send under way; its number among those that wait for nothing, from 1 */
 	struct list_node dirty;                 /* written this turn */
 	struct list_node ready;                 /* epoll: has more to read; any: wants its `closed` */
 	struct timer finish_timer;              /* finishing: closed then, whatever is left */

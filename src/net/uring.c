@@ -2,6 +2,9 @@
  *
  * A completion names its stream and operation in user_data: the stream's address with the operation in the low bits. Received
  * bytes stand in a provided buffer, which goes back to the ring when the event has returned.
+ *
+ * A send is first tried without waiting, and says something only if it did not send everything (IOSQE_CQE_SKIP_SUCCESS; MSG_WAITALL makes a short
+ * send a failure): what the loop waits for is what the peers do. A try that was submitted and said nothing has sent its bytes.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -26,6 +29,9 @@ struct uring {
 	struct msghdr *headers;         /* one for each queued sendmsg of this turn, until it is submitted */
 	struct iovec (*iovs)[IOV_MAX_SEND];
 	size_t header_count;
+	struct stream **tries;          /* streams that tried to send since completions were taken; NULL: that said how it went */
+	unsigned try_count;
+	bool unsure;                    /* not all of them were submitted, or completions are held back */
 };
 
 static uint64_t tag(struct stream *stream, enum operation operation)
@@ -83,6 +89,7 @@ static void uring_close(void *state)
 		munmap(uring->buffers, (size_t)BUFFER_COUNT * IO_SIZE);
 	mem_free(uring->headers);
 	mem_free(uring->iovs);
+	mem_free(uring->tries);
 	mem_free(uring);
 }
 
@@ -108,6 +115,8 @@ static int uring_open(struct loop *loop, void **ret_state, struct err *err)
 	uring->loop = loop;
 	uring->headers = mem_calloc(SQ_ENTRIES, sizeof(*uring->headers));
 	uring->iovs = mem_calloc(SQ_ENTRIES, sizeof(*uring->iovs));
+	uring->tries = mem_calloc(SQ_ENTRIES, sizeof(struct stream *));
+	io_uring_register_ring_fd(&uring->ring);        /* only for speed: older kernels refuse */
 	*ret_state = uring;
 	return 0;
 }
@@ -181,17 +190,29 @@ static void uring_send(struct loop *loop, struct stream *stream)
 	struct uring *uring = loop->engine_state;
 	struct io_uring_sqe *sqe = next_sqe(uring);
 	struct out_block *first = stream->out_first;
+	bool try = !stream->send_waits && uring->try_count < SQ_ENTRIES;
+	int flags = MSG_NOSIGNAL | MSG_WAITALL | (try ? MSG_DONTWAIT : 0);
 
 	if (!first->next || uring->header_count == SQ_ENTRIES) {
-		io_uring_prep_send(sqe, stream->fd, first->data + first->start, first->end - first->start, MSG_NOSIGNAL | MSG_WAITALL);
+		stream->send_size = first->end - first->start;
+		io_uring_prep_send(sqe, stream->fd, first->data + first->start, stream->send_size, flags);
 	} else {
 		struct msghdr *header = &uring->headers[uring->header_count];
 		struct iovec *iov = uring->iovs[uring->header_count++];
 
 		*header = (struct msghdr){ .msg_iov = iov, .msg_iovlen = engine_iov(stream, iov, IOV_MAX_SEND) };
-		io_uring_prep_sendmsg(sqe, stream->fd, header, MSG_NOSIGNAL | MSG_WAITALL);
+		stream->send_size = 0;
+		for (size_t i = 0; i < header->msg_iovlen; i++)
+			stream->send_size += (uint32_t)iov[i].iov_len;
+		io_uring_prep_sendmsg(sqe, stream->fd, header, (unsigned)flags);
 	}
 	io_uring_sqe_set_data64(sqe, tag(stream, OP_SEND));
+	stream->send_try = 0;
+	if (try) {
+		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+		uring->tries[uring->try_count++] = stream;
+		stream->send_try = uring->try_count;
+	}
 	stream->send_armed = true;
 	stream->pending++;
 }
@@ -248,6 +269,23 @@ static void complete_recv(struct uring *uring, struct stream *stream, const stru
 		arm_recv(uring, stream);
 }
 
+static void sent(struct stream *stream, long result)
+{
+	stream->send_armed = false;
+	stream->pending--;
+	engine_sent(stream, result);
+}
+
+static void complete_send(struct uring *uring, struct stream *stream, int result)
+{
+	bool tried = stream->send_try > 0;
+
+	if (tried)
+		uring->tries[stream->send_try - 1] = NULL;
+	stream->send_waits = tried && (result >= 0 || result == -EAGAIN);
+	sent(stream, tried && result == -EAGAIN ? 0 : result);
+}
+
 static void complete(struct uring *uring, const struct io_uring_cqe *cqe)
 {
 	struct stream *stream = (struct stream *)(uintptr_t)(cqe->user_data & ~(uint64_t)OP_MASK);
@@ -266,9 +304,7 @@ static void complete(struct uring *uring, const struct io_uring_cqe *cqe)
 		complete_recv(uring, stream, cqe);
 		break;
 	case OP_SEND:
-		stream->send_armed = false;
-		stream->pending--;
-		engine_sent(stream, cqe->res);
+		complete_send(uring, stream, cqe->res);
 		break;
 	case OP_CONNECT:
 		stream->pending--;
@@ -290,6 +326,34 @@ static void complete(struct uring *uring, const struct io_uring_cqe *cqe)
 	engine_settled(stream);
 }
 
+/* Those that said nothing, all of them having been submitted, and all completions taken. */
+static void complete_tries(struct uring *uring)
+{
+	if (uring->unsure)
+		return;
+	for (unsigned i = 0; i < uring->try_count; i++) {
+		struct stream *stream = uring->tries[i];
+
+		if (!stream)
+			continue;
+		sent(stream, stream->send_size);
+		engine_settled(stream);
+	}
+	uring->try_count = 0;
+}
+
+/* Whether something hangs on a try's having been done, which is not waited for: then the turn must not wait for others either. */
+static bool is_awaited(const struct uring *uring)
+{
+	for (unsigned i = 0; i < uring->try_count; i++) {
+		const struct stream *stream = uring->tries[i];
+
+		if (stream && (stream->out_bytes > stream->send_size || stream->over_limit || stream->finishing || stream->closing))
+			return true;
+	}
+	return uring->unsure;
+}
+
 static void uring_turn(struct loop *loop, uint64_t wait_us)
 {
 	struct uring *uring = loop->engine_state;
@@ -300,7 +364,7 @@ static void uring_turn(struct loop *loop, uint64_t wait_us)
 
 	while ((node = list_pop_front(&loop->ready)))
 		engine_close_over(CONTAINER_OF(node, struct stream, ready));
-	if (wait_us == 0)
+	if (wait_us == 0 || is_awaited(uring))
 		io_uring_submit_and_get_events(&uring->ring);
 	else if (wait_us == UINT64_MAX)
 		io_uring_submit_and_wait(&uring->ring, 1);
@@ -308,11 +372,13 @@ static void uring_turn(struct loop *loop, uint64_t wait_us)
 		io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &timeout, NULL);
 	engine_awake(loop);
 	uring->header_count = 0;
+	uring->unsure = io_uring_sq_ready(&uring->ring) || io_uring_cq_has_overflow(&uring->ring);
 	io_uring_for_each_cqe(&uring->ring, head, cqe) {
 		complete(uring, cqe);
 		count++;
 	}
 	io_uring_cq_advance(&uring->ring, count);
+	complete_tries(uring);
 }
 
 const struct engine engine_uring = {

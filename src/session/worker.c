@@ -85,9 +85,9 @@ int worker_init(struct worker *worker, struct services *services, unsigned index
 	}
 	worker->snapshot = snapshot_ref(snapshot);
 	worker->started_us = loop_now_us(worker->loop);
-	worker->fingerprinter = fingerprinter_new();
+	worker->fingerprinter = fingerprinter_new(true);
 	buf_init(&worker->lifted, LIFTED_SIZE_MAX);
-	worker->second_fingerprinter = fingerprinter_new();
+	worker->second_fingerprinter = fingerprinter_new(false);
 	worker->listener_pause.fire = listener_again;
 	list_init(&worker->sessions);
 	plan_cache_init(&worker->plans);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "sql/keep.h"
 #include "sql/lexer.h"
+#include "sql/twins.h"
 #include "sql/words.h"
 
 enum {
@@ -21,21 +22,24 @@ enum {
 
 struct fingerprinter {
 	struct fingerprint result;
+	struct twins *twins;                    /* or NULL */
 	struct words words;
 	struct token *tokens;
 	size_t token_count, token_capacity;
 	size_t literal_capacity;
 	char *normal;
 	size_t normal_capacity;
-	char last[TEXT_KEPT_MAX];               /* the text that `result` is of: planned first and routed next, it is read once */
-	size_t last_size;                       /* 0: of none that is kept */
-	size_t hint_offset;
+	char last[TEXT_KEPT_MAX];               /* the text that was asked for last: planned first and routed next, it is read once */
+	size_t last_size;                       /* 0: none that is kept */
+	const struct fingerprint *last_result;
 };
 
-struct fingerprinter *fingerprinter_new(void)
+struct fingerprinter *fingerprinter_new(bool remembers)
 {
 	struct fingerprinter *fingerprinter = mem_calloc(1, sizeof(*fingerprinter));
 
+	if (remembers)
+		fingerprinter->twins = twins_new();
 	words_init(&fingerprinter->words);
 	return fingerprinter;
 }
@@ -56,6 +60,7 @@ void fingerprinter_free(struct fingerprinter *fingerprinter)
 	if (!fingerprinter)
 		return;
 	forget_memory(fingerprinter);
+	twins_free(fingerprinter->twins);
 	mem_free(fingerprinter);
 }
 
@@ -154,11 +159,11 @@ static int read_tokens(struct fingerprinter *f, struct slice sql, bool standard_
 	return 0;
 }
 
-/* What a leading comment says to the router: the text behind "nanu:" in the first block comment that begins so. */
-static struct slice find_hint(struct slice sql, size_t size)
+/* What a leading comment, before `end`, says to the router: the text behind "nanu:" in the first block comment that begins so. */
+static void find_hint(struct slice sql, const char *end, struct fingerprint *result)
 {
 	static const char mark[] = "nanu:";
-	const char *at = sql.data, *end = sql.data + size;
+	const char *at = sql.data;
 
 	while ((at = memmem(at, (size_t)(end - at), "/*", 2)) != NULL) {
 		const char *close = memmem(at + 2, (size_t)(end - at - 2), "*/", 2);
@@ -172,11 +177,12 @@ static struct slice find_hint(struct slice sql, size_t size)
 				;
 			while (close > at && strchr(" \t\r\n\f", close[-1]))
 				close--;
-			return slice_make(at, (size_t)(close - at));
+			result->hint_offset = (uint32_t)(at - sql.data);
+			result->hint_size = (uint32_t)(close - at);
+			return;
 		}
 		at = close + 2;
 	}
-	return slice_make(NULL, 0);
 }
 
 /* The second pass: from tokens to the normal form. */
@@ -425,24 +431,14 @@ static void put_tokens(struct writer *w)
 	}
 }
 
-int fingerprint_make(struct fingerprinter *fingerprinter, struct slice sql, bool standard_strings,
-		     const struct fingerprint **ret_fingerprint, struct err *err)
+static int read_text(struct fingerprinter *f, struct slice sql, bool standard_strings, struct err *err)
 {
-	struct fingerprinter *f = fingerprinter;
 	struct fingerprint *result = &f->result;
 	struct writer writer;
 	XXH128_hash_t hash;
 	size_t normal_size_max;
 	int rc;
 
-	*ret_fingerprint = result;
-	if (sql.size && sql.size == f->last_size && result->standard_strings == standard_strings && memcmp(sql.data, f->last, sql.size) == 0) {
-		if (result->hint.data)
-			result->hint.data = sql.data + f->hint_offset;
-		return 0;
-	}
-	*ret_fingerprint = NULL;
-	f->last_size = 0;
 	if (sql.size > STATEMENT_SIZE_MAX)
 		return err_set(err, ERR_LIMIT, "a statement is longer than %d bytes", STATEMENT_SIZE_MAX);
 	if (f->token_capacity > TOKENS_KEPT_MAX || f->normal_capacity > TOKENS_KEPT_MAX * TOKEN_NORMAL_EXTRA)
@@ -463,16 +459,41 @@ int fingerprint_make(struct fingerprinter *fingerprinter, struct slice sql, bool
 	put_tokens(&writer);
 	result->normal = slice_make(f->normal, (size_t)(writer.out - f->normal));
 	if (f->token_count > 0 && f->tokens[0].offset > 0)
-		result->hint = find_hint(sql, f->tokens[0].offset);
+		find_hint(sql, sql.data + f->tokens[0].offset, result);
 	hash = XXH3_128bits(result->normal.data, result->normal.size);
 	result->hash[0] = hash.low64;
 	result->hash[1] = hash.high64;
+	return 0;
+}
+
+int fingerprint_make(struct fingerprinter *fingerprinter, struct slice sql, bool standard_strings,
+		     const struct fingerprint **ret_fingerprint, struct err *err)
+{
+	struct fingerprinter *f = fingerprinter;
+	const struct fingerprint *found = NULL;
+	int rc;
+
+	if (sql.size && sql.size == f->last_size && f->last_result->standard_strings == standard_strings &&
+	    memcmp(sql.data, f->last, sql.size) == 0) {
+		*ret_fingerprint = f->last_result;
+		return 0;
+	}
+	*ret_fingerprint = NULL;
+	f->last_size = 0;
+	if (f->twins && sql.size <= STATEMENT_SIZE_MAX)
+		found = twins_find(f->twins, sql, standard_strings);
+	if (!found) {
+		rc = read_text(f, sql, standard_strings, err);
+		if (rc < 0)
+			return rc;
+		found = &f->result;
+		if (f->twins)
+			twins_add(f->twins, sql, found);
+	}
 	if (sql.size <= sizeof(f->last)) {
 		memcpy(f->last, sql.data, sql.size);
 		f->last_size = sql.size;
 	}
-	if (result->hint.data)
-		f->hint_offset = (size_t)(result->hint.data - sql.data);
-	*ret_fingerprint = result;
+	*ret_fingerprint = f->last_result = found;
 	return 0;
 }

@@ -40,12 +40,13 @@ struct fingerprint {
 	int param_max;                  /* highest $n seen */
 	bool several;                   /* more than one statement: a semicolon with something behind it */
 	bool standard_strings;          /* as it was made */
-	struct slice hint;              /* what a leading comment says after "nanu:", in the text; {NULL, 0}: none */
+	uint32_t hint_offset, hint_size;        /* what a leading comment says after "nanu:", in the text; 0, 0: none */
 };
 
-/* Working memory that one thread keeps and lends to each call. */
+/* Working memory that one thread keeps and lends to each call. `remembers`: it keeps what texts were like, to know those again that differ in
+ * the values of literals only (twins.h), which pays where statements come again. */
 struct fingerprinter;
-struct fingerprinter *fingerprinter_new(void);
+struct fingerprinter *fingerprinter_new(bool remembers);
 void fingerprinter_free(struct fingerprinter *fingerprinter);
 
 /* Fingerprints `sql` (UTF-8 or any encoding whose bytes >= 0x80 are not ASCII) as PostgreSQL's scanner reads it with

@@ -258,17 +258,31 @@ static void check_values(struct slice text, const struct fingerprint *fingerprin
 	}
 }
 
+static bool same(const struct fingerprint *a, const struct fingerprint *b)
+{
+	for (size_t i = 0; i < a->literal_count && i < b->literal_count; i++) {
+		const struct literal *one = &a->literals[i], *other = &b->literals[i];
+
+		if (one->class != other->class || one->offset != other->offset || one->size != other->size || one->slot != other->slot ||
+		    one->kept != other->kept)
+			return false;
+	}
+	return slice_eq(a->normal, b->normal) && a->hash[0] == b->hash[0] && a->hash[1] == b->hash[1] && a->literal_count == b->literal_count &&
+	       a->slot_count == b->slot_count && a->param_max == b->param_max && a->several == b->several &&
+	       a->standard_strings == b->standard_strings && a->hint_offset == b->hint_offset && a->hint_size == b->hint_size;
+}
+
 static void check_shape(struct slice text, bool standard_strings, uint64_t seed, struct check_counts *counts)
 {
 	static struct fingerprinter *first, *second;
-	const struct fingerprint *fingerprint, *other;
+	const struct fingerprint *fingerprint, *other, *twin;
 	struct buf variant, shape, other_shape;
 	struct dice dice = { seed };
 	struct arena arena;
 
 	if (!first) {
-		first = fingerprinter_new();
-		second = fingerprinter_new();
+		first = fingerprinter_new(true);
+		second = fingerprinter_new(false);
 	}
 	if (fingerprint_make(first, text, standard_strings, &fingerprint, NULL) < 0)
 		fail(text, "the fingerprint refuses what the lexer takes", slice_of(""));
@@ -282,6 +296,10 @@ static void check_shape(struct slice text, bool standard_strings, uint64_t seed,
 		make_variant(&dice, text, fingerprint, &variant);
 		if (fingerprint_make(second, buf_slice(&variant), standard_strings, &other, NULL) < 0)
 			fail(text, "a variant is refused", buf_slice(&variant));
+		if (fingerprint_make(first, buf_slice(&variant), standard_strings, &twin, NULL) < 0 || !same(twin, other))
+			fail(text, "a twin has another fingerprint", buf_slice(&variant));
+		if (fingerprint_make(first, text, standard_strings, &fingerprint, NULL) < 0)
+			fail(text, "refused the second time", buf_slice(&variant));
 		if (!slice_eq(fingerprint->normal, other->normal)) {
 			fprintf(stderr, "%.*s\n%.*s\n", SLICE_FMT(fingerprint->normal), SLICE_FMT(other->normal));
 			fail(text, "a variant has another normal form", buf_slice(&variant));

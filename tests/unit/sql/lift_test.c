@@ -14,7 +14,7 @@
 static const char *lifted(const char *first, const char *sql)
 {
 	static char said[1024];
-	struct fingerprinter *fingerprinter = fingerprinter_new();
+	struct fingerprinter *fingerprinter = fingerprinter_new(false);
 	const struct fingerprint *fingerprint;
 	struct lifted values;
 	struct shapes shapes;

@@ -18,7 +18,7 @@ extern __thread bool standard_conforming_strings;       /* libpg_query's scanner
 /* The value of the one literal in "SELECT literal"; false when there is none. */
 static bool our_value(const char *literal_text, bool standard_strings, char *out, size_t out_size)
 {
-	struct fingerprinter *fingerprinter = fingerprinter_new();
+	struct fingerprinter *fingerprinter = fingerprinter_new(false);
 	const struct fingerprint *fingerprint;
 	char sql[512];
 	struct buf value;

@@ -17,7 +17,7 @@ static struct arena arena;
 
 static int set_up(void **state)
 {
-	fingerprinter = fingerprinter_new();
+	fingerprinter = fingerprinter_new(false);
 	arena_init(&arena, 16 << 10);
 	return 0;
 }
