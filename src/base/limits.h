@@ -18,6 +18,7 @@ enum {
 	CANCEL_ROOM = 16,                       /* connections beyond max_connections_per_address, as they may be cancel requests */
 	CANCEL_MS_MAX = 5000,                   /* for a node to heed a cancel request before the session is ended instead */
 	STATEMENT_SIZE_MAX = 64 << 20,          /* the text of one Query or Parse, held whole to be understood */
+	MESSAGE_SIZE_MAX = 0x3ffffffe,          /* PQ_LARGE_MESSAGE_LIMIT of PostgreSQL */
 	PARAMETER_COUNT_MAX = 65535,
 	CTES_MAX = 1000,                        /* WITH queries of one statement */
 	NESTING_MAX = 1000,                     /* levels of one statement's parse tree; what 8 MB of stack hold, four times */

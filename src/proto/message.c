@@ -284,16 +284,42 @@ struct column_description row_description_next(struct cursor *cursor)
 	return column;
 }
 
+static void read_bind_head(struct cursor *cursor, struct bind *ret_bind)
+{
+	ret_bind->portal = cursor_cstr(cursor);
+	ret_bind->statement = cursor_cstr(cursor);
+	ret_bind->format_count = cursor_u16(cursor);
+	ret_bind->formats = cursor_bytes(cursor, (size_t)ret_bind->format_count * 2).data;
+	ret_bind->param_count = cursor_u16(cursor);
+	ret_bind->params = slice_make(cursor->at, 0);
+}
+
+bool bind_read_part(struct slice part, struct bind *ret_bind)
+{
+	struct cursor cursor = cursor_of(part);
+	unsigned count, whole = 0;
+
+	read_bind_head(&cursor, ret_bind);
+	if (cursor.failed)
+		return false;
+	for (count = ret_bind->param_count; whole < count; whole++) {
+		uint32_t size = cursor_u32(&cursor);
+
+		if (size != UINT32_MAX)
+			cursor_bytes(&cursor, size);
+		if (cursor.failed)
+			break;
+		ret_bind->params.size = (size_t)(cursor.at - ret_bind->params.data);
+	}
+	ret_bind->param_count = (uint16_t)whole;
+	return true;
+}
+
 int bind_read(struct slice body, struct bind *ret_bind, struct err *err)
 {
 	struct cursor cursor = cursor_of(body);
 
-	ret_bind->portal = cursor_cstr(&cursor);
-	ret_bind->statement = cursor_cstr(&cursor);
-	ret_bind->format_count = cursor_u16(&cursor);
-	ret_bind->formats = cursor_bytes(&cursor, (size_t)ret_bind->format_count * 2).data;
-	ret_bind->param_count = cursor_u16(&cursor);
-	ret_bind->params.data = cursor.at;
+	read_bind_head(&cursor, ret_bind);
 	for (unsigned i = 0; i < ret_bind->param_count && !cursor.failed; i++) {
 		uint32_t size = cursor_u32(&cursor);
 

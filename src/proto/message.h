@@ -88,5 +88,7 @@ struct bind {
 	struct slice result_formats;    /* count and uint16 each, to the end */
 };
 must_use int bind_read(struct slice body, struct bind *ret_bind, struct err *err);
+/* Of the beginning of a body: the values that have come whole, and no result_formats. False: not even their number has come. */
+bool bind_read_part(struct slice part, struct bind *ret_bind);
 /* Parameter `number` (from 1): false when NULL or not there. */
 bool bind_param(const struct bind *bind, int number, struct slice *ret_value, int *ret_format);

@@ -694,3 +694,18 @@ void plan_unref(struct plan *plan)
 	arena_release(&plan->arena);
 	mem_free(plan);
 }
+
+int plan_param_max(const struct plan_item *item)
+{
+	int param_max = 0;
+
+	for (size_t i = 0; i < item->pin_count; i++)
+		for (size_t j = 0; j < item->pins[i].list_count; j++)
+			for (size_t k = 0; k < item->pins[i].list_sizes[j]; k++) {
+				const struct value *value = &item->pins[i].lists[j][k];
+
+				if (value->kind == VALUE_PARAM && value->param > param_max)
+					param_max = value->param;
+			}
+	return param_max;
+}

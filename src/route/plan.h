@@ -104,6 +104,9 @@ must_use int resolve_catalog(const struct plan_context *context, struct arena *a
 must_use int plan_route(const struct plan_context *context, const struct plan_item *item, const struct plan_values *values,
 			uint64_t *ret_shards, struct err *err);
 
+/* The highest $n whose value plan_route() may look at; 0: none. */
+int plan_param_max(const struct plan_item *item);
+
 /* For a parameter that SQL PREPARE declares: the OID of a type by the name it is written with, or PARAM_TYPE_OTHER. */
 enum { PARAM_TYPE_OTHER = INT32_MAX };
 uint32_t plan_type_named(const char *name);

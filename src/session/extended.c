@@ -1,4 +1,4 @@
-/* extended: Parse, Bind, Describe, Execute, Close and Sync. */
+/* extended: Parse, Describe, Execute, Close and Sync; bind.c: Bind. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +11,7 @@
 
 enum { EXTENDED_SIZE_MAX = 128 << 20, PARSE_TYPES_MAX = 65535 };
 
-/* Whether the router answers this statement, or runs it on several legs by its text, without any Parse on a node. */
-static enum portal_kind kind_here(const struct session *session, const struct plan *plan)
+enum portal_kind extended_kind(const struct session *session, const struct plan *plan)
 {
 	bool several = session_shard_count(session) > 1;
 	const struct plan_item *item = &plan->items[0];
@@ -127,7 +126,7 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 			 const uint32_t *types, size_t type_count, struct err *err)
 {
 	const struct plan_item *item = plan->shapes.count ? &plan->items[0] : NULL;
-	enum portal_kind kind = item ? kind_here(session, plan) : PORTAL_LEG;
+	enum portal_kind kind = item ? extended_kind(session, plan) : PORTAL_LEG;
 	struct prepared *prepared, *before;
 	struct statement *statement;
 	struct leg *leg = NULL;
@@ -190,167 +189,6 @@ int extended_parse(struct session *session, const struct unit *unit, struct err 
 	return rc;
 }
 
-/* ---- Bind ---- */
-
-static int unknown_statement(struct slice name, struct err *err)
-{
-	if (!name.size)
-		return err_set(err, ERR_UNDEFINED_STATEMENT, "unnamed prepared statement does not exist");
-	return err_set(err, ERR_UNDEFINED_STATEMENT, "prepared statement \"%.*s\" does not exist", SLICE_FMT(name));
-}
-
-/* A name that nobody gave is for the server to refuse, in its own words and failing its own transaction. Not the name of a copy, though:
- * that stands for somebody's statement there. */
-static int send_unknown(struct session *session, const struct unit *unit, struct slice name, enum answer_kind kind, struct err *err)
-{
-	struct leg *leg;
-	struct buf out;
-	int rc;
-
-	if (statement_is_copy(name))
-		return unknown_statement(name, err);
-	rc = units_on(session, units_any_shard(session), &leg, err);
-	if (rc <= 0)
-		return rc;
-	if (!name.size) {               /* another session's may still be there */
-		buf_init(&out, 64);
-		message_close(&out, 'S', "");
-		leg_send(leg, buf_slice(&out));
-		buf_release(&out);
-		answers_push(session, ANSWER_CLOSE)->hidden = true;
-		statement_unref(leg->backend->unnamed);
-		leg->backend->unnamed = NULL;
-	}
-	leg_send(leg, unit_raw(session, unit));
-	leg->needs_sync = true;
-	answers_push(session, kind);
-	return 1;
-}
-
-static void keep_portal(struct session *session, struct slice name, const struct prepared *prepared, enum portal_kind kind, int shard,
-			uint64_t shards, struct slice body)
-{
-	struct portal *portal = portal_add(session, name);
-
-	portal->kind = kind;
-	portal->shard = shard;
-	portal->shards = shards;
-	portal->plan = plan_ref(prepared->plan);
-	portal->statement = statement_ref(prepared->statement);
-	portal->sql = prepared->sql;
-	if (kind != PORTAL_LEG)
-		buf_add_slice(&portal->bind, body);
-}
-
-/* Bind with the name that the statement has on the backend. */
-static void send_bind(struct session *session, struct leg *leg, const struct bind *bind, const char *copy, struct slice raw, struct slice body)
-{
-	struct slice rest;
-	struct buf out;
-	size_t begin;
-
-	if (strcmp(copy, bind->statement.data) == 0) {
-		leg_send(leg, raw);
-	} else {
-		rest.data = bind->statement.data + bind->statement.size + 1;
-		rest.size = (size_t)(body.data + body.size - rest.data);
-		buf_init(&out, EXTENDED_SIZE_MAX);
-		begin = frame_begin(&out, 'B');
-		buf_add_slice(&out, bind->portal);
-		buf_add_u8(&out, 0);
-		buf_add_cstr(&out, copy);
-		buf_add_slice(&out, rest);
-		frame_end(&out, begin);
-		leg_send(leg, buf_slice(&out));
-		buf_release(&out);
-	}
-	leg->needs_sync = true;
-}
-
-/* SQL's own PREPARE or EXECUTE: it is parsed when it is bound, since its copy may have to be made anew. */
-static int bind_renamed(struct session *session, const struct unit *unit, const struct bind *bind, const struct prepared *prepared,
-			struct err *err)
-{
-	struct bind sent = *bind;
-	struct statement *prepares;
-	struct renamed *renamed;
-	struct portal *portal;
-	struct leg *leg;
-	int rc = names_parse(session, prepared->plan, prepared->sql, &leg, &renamed, &prepares, err);
-
-	if (rc <= 0)
-		return rc;
-	send_bind(session, leg, &sent, "", unit_raw(session, unit), unit_body(session, unit));
-	answers_push(session, ANSWER_BIND);
-	keep_portal(session, bind->portal, prepared, PORTAL_LEG, leg->shard, 0, (struct slice){ 0 });
-	portal = portal_find(session, bind->portal);
-	portal->renamed = renamed;
-	portal->prepares = prepares;
-	return 1;
-}
-
-int extended_bind(struct session *session, const struct unit *unit, struct err *err)
-{
-	struct slice body = unit_body(session, unit);
-	const struct plan_item *item;
-	struct prepared *prepared;
-	struct answer *answer;
-	enum portal_kind kind;
-	uint64_t shards = 1;
-	const char *copy;
-	struct bind bind;
-	struct leg *leg;
-	int rc = bind_read(body, &bind, err);
-
-	if (rc < 0)
-		return rc;
-	prepared = prepared_find(session, bind.statement);
-	if (!prepared)
-		return send_unknown(session, unit, bind.statement, ANSWER_BIND, err);
-	prepared_renew(session, prepared);
-	item = prepared->plan->shapes.count ? &prepared->plan->items[0] : NULL;
-	rc = units_aborted(session, item ? item->shape : NULL, err);
-	if (rc < 0)
-		return rc;
-	kind = item ? kind_here(session, prepared->plan) : PORTAL_LEG;
-	if (kind == PORTAL_LOCAL && session->tx_status == 'E')
-		return units_abort(err);
-	if (kind == PORTAL_RENAMED)
-		return bind_renamed(session, unit, &bind, prepared, err);
-	if (kind != PORTAL_LEG) {
-		keep_portal(session, bind.portal, prepared, kind, 0, 0, body);
-		answers_empty(session, '2');
-		return 1;
-	}
-	if (item) {
-		rc = units_route(session, prepared->plan, 0, prepared->sql, &bind, prepared->statement, &shards, err);
-		if (rc < 0)
-			return rc;
-	}
-	if (!item || item->kind == ROUTE_ANY)
-		shards = UINT64_C(1) << (item ? cursors_statement_shard(session, item->shape) : units_any_shard(session));
-	if (shards & (shards - 1)) {
-		if (session->tx_status == 'E')
-			return units_abort(err);
-		keep_portal(session, bind.portal, prepared, PORTAL_FAN, 0, shards, body);
-		answers_empty(session, '2');
-		return 1;
-	}
-	rc = item ? units_join(session, shards, item, err) : 0;
-	session->repairs = item && prepared->plan->shapes.count == 1 ? item->shape : NULL;
-	if (rc == 0)
-		rc = sequences_on(session, prepared->plan, __builtin_ctzll(shards), &leg, err);
-	if (rc <= 0)
-		return rc;
-	copy = copies_ensure(session, leg, prepared);
-	send_bind(session, leg, &bind, copy, unit_raw(session, unit), body);
-	answer = answers_push(session, ANSWER_BIND);
-	if (*copy)
-		copies_used(session, prepared, answer, bind.statement);
-	keep_portal(session, bind.portal, prepared, PORTAL_LEG, leg->shard, shards, body);
-	return 1;
-}
-
 /* ---- Describe ---- */
 
 static void say_no_data(struct session *session, bool statement)
@@ -391,8 +229,8 @@ static int describe_statement(struct session *session, const struct unit *unit, 
 	int rc;
 
 	if (!prepared)
-		return send_unknown(session, unit, name, ANSWER_DESCRIBE, err);
-	kind = prepared->plan->shapes.count ? kind_here(session, prepared->plan) : PORTAL_LEG;
+		return bind_unknown(session, unit, name, ANSWER_DESCRIBE, err);
+	kind = prepared->plan->shapes.count ? extended_kind(session, prepared->plan) : PORTAL_LEG;
 	if (kind == PORTAL_LOCAL && session->tx_status == 'E')
 		return units_abort(err);
 	if (kind == PORTAL_LOCAL)
@@ -436,7 +274,7 @@ static int describe_fan(struct session *session, struct portal *portal, struct e
 		return rc;
 	copy = copies_ensure(session, leg, &stand_in);
 	bind.portal = (struct slice){ "", 0 };
-	send_bind(session, leg, &bind, copy, (struct slice){ 0 }, body);
+	bind_send(session, leg, &bind, copy, NULL, body);
 	answers_push(session, ANSWER_BIND)->hidden = true;
 	buf_init(&out, 64);
 	message_describe(&out, 'P', "");

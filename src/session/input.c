@@ -6,11 +6,13 @@
 #include "session/deadlines.h"
 #include "session/session.h"
 #include "session/slow.h"
+#include "session/units.h"
 #include "topo/config.h"
 
 enum {
 	SEGMENT_SIZE_ENOUGH = 256 << 10,        /* a pipeline longer than this is worked on before its Sync has come */
 	INPUT_SIZE_WAITING_MAX = 64 << 10,      /* what is read ahead while a segment is worked on */
+	BIND_SIZE_KEPT = 1 << 20,               /* a larger one begins before it has come whole */
 	COPY_END_SIZE_MAX = 64 << 10,
 };
 
@@ -115,6 +117,11 @@ static int add_unit(struct session *session, const struct message *message, size
 	return err_set(err, ERR_PROTOCOL, "invalid frontend message type %d", (unsigned char)message->type);
 }
 
+static bool is_copy_message(char type)
+{
+	return type == 'd' || type == 'c' || type == 'f';
+}
+
 /* Ends the segment before its Sync: what was sent must be answered. */
 static int flush_here(struct session *session, size_t at, struct err *err)
 {
@@ -123,6 +130,43 @@ static int flush_here(struct session *session, size_t at, struct err *err)
 	int rc = add_unit(session, &flush, at, 0, &ends, err);
 
 	return rc < 0 ? rc : 1;
+}
+
+static bool is_large_bind(struct slice part)
+{
+	struct cursor cursor = cursor_of(part);
+
+	return cursor_u8(&cursor) == 'B' && cursor_u32(&cursor) > BIND_SIZE_KEPT && !cursor.failed;
+}
+
+/* A message that is not kept whole, of which the beginning, `part`, has come: a Bind that tells where it goes, or what is too large. 1: it can begin,
+ * or what stands before it must be done first; 0: not yet. */
+static int begin_large(struct session *session, size_t at, struct slice part, struct err *err)
+{
+	struct slice body = slice_make(part.data + FRAME_HEADER_SIZE, part.size - FRAME_HEADER_SIZE);
+	struct cursor cursor = cursor_of(part);
+	struct message message = { .type = (char)cursor_u8(&cursor) };
+	uint32_t length = cursor_u32(&cursor);
+	bool ends, may;
+	int rc;
+
+	if (session->unit_count)
+		return flush_here(session, at, err);
+	if (is_copy_message(message.type)) {
+		session->in_used = at;
+		input_drop(session, length + 1);
+		return 0;
+	}
+	may = message.type == 'B' && length <= MESSAGE_SIZE_MAX && (session->skipping || bind_may_begin(session, body));
+	if (message.type == 'B' && !may && body.size < session->worker->config->statement_size_max)
+		return 0;
+	rc = add_unit(session, &message, at, part.size, &ends, err);
+	if (rc < 0)
+		return rc;
+	session->units[0].left = (uint32_t)(length + 1 - part.size);
+	session->units[0].too_large = !may;
+	session->in_used = at + part.size;
+	return flush_here(session, at, err);
 }
 
 /* Collects units until the segment is complete: 1; 0: more must come; negative: the client broke the protocol. */
@@ -134,16 +178,21 @@ static int collect(struct session *session, struct err *err)
 	session->unit_count = session->unit_at = 0;
 	session->in_used = 0;
 	for (;;) {
+		struct slice rest = slice_make(session->in.data + at, session->in.size - at);
 		struct message message;
 		size_t size;
-		int rc = frame_next(slice_make(session->in.data + at, session->in.size - at), session->worker->config->statement_size_max,
-				    &message, &size, err);
+		int rc = frame_next(rest, session->worker->config->statement_size_max, &message, &size, err);
 
 		if (rc == ERR_PROTOCOL) {       /* where the next message begins cannot be known: PostgreSQL goes without a word too */
 			log_info("input", "session=%u.%u peer=%s msg=\"closed: a message of impossible length\"", session->worker->index,
 				 session->number, session->peer);
 			session_finish(session);
 			return 0;
+		}
+		if (rc == ERR_LIMIT || (rc == 0 && is_large_bind(rest))) {
+			rc = begin_large(session, at, rest, err);
+			if (rc)
+				return rc;
 		}
 		if (rc < 0)
 			return rc;
@@ -153,7 +202,7 @@ static int collect(struct session *session, struct err *err)
 			session_finish(session);
 			return 0;
 		}
-		if (message.type != 'd' && message.type != 'c' && message.type != 'f') {
+		if (!is_copy_message(message.type)) {
 			rc = add_unit(session, &message, at, size, &ends, err);
 			if (rc < 0)
 				return rc;
@@ -238,6 +287,23 @@ void input_copy(struct session *session)
 	session->in.size -= used;
 }
 
+void input_pass(struct session *session, uint32_t left)
+{
+	session->copy_left = left;
+	input_copy(session);
+}
+
+void input_drop(struct session *session, uint32_t left)
+{
+	size_t have = session->in.size - session->in_used;
+	size_t part = have < left ? have : left;
+	char *rest = session->in.data + session->in_used;
+
+	memmove(rest, rest + part, have - part);
+	session->in.size -= part;
+	session->drop_left = left - (uint32_t)part;
+}
+
 void input_received(struct session *session, const char *data, size_t size)
 {
 	struct slice bytes = slice_make(data, size);
@@ -245,6 +311,11 @@ void input_received(struct session *session, const char *data, size_t size)
 	size_t used;
 
 	session->worker->counters.received_bytes += size;
+	if (session->drop_left) {
+		used = size < session->drop_left ? size : session->drop_left;
+		session->drop_left -= (uint32_t)used;
+		bytes = slice_make(data + used, size - used);
+	}
 	if (copying(session) && session->in.size == session->in_used) {
 		used = copy_through(session, bytes);
 		if (session->state == SESSION_CLOSED)
@@ -255,8 +326,7 @@ void input_received(struct session *session, const char *data, size_t size)
 		return;
 	buf_add_slice(&session->in, bytes);
 	if (session->in.failed) {
-		err_set(&err, ERR_LIMIT, "the message is larger than statement_size_max (%u bytes)", session->worker->config->statement_size_max);
-		err_hint(&err, "Send large values with COPY, or raise statement_size_max.");
+		err_set(&err, ERR_LIMIT, "more than statement_size_max was sent ahead");
 		break_protocol(session, &err);
 		return;
 	}

@@ -189,7 +189,8 @@ struct session {
 	size_t in_used;                 /* bytes of `in` that the segment has taken */
 	bool input_ended;
 	bool copy_in;                   /* CopyData goes straight through */
-	uint32_t copy_left;             /* bytes of a CopyData message still to come */
+	uint32_t copy_left;             /* bytes of a CopyData or large Bind message still to come, for the current leg */
+	uint32_t drop_left;             /* bytes of a message that was refused, still to come */
 	bool copy_sync_owed;            /* Sync was held back behind a COPY FROM STDIN */
 	bool copy_broken;               /* something else came within it: the server says so and closes, and so does the session */
 
@@ -261,6 +262,8 @@ enum unit_kind { UNIT_QUERY, UNIT_PARSE, UNIT_BIND, UNIT_DESCRIBE, UNIT_EXECUTE,
 struct unit {
 	enum unit_kind kind;
 	size_t offset, size;            /* the whole message, header included, in session->in: which grows, and so may move */
+	uint32_t left;                  /* bytes of it that are still to come: of a BIND they are passed on (bind.c), else dropped */
+	bool too_large;                 /* it is refused */
 };
 
 static inline struct slice unit_raw(const struct session *session, const struct unit *unit)
@@ -310,6 +313,8 @@ void input_received(struct session *session, const char *data, size_t size);
 void input_go(struct session *session);                                 /* starts the next segment, if one is there */
 void input_done(struct session *session);                               /* the segment is over */
 void input_copy(struct session *session);                               /* COPY FROM STDIN has begun, or its leg has drained */
+void input_pass(struct session *session, uint32_t left);                /* that many bytes go to the current leg as they come */
+void input_drop(struct session *session, uint32_t left);                /* that many bytes are for nobody */
 
 /* units.c */
 void units_go(struct session *session);                                 /* as far as it can go */

@@ -330,6 +330,11 @@ static int run(struct session *session, const struct unit *unit, struct err *err
 {
 	int shard = failed_shard(session);
 
+	if (unit->too_large) {
+		err_set(err, ERR_LIMIT, "the message is larger than statement_size_max (%u bytes)", session->worker->config->statement_size_max);
+		err_hint(err, "Send large values with COPY, or as parameters behind the shard key; or raise statement_size_max.");
+		return err->code;
+	}
 	switch (unit->kind) {
 	case UNIT_QUERY:
 		return query_run(session, unit, err);
@@ -365,6 +370,10 @@ static bool mid_segment(const struct session *session)
 
 static void next_unit(struct session *session)
 {
+	const struct unit *unit = &session->units[session->unit_at];
+
+	if (unit->left && !session->copy_left)
+		input_drop(session, unit->left);
 	plan_unref(session->planned);
 	session->planned = NULL;
 	session->as_written = false;
@@ -378,7 +387,8 @@ void units_go(struct session *session)
 		struct err err;
 		int rc;
 
-		if (session->fan || session->spread || session->job_pending || session->ready_owed || session->probing || session->rewinding)
+		if (session->fan || session->spread || session->job_pending || session->ready_owed || session->probing || session->rewinding ||
+		    (session->copy_left && !session->copy_in))
 			return;
 		if (session->tx_status == 'I' && !mid_segment(session) && session->snapshot != session->worker->snapshot)
 			session_renew(session);

@@ -61,9 +61,19 @@ int names_parse(struct session *session, struct plan *plan, struct slice sql, st
 int names_execute_prepare(struct session *session, struct leg *leg, struct portal *portal, struct slice raw, struct err *err);
 void query_begin_deferred(struct session *session, const struct shape *shape);
 
+/* Whether the router answers this statement, or runs it on several legs by its text, without any Parse on a node. */
+enum portal_kind extended_kind(const struct session *session, const struct plan *plan);
 int extended_parse(struct session *session, const struct unit *unit, struct err *err);
-int extended_bind(struct session *session, const struct unit *unit, struct err *err);
 int extended_describe(struct session *session, const struct unit *unit, struct err *err);
 int extended_execute(struct session *session, const struct unit *unit, struct err *err);
 int extended_close(struct session *session, const struct unit *unit, struct err *err);
 int extended_sync(struct session *session, struct err *err);
+
+/* bind.c */
+int extended_bind(struct session *session, const struct unit *unit, struct err *err);
+/* Whether this beginning of a Bind message's body tells where its statement goes. */
+bool bind_may_begin(struct session *session, struct slice part);
+/* The Bind message with this `body`, with the name `copy` in place of the client's. NULL for `unit`: it is not the client's own. */
+void bind_send(struct session *session, struct leg *leg, const struct bind *bind, const char *copy, const struct unit *unit, struct slice body);
+/* A Bind or Describe (`kind`) of a statement that nobody prepared, for a server to refuse. */
+int bind_unknown(struct session *session, const struct unit *unit, struct slice name, enum answer_kind kind, struct err *err);

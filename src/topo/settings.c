@@ -131,7 +131,7 @@ const struct setting settings[] = {
 	  AT(policy.transaction_timeout), .initial = "0", .max = TIMEOUT_MS_MAX, .overrides = OF_BOTH },
 	{ "query_timeout", "ms", "a statement that takes longer is canceled; 0 means never", SETTING_COUNT, AT(policy.query_timeout),
 	  .initial = "0", .max = TIMEOUT_MS_MAX, .overrides = OF_BOTH },
-	{ "statement_size_max", "bytes", "longest text of one statement", SETTING_COUNT, AT(statement_size_max),
+	{ "statement_size_max", "bytes", "longest text of one statement; parameters may be larger when the shard key stands before them", SETTING_COUNT, AT(statement_size_max),
 	  .initial = "67108864", .min = 1024, .max = 1u << 30 },
 };
 
