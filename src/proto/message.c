@@ -121,10 +121,9 @@ void message_key_data(struct buf *buf, uint32_t pid, uint32_t secret)
 
 void message_ready(struct buf *buf, char tx_status)
 {
-	size_t begin = frame_begin(buf, 'Z');
+	const char message[] = { 'Z', 0, 0, 0, 5, tx_status };
 
-	buf_add_u8(buf, (uint8_t)tx_status);
-	frame_end(buf, begin);
+	buf_add(buf, message, sizeof(message));
 }
 
 static void field(struct buf *buf, char code, const char *text)

@@ -75,7 +75,7 @@ bool automatic_send(struct session *session, struct leg *leg, struct plan *plan,
 	const char *copy;
 	bool sent;
 
-	if (!session->policy.auto_prepare || session->as_written || session->tx_status == 'E' || leg->needs_sync || !copies_may_serve(plan) ||
+	if (!session->policy->auto_prepare || session->as_written || session->tx_status == 'E' || leg->needs_sync || !copies_may_serve(plan) ||
 	    reads_its_text(plan->shapes.items) || !copies_serve(session, leg, &prepared))
 		return false;
 	prepared.statement = lifted_statement(session, plan, sql, &lifted);

@@ -40,7 +40,7 @@ static void sooner(uint64_t since_us, unsigned timeout_ms, enum deadline what, u
 /* What is due first, and when; UINT64_MAX: nothing. */
 static uint64_t next(const struct session *session, enum deadline *ret_what)
 {
-	const struct policy *policy = &session->policy;
+	const struct policy *policy = session->policy;
 	uint64_t due_us = UINT64_MAX;
 
 	*ret_what = DEADLINE_NONE;
@@ -81,7 +81,7 @@ static void describe(struct err *err, const char *setting, unsigned value_ms, co
 static void query_error(const struct session *session, struct err *err)
 {
 	err_set(err, ERR_CANCELED, "canceling statement due to query timeout");
-	describe(err, "query_timeout", session->policy.query_timeout, "Make the statement faster");
+	describe(err, "query_timeout", session->policy->query_timeout, "Make the statement faster");
 }
 
 static void cancel_query(struct session *session)
@@ -105,7 +105,7 @@ static void cancel_query(struct session *session)
 
 static void end(struct session *session, enum deadline what)
 {
-	const struct policy *policy = &session->policy;
+	const struct policy *policy = session->policy;
 	struct err err;
 
 	switch (what) {
@@ -150,7 +150,7 @@ static void fired(struct timer *timer)
 
 void deadlines_begin(struct session *session)
 {
-	const struct policy *policy = &session->policy;
+	const struct policy *policy = session->policy;
 
 	session->timer.fire = fired;
 	session->has_deadlines = policy->idle_session_timeout || policy->idle_in_transaction_session_timeout || policy->transaction_timeout ||

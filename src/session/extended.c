@@ -161,7 +161,7 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 	}
 	before = prepared_take(session, name);
 	prepared = prepared_add(session, name, statement, plan, statement->text, false);
-	prepared->reused = !name.size && session->policy.reuse_unnamed && copies_may_serve(plan) && copies_worthwhile(statement);
+	prepared->reused = !name.size && session->policy->reuse_unnamed && copies_may_serve(plan) && copies_worthwhile(statement);
 	if (kind == PORTAL_LEG)
 		rc = send_parse(session, leg, prepared, before, unit_raw(session, unit));
 	else

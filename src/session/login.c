@@ -221,12 +221,11 @@ static void ask_backend(struct session *session);
 
 void login_authenticated(struct session *session)
 {
-	const struct config *config = session->worker->config;
 	struct err err;
 	struct buf out;
 
-	config_policy(config, config_database(config, session->database_name), session->user, &session->policy);
-	if (admission_login(session->worker->services->admission, &session->policy, session->database_name, session->user, &err) < 0) {
+	session->policy = worker_policy(session->worker, session->database_name, session->user);
+	if (admission_login(session->worker->services->admission, session->policy, session->database_name, session->user, &err) < 0) {
 		refuse(session, &err);
 		return;
 	}
@@ -285,7 +284,7 @@ static void ready(struct session *session)
 	say(session, &out);
 	session->state = SESSION_READY;
 	deadlines_begin(session);
-	if (session->policy.pool_mode == POOL_SESSION)
+	if (session->policy->pool_mode == POOL_SESSION)
 		session->pins |= PIN_MODE;
 	legs_finish(session);
 	session_resume(session);

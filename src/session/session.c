@@ -363,9 +363,10 @@ void session_configure(struct session *session)
 	const struct config *config = session->worker->config;
 
 	session->in.size_max = in_size_max(config);
+	if (session->policy)
+		session->policy = worker_policy(session->worker, session->database_name, session->user);
 	if (session->state == SESSION_LOGIN)
 		return;
-	config_policy(config, config_database(config, session->database_name), session->user, &session->policy);
 	deadlines_begin(session);
 	if (session->state == SESSION_READY && session->tx_status == 'I' && list_empty(&session->legs))
 		session_renew(session);

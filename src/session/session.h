@@ -179,7 +179,7 @@ struct session {
 	uint64_t since_us, segment_us;
 	uint64_t statements;
 	struct timer timer;
-	struct policy policy;           /* of its database and user, once it has logged in */
+	const struct policy *policy;    /* of its database and user, once it has logged in; shared: worker_policy() */
 	bool started, logged_in;        /* what admission.h counts it as */
 	bool has_deadlines, query_timed_out;
 	uint64_t idle_since_us, query_since_us, tx_since_us;

@@ -74,7 +74,7 @@ void slow_log(struct session *session)
 	struct slice statement;
 	size_t count;
 
-	if (session->policy.log_min_duration_statement == SETTING_OFF || took_us < (uint64_t)session->policy.log_min_duration_statement * 1000)
+	if (session->policy->log_min_duration_statement == SETTING_OFF || took_us < (uint64_t)session->policy->log_min_duration_statement * 1000)
 		return;
 	statement = statement_text(session, &count);
 	if (!count)

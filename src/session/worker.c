@@ -109,6 +109,38 @@ void worker_run(struct worker *worker)
 	loop_run(worker->loop);
 }
 
+/* ---- policies ---- */
+
+struct shared_policy {
+	struct shared_policy *next;
+	struct policy policy;
+};
+
+const struct policy *worker_policy(struct worker *worker, const char *database, const char *user)
+{
+	struct shared_policy *shared;
+	struct policy policy;
+
+	config_policy(worker->config, config_database(worker->config, database), user, &policy);
+	for (shared = worker->policies; shared; shared = shared->next)
+		if (memcmp(&shared->policy, &policy, sizeof(policy)) == 0)
+			return &shared->policy;
+	shared = mem_alloc(sizeof(*shared));
+	*shared = (struct shared_policy){ worker->policies, policy };
+	worker->policies = shared;
+	return &shared->policy;
+}
+
+static void policies_free(struct shared_policy *shared)
+{
+	while (shared) {
+		struct shared_policy *next = shared->next;
+
+		mem_free(shared);
+		shared = next;
+	}
+}
+
 void worker_release(struct worker *worker)
 {
 	map_release(&worker->by_number);
@@ -124,6 +156,7 @@ void worker_release(struct worker *worker)
 		mem_free(spare->answers);
 	}
 	fingerprinter_free(worker->second_fingerprinter);
+	policies_free(worker->policies);
 	snapshot_unref(worker->snapshot);
 	config_unref(worker->config);
 	loop_free(worker->loop);
@@ -214,8 +247,10 @@ static void configure(struct worker *worker, void *argument)
 {
 	const struct news *news = argument;
 	struct config *before = worker->config;
+	struct shared_policy *policies = worker->policies;
 	struct list_node *node = list_first(&worker->sessions);
 
+	worker->policies = NULL;
 	worker->config = config_ref(news->config);
 	take_snapshot(worker, news->snapshot);
 	pools_configure(&worker->pools, worker->config, worker->snapshot);
@@ -225,6 +260,7 @@ static void configure(struct worker *worker, void *argument)
 		node = list_next(&worker->sessions, node);      /* it may end here: its database may be gone */
 		session_configure(session);
 	}
+	policies_free(policies);
 	config_unref(before);
 }
 

@@ -49,6 +49,8 @@ struct listener { struct stream stream; struct worker *worker; };
 struct spare { struct arena arena; struct answer *answers; };
 enum { SPARES_MAX = 256 };
 
+struct shared_policy;
+
 struct worker {
 	struct services *services;
 	struct config *config;          /* a reference to the newest */
@@ -68,6 +70,7 @@ struct worker {
 	struct list sessions;
 	size_t open_streams;            /* of clients, also those that only have their last words to read */
 	struct map by_number;           /* session number (4 bytes) -> struct session */
+	struct shared_policy *policies; /* that its sessions have, under the configuration it has now */
 	uint32_t last_number;
 	struct worker_counters counters;
 	uint64_t started_us;
@@ -79,6 +82,9 @@ must_use int worker_init(struct worker *worker, struct services *services, unsig
 			 const int *listen_fds, size_t listen_count, struct err *err);
 void worker_run(struct worker *worker);
 void worker_release(struct worker *worker);
+
+/* What the configuration lets sessions of this database and user do; valid until the worker has another configuration. */
+const struct policy *worker_policy(struct worker *worker, const char *database, const char *user);
 
 /* From any thread. */
 void worker_post_stop(struct worker *worker);
