@@ -323,7 +323,11 @@ static void lost(struct backend *backend, const struct err *why)
 		session_resume(session);
 		return;
 	}
-	if (mid_message || session->copy_in || session->copy_left || (session->pins & ~(unsigned)PIN_MODE)) {
+	if (mid_message) {
+		session_cut(session, why);
+		return;
+	}
+	if (session->copy_in || session->copy_left || (session->pins & ~(unsigned)PIN_MODE)) {
 		session_fatal(session, why);
 		return;
 	}

@@ -242,18 +242,22 @@ static bool mid_message(const struct session *session)
 	return false;
 }
 
-void session_terminate(struct session *session, const struct err *err)
+void session_cut(struct session *session, const struct err *err)
 {
 	char quoted[600];
 
-	if (session->state == SESSION_CLOSED || !mid_message(session)) {
-		session_fatal(session, err);
-		return;
-	}
 	log_info("session", "session=%u.%u peer=%s user=%s database=%s sqlstate=%s msg=\"closed within a message: %s\"", session->worker->index,
 		 session->number, session->peer, session->user, session->database_name, err->sqlstate,
 		 log_quote(err->message, quoted, sizeof(quoted)));
 	session_finish(session);
+}
+
+void session_terminate(struct session *session, const struct err *err)
+{
+	if (session->state == SESSION_CLOSED || !mid_message(session))
+		session_fatal(session, err);
+	else
+		session_cut(session, err);
 }
 
 void session_cancel(struct session *session)
