@@ -468,7 +468,8 @@ int fingerprint_make(struct fingerprinter *fingerprinter, struct slice sql, bool
 	result->hash[0] = hash.low64;
 	result->hash[1] = hash.high64;
 	if (sql.size <= sizeof(f->last)) {
-		memcpy(f->last, sql.data, sql.size);
+		if (sql.size)           /* of no bytes, which may be nowhere */
+			memcpy(f->last, sql.data, sql.size);
 		f->last_size = sql.size;
 	}
 	if (result->hint.data)
