@@ -49,7 +49,7 @@ lint: build/build.ninja ## look for bugs as .clang-tidy says
 	@find src -name '*.c' | xargs clang-tidy -p build --quiet
 
 clean:          ## remove everything built (not the playground's data: nanu playground --clean)
-	@rm -rf build build-address build-thread build-fuzz build-node build-drivers
+	@rm -rf build build-address build-thread build-fuzz build-fuzz-none build-node build-drivers
 
 build/build.ninja:
 	@meson setup build
