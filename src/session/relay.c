@@ -259,6 +259,7 @@ static void read_some(struct backend *backend)
 		fan_read(session, leg_of(backend));
 	else
 		session_pause_source(session);
+	session_check_memory(session);
 }
 
 static void drained(struct backend *backend)
