@@ -1,6 +1,6 @@
 # The daily commands; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run compile test bench fuzz asan tsan format lint clean
+.PHONY: help run compile test soak bench fuzz asan tsan format lint clean
 
 SANITIZE_address = address,undefined
 SANITIZE_thread = thread
@@ -20,6 +20,11 @@ test:           ## run every test suite
 	@tools/setup --test
 	@$(MAKE) --no-print-directory compile
 	@tools/test
+
+soak:           ## what the tests do in samples, whole: every allocation that can fail, every byte at which a peer can go; an hour or two
+	@tools/setup --test
+	@$(MAKE) --no-print-directory compile
+	@NANU_SOAK=1 tools/test --jobs 1 chaos
 
 bench:          ## measure nanu beside PgBouncer and HAProxy in one run; results in bench/results/
 	@tools/setup --test
@@ -49,7 +54,7 @@ lint: build/build.ninja ## look for bugs as .clang-tidy says
 	@find src -name '*.c' | xargs clang-tidy -p build --quiet
 
 clean:          ## remove everything built (not the playground's data: nanu playground --clean)
-	@rm -rf build build-address build-thread build-fuzz build-node build-drivers
+	@rm -rf build build-address build-thread build-fuzz build-fuzz-none build-node build-drivers
 
 build/build.ninja:
 	@meson setup build

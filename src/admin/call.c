@@ -1,8 +1,8 @@
 #include "admin/call.h"
 
-#include <pg_query.h>
-#include <pg_query/pg_query.pb-c.h>
 #include <string.h>
+
+#include "sql/parse.h"
 
 static bool has_clauses(const PgQuery__SelectStmt *select)
 {
@@ -135,19 +135,13 @@ static int read_call(const PgQuery__ParseResult *tree, const char *const *params
 
 int call_read(const char *sql, const char *const *params, size_t param_count, struct arena *arena, struct call *ret_call, struct err *err)
 {
-	PgQueryProtobufParseResult result = pg_query_parse_protobuf(sql);
 	PgQuery__ParseResult *tree;
-	int rc;
+	int rc = parse_text(sql, true, NULL, &tree, err);
 
-	if (result.error) {
-		rc = err_set(err, ERR_SYNTAX, "%s", result.error->message);
-	} else {
-		tree = pg_query__parse_result__unpack(NULL, result.parse_tree.len, (const uint8_t *)result.parse_tree.data);
-		rc = tree ? read_call(tree, params, param_count, arena, ret_call, err) : err_set(err, ERR_SYNTAX, "cannot be parsed");
-		if (tree)
-			pg_query__parse_result__free_unpacked(tree, NULL);
-	}
-	pg_query_free_protobuf_parse_result(result);
+	if (rc < 0)
+		return rc;
+	rc = read_call(tree, params, param_count, arena, ret_call, err);
+	pg_query__parse_result__free_unpacked(tree, NULL);
 	return rc;
 }
 

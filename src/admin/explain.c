@@ -192,7 +192,8 @@ static void put_fanout(struct explanation *explanation, struct slice text)
 		buf_add_text(&explanation->out, "How rows are merged is not known: the schema could not be read yet.\n");
 		return;
 	}
-	if (resolve_catalog(&explanation->context, arena, &catalog, &err) < 0 || fanout_plan(text, catalog, arena, &fanout, &err) < 0) {
+	if (resolve_catalog(&explanation->context, arena, &catalog, &err) < 0 ||
+	    fanout_plan(text, explanation->job->standard_strings, catalog, arena, &fanout, &err) < 0) {
 		put_refusal(explanation, &err);
 		return;
 	}

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "catalog/catalog.h"
 #include "route/fanout_name.h"
+#include "sql/parse.h"
 
 const char *value_type_name(enum value_type type)
 {
@@ -467,7 +468,6 @@ static int write_statement(struct writer *writer, const PgQuery__ParseResult *tr
 int translate(const struct translate_request *request, struct arena *arena, struct translation *ret, struct err *err)
 {
 	struct writer writer = { .arena = arena, .request = request, .out = ret, .err = err };
-	PgQueryProtobufParseResult result;
 	PgQuery__ParseResult *tree;
 	int rc;
 
@@ -479,15 +479,10 @@ int translate(const struct translate_request *request, struct arena *arena, stru
 		ret->param_types[i + 1] = request->param_types[i] ? type_of_oid(request->param_types[i]) : TYPE_UNKNOWN;
 	if (strlen(request->sql) > ADMIN_STATEMENT_SIZE_MAX)
 		return err_set(err, ERR_LIMIT, "a statement on the nanu schema has at most %d bytes", ADMIN_STATEMENT_SIZE_MAX);
-	result = pg_query_parse_protobuf(request->sql);
-	if (result.error) {
-		rc = err_set(err, ERR_SYNTAX, "%s", result.error->message);
-	} else {
-		tree = pg_query__parse_result__unpack(NULL, result.parse_tree.len, (const uint8_t *)result.parse_tree.data);
-		rc = tree ? write_statement(&writer, tree) : err_set(err, ERR_SYNTAX, "the statement cannot be parsed");
-		if (tree)
-			pg_query__parse_result__free_unpacked(tree, NULL);
-	}
-	pg_query_free_protobuf_parse_result(result);
+	rc = parse_text(request->sql, true, NULL, &tree, err);
+	if (rc < 0)
+		return rc;
+	rc = write_statement(&writer, tree);
+	pg_query__parse_result__free_unpacked(tree, NULL);
 	return rc;
 }

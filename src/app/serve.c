@@ -24,6 +24,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/reserve.h"
 #include "net/loop.h"
 #include "route/snapshot.h"
 #include "session/admission.h"
@@ -402,6 +403,7 @@ int serve_main(int argc, char **argv)
 	if (rc < 0)
 		return command_failed("serve", &err);
 	log_set_level(config->log_level);
+	reserve_fill();
 	if (only_check) {
 		unsigned problems = check_start(config);
 

@@ -68,6 +68,8 @@ static int resume(struct reply *reply, const struct reply_events *events, void *
 		return rc;
 	used = REPLY_HEADER_SIZE + (size_t)size - reply->partial.size;
 	used = used < bytes->size ? used : bytes->size;
+	if (!buf_try_reserve(&reply->partial, used))
+		return err_memory(err);
 	buf_add(&reply->partial, bytes->data, used);
 	*bytes = slice_make(bytes->data + used, bytes->size - used);
 	if (reply->partial.size < REPLY_HEADER_SIZE + (size_t)size)
@@ -119,6 +121,8 @@ int reply_feed(struct reply *reply, const struct reply_events *events, void *own
 	}
 	if (run)
 		events->pass(owner, slice_make(run, (size_t)(bytes.data - run)));
+	if (rc == 0 && !buf_try_reserve(&reply->partial, bytes.size))
+		rc = err_memory(err);
 	if (rc == 0)
 		buf_add_slice(&reply->partial, bytes);  /* the rest: part of a header, or of a whole message */
 	return rc;

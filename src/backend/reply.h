@@ -35,5 +35,5 @@ struct reply {
 void reply_init(struct reply *reply);
 void reply_release(struct reply *reply);
 
-/* ERR_PROTOCOL for a length that cannot be, ERR_LIMIT for a whole message that is too large, or what whole() returned. */
+/* ERR_PROTOCOL for a length that cannot be, ERR_LIMIT for a whole message that is too large, ERR_NOMEM when it cannot be held, or what whole() returned. */
 must_use int reply_feed(struct reply *reply, const struct reply_events *events, void *owner, struct slice bytes, struct err *err);

@@ -57,6 +57,23 @@ char *buf_reserve(struct buf *buf, size_t size)
 	return reserve(buf, size, 0);
 }
 
+bool buf_try_reserve(struct buf *buf, size_t size)
+{
+	size_t capacity = buf->capacity ? buf->capacity : BUF_FIRST_SIZE;
+	char *data;
+
+	if (size > buf->size_max || buf->size > buf->size_max - size || buf->capacity - buf->size >= size)
+		return true;
+	while (capacity - buf->size < size)
+		capacity *= 2;
+	data = mem_try_realloc(buf->data, capacity);
+	if (!data)
+		return false;
+	buf->data = data;
+	buf->capacity = capacity;
+	return true;
+}
+
 void buf_add(struct buf *buf, const void *data, size_t size)
 {
 	char *room;

@@ -25,6 +25,7 @@ void buf_init_on(struct buf *buf, char *storage, size_t size);          /* in an
 void buf_release(struct buf *buf);
 void buf_clear(struct buf *buf);                        /* empties it, keeps the memory, forgets the failure */
 char *buf_reserve(struct buf *buf, size_t size);        /* room for `size` more bytes, or NULL and failed */
+bool buf_try_reserve(struct buf *buf, size_t size);     /* false: memory is short, and nothing has changed; room beyond size_max is not asked for */
 
 void buf_add(struct buf *buf, const void *data, size_t size);
 void buf_add_slice(struct buf *buf, struct slice bytes);

@@ -59,6 +59,11 @@ int err_set(struct err *err, int code, const char *format, ...)
 	return code;
 }
 
+int err_memory(struct err *err)
+{
+	return err_set(err, ERR_NOMEM, "out of memory");
+}
+
 void err_detail(struct err *err, const char *format, ...)
 {
 	va_list args;

@@ -71,6 +71,7 @@ struct err {
 
 /* Each fills `err` (when not NULL) and returns `code`, so that `return err_set(err, ERR_LIMIT, "…")` is one line. */
 int err_set(struct err *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int err_memory(struct err *err);                /* ERR_NOMEM, as PostgreSQL says it */
 void err_detail(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void err_hint(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void err_sqlstate(struct err *err, const char *sqlstate);

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/reserve.h"
+
 static void die(size_t size)
 {
-	fprintf(stderr, "level=fatal part=mem msg=\"out of memory\" bytes=%zu\n", size);
+	fprintf(stderr, "level=fatal part=mem msg=\"out of memory, and the reserve is used up\" bytes=%zu\n", size);
 	abort();
 }
 
@@ -55,4 +57,17 @@ char *mem_strndup(const char *data, size_t size)
 void mem_free(void *memory)
 {
 	free(memory);
+}
+
+void *mem_try_realloc(void *old, size_t size)
+{
+	return reserve_try(old, size ? size : 1);
+}
+
+bool mem_possible(size_t size)
+{
+	void *memory = reserve_try(NULL, size);
+
+	free(memory);
+	return memory != NULL;
 }

@@ -1,10 +1,11 @@
 /* mem: allocation that does not return NULL.
  *
- * What sizes the program for its own needs dies here, loudly, when memory is gone; what a peer sizes is bounded by
- * limits.h before it comes here.
+ * When memory is gone, the reserve (reserve.h) serves; when that is gone too, the program dies here, loudly. What a peer sizes is bounded by limits.h
+ * before it comes here, and what is large is tried first: mem_try_realloc(), mem_possible().
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
@@ -13,3 +14,6 @@ void *mem_realloc(void *old, size_t size) __attribute__((returns_nonnull));
 char *mem_strdup(const char *text) __attribute__((malloc, returns_nonnull));
 char *mem_strndup(const char *data, size_t size) __attribute__((malloc, returns_nonnull));
 void mem_free(void *memory);
+
+void *mem_try_realloc(void *old, size_t size);          /* NULL: there is no memory for it, and `old` stays; the reserve is not touched */
+bool mem_possible(size_t size);                         /* whether so much could be had now */

@@ -163,18 +163,19 @@ static int plan(struct planner *planner, const struct catalog *catalog, struct f
 	return limit_rewrite(select, pushable, planner->arena, fanout, err);
 }
 
-int fanout_plan(struct slice sql, const struct catalog *catalog, struct arena *arena, struct fanout **ret_fanout, struct err *err)
+int fanout_plan(struct slice sql, bool standard_strings, const struct catalog *catalog, struct arena *arena, struct fanout **ret_fanout,
+		struct err *err)
 {
 	struct fanout *fanout = arena_calloc(arena, 1, sizeof(*fanout));
 	struct planner planner = { .arena = arena };
 	int code;
 
 	fanout->spec = planner.spec = arena_calloc(arena, 1, sizeof(*fanout->spec));
-	code = tree_parse_select(sql, arena, &planner.select, err);
+	code = tree_parse_select(sql, standard_strings, arena, &planner.select, err);
 	if (code == 0)
 		code = plan(&planner, catalog, fanout, err);
 	if (code == 0)
-		code = tree_write(planner.select, arena, &fanout->sql, err);
+		code = tree_write(planner.select, standard_strings, arena, &fanout->sql, err);
 	if (code < 0)
 		return code;
 	fanout->visible_count = planner.entry_count;

@@ -34,8 +34,8 @@ struct fanout {
 
 /* `sql` is one SELECT without subqueries, CTEs and set operations; `catalog` resolves its columns and functions.
  * Everything lives in `arena`. */
-must_use int fanout_plan(struct slice sql, const struct catalog *catalog, struct arena *arena, struct fanout **ret_fanout,
-			 struct err *err);
+must_use int fanout_plan(struct slice sql, bool standard_strings, const struct catalog *catalog, struct arena *arena,
+			 struct fanout **ret_fanout, struct err *err);
 
 struct fanout_param {                   /* as Bind brings it */
 	uint32_t type;                  /* OID that Parse gave, or 0 */

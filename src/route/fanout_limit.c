@@ -99,7 +99,7 @@ static int read_clause(const PgQuery__Node *node, enum clause clause, struct fan
 static int parse_expression(const char *text, struct arena *arena, PgQuery__Node **ret_node, struct err *err)
 {
 	PgQuery__SelectStmt *select;
-	int code = tree_parse_select(slice_of(arena_printf(arena, "SELECT 1 LIMIT %s", text)), arena, &select, err);
+	int code = tree_parse_select(slice_of(arena_printf(arena, "SELECT 1 LIMIT %s", text)), true, arena, &select, err);
 
 	if (code == 0)
 		*ret_node = select->limit_count;

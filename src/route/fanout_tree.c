@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "sql/parse.h"
 
 static void *allocate(void *arena, size_t size)
 {
@@ -13,31 +14,21 @@ static void leave(void *arena, void *memory)
 {
 }
 
-static int unpack(const PgQueryProtobuf *packed, struct arena *arena, PgQuery__SelectStmt **ret_select, struct err *err)
+int tree_parse_select(struct slice sql, bool standard_strings, struct arena *arena, PgQuery__SelectStmt **ret_select, struct err *err)
 {
 	ProtobufCAllocator allocator = { .alloc = allocate, .free = leave, .allocator_data = arena };
-	PgQuery__ParseResult *result = pg_query__parse_result__unpack(&allocator, packed->len, (const uint8_t *)packed->data);
+	char *text = mem_strndup(sql.data, sql.size);
+	PgQuery__ParseResult *result;
+	int rc = parse_text(text, standard_strings, &allocator, &result, err);
 
-	if (!result || result->n_stmts != 1 || !result->stmts[0]->stmt ||
+	mem_free(text);
+	if (rc < 0)
+		return rc;
+	if (result->n_stmts != 1 || !result->stmts[0]->stmt ||
 	    result->stmts[0]->stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
 		return err_set(err, ERR_UNSUPPORTED, "only a single SELECT can run on several shards");
 	*ret_select = result->stmts[0]->stmt->select_stmt;
 	return 0;
-}
-
-int tree_parse_select(struct slice sql, struct arena *arena, PgQuery__SelectStmt **ret_select, struct err *err)
-{
-	char *text = mem_strndup(sql.data, sql.size);
-	PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(text);
-	int code;
-
-	if (parsed.error)
-		code = err_set(err, ERR_SYNTAX, "%s", parsed.error->message);
-	else
-		code = unpack(&parsed.parse_tree, arena, ret_select, err);
-	pg_query_free_protobuf_parse_result(parsed);
-	mem_free(text);
-	return code;
 }
 
 /* Calls visit() for the messages in one field of `message`. */
@@ -225,7 +216,7 @@ static PgQuery__ParseResult *wrap(PgQuery__SelectStmt *select, struct arena *are
 	return result;
 }
 
-int tree_write(PgQuery__SelectStmt *select, struct arena *arena, const char **ret_sql, struct err *err)
+int tree_write(PgQuery__SelectStmt *select, bool standard_strings, struct arena *arena, const char **ret_sql, struct err *err)
 {
 	struct slice bytes = tree_bytes(&wrap(select, arena)->base, arena);
 	PgQueryProtobuf packed = { .len = bytes.size, .data = borrowed(bytes.data) };
@@ -240,7 +231,7 @@ int tree_write(PgQuery__SelectStmt *select, struct arena *arena, const char **re
 	}
 	*ret_sql = arena_strdup(arena, written.query);
 	pg_query_free_deparse_result(written);
-	code = tree_parse_select(slice_of(*ret_sql), arena, &again, NULL);
+	code = tree_parse_select(slice_of(*ret_sql), standard_strings, arena, &again, NULL);
 	if (code < 0 || !slice_eq(tree_bytes(&again->base, arena), tree_bytes(&select->base, arena))) {
 		err_set(err, ERR_UNSUPPORTED, "the statement cannot be rewritten for the shards");
 		err_detail(err, "Written out again, it would have another meaning.");

@@ -19,10 +19,10 @@ enum { TREE_INTO, TREE_SKIP };
 typedef int tree_visit(const ProtobufCMessage *message, void *context, struct err *err);
 
 /* The one statement of `sql`, which must be a SELECT. ERR_SYNTAX; ERR_UNSUPPORTED for anything else. */
-must_use int tree_parse_select(struct slice sql, struct arena *arena, PgQuery__SelectStmt **ret_select, struct err *err);
+must_use int tree_parse_select(struct slice sql, bool standard_strings, struct arena *arena, PgQuery__SelectStmt **ret_select, struct err *err);
 
 /* As SQL text. ERR_UNSUPPORTED when that text would not be parsed into the same tree again. */
-must_use int tree_write(PgQuery__SelectStmt *select, struct arena *arena, const char **ret_sql, struct err *err);
+must_use int tree_write(PgQuery__SelectStmt *select, bool standard_strings, struct arena *arena, const char **ret_sql, struct err *err);
 
 /* Visits `message` and what is below it, parents first, until a visitor returns an error. */
 must_use int tree_walk(const ProtobufCMessage *message, tree_visit *visit, void *context, struct err *err);

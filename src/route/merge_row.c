@@ -57,7 +57,9 @@ int merge_row_new(struct slice body, size_t column_count, size_t *held_bytes, st
 		return malformed(err);
 	if (body.size > MERGE_MEMORY_MAX || *held_bytes + head + body.size > MERGE_MEMORY_MAX)
 		return too_large(err);
-	row = mem_alloc(head + body.size);
+	row = mem_try_realloc(NULL, head + body.size);
+	if (!row)
+		return err_memory(err);
 	copy = (char *)row + head;
 	memcpy(copy, body.data, body.size);
 	row->next = NULL;

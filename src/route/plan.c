@@ -628,7 +628,7 @@ static void plan_unparsed(struct plan *plan, const struct plan_context *context,
 	struct plan_item *item = &plan->items[0];
 
 	item->kind = ROUTE_HOME;
-	if (database->table_count && (why->code != ERR_SYNTAX || !catalog || strncmp(catalog->server_version, "15", 2) != 0)) {
+	if (why->code == ERR_NOMEM || (database->table_count && (why->code != ERR_SYNTAX || !catalog || strncmp(catalog->server_version, "15", 2) != 0))) {
 		item->kind = ROUTE_REFUSED;
 		item->refusal = *why;
 	}

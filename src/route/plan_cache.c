@@ -51,6 +51,7 @@ struct plan *plan_cache_get(struct plan_cache *cache, const struct plan_context 
 			    const struct fingerprint *fingerprint)
 {
 	struct cached_plan *cached;
+	struct plan *plan;
 	uint64_t key[2];
 
 	if (!fingerprint || fingerprint->normal.size > PLAN_TEXT_SIZE_MAX || context->redefined.size)
@@ -75,6 +76,9 @@ struct plan *plan_cache_get(struct plan_cache *cache, const struct plan_context 
 		drop(cache, cached);
 	else if (cache->plans.count >= PLAN_CACHE_COUNT_MAX)
 		drop(cache, CONTAINER_OF(list_first(&cache->by_use), struct cached_plan, by_use));
+	plan = plan_new(context, sql, fingerprint);
+	if (plan->items[0].refusal.code == ERR_NOMEM)
+		return plan;            /* another time there may be enough */
 	cached = mem_calloc(1, sizeof(*cached));
 	cached->key[0] = key[0];
 	cached->key[1] = key[1];
@@ -83,7 +87,7 @@ struct plan *plan_cache_get(struct plan_cache *cache, const struct plan_context 
 	cached->search_path = context->search_path ? mem_strdup(context->search_path) : NULL;
 	cached->role = context->search_path ? mem_strdup(context->role) : NULL;
 	cached->normal = slice_make(mem_strndup(fingerprint->normal.data, fingerprint->normal.size), fingerprint->normal.size);
-	cached->plan = plan_new(context, sql, fingerprint);
+	cached->plan = plan;
 	map_set(&cache->plans, slice_make(key, sizeof(key)), cached);
 	list_push_back(&cache->by_use, &cached->by_use);
 	return plan_ref(cached->plan);

@@ -198,7 +198,7 @@ int fan_start(struct session *session, struct plan *plan, struct slice sql, cons
 	context = session_plan_context(session);
 	rc = resolve_catalog(&context, &session->arena, &catalog, err);
 	if (rc == 0)
-		rc = fanout_plan(sql, catalog, &session->arena, &fan->fanout, err);
+		rc = fanout_plan(sql, session_standard_strings(session), catalog, &session->arena, &fan->fanout, err);
 	if (rc == 0) {
 		fan->spec = *fan->fanout->spec;
 		rc = limits(fan, bind, statement, &session->arena, err);
@@ -431,6 +431,8 @@ int fan_message(struct session *session, struct leg *backend_leg, char type, str
 		described(session, leg, body);
 		break;
 	case 'D':
+		if (!buf_try_reserve(&leg->rows, sizeof(size) + body.size))
+			return err_memory(err);
 		buf_add(&leg->rows, &size, sizeof(size));
 		buf_add_slice(&leg->rows, body);
 		if (leg->rows.failed)

@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "session/deadlines.h"
 #include "session/session.h"
 #include "session/slow.h"
@@ -14,6 +15,8 @@ enum {
 	INPUT_SIZE_WAITING_MAX = 64 << 10,      /* what is read ahead while a segment is worked on */
 	BIND_SIZE_KEPT = 1 << 20,               /* a larger one begins before it has come whole */
 	COPY_END_SIZE_MAX = 64 << 10,
+	LARGE_SIZE = 256 << 10,                 /* from here on it is made sure first that there is memory to work with what came */
+	LARGE_FACTOR = 8,
 };
 
 static const struct { char type; enum unit_kind kind; bool ends; } unit_types[] = {
@@ -242,6 +245,12 @@ void input_go(struct session *session)
 		session_rest(session);
 		return;
 	}
+	if (session->in_used > LARGE_SIZE && !mem_possible(session->in_used * LARGE_FACTOR)) {
+		err_memory(&err);
+		err_detail(&err, "Too little is left for a statement of %zu bytes.", session->in_used);
+		break_protocol(session, &err);
+		return;
+	}
 	session->state = SESSION_WORKING;
 	session->failed = false;
 	session->segment++;
@@ -324,6 +333,11 @@ void input_received(struct session *session, const char *data, size_t size)
 	}
 	if (bytes.size == 0)
 		return;
+	if (!buf_try_reserve(&session->in, bytes.size)) {
+		err_memory(&err);
+		break_protocol(session, &err);
+		return;
+	}
 	buf_add_slice(&session->in, bytes);
 	if (session->in.failed) {
 		err_set(&err, ERR_LIMIT, "more than statement_size_max was sent ahead");

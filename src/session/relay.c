@@ -259,6 +259,7 @@ static void read_some(struct backend *backend)
 		fan_read(session, leg_of(backend));
 	else
 		session_pause_source(session);
+	session_check_memory(session);
 }
 
 static void drained(struct backend *backend)
@@ -316,7 +317,11 @@ static void lost(struct backend *backend, const struct err *why)
 		session_finish(session);
 		return;
 	}
-	if (mid_message || session->copy_in || session->copy_left || (session->pins & ~(unsigned)PIN_MODE)) {
+	if (mid_message) {
+		session_cut(session, why);
+		return;
+	}
+	if (session->copy_in || session->copy_left || (session->pins & ~(unsigned)PIN_MODE)) {
 		session_fatal(session, why);
 		return;
 	}

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/reserve.h"
 #include "net/env.h"
 #include "net/tls.h"
 #include "route/snapshot.h"
@@ -29,6 +30,7 @@ static void resume(struct later *later)
 		units_go(session);
 	else if (session->state == SESSION_READY)
 		input_go(session);
+	session_check_memory(session);
 }
 
 static void describe_peer(struct session *session, int fd)
@@ -63,6 +65,14 @@ struct slice session_address(const struct session *session)
 	const char *port = strrchr(session->peer, ':');
 
 	return slice_make(session->peer, port ? (size_t)(port - session->peer) : 0);
+}
+
+static int let_in(struct session *session, struct err *err)
+{
+	struct worker *worker = session->worker;
+	int rc = admission_arrive(worker->services->admission, worker->config, session_address(session), err);
+
+	return rc == 0 && reserve_lacks() && !reserve_fill() ? err_memory(err) : rc;
 }
 
 void session_new(struct worker *worker, int fd)
@@ -102,7 +112,7 @@ void session_new(struct worker *worker, int fd)
 	describe_peer(session, fd);
 	stream_open(&session->stream, fd);
 	login_start(session);
-	if (admission_arrive(worker->services->admission, worker->config, session_address(session), &err) < 0)
+	if (let_in(session, &err) < 0)
 		session_fatal(session, &err);
 	else
 		stream_receive(&session->stream, true);
@@ -242,18 +252,36 @@ static bool mid_message(const struct session *session)
 	return false;
 }
 
-void session_terminate(struct session *session, const struct err *err)
+void session_cut(struct session *session, const struct err *err)
 {
 	char quoted[600];
 
-	if (session->state == SESSION_CLOSED || !mid_message(session)) {
-		session_fatal(session, err);
-		return;
-	}
 	log_info("session", "session=%u.%u peer=%s user=%s database=%s sqlstate=%s msg=\"closed within a message: %s\"", session->worker->index,
 		 session->number, session->peer, session->user, session->database_name, err->sqlstate,
 		 log_quote(err->message, quoted, sizeof(quoted)));
 	session_finish(session);
+}
+
+void session_terminate(struct session *session, const struct err *err)
+{
+	if (session->state == SESSION_CLOSED || !mid_message(session))
+		session_fatal(session, err);
+	else
+		session_cut(session, err);
+}
+
+void session_check_memory(struct session *session)
+{
+	struct err err;
+	bool failed;
+
+	if (!reserve_lacks())
+		return;
+	failed = reserve_failed();
+	if (reserve_fill() || !failed)
+		return;
+	err_memory(&err);
+	session_terminate(session, &err);
 }
 
 void session_cancel(struct session *session)
@@ -408,7 +436,10 @@ static void drained(struct stream *stream)
 
 static void received(struct stream *stream, const char *data, size_t size)
 {
-	input_received(CONTAINER_OF(stream, struct session, stream), data, size);
+	struct session *session = CONTAINER_OF(stream, struct session, stream);
+
+	input_received(session, data, size);
+	session_check_memory(session);
 }
 
 static void ended(struct stream *stream, int error)

@@ -283,7 +283,9 @@ void session_close(struct session *session);                            /* now, 
 void session_finish(struct session *session);                           /* when what was said has been sent */
 void session_fatal(struct session *session, const struct err *err);     /* FATAL, then the end */
 void session_cancel(struct session *session);                           /* what it runs, or waits for */
-void session_terminate(struct session *session, const struct err *err); /* the same, also in the middle of a message */
+void session_cut(struct session *session, const struct err *err);       /* without a word: the client has the beginning of a message, and would take it for the rest */
+void session_terminate(struct session *session, const struct err *err); /* one of the two */
+void session_check_memory(struct session *session);                     /* after an event of its own: it ends, if memory has become short by it */
 void session_write(struct session *session, struct slice bytes);
 void session_write_buf(struct session *session, struct buf *buf);       /* and clears it */
 void session_report(struct session *session, struct params *params, struct slice message);     /* a ParameterStatus, for before ReadyForQuery */

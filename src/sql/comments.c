@@ -4,11 +4,11 @@
 
 #include "sql/lexer.h"
 
-/* [begin, end) holds nothing but whitespace and comments. A block comment loses its newlines too: they do not join strings. */
+/* [begin, end) holds nothing but whitespace and comments. Where a block comment stood, no newline is left: strings that it parts are not one. */
 static void blank_gap(char *begin, const char *end)
 {
 	size_t depth = 0;
-	bool line = false;
+	bool line = false, block = false;
 
 	for (char *at = begin; at < end; at++) {
 		bool pair = at + 1 < end;
@@ -19,6 +19,7 @@ static void blank_gap(char *begin, const char *end)
 			line = false;
 		if (!line && pair && at[0] == '/' && at[1] == '*') {
 			depth++;
+			block = true;
 			*at++ = ' ';
 		} else if (depth > 0 && pair && at[0] == '*' && at[1] == '/') {
 			depth--;
@@ -28,6 +29,8 @@ static void blank_gap(char *begin, const char *end)
 		if (line || depth > 0)
 			*at = ' ';
 	}
+	if (block)
+		memset(begin, ' ', (size_t)(end - begin));
 }
 
 /* The gaps between the parts of one string. */

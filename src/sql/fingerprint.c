@@ -491,7 +491,8 @@ int fingerprint_make(struct fingerprinter *fingerprinter, struct slice sql, bool
 			twins_add(f->twins, sql, found);
 	}
 	if (sql.size <= sizeof(f->last)) {
-		memcpy(f->last, sql.data, sql.size);
+		if (sql.size)           /* of no bytes, which may be nowhere */
+			memcpy(f->last, sql.data, sql.size);
 		f->last_size = sql.size;
 	}
 	*ret_fingerprint = f->last_result = found;

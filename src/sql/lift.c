@@ -22,6 +22,14 @@ static uint32_t type_of(struct slice digits, bool negative)
 	return value <= (uint64_t)INT32_MAX + negative ? OID_INT4 : OID_INT8;
 }
 
+/* AND-7: a parameter in place of -7 would be a part of the word. */
+static bool continues_word(struct slice sql, size_t offset)
+{
+	unsigned char before = offset ? (unsigned char)sql.data[offset - 1] : ' ';
+
+	return isalnum(before) || before == '_' || before == '$' || before >= 0x80;
+}
+
 bool lift(const struct shape *shape, const struct fingerprint *fingerprint, struct slice sql, struct buf *out, struct lifted *ret_lifted)
 {
 	size_t done = 0;
@@ -38,7 +46,7 @@ bool lift(const struct shape *shape, const struct fingerprint *fingerprint, stru
 			continue;
 		if (how == LIFT_MINUS)
 			begin = lift_minus_before(sql, begin);
-		if (begin == SIZE_MAX || begin < done || literal->class != LITERAL_INTEGER || literal->kept || place == LIFTED_MAX)
+		if (begin == SIZE_MAX || begin < done || continues_word(sql, begin) || literal->class != LITERAL_INTEGER || literal->kept || place == LIFTED_MAX)
 			return false;
 		ret_lifted->values[place] = slice_make(sql.data + literal->offset, literal->size);
 		ret_lifted->negative[place] = how == LIFT_MINUS;

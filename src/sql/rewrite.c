@@ -73,6 +73,8 @@ int rewrite_execute(struct slice sql, bool standard_strings, struct slice name, 
 	buf_add(out, sql.data, token.offset);
 	begin_size = out->size;
 	rewrite_quote_name(name, out);
+	if (end < sql.size && sql.data[end] == '"')
+		buf_add_u8(out, ' ');           /* a"b" is two names, and an error */
 	*ret_rewrite = (struct rewrite){ token.offset, end - token.offset, out->size - begin_size };
 	buf_add(out, sql.data + end, sql.size - end);
 	return 0;

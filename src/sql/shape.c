@@ -3,19 +3,15 @@
 #include <ctype.h>
 #include <string.h>
 
-#include <pg_query.h>
-
 #include "base/limits.h"
 #include "base/mem.h"
 #include "sql/comments.h"
 #include "sql/lexer.h"
 #include "sql/nesting.h"
+#include "sql/parse.h"
 #include "sql/shape_make.h"
 
 enum { VECTOR_FIRST = 8, CURSOR_HOLD = 0x20 /* CURSOR_OPT_HOLD of PostgreSQL's parsenodes.h */ };
-
-/* libpg_query's scanner has PostgreSQL's variable of that name, one for each thread. */
-extern __thread bool standard_conforming_strings;
 
 void *vector_add(struct vector *vector, struct arena *arena, size_t item_size)
 {
@@ -439,8 +435,7 @@ int shape_parse(struct slice sql, const struct fingerprint *fingerprint, struct 
 {
 	bool standard = !fingerprint || fingerprint->standard_strings, too_many = false;
 	struct maker maker = { .arena = arena, .sql = sql, .fingerprint = fingerprint, .too_many = &too_many };
-	PgQueryProtobufParseResult result;
-	PgQuery__ParseResult *tree = NULL;
+	PgQuery__ParseResult *tree;
 	size_t nesting;
 	char *text;
 	int rc = 0;
@@ -459,23 +454,15 @@ int shape_parse(struct slice sql, const struct fingerprint *fingerprint, struct 
 	}
 	text = mem_strndup(sql.size ? sql.data : "", sql.size);
 	comments_blank(text, sql.size, standard);
-	standard_conforming_strings = standard;
-	result = pg_query_parse_protobuf(text);
+	rc = parse_text(text, standard, NULL, &tree, err);
 	mem_free(text);
-	if (result.error)
-		rc = err_set(err, ERR_SYNTAX, "%s", result.error->message);
-	else
-		tree = pg_query__parse_result__unpack(NULL, result.parse_tree.len, (const uint8_t *)result.parse_tree.data);
-	if (tree) {
-		make_shapes(&maker, tree, ret_shapes);
-		pg_query__parse_result__free_unpacked(tree, NULL);
-	} else if (rc == 0) {
-		rc = err_set(err, ERR_INTERNAL, "the parser's tree cannot be read");
-	}
+	if (rc < 0)
+		return rc;
+	make_shapes(&maker, tree, ret_shapes);
+	pg_query__parse_result__free_unpacked(tree, NULL);
 	if (too_many) {
 		*ret_shapes = (struct shapes){ 0 };
 		rc = err_set(err, ERR_LIMIT, "the statement has more than %d WITH queries", CTES_MAX);
 	}
-	pg_query_free_protobuf_parse_result(result);
 	return rc;
 }

@@ -132,11 +132,20 @@ static bool check_tokens(struct slice text, bool standard_strings)
 	return rc == 0;
 }
 
-static void add_other_literal(struct dice *dice, enum literal_class class, bool standard_strings, struct buf *out)
+static bool is_digits(struct slice text)
+{
+	for (size_t i = 0; i < text.size; i++)
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return false;
+	return true;
+}
+
+static void add_other_literal(struct dice *dice, enum literal_class class, struct slice old, bool standard_strings, struct buf *out)
 {
 	static const char *const integers[] = { "0", "1", "42", "007", "2147483647", "65536", "9" };
 	static const char *const big_integers[] = { "2147483648", "9223372036854775807", "00003000000000" };
-	static const char *const decimals[] = { "1.5", ".5", "2.", "1e10", "1.5E-3", "9223372036854775808", "123456789012345678901" };
+	static const char *const decimals[] = { "1.5", ".5", "2.", "1e10", "1.5E-3" };
+	static const char *const huge_integers[] = { "9223372036854775808", "123456789012345678901" };    /* kept as positions are */
 	static const char *const strings[] = { "''", "'a'", "'it''s'", "E'\\n\\'x'", "$$x$$", "$t$a $$ b$t$", "'now'", "' 1'",
 		"'a'\n'b'", "'a' -- c\n '/* b'", "e'\\u00e9'", "'{1,2}'", "'-5'", "'--'", "'\xc3\xa9'" };
 	static const char *const unicode_strings[] = { "U&'d\\0061t'", "u&'!0061' UESCAPE '!'", "U&''" };
@@ -150,7 +159,7 @@ static void add_other_literal(struct dice *dice, enum literal_class class, bool 
 			buf_add_text(out, big_integers[dice_roll(dice, 3)]);
 		return;
 	case LITERAL_DECIMAL:
-		buf_add_text(out, decimals[dice_roll(dice, 7)]);
+		buf_add_text(out, is_digits(old) ? huge_integers[dice_roll(dice, 2)] : decimals[dice_roll(dice, 5)]);
 		return;
 	case LITERAL_STRING:
 		if (standard_strings && dice_roll(dice, 8) == 0)
@@ -165,13 +174,14 @@ static void add_other_literal(struct dice *dice, enum literal_class class, bool 
 }
 
 /* Other literals where `literals` (all of one slot) stood: when they are more than one, any number. */
-static void add_slot(struct dice *dice, const struct literal *literals, size_t count, bool standard_strings, struct buf *out)
+static void add_slot(struct dice *dice, struct slice text, const struct literal *literals, size_t count, bool standard_strings, struct buf *out)
 {
+	struct slice old = slice_make(text.data + literals->offset, literals->size);
 	size_t other_count = count > 1 ? 1 + dice_roll(dice, 4) : 1;
 
 	for (size_t i = 0; i < other_count; i++) {
 		buf_add_text(out, i ? ", " : "");
-		add_other_literal(dice, literals->class, standard_strings, out);
+		add_other_literal(dice, literals->class, old, standard_strings, out);
 	}
 }
 
@@ -230,7 +240,7 @@ static void make_variant(struct dice *dice, struct slice text, const struct fing
 		if (literals[at].kept)
 			buf_add(out, text.data + token.offset, skip_to - token.offset);
 		else
-			add_slot(dice, &literals[at], count, fingerprint->standard_strings, out);
+			add_slot(dice, text, &literals[at], count, fingerprint->standard_strings, out);
 		at += count;
 	}
 }

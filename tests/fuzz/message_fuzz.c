@@ -20,13 +20,16 @@ static void touch(struct slice bytes)
 static void read_startup(struct slice in)
 {
 	struct slice rest, key, value;
-	struct startup startup;
-	size_t size;
+	struct startup startup, part;
+	size_t size, part_size;
 
 	if (startup_read(in, &startup, &size, NULL) != 1)
 		return;
 	if (size < 8 || size > in.size || size > STARTUP_SIZE_MAX)
 		abort();
+	for (size_t cut = 0; cut < size; cut++)
+		if (startup_read(slice_make(in.data, cut), &part, &part_size, NULL) != 0)
+			abort();
 	rest = startup.parameters;
 	while (startup_next(&rest, &key, &value)) {
 		touch(key);
@@ -77,12 +80,14 @@ static void read_fields(struct slice body)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice in = slice_make(data, size);
-	struct message message;
-	size_t message_size;
+	struct message message, part;
+	size_t message_size, part_size;
 
 	read_startup(in);
 	while (frame_next(in, BODY_SIZE_MAX, &message, &message_size, NULL) == 1) {
 		if (message_size != message.body.size + FRAME_HEADER_SIZE || message_size > in.size)
+			abort();
+		if (frame_next(slice_make(in.data, message_size - 1), BODY_SIZE_MAX, &part, &part_size, NULL) != 0)
 			abort();
 		read_bind(message.body);
 		read_columns(message.body);

@@ -11,9 +11,9 @@ USER_PASSWORD = "app-secret"
 
 class Cluster:
     """shards: how many, one node each. servers: these, instead of the farm's. settings: any of nanu.yaml, beside these defaults. locale: of the
-    database."""
+    database. environment: of the router."""
 
-    def __init__(self, farm, shards=2, locale=None, servers=None, **settings):
+    def __init__(self, farm, shards=2, locale=None, servers=None, environment=None, **settings):
         self.servers = servers or farm.servers_for(shards)
         self.node_database = farm.new_database_name()
         self.locale = locale
@@ -21,7 +21,7 @@ class Cluster:
             self.create_database(server)
         self.router = Router(dict(self.describe_nodes(), **dict({"workers": 2, "node_user": SUPERUSER, "node_password": PASSWORD,
                                                                  "admin_users": f"{SUPERUSER}, {USER}"}, **settings)),
-                             {SUPERUSER: PASSWORD, USER: USER_PASSWORD})
+                             {SUPERUSER: PASSWORD, USER: USER_PASSWORD}, environment)
 
     def create_database(self, server):
         collation = f" TEMPLATE template0 LOCALE '{self.locale}'" if self.locale else ""

@@ -21,9 +21,10 @@ ALARMS = re.compile(r"level=fatal|ERROR: AddressSanitizer|ERROR: LeakSanitizer|W
 
 
 class Router:
-    """settings: as in nanu.yaml, with nodes, shards and databases; users: name -> password."""
+    """settings: as in nanu.yaml, with nodes, shards and databases; users: name -> password; environment: variables that it is started with."""
 
-    def __init__(self, settings, users):
+    def __init__(self, settings, users, environment=None):
+        self.environment = dict(os.environ, **(environment or {}))
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="nanu-router-"))
         self.port = settings.get("listen_port") or free_port()
         self.config = self.folder / "nanu.yaml"
@@ -44,7 +45,7 @@ class Router:
         self.expected_end = 0
         # One that was killed gives its port back some moments later when it used io_uring.
         wait_until(lambda: port_is_free(self.port), f"port {self.port} is free")
-        self.program = Program([NANU, "serve", "--config", self.config], self.log)
+        self.program = Program([NANU, "serve", "--config", self.config], self.log, env=self.environment)
         wait_until(self.ready, "the router accepts connections")
         return self
 

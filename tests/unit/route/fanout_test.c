@@ -95,7 +95,7 @@ static const struct fanout *plan(const char *sql)
 	struct fanout *fanout;
 	struct err err = { 0 };
 
-	if (fanout_plan(slice_of(sql), catalog, &arena, &fanout, &err) < 0)
+	if (fanout_plan(slice_of(sql), true, catalog, &arena, &fanout, &err) < 0)
 		fail_msg("%s\n   %s %s", sql, err.message, err.detail);
 	return fanout;
 }
@@ -208,7 +208,7 @@ static void what_cannot_be_merged_exactly_is_refused_by_name_with_a_way_out(void
 		struct fanout *fanout;
 		struct err err = { 0 };
 
-		if (fanout_plan(slice_of(cases[i][0]), catalog, &arena, &fanout, &err) != ERR_UNSUPPORTED)
+		if (fanout_plan(slice_of(cases[i][0]), true, catalog, &arena, &fanout, &err) != ERR_UNSUPPORTED)
 			fail_msg("%s\n   was not refused: %s", cases[i][0], err.message);
 		if (!strstr(err.message, cases[i][1]))
 			fail_msg("%s\n   %s", cases[i][0], err.message);
@@ -239,7 +239,7 @@ static void errors_of_the_statement_are_those_of_postgresql(void **state)
 		struct fanout *fanout;
 		struct err err = { 0 };
 
-		assert_true(fanout_plan(slice_of(cases[i][0]), catalog, &arena, &fanout, &err) < 0);
+		assert_true(fanout_plan(slice_of(cases[i][0]), true, catalog, &arena, &fanout, &err) < 0);
 		assert_string_equal(err.sqlstate, cases[i][1]);
 		assert_string_equal(err.message, cases[i][2]);
 	}
@@ -361,7 +361,7 @@ static void mangled_statements_never_crash(void **state)
 			if (at + size < strlen(sql))
 				memmove(sql + at, sql + at + size, strlen(sql) - at - size + 1);
 		}
-		if (fanout_plan(slice_of(sql), catalog, &arena, &fanout, NULL) == 0)
+		if (fanout_plan(slice_of(sql), true, catalog, &arena, &fanout, NULL) == 0)
 			planned++;
 		arena_reset(&arena);
 	}

@@ -37,6 +37,7 @@ static void what_only_looks_like_one_stays(void **state)
 
 static void strings_go_on_over_blanked_comments(void **state)
 {
+	expect("'a' /* b */ --\n'c'", true, "'a'            'c'");
 	expect("'a' -- '\n 'b--' -- c\n'd' --e", true, "'a'     \n 'b--'     \n'd'    ");
 	expect("E'a\\'' -- x\n'b' U&'c''' --\n'd' b'1' --\n'0'", true, "E'a\\''     \n'b' U&'c'''   \n'd' b'1'   \n'0'");
 	expect("'a' /* \n */ 'b'", true, "'a'         'b'");

@@ -99,6 +99,7 @@ static void what_the_shape_did_not_foresee_is_not_lifted(void **state)
 			    "SELECT a FROM t WHERE b IN ($1, $2, $3) | 3:23 4:23 5:23");
 	assert_string_equal(lifted("SELECT a FROM t WHERE b = -(5)", "SELECT a FROM t WHERE b = -(5)"), "SELECT a FROM t WHERE b = -(5)");
 	assert_string_equal(lifted("SELECT a FROM t WHERE b = - - 5", "SELECT a FROM t WHERE b = - - 5"), "SELECT a FROM t WHERE b = - - 5");
+	assert_string_equal(lifted("SELECT a FROM t WHERE b BETWEEN-5 AND-3", "SELECT a FROM t WHERE b BETWEEN-5 AND-3"), "-");
 	assert_string_equal(lifted("SELECT a FROM t WHERE b = -1", "SELECT a FROM t WHERE b = - /* two */ 2"), "-");
 	assert_string_equal(lifted("SELECT a FROM t WHERE b = 1", "SELECT a FROM t WHERE b = 'x'"), "-");
 }

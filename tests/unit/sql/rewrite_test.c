@@ -40,6 +40,7 @@ static void only_the_name_changes(void **state)
 	expect("create table x as execute p(5)", "create table x as execute \"n\"(5)");
 	expect("execute U&\"!0070\" UESCAPE '!' (5)", "execute \"n\" (5)");
 	expect("execute U&\"p\" (5)", "execute \"n\" (5)");
+	expect("execute a\"b\"", "execute \"n\" \"b\"");
 	expect("execute execute", "execute \"n\"");
 	expect("prepare prepare as select 1", "prepare \"n\" as select 1");
 }
