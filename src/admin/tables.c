@@ -111,7 +111,7 @@ const struct admin_table admin_tables[] = {
 		{ "state", TEXT, "opening, login, idle, lent, cleaning" },
 		{ "transaction", TEXT, "none, open, failed" },
 		{ "session", INT, "number of the session that uses it" },
-		{ "dirty", BOOL, "whether it needs DISCARD ALL before its next session" },
+		{ "dirty", BOOL, "whether it is reset before its next session" },
 		{ "prepared", INT, "statements prepared on it" },
 		{ "queries", INT, "times that it was lent" },
 		{ "age_ms", INT, "since it was opened" }), REPORT_BACKENDS, fill_backends },

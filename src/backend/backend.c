@@ -354,10 +354,11 @@ void backend_clean(struct backend *backend)
 	struct buf out;
 
 	pool_move(backend, BACKEND_CLEANING);
-	backend->owner = 0;
-	backend_forget_all_prepared(backend);
+	statement_unref(backend->unnamed);
+	backend->unnamed = NULL;
 	buf_init(&out, STARTUP_SIZE_MAX);
-	message_query(&out, "DISCARD ALL");
+	message_query(&out, "CLOSE ALL;SET SESSION AUTHORIZATION DEFAULT;RESET ROLE;RESET ALL;UNLISTEN *;SELECT pg_catalog.pg_advisory_unlock_all();"
+			    "DISCARD TEMP");
 	send_buf(backend, &out);
 	loop_arm(backend->stream.loop, &backend->timer, (uint64_t)backend->pool->pools->config->connect_ms_max * 1000);
 }

@@ -59,7 +59,7 @@ struct backend {
 	struct list prepared_order;     /* of struct prepared_copy, oldest first */
 	struct statement *unnamed;      /* what its unnamed statement is, or NULL */
 	char tx_status;                 /* of the last ReadyForQuery: I, T, E */
-	bool dirty;                     /* something was done that only DISCARD ALL undoes */
+	bool dirty;                     /* code was run that may have left something: it is reset before it is lent again */
 	bool spoiled;                   /* something was done that nothing undoes: temporary tables (no temp_buffers after them), setseed() */
 	struct cancel *cancel;          /* a request under way: the backend is not to be lent to somebody else yet */
 
@@ -70,7 +70,7 @@ struct backend {
 	uint64_t queries;
 	uint64_t generation;            /* of its pool when it was opened */
 	uint64_t id;                    /* unique in its worker */
-	uint64_t owner;                 /* for whom it was lent last; 0: nobody, or it was cleaned since */
+	uint64_t owner;                 /* for whom it was lent last; 0: nobody */
 	struct err why;                 /* why it was closed, for whom it concerns */
 };
 
@@ -94,5 +94,6 @@ void backend_restore_prepared(struct backend *backend, struct statement *stateme
 void backend_drop_prepared(struct backend *backend, const struct statement *statement);
 void backend_forget_all_prepared(struct backend *backend);
 
-/* Undoes what only DISCARD ALL undoes, then offers it to the pool again. From LENT, idle, in no transaction. */
+/* Undoes what DISCARD ALL undoes, then offers it to the pool again: prepared copies stay, as all that can be of others' is closed with the backend
+ * (spoiled), and numbers of sequences, which are told to their owner alone. From LENT, idle, in no transaction. */
 void backend_clean(struct backend *backend);

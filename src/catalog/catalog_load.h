@@ -2,6 +2,7 @@
 #pragma once
 
 #include <libpq-fe.h>
+#include <stdbool.h>
 
 #include "base/err.h"
 
@@ -32,8 +33,8 @@ struct catalog;
 /* The rows of a query of one parameter (NULL: of none). ERR_INTERNAL with the server's message, and `what` was to be read. */
 must_use int catalog_fetch(PGconn *conn, const char *sql, const char *param, const char *what, PGresult **ret_result, struct err *err);
 
-/* catalog_reading_functions as the text of an array, with its zero. */
-void catalog_reader_names(struct buf *names);
+/* catalog_reading_functions as the text of an array, with its zero; `leaving`: and catalog_leaving_functions. */
+void catalog_reader_names(bool leaving, struct buf *names);
 
 /* Tells of functions what they run beside their bodies, and fills catalog->hidden. */
 must_use int catalog_load_calls(PGconn *conn, struct catalog *catalog, struct err *err);

@@ -10,15 +10,17 @@
 #include "session/session.h"
 #include "sql/set_value.h"
 
-/* Temporary objects, session-level advisory locks, WITH HOLD cursors, channels: how many of each are left on this backend; then the settings
- * that code of the database's own may have changed. Those with a point in their names are not listed by PostgreSQL. */
+/* Temporary objects, session-level advisory locks, WITH HOLD cursors, channels, statements that are no copies: how many of each are left on this
+ * backend; then the settings that code of the database's own may have changed. Those with a point in their names are not listed by PostgreSQL. */
 const char carried_probe_sql[] =
 	"SELECT (SELECT count(*) FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass"
 	" AND refobjid = pg_catalog.pg_my_temp_schema()),"
 	" (SELECT count(*) FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()),"
 	" (SELECT count(*) FROM pg_catalog.pg_cursors WHERE is_holdable),"
-	" (SELECT count(*) FROM pg_catalog.pg_listening_channels());"
-	"SELECT pg_catalog.lower(name), pg_catalog.current_setting(name) FROM pg_catalog.pg_settings WHERE source = 'session'";
+	" (SELECT count(*) FROM pg_catalog.pg_listening_channels()),"
+	" (SELECT count(*) FROM pg_catalog.pg_prepared_statements WHERE name !~ '^nanu_[0-9]+$');"
+	"SELECT pg_catalog.lower(name), pg_catalog.current_setting(name) FROM pg_catalog.pg_settings WHERE source = 'session' UNION ALL "
+	"SELECT name, pg_catalog.current_setting(name) FROM (VALUES ('role'), ('session_authorization')) who(name)";
 
 /* False: there is no room for it. */
 static bool put_setting(struct settings **place, const char *name, const char *value, enum setting_form form)
@@ -39,6 +41,21 @@ static bool is_of_transaction(const char *name)
 	       strcmp(name, "transaction_deferrable") == 0;
 }
 
+/* Who the session is, is told always; a text that was followed stays as it was written. */
+static bool is_known(struct session *session, const char *name, const char *value)
+{
+	const struct setting *followed = settings_find(session->settings, name);
+
+	if (strcmp(name, "role") != 0 && strcmp(name, "session_authorization") != 0)
+		return false;
+	if (!followed || !followed->text)
+		return strcmp(value, strcmp(name, "role") == 0 ? "none" : session->user) == 0;
+	if (strcmp(followed->text, value) != 0)
+		return false;
+	put_setting(&session->learned, name, followed->value, followed->form);
+	return true;
+}
+
 static void learn_setting(struct session *session, struct cursor *cursor)
 {
 	struct slice name = cursor_bytes(cursor, cursor_u32(cursor)), value = cursor_bytes(cursor, cursor_u32(cursor));
@@ -46,7 +63,7 @@ static void learn_setting(struct session *session, struct cursor *cursor)
 
 	if (!session->learned)
 		session->learned = settings_ref(session->worker->pools.settings.empty);
-	if (!is_of_transaction(name_text))
+	if (!is_of_transaction(name_text) && !is_known(session, name_text, value_text))
 		put_setting(&session->learned, name_text, value_text, SETTING_RAW);
 	mem_free(name_text);
 	mem_free(value_text);
@@ -61,7 +78,7 @@ void carried_learned(struct session *session, struct leg *leg)
 	for (size_t i = 0; i < session->settings->count; i++) {
 		const struct setting *item = &session->settings->items[i];
 
-		if (strchr(item->name, '.') || strcmp(item->name, "role") == 0 || strcmp(item->name, "session_authorization") == 0)
+		if (strchr(item->name, '.'))
 			put_setting(&learned, item->name, item->value, item->form);
 	}
 	settings_assign(&session->settings, learned);
@@ -72,7 +89,7 @@ void carried_learned(struct session *session, struct leg *leg)
 	settings_unref(learned);
 }
 
-void carried_probed(struct session *session, struct slice row)
+void carried_probed(struct session *session, struct backend *backend, struct slice row)
 {
 	static const unsigned pins[] = { PIN_TEMPORARY, PIN_ADVISORY, PIN_CURSOR, PIN_LISTEN };
 	struct cursor cursor = cursor_of(row);
@@ -82,7 +99,7 @@ void carried_probed(struct session *session, struct slice row)
 		learn_setting(session, &cursor);
 		return;
 	}
-	for (unsigned i = 0; i < count && i < 4; i++) {
+	for (unsigned i = 0; i < sizeof(pins) / sizeof(pins[0]); i++) {
 		struct slice text = cursor_bytes(&cursor, cursor_u32(&cursor));
 
 		if (slice_is(text, "0"))
@@ -90,6 +107,7 @@ void carried_probed(struct session *session, struct slice row)
 		else
 			session->pins |= pins[i];
 	}
+	backend->spoiled |= session->pins & PIN_TEMPORARY || !slice_is(cursor_bytes(&cursor, cursor_u32(&cursor)), "0");
 }
 
 /* ---- what was set ---- */

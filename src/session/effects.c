@@ -168,6 +168,17 @@ static void note_redefined(struct session *session, const char *name)
 	buf_add(&session->redefined, name, strlen(name) + 1);
 }
 
+void effects_dirty(struct session *session, const struct leg *only)
+{
+	session->probe_pins = true;
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (leg->backend && (!only || leg == only))
+			leg->backend->dirty = true;
+	}
+}
+
 void effects_complete(struct session *session, struct leg *leg, const struct plan *plan, size_t item, struct slice tag)
 {
 	const struct shape *shape;
@@ -180,10 +191,8 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 	if (leg)
 		leg->wrote |= plan->items[item].writes;
 	session->worker->counters.statements++;
-	if (leg && leg->backend && plan->items[item].dirties) {
-		leg->backend->dirty = true;
-		session->probe_pins = true;
-	}
+	if (plan->items[item].dirties || session->definitions)
+		effects_dirty(session, session->spread ? NULL : leg);
 	pin(session, leg, shape);
 	cursors_note(session, leg, shape);
 	switch (shape->kind) {
@@ -233,15 +242,15 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 }
 
 /* What a statement did to its session before it failed may stay: an advisory lock, a setting of a function's. */
-void effects_failed(struct session *session, struct leg *leg, const struct plan *plan, size_t item)
+void effects_failed(struct session *session, const struct plan *plan, size_t item)
 {
 	for (; item < plan->shapes.count; item++) {
 		unsigned pins = session->pins;
 
 		pin_by_functions(session, plan->items[item].shape);
-		session->probe_pins |= session->pins != pins || plan->items[item].dirties;
-		if (leg && leg->backend && plan->items[item].dirties)
-			leg->backend->dirty = true;
+		session->probe_pins |= session->pins != pins;
+		if (plan->items[item].dirties || session->definitions)
+			effects_dirty(session, NULL);
 	}
 }
 

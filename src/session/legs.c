@@ -218,10 +218,8 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 
 	if (!leg->setup_left)
 		return 0;
-	if (type == 'D' && session->probing) {
-		carried_probed(session, body);
-		leg->backend->spoiled |= (session->pins & PIN_TEMPORARY) != 0;
-	}
+	if (type == 'D' && session->probing)
+		carried_probed(session, leg->backend, body);
 	if (type == 'E' && !leg->err) {
 		struct err err;
 
@@ -512,6 +510,19 @@ void session_renew(struct session *session)
 	}
 }
 
+struct leg *legs_to_probe(const struct session *session)
+{
+	struct leg *found = NULL;
+
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (leg->state == LEG_READY && leg->backend && (!found || (leg->backend->dirty && !found->backend->dirty)))
+			found = leg;
+	}
+	return found;
+}
+
 void legs_finish(struct session *session)
 {
 	if (session->tx_status != 'I')
@@ -520,11 +531,11 @@ void legs_finish(struct session *session)
 		if (CONTAINER_OF(node, struct leg, place)->needs_sync)
 			return;
 	portals_clear(session);
-	if (session->probe_pins && !list_empty(&session->legs)) {
-		struct leg *leg = CONTAINER_OF(list_first(&session->legs), struct leg, place);
+	if (session->probe_pins) {
+		struct leg *leg = legs_to_probe(session);
 
 		session->probe_pins = false;
-		if (leg->state == LEG_READY && leg->backend) {
+		if (leg) {
 			session->probing = true;
 			leg_hide(leg, carried_probe_sql);
 			return;

@@ -396,7 +396,7 @@ int query_function(struct session *session, const struct unit *unit, int shard, 
 	if (rc <= 0)
 		return rc;
 	leg_send(leg, unit_raw(session, unit));
-	leg->backend->dirty = true;
+	effects_dirty(session, leg);
 	answers_push(session, ANSWER_QUERY);
 	return 1;
 }

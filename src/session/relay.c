@@ -97,7 +97,7 @@ static void failed(struct session *session, struct leg *leg, struct slice body)
 	session->copy_in = false;
 	session->worker->counters.errors += !(head && head->refused);
 	if (head && head->plan)
-		effects_failed(session, leg, head->plan, head->item);
+		effects_failed(session, head->plan, head->item);
 	if (head && head->kind == ANSWER_QUERY) {
 		answers_undo(session, head, true);
 		return;

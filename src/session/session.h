@@ -368,6 +368,7 @@ struct pool *legs_pool(struct session *session, int shard, struct err *err);    
 uint64_t legs_shards(const struct session *session);    /* those that have a leg */
 void leg_send(struct leg *leg, struct slice bytes);
 void legs_finish(struct session *session);              /* the segment is over: give back what is not kept */
+struct leg *legs_to_probe(const struct session *session);       /* that can tell what its statements left; one that ran code before others; or NULL */
 void legs_drop(struct session *session);                /* the session ends: close or give back */
 bool legs_mend(struct session *session);                /* the leg of this segment is to carry what its session does; true: it is being set up */
 void legs_mended(struct session *session);              /* what waited for legs_mend() goes on */
@@ -381,10 +382,12 @@ void leg_hide(struct leg *leg, const char *sql);        /* a query whose answer 
 
 /* effects.c */
 void effects_complete(struct session *session, struct leg *leg, const struct plan *plan, size_t item, struct slice tag);
+/* What runs on this leg (NULL: on all) may change the session unseen: it is looked for when the transaction is over. */
+void effects_dirty(struct session *session, const struct leg *only);
 void effects_ready(struct session *session, char tx_status);            /* the client is ready for the next query: says so, or soon will */
 void effects_begin(struct session *session, const struct shape *shape);
 void effects_end_tx(struct session *session, bool committed);
-void effects_failed(struct session *session, struct leg *leg, const struct plan *plan, size_t item);
+void effects_failed(struct session *session, const struct plan *plan, size_t item);
 
 /* carried.c */
 void carried_change(struct session *session, struct leg *leg, const struct shape *shape);       /* SET, RESET, set_config(), DISCARD ALL was done */
@@ -392,7 +395,7 @@ void carried_change(struct session *session, struct leg *leg, const struct shape
  * session->settings till then. */
 bool carried_repair(struct session *session);
 extern const char carried_probe_sql[];                                  /* one row: what is left of each pin; then the settings */
-void carried_probed(struct session *session, struct slice row);
+void carried_probed(struct session *session, struct backend *backend, struct slice row);
 void carried_learned(struct session *session, struct leg *leg);         /* all rows have come */
 
 /* cursors.c */

@@ -60,6 +60,14 @@ int units_fresh(struct session *session, struct plan **plan, struct slice sql)
 
 /* ---- where a statement may go within its transaction ---- */
 
+/* In the transaction under way. */
+static bool ran_code(const struct session *session)
+{
+	const struct leg *leg = session->probe_pins ? legs_to_probe(session) : NULL;
+
+	return leg && leg->backend->dirty;
+}
+
 /* Adds the shards of one statement to the transaction; refuses what a transaction may not touch. */
 int units_join(struct session *session, uint64_t shards, const struct plan_item *item, struct err *err)
 {
@@ -81,6 +89,11 @@ int units_join(struct session *session, uint64_t shards, const struct plan_item 
 	if (session->tx_snapshot && (shards & ~have) && other) {
 		err_set(err, ERR_UNSUPPORTED, "a transaction that keeps one snapshot cannot touch a second shard yet");
 		err_hint(err, "Use READ COMMITTED, or name one shard key in all its statements.");
+		return err->code;
+	}
+	if ((shards & ~have) && other && ran_code(session)) {
+		err_set(err, ERR_UNSUPPORTED, "a transaction in which a function may have changed settings cannot touch a second shard");
+		err_hint(err, "Commit first, or name one shard key in all its statements.");
 		return err->code;
 	}
 	if ((shards & ~have) && session->savepoint_count >= SAVEPOINTS_MAX && other) {
