@@ -84,9 +84,9 @@ void backend_retire(struct backend *backend)
 	loop_arm(backend->stream.loop, &backend->timer, (uint64_t)backend->pool->pools->config->connect_ms_max * 1000);
 }
 
-static void lose(struct backend *backend, const struct err *why)
+void backend_lose(struct backend *backend, const struct err *why)
 {
-	const struct backend_holder *holder = backend->state == BACKEND_LENT ? backend->holder : NULL;
+	const struct backend_holder *holder = backend->state == BACKEND_LENT || backend->apart ? backend->holder : NULL;
 
 	if (backend->state == BACKEND_CLOSED)
 		return;
@@ -114,7 +114,7 @@ static void ended(struct stream *stream, int error)
 	if (!why.code)
 		err_set(&why, backend->state <= BACKEND_LOGIN ? ERR_CONNECT : ERR_BACKEND_LOST, "node \"%s\" closed the connection%s%s",
 			backend->pool->node, error ? ": " : "", error ? strerror(error) : "");
-	lose(backend, &why);
+	backend_lose(backend, &why);
 }
 
 /* ---- opening ---- */
@@ -144,7 +144,7 @@ static void timed_out(struct timer *timer)
 	if (!why.code)
 		err_set(&why, ERR_CONNECT, "node \"%s\" did not answer within connect_ms_max (%u ms)", backend->pool->node,
 			backend->pool->pools->config->connect_ms_max);
-	lose(backend, &why);
+	backend_lose(backend, &why);
 }
 
 static void dial(struct backend *backend)
@@ -191,7 +191,7 @@ static void start_up(struct backend *backend)
 	struct buf out;
 
 	buf_init(&out, STARTUP_SIZE_MAX);
-	message_startup(&out, backend->pool->user, backend->pool->database);
+	message_startup(&out, backend->pool->user, backend->databaseless ? NULL : backend->pool->database, backend->replication);
 	send_buf(backend, &out);
 }
 
@@ -202,7 +202,7 @@ static void connected(struct stream *stream, int error)
 
 	if (error) {
 		err_set(&why, ERR_CONNECT, "cannot connect to node \"%s\": %s", backend->pool->node, strerror(error));
-		lose(backend, &why);
+		backend_lose(backend, &why);
 		return;
 	}
 	pool_move(backend, BACKEND_LOGIN);
@@ -222,7 +222,7 @@ static void tls_answered(struct stream *stream, const char *data, size_t size)
 
 	stream->events = &stream_events;
 	if (node_login_tls_answered(backend->login, backend->pool, stream, must, slice_make(data, size), &err) < 0)
-		lose(backend, &err);
+		backend_lose(backend, &err);
 	else
 		start_up(backend);
 }
@@ -331,7 +331,7 @@ static void received(struct stream *stream, const char *data, size_t size)
 	struct err err;
 
 	if (reply_feed(&backend->reply, &reply_events, backend, slice_make(data, size), &err) < 0)
-		lose(backend, &err);
+		backend_lose(backend, &err);
 	else if (backend->state == BACKEND_LENT)
 		backend->holder->read(backend);
 }

@@ -41,6 +41,7 @@ struct backend_holder {
 	void (*read)(struct backend *backend);                  /* everything received in this turn's piece was handed over */
 	void (*drained)(struct backend *backend);
 	void (*lost)(struct backend *backend, const struct err *why);   /* it is CLOSED; the holder lets go of it */
+	void (*opened)(struct backend *backend);                /* pool_open_apart(): it is LENT */
 };
 
 struct backend {
@@ -58,6 +59,9 @@ struct backend {
 	struct map prepared;            /* statement id (8 bytes) -> struct statement, each a reference */
 	struct list prepared_order;     /* of struct prepared_copy, oldest first */
 	struct statement *unnamed;      /* what its unnamed statement is, or NULL */
+	const char *apart;              /* opened for its holder alone, by pool_open_apart(): what for; or NULL */
+	const char *replication;        /* its start-up parameter of this name, or NULL */
+	bool databaseless;              /* and it names no database */
 	char tx_status;                 /* of the last ReadyForQuery: I, T, E */
 	bool dirty;                     /* code was run that may have left something: it is reset before it is lent again */
 	bool spoiled;                   /* something was done that nothing undoes: temporary tables (no temp_buffers after them), setseed() */
@@ -80,6 +84,7 @@ struct backend *backend_open(struct pool *pool);
 void backend_retire(struct backend *backend);
 /* Closes it now, whatever it was doing; its holder, if any, is not told. */
 void backend_close(struct backend *backend, const struct err *why);
+void backend_lose(struct backend *backend, const struct err *why);      /* the same, and its holder is told */
 const char *backend_state_name(enum backend_state state);
 
 void backend_send(struct backend *backend, struct slice bytes);

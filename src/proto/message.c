@@ -64,7 +64,7 @@ static void startup_parameter(struct buf *buf, const char *key, const char *valu
 	buf_add_cstr(buf, value);
 }
 
-void message_startup(struct buf *buf, const char *user, const char *database)
+void message_startup(struct buf *buf, const char *user, const char *database, const char *replication)
 {
 	size_t begin = buf->size;
 	uint32_t length;
@@ -72,7 +72,10 @@ void message_startup(struct buf *buf, const char *user, const char *database)
 	buf_add_u32(buf, 0);
 	buf_add_u32(buf, PROTOCOL_VERSION_3);
 	startup_parameter(buf, "user", user);
-	startup_parameter(buf, "database", database);
+	if (database)
+		startup_parameter(buf, "database", database);
+	if (replication)
+		startup_parameter(buf, "replication", replication);
 	buf_add_u8(buf, 0);
 	if (buf->failed)
 		return;

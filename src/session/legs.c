@@ -216,7 +216,7 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 	struct buf out;
 	bool probed;
 
-	if (!leg->setup_left)
+	if (!leg->setup_left || type == 'A')
 		return 0;
 	if (type == 'D' && session->probing)
 		carried_probed(session, leg->backend, body);
@@ -523,6 +523,15 @@ struct leg *legs_to_probe(const struct session *session)
 	return found;
 }
 
+/* What a text of several statements, or listen_show(), had it do: it is listened elsewhere. */
+static void stop_listening(struct session *session, struct leg *leg)
+{
+	if (!leg->listens || leg->state != LEG_READY || !leg->backend || session->pins & PIN_LISTEN)
+		return;
+	leg->listens = false;
+	leg_hide(leg, "UNLISTEN *");
+}
+
 void legs_finish(struct session *session)
 {
 	if (session->tx_status != 'I')
@@ -537,11 +546,14 @@ void legs_finish(struct session *session)
 		session->probe_pins = false;
 		if (leg) {
 			session->probing = true;
+			stop_listening(session, leg);
 			leg_hide(leg, carried_probe_sql);
 			return;
 		}
 	}
 	if (session->pins) {
+		LIST_EACH(&session->legs, node)
+			stop_listening(session, CONTAINER_OF(node, struct leg, place));
 		session_renew(session);
 		return;
 	}

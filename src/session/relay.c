@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 #include "session/deadlines.h"
+#include "session/listen.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -159,7 +160,8 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 		return 0;
 	}
 	if (type == 'A') {
-		session_write(session, whole_message(body));
+		if (listen_passes(session, body))
+			session_write(session, whole_message(body));
 		return 0;
 	}
 	if (type == 'E' && !session->copy_broken && is_last_word(body)) {

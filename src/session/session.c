@@ -1,5 +1,6 @@
 #include "session/admission.h"
 #include "session/deadlines.h"
+#include "session/listen.h"
 #include "session/session.h"
 
 #include <arpa/inet.h>
@@ -135,6 +136,7 @@ static void let_go(struct session *session)
 	fan_free(session->fan);
 	spread_free(session->spread);
 	plan_unref(session->planned);
+	listen_release(session);
 	legs_drop(session);
 	login_free(session->login);
 	answers_clear(session);
@@ -146,6 +148,7 @@ static void let_go(struct session *session)
 		mem_free(session->savepoints[i].name);
 		settings_unref(session->savepoints[i].settings);
 		settings_unref(session->savepoints[i].local);
+		listen_unmark(session->savepoints[i].channels);
 	}
 	mem_free(session->savepoints);
 	settings_unref(session->initial);

@@ -10,6 +10,7 @@
  *   fan.c       one SELECT on several legs        spread.c    one definition, or COMMIT, on several legs
  *   local.c     the nanu schema                   login.c     start-up, authentication, cancel requests
  *   deadlines.c time-outs                         admission.c how many clients there may be
+ *   listen.c    LISTEN
  */
 #pragma once
 
@@ -29,7 +30,9 @@
 #include "sql/rewrite.h"
 #include "topo/config.h"
 
+struct channels;
 struct fan;
+struct hearing;
 struct job;
 struct login;
 struct snapshot;
@@ -45,7 +48,7 @@ enum pin_reason {                            /* why a session keeps its backend 
 	PIN_TEMPORARY = 1,              /* temporary tables */
 	PIN_ADVISORY = 2,               /* session-level advisory locks */
 	PIN_CURSOR = 4,                 /* WITH HOLD cursors */
-	PIN_LISTEN = 8,
+	PIN_LISTEN = 8,                 /* the backend itself listens: by a function, or as the client has another encoding (listen.h) */
 	PIN_SETTINGS = 16,              /* settings that could not be followed */
 	PIN_MODE = 32,                  /* pool_mode = session */
 	PIN_SEQUENCE = 64,              /* currval() and lastval() */
@@ -119,6 +122,7 @@ struct leg {
 	bool needs_sync;                /* extended-protocol messages were sent without Sync */
 	bool executed;                  /* an Execute among them: an implicit transaction is open */
 	bool told;                      /* and the server has answered more than Parse */
+	bool listens;                   /* its backend does, of the session's statements */
 	bool wrote;                     /* and what may have changed data was answered: Sync commits it */
 	bool working;                   /* fan, spread: its ReadyForQuery is awaited */
 	bool refused;                   /* LOST: the server refused what the session carries */
@@ -163,6 +167,7 @@ struct savepoint {                      /* and what was set when it was made */
 	char *name;
 	struct settings *settings;
 	struct settings *local;         /* by SET LOCAL; NULL: nothing */
+	struct channels *channels;      /* LISTEN; NULL: none */
 };
 
 struct session {
@@ -254,6 +259,7 @@ struct session {
 	struct prepared *unnamed;
 	struct list portals;
 	struct list cursors;            /* that SQL declared: cursors.c */
+	struct hearing *hearing;        /* or NULL: listen.h */
 };
 
 enum unit_kind { UNIT_QUERY, UNIT_PARSE, UNIT_BIND, UNIT_DESCRIBE, UNIT_EXECUTE, UNIT_CLOSE, UNIT_SYNC, UNIT_FLUSH, UNIT_FUNCTION };
@@ -406,7 +412,7 @@ int cursors_shard(struct session *session, struct slice name);  /* that has the 
 int cursors_statement_shard(struct session *session, const struct shape *shape);        /* for what any shard could take, but for FETCH and CLOSE */
 
 /* sequences.c */
-/* As units_on(), for a statement that may call currval() or lastval(). */
+/* As units_on(), for a statement that may call currval() or lastval(), or pg_listening_channels(). */
 int sequences_on(struct session *session, const struct plan *plan, int shard, struct leg **ret_leg, struct err *err);
 int sequences_refuse(struct err *err);
 void sequences_drawn(struct session *session, const struct leg *leg, const struct plan_item *item);

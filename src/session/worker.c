@@ -112,6 +112,7 @@ void worker_run(struct worker *worker)
 void worker_release(struct worker *worker)
 {
 	map_release(&worker->by_number);
+	map_release(&worker->listenings);
 	mem_free(worker->listeners);
 	pools_release(&worker->pools);
 	plan_cache_release(&worker->plans);

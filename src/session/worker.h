@@ -57,6 +57,7 @@ struct worker {
 	struct snapshot *snapshot;
 	struct pools pools;
 	struct plan_cache plans;
+	struct map listenings;          /* struct pool * -> struct listening: listen.c */
 	struct spare spares[SPARES_MAX];
 	size_t spare_count;
 	struct buf lifted;              /* automatic.c: of the query under way */
