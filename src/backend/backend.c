@@ -60,6 +60,7 @@ static void closed(struct stream *stream)
 	map_release(&backend->prepared);
 	statement_unref(backend->unnamed);
 	settings_unref(backend->settings);
+	settings_unref(backend->startup);
 	params_unref(backend->params);
 	reply_release(&backend->reply);
 	node_login_free(backend->login);
@@ -189,9 +190,16 @@ struct backend *backend_open(struct pool *pool)
 static void start_up(struct backend *backend)
 {
 	struct buf out;
+	size_t begin;
 
 	buf_init(&out, STARTUP_SIZE_MAX);
-	message_startup(&out, backend->pool->user, backend->databaseless ? NULL : backend->pool->database, backend->replication);
+	begin = message_startup(&out, backend->pool->user, backend->pool->database);
+	if (backend->replication) {
+		message_startup_parameter(&out, "replication", backend->replication);
+		for (size_t i = 0; i < backend->startup->count; i++)
+			message_startup_parameter(&out, backend->startup->items[i].name, backend->startup->items[i].value);
+	}
+	message_startup_end(&out, begin);
 	send_buf(backend, &out);
 }
 

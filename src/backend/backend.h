@@ -60,8 +60,8 @@ struct backend {
 	struct list prepared_order;     /* of struct prepared_copy, oldest first */
 	struct statement *unnamed;      /* what its unnamed statement is, or NULL */
 	const char *apart;              /* opened for its holder alone, by pool_open_apart(): what for; or NULL */
-	const char *replication;        /* its start-up parameter of this name, or NULL */
-	bool databaseless;              /* and it names no database */
+	const char *replication;        /* its start-up parameter of this name, or NULL; then others are in `startup` */
+	struct settings *startup;
 	char tx_status;                 /* of the last ReadyForQuery: I, T, E */
 	bool dirty;                     /* code was run that may have left something: it is reset before it is lent again */
 	bool spoiled;                   /* something was done that nothing undoes: temporary tables (no temp_buffers after them), setseed() */

@@ -509,8 +509,8 @@ void pool_opened(struct backend *backend)
 
 /* ---- beside those that are lent ---- */
 
-int pool_open_apart(struct pool *pool, const char *what, const struct backend_holder *holder, void *held_by, const char *replication,
-		    bool databaseless, struct backend **ret_backend, struct err *err)
+int pool_open_apart(struct pool *pool, const char *what, const struct backend_holder *holder, void *held_by, struct settings *startup,
+		    const char *replication, struct backend **ret_backend, struct err *err)
 {
 	struct backend *backend;
 	enum permit lacking;
@@ -533,7 +533,7 @@ int pool_open_apart(struct pool *pool, const char *what, const struct backend_ho
 	backend = backend_open(pool);
 	backend->apart = what;
 	backend->replication = replication;
-	backend->databaseless = databaseless;
+	backend->startup = startup ? settings_ref(startup) : NULL;
 	backend->holder = holder;
 	backend->held_by = held_by;
 	pool_move(backend, BACKEND_OPENING);

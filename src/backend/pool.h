@@ -112,9 +112,9 @@ void pool_release(struct backend *backend);
 
 /* Opens a backend for this holder alone, beside those that are lent: max_db_connections and max_user_connections count it, pool_size does not. The
  * holder hears `opened`, or `lost` if that fails; it closes it with backend_close(). When the node moves or is drained, or the database paused, the
- * holder loses it. `what`: for nanu.backends. ERR_POOL_FULL (53300), ERR_NOT_NOW while it is held, ERR_SHUTDOWN. */
-must_use int pool_open_apart(struct pool *pool, const char *what, const struct backend_holder *holder, void *held_by, const char *replication,
-			     bool databaseless, struct backend **ret_backend, struct err *err);
+ * holder loses it. `what`: for nanu.backends. `replication`: a start-up parameter, with which go those in `startup`; or both NULL. ERR_POOL_FULL (53300), ERR_NOT_NOW while it is held, ERR_SHUTDOWN. */
+must_use int pool_open_apart(struct pool *pool, const char *what, const struct backend_holder *holder, void *held_by, struct settings *startup,
+			     const char *replication, struct backend **ret_backend, struct err *err);
 void pool_lose_apart(struct pool *pool, const struct err *why);         /* all of them */
 
 void pool_configure(struct pool *pool);                 /* its limits, as the configuration has them */

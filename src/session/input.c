@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "session/deadlines.h"
+#include "session/replication.h"
 #include "session/session.h"
 #include "session/slow.h"
 #include "topo/config.h"
@@ -245,6 +246,10 @@ void input_received(struct session *session, const char *data, size_t size)
 	size_t used;
 
 	session->worker->counters.received_bytes += size;
+	if (session->relayed && session->state == SESSION_WORKING) {
+		replication_received(session, bytes);
+		return;
+	}
 	if (copying(session) && session->in.size == session->in_used) {
 		used = copy_through(session, bytes);
 		if (session->state == SESSION_CLOSED)

@@ -255,7 +255,7 @@ static void open_now(struct listening *listening)
 	uint64_t now_us = loop_now_us(listening->worker->loop);
 	struct err err;
 
-	if (pool_open_apart(listening->pool, "listening", &holder, listening, NULL, false, &listening->backend, &err) == 0)
+	if (pool_open_apart(listening->pool, "listening", &holder, listening, NULL, NULL, &listening->backend, &err) == 0)
 		return;
 	if (err.code == ERR_SHUTDOWN || (err.code == ERR_POOL_FULL && now_us >= listening->give_up_us))
 		not_opened(listening, &err);

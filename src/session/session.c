@@ -1,6 +1,7 @@
 #include "session/admission.h"
 #include "session/deadlines.h"
 #include "session/listen.h"
+#include "session/replication.h"
 #include "session/session.h"
 
 #include <arpa/inet.h>
@@ -137,6 +138,7 @@ static void let_go(struct session *session)
 	spread_free(session->spread);
 	plan_unref(session->planned);
 	listen_release(session);
+	replication_end(session);
 	legs_drop(session);
 	login_free(session->login);
 	answers_clear(session);
@@ -223,6 +225,10 @@ void session_fatal(struct session *session, const struct err *err)
 
 	if (session->state == SESSION_CLOSED)
 		return;
+	if (session->relayed && session->state != SESSION_LOGIN) {      /* perhaps in the middle of a message */
+		session_finish(session);
+		return;
+	}
 	log_info("session", "session=%u.%u peer=%s user=%s database=%s sqlstate=%s msg=\"closed: %s\"", session->worker->index, session->number,
 		 session->peer, session->user ? session->user : "-", session->database_name ? session->database_name : "-", err->sqlstate,
 		 log_quote(err->message, quoted, sizeof(quoted)));
@@ -263,6 +269,8 @@ void session_cancel(struct session *session)
 {
 	if (session->state != SESSION_WORKING)
 		return;
+	if (session->relayed)
+		cancel_send(session->relayed);
 	LIST_EACH(&session->legs, node) {
 		struct leg *leg = CONTAINER_OF(node, struct leg, place);
 
@@ -366,7 +374,7 @@ void session_configure(struct session *session)
 	const struct config *config = session->worker->config;
 
 	session->in.size_max = in_size_max(config);
-	if (session->state == SESSION_LOGIN)
+	if (session->state == SESSION_LOGIN || session->relayed)
 		return;
 	config_policy(config, config_database(config, session->database_name), session->user, &session->policy);
 	deadlines_begin(session);
@@ -398,6 +406,8 @@ static void drained(struct stream *stream)
 		fan_drained(session);
 		return;
 	}
+	if (session->relayed)
+		replication_drained(session);
 	LIST_EACH(&session->legs, node) {
 		struct leg *leg = CONTAINER_OF(node, struct leg, place);
 

@@ -10,7 +10,7 @@
  *   fan.c       one SELECT on several legs        spread.c    one definition, or COMMIT, on several legs
  *   local.c     the nanu schema                   login.c     start-up, authentication, cancel requests
  *   deadlines.c time-outs                         admission.c how many clients there may be
- *   listen.c    LISTEN
+ *   listen.c    LISTEN                            replication.c who replicates
  */
 #pragma once
 
@@ -56,6 +56,8 @@ enum pin_reason {                            /* why a session keeps its backend 
 };
 
 /* ---- what a client prepared ---- */
+
+enum replication { REPLICATION_NONE, REPLICATION_PHYSICAL, REPLICATION_DATABASE };
 
 struct prepared {                       /* a name of this session (the unnamed statement too) */
 	char *name;
@@ -260,6 +262,8 @@ struct session {
 	struct list portals;
 	struct list cursors;            /* that SQL declared: cursors.c */
 	struct hearing *hearing;        /* or NULL: listen.h */
+	enum replication replication;   /* what the start-up packet asked for */
+	struct backend *relayed;        /* of who replicates: replication.h; or NULL */
 };
 
 enum unit_kind { UNIT_QUERY, UNIT_PARSE, UNIT_BIND, UNIT_DESCRIBE, UNIT_EXECUTE, UNIT_CLOSE, UNIT_SYNC, UNIT_FLUSH, UNIT_FUNCTION };
