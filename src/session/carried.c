@@ -3,12 +3,15 @@
  * session->settings is what it set for itself, session->local what it set until the end of its transaction; backend->settings is what a backend
  * has been given. What a statement sets is noted in all three; what code of the database's own may have set is asked for (the probe).
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "backend/datestyle.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "session/session.h"
 #include "sql/set_value.h"
+#include "topo/config.h"
 
 /* Temporary objects, session-level advisory locks, WITH HOLD cursors, channels, statements that are no copies: how many of each are left on this
  * backend; then the settings that code of the database's own may have changed. Those with a point in their names are not listed by PostgreSQL. */
@@ -186,6 +189,29 @@ static bool change_in(struct settings **place, struct settings *initial, struct 
 	return kept;
 }
 
+void carried_name(const struct session *session, const char *given, char *ret_name, size_t size)
+{
+	int room = NAME_SIZE_MAX - 1 - (int)strlen(session->peer) - 3;
+
+	if (room < 0 || strlen(given) <= (size_t)room)
+		room = room < 0 ? 0 : (int)strlen(given);
+	while (room && (given[room] & 0xc0) == 0x80)
+		room--;                 /* not within a character of UTF-8 */
+	snprintf(ret_name, size, "%.*s - %s", room, given, session->peer);
+}
+
+/* The server has the name as the client gave it; legs_mend() gives it the one with the address. */
+static void add_host(struct session *session)
+{
+	const struct setting *given = settings_find(session->settings, "application_name");
+	char name[NAME_SIZE_MAX * 2];
+
+	if (!given || !given->text || !session->worker->config->application_name_add_host)
+		return;
+	carried_name(session, given->text, name, sizeof(name));
+	put_setting(&session->settings, "application_name", name, SETTING_RAW);
+}
+
 void carried_change(struct session *session, struct leg *leg, const struct shape *shape)
 {
 	struct settings *empty = session->worker->pools.settings.empty;
@@ -219,6 +245,8 @@ void carried_change(struct session *session, struct leg *leg, const struct shape
 	if (!change_in(&session->settings, session->initial, session->local, shape) ||
 	    (backend && !change_in(&backend->settings, empty, session->local, shape)))
 		session->pins |= PIN_SETTINGS;
+	if (strcmp(shape->setting, "application_name") == 0 && shape->setting_value)
+		add_host(session);
 	if (session->local)
 		put_setting(&session->local, shape->setting, NULL, SETTING_SQL);
 }

@@ -140,17 +140,6 @@ static void decline(struct session *session, struct slice unknown)
 	say(session, &out);
 }
 
-/* "psql - 10.0.0.1:5000", as PgBouncer says it: the name is cut, and not the address. */
-static struct settings *with_host(struct settings *settings, const char *peer)
-{
-	const struct setting *given = settings_find(settings, "application_name");
-	int room = NAME_SIZE_MAX - 1 - (int)strlen(peer) - 3;
-	char name[NAME_SIZE_MAX * 2];
-
-	snprintf(name, sizeof(name), "%.*s - %s", room > 0 ? room : 0, given ? given->value : "app", peer);
-	return with_setting(settings, "application_name", name);
-}
-
 static int take_parameters(struct session *session, struct slice parameters, struct buf *unknown, struct err *err)
 {
 	struct settings *settings = settings_ref(session->worker->pools.settings.empty);
@@ -178,8 +167,13 @@ static int take_parameters(struct session *session, struct slice parameters, str
 			settings = with_setting(settings, name, value.data);
 		}
 	}
-	if (session->worker->config->application_name_add_host)
-		settings = with_host(settings, session->peer);
+	if (session->worker->config->application_name_add_host) {
+		const struct setting *given = settings_find(settings, "application_name");
+		char name[NAME_SIZE_MAX * 2];
+
+		carried_name(session, given ? given->value : "app", name, sizeof(name));
+		settings = with_setting(settings, "application_name", name);
+	}
 	session->initial = settings;
 	session->settings = settings_ref(settings);
 	session->committed = settings_ref(settings);

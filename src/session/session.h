@@ -401,6 +401,8 @@ void effects_failed(struct session *session, const struct plan *plan, size_t ite
 
 /* carried.c */
 void carried_change(struct session *session, struct leg *leg, const struct shape *shape);       /* SET, RESET, set_config(), DISCARD ALL was done */
+/* "psql - 10.0.0.1:5000", as PgBouncer says it: the name is cut to fit, and not the address. */
+void carried_name(const struct session *session, const char *given, char *ret_name, size_t size);
 /* The server has refused what the session carries. True: session->repairs is to be tried without what it changes, which is left out of
  * session->settings till then. */
 bool carried_repair(struct session *session);

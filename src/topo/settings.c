@@ -49,7 +49,7 @@ const struct setting settings[] = {
 	{ "log_level", "", "least important lines to log", SETTING_WORD, AT(log_level), .initial = "info", .choices = level_names },
 	{ "log_min_duration_statement", "ms", "statements that take this long or longer are logged; 0 means all, -1 none", SETTING_COUNT_OR_OFF,
 	  AT(policy.log_min_duration_statement), .initial = "-1", .max = TIMEOUT_MS_MAX, .overrides = OF_BOTH },
-	{ "application_name_add_host", "", "add the client's address and port to application_name when it connects", SETTING_SWITCH,
+	{ "application_name_add_host", "", "add the client's address and port to its application_name", SETTING_SWITCH,
 	  AT(application_name_add_host), .initial = "false" },
 	{ "store", "", "SQLite file that keeps the topology", SETTING_PATH, AT(store), .initial = "nanu.db",
 	  .restart = true },
