@@ -1,6 +1,7 @@
 #include "session/admission.h"
 #include "session/deadlines.h"
 #include "session/listen.h"
+#include "session/peers.h"
 #include "session/replication.h"
 #include "session/session.h"
 
@@ -14,7 +15,6 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "net/env.h"
 #include "net/tls.h"
 #include "route/snapshot.h"
 #include "topo/config.h"
@@ -70,7 +70,6 @@ struct slice session_address(const struct session *session)
 void session_new(struct worker *worker, int fd)
 {
 	struct session *session = mem_calloc(1, sizeof(*session));
-	const struct env *env = loop_env(worker->loop);
 	struct err err;
 	int on = 1;
 
@@ -96,7 +95,7 @@ void session_new(struct worker *worker, int fd)
 	do {
 		session->number = ++worker->last_number & 0xffffff;
 	} while (session->number == 0 || worker_session(worker, session->number));
-	env->random(env->world, &session->secret, sizeof(session->secret));
+	session->secret = peers_secret(worker);
 	map_set(&worker->by_number, slice_make(&session->number, sizeof(session->number)), session);
 	list_push_back(&worker->sessions, &session->place);
 	worker->counters.sessions_total++;

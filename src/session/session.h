@@ -11,6 +11,7 @@
  *   local.c     the nanu schema                   login.c     start-up, authentication, cancel requests
  *   deadlines.c time-outs                         admission.c how many clients there may be
  *   listen.c    LISTEN                            replication.c who replicates
+ *   peers.c     cancel requests for other routers
  */
 #pragma once
 

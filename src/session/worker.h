@@ -45,6 +45,9 @@ struct worker_counters {
 
 struct listener { struct stream stream; struct worker *worker; };
 
+struct forwarded { uint32_t pid, secret; uint64_t until_us; };
+enum { FORWARDED_KEPT = 64 };
+
 /* What a session needs only while it works, kept for the next one that does. */
 struct spare { struct arena arena; struct answer *answers; };
 enum { SPARES_MAX = 256 };
@@ -70,6 +73,8 @@ struct worker {
 	size_t open_streams;            /* of clients, also those that only have their last words to read */
 	struct map by_number;           /* session number (4 bytes) -> struct session */
 	uint32_t last_number;
+	struct forwarded forwarded[FORWARDED_KEPT];     /* cancel requests: peers.c */
+	size_t forwarded_at;
 	struct worker_counters counters;
 	uint64_t started_us;
 	bool stopping;
@@ -84,7 +89,7 @@ void worker_release(struct worker *worker);
 /* From any thread. */
 void worker_post_stop(struct worker *worker);
 void worker_post_look(struct worker *worker);                                   /* permits: see pool.h */
-/* Cancels what the session runs, here, or in the process that this one took over; without effect when nobody has such a session. */
+/* Cancels what the session runs, here, or in the process that this one took over, or in a peer (peers.h); without effect when nobody has such a session. */
 void services_cancel(struct services *services, uint32_t pid, uint32_t secret);
 void services_set_predecessor(struct services *services, int predecessor);
 
