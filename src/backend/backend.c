@@ -18,9 +18,12 @@
 static const struct stream_events stream_events, asking_events;
 static const struct reply_events reply_events;
 
+enum { CLEAN_SIZE_MAX = BACKEND_STATEMENTS_MAX * 40 + 1024 };
+
 struct prepared_copy {
 	struct list_node place;         /* in backend->prepared_order */
 	struct statement *statement;    /* a reference */
+	uint64_t number;                /* of those ever made here */
 };
 
 const char *backend_state_name(enum backend_state state)
@@ -357,20 +360,6 @@ static const struct stream_events stream_events = {
 };
 static const struct stream_events asking_events = { .connected = connected, .received = tls_answered, .ended = ended, .closed = closed };
 
-void backend_clean(struct backend *backend)
-{
-	struct buf out;
-
-	pool_move(backend, BACKEND_CLEANING);
-	statement_unref(backend->unnamed);
-	backend->unnamed = NULL;
-	buf_init(&out, STARTUP_SIZE_MAX);
-	message_query(&out, "CLOSE ALL;SET SESSION AUTHORIZATION DEFAULT;RESET ROLE;RESET ALL;UNLISTEN *;SELECT pg_catalog.pg_advisory_unlock_all();"
-			    "DISCARD TEMP");
-	send_buf(backend, &out);
-	loop_arm(backend->stream.loop, &backend->timer, (uint64_t)backend->pool->pools->config->connect_ms_max * 1000);
-}
-
 /* ---- prepared copies ---- */
 
 static struct slice id_key(const struct statement *statement)
@@ -411,6 +400,7 @@ void backend_restore_prepared(struct backend *backend, struct statement *stateme
 	struct prepared_copy *copy = mem_calloc(1, sizeof(*copy));
 
 	copy->statement = statement_ref(statement);
+	copy->number = ++backend->copies_made;
 	list_push_back(&backend->prepared_order, &copy->place);
 	map_set(&backend->prepared, id_key(statement), copy);
 }
@@ -431,4 +421,31 @@ void backend_forget_all_prepared(struct backend *backend)
 		drop(backend, CONTAINER_OF(node, struct prepared_copy, place));
 	statement_unref(backend->unnamed);
 	backend->unnamed = NULL;
+}
+
+/* ---- between two sessions ---- */
+
+void backend_clean(struct backend *backend)
+{
+	struct list_node *node;
+	struct buf sql, out;
+
+	pool_move(backend, BACKEND_CLEANING);
+	statement_unref(backend->unnamed);
+	backend->unnamed = NULL;
+	buf_init(&sql, CLEAN_SIZE_MAX);
+	buf_init(&out, CLEAN_SIZE_MAX * 2);
+	buf_add_text(&sql, "CLOSE ALL;SET SESSION AUTHORIZATION DEFAULT;RESET ROLE;RESET ALL;UNLISTEN *;SELECT pg_catalog.pg_advisory_unlock_all();"
+			   "DISCARD TEMP");
+	while ((node = list_last(&backend->prepared_order)) && CONTAINER_OF(node, struct prepared_copy, place)->number > backend->copies_before) {
+		struct prepared_copy *copy = CONTAINER_OF(node, struct prepared_copy, place);
+
+		buf_printf(&sql, ";DEALLOCATE %s", copy->statement->name);
+		drop(backend, copy);
+	}
+	buf_add_u8(&sql, 0);
+	message_query(&out, sql.data);
+	buf_release(&sql);
+	send_buf(backend, &out);
+	loop_arm(backend->stream.loop, &backend->timer, (uint64_t)backend->pool->pools->config->connect_ms_max * 1000);
 }

@@ -58,6 +58,7 @@ struct backend {
 	struct params *params;          /* what it reported */
 	struct map prepared;            /* statement id (8 bytes) -> struct statement, each a reference */
 	struct list prepared_order;     /* of struct prepared_copy, oldest first */
+	uint64_t copies_made, copies_before;    /* ever; when it was lent */
 	struct statement *unnamed;      /* what its unnamed statement is, or NULL */
 	const char *apart;              /* opened for its holder alone, by pool_open_apart(): what for; or NULL */
 	const char *replication;        /* its start-up parameter of this name, or NULL; then others are in `startup` */
@@ -99,6 +100,6 @@ void backend_restore_prepared(struct backend *backend, struct statement *stateme
 void backend_drop_prepared(struct backend *backend, const struct statement *statement);
 void backend_forget_all_prepared(struct backend *backend);
 
-/* Undoes what DISCARD ALL undoes, then offers it to the pool again: prepared copies stay, as all that can be of others' is closed with the backend
- * (spoiled), and numbers of sequences, which are told to their owner alone. From LENT, idle, in no transaction. */
+/* Undoes what DISCARD ALL undoes, then offers it to the pool again. Prepared copies stay that were there when it was lent: others may have been read
+ * under settings that nobody knew of. So do numbers of sequences, which are told to their owner alone. From LENT, idle, in no transaction. */
 void backend_clean(struct backend *backend);

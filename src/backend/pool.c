@@ -213,6 +213,7 @@ static void lend(struct pool *pool, struct backend *backend, const struct pool_w
 	backend->holder = wait->holder;
 	backend->held_by = wait->held_by;
 	backend->owner = wait->owner;
+	backend->copies_before = backend->copies_made;
 	backend->queries++;
 	pool->lent_count++;
 }

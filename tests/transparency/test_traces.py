@@ -4,7 +4,7 @@ import pytest
 from harness.cluster import DATABASE, USER, USER_PASSWORD
 from harness.postgres import PASSWORD, SUPERUSER
 from harness.wait import wait_until
-from harness.wire import Bind, CopyData, CopyDone, Describe, Execute, FunctionCall, Parse, Query, Sync, Wire, fields, run
+from harness.wire import Bind, CopyData, CopyDone, Describe, Execute, FunctionCall, Parse, Query, Sync, Wire, fields, row, run
 
 SCHEMA = """
 CREATE FUNCTION tenant(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN set_config('app.tenant', $1, false); END $$;
@@ -162,6 +162,17 @@ def test_prepared_copies_outlive_the_reset(cluster):
         first.rows("SELECT memory()")
         assert second.one(copies) == "1"
         assert [kind for kind, _ in first.ask(Bind([2], "s"), Execute(), Sync)] == ["2", "D", "C", "Z"]
+
+
+def test_a_copy_that_was_read_under_a_setting_of_a_function_is_nobody_elses(cluster):
+    """The server reads the constant once."""
+    text = "SELECT extract(epoch FROM timestamptz '2024-01-01 00:00')::int"
+    with connect(cluster) as first, connect(cluster) as second:
+        for sql in "BEGIN", "DO $$ BEGIN SET TimeZone = 'Asia/Seoul'; END $$":
+            first.rows(sql)
+        assert row(first.ask(Parse(text, "s"), Bind(statement="s"), Execute(), Sync)[2][1]) == [b"1704034800"]
+        first.rows("COMMIT")
+        assert row(second.ask(Parse(text, "s"), Bind(statement="s"), Execute(), Sync)[2][1]) == [b"1704067200"]
 
 
 @pytest.mark.parametrize("sql", ["SELECT harmless(1)", "INSERT INTO touched VALUES (1)", "SELECT upper('a'), now(), count(*) FROM plain",
