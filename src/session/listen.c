@@ -216,10 +216,12 @@ static void wait_for_all(struct hearing *hearing)
 
 static void wait_over(struct hearing *hearing)
 {
+	struct session *session = hearing->session;
+
 	list_remove(&hearing->listening->waits, &hearing->wait);
 	if (hearing->settles)
-		legs_mended(hearing->session);
-	session_resume(hearing->session);
+		legs_mended(session);   /* it may end with this, and its hearing too */
+	session_resume(session);
 }
 
 static void answered(struct listening *listening)
@@ -350,13 +352,10 @@ static void notified(struct listening *listening, struct slice body)
 	channel = cursor.failed ? NULL : map_get(&listening->channels, name);
 	if (channel && channel->asked > listening->answered)
 		return;                 /* of a LISTEN that was taken back before this one */
-	listening->busy = true;
 	for (struct list_node *node = channel ? list_first(&channel->listens) : NULL, *next; node; node = next) {
 		next = list_next(&channel->listens, node);      /* with the last, the channel may go */
 		hand_over(CONTAINER_OF(node, struct listen, of_channel)->hearing, name.data, message);
 	}
-	listening->busy = false;
-	tidy(listening);
 }
 
 static enum reply_mode header(struct backend *backend, char type, uint32_t size)
@@ -368,20 +367,18 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 {
 	struct listening *listening = backend->held_by;
 
-	switch (type) {
-	case 'A':
-		notified(listening, body);
-		break;
-	case 'Z':
-		answered(listening);
-		break;
-	case 'E':
+	if (type == 'E') {
 		backend_keep_error(backend, body);
 		*err = backend->why;
 		return err->code;
-	default:
-		break;
 	}
+	listening->busy = true;
+	if (type == 'A')
+		notified(listening, body);
+	else if (type == 'Z')
+		answered(listening);
+	listening->busy = false;
+	tidy(listening);
 	return backend->state == BACKEND_CLOSED ? err_set(err, ERR_BACKEND_LOST, "closed") : 0;
 }
 

@@ -14,6 +14,8 @@
 #include "route/snapshot.h"
 #include "session/session.h"
 
+enum { REFRESH_US_MIN = 1000000 };
+
 /* ---- planning ---- */
 
 const struct fingerprint *units_fingerprint(struct session *session, struct slice sql)
@@ -48,10 +50,24 @@ int units_route(struct session *session, const struct plan *plan, size_t item, s
 	return plan_route(&context, &plan->items[item], &values, ret_shards, err);
 }
 
+/* On one shard the plan is right without the catalog too, but costs more: then it is not asked for again and again. */
+static bool just_refreshed(struct session *session)
+{
+	struct worker *worker = session->worker;
+	uint64_t now_us = loop_now_us(worker->loop);
+
+	if (session_shard_count(session) > 1)
+		return false;
+	if (worker->refreshed_us && now_us - worker->refreshed_us < REFRESH_US_MIN)
+		return true;
+	worker->refreshed_us = now_us;
+	return false;
+}
+
 /* A relation that the catalog does not have may be new: look once before the statement is planned for good. */
 int units_fresh(struct session *session, struct plan **plan, struct slice sql)
 {
-	if (!(*plan)->unknown || session->refreshed_version || session->pins & PIN_TEMPORARY)
+	if (!(*plan)->unknown || session->refreshed_version || session->pins & PIN_TEMPORARY || just_refreshed(session))
 		return 1;
 	session->refreshed_version = session->snapshot->version + 1;
 	local_refresh(session);

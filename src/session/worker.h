@@ -77,6 +77,7 @@ struct worker {
 	size_t forwarded_at;
 	struct worker_counters counters;
 	uint64_t started_us;
+	uint64_t refreshed_us;          /* the last catalog that was asked for because of a name in a database of one shard */
 	bool stopping;
 };
 
