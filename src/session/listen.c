@@ -505,7 +505,8 @@ int listen_want(struct session *session, const struct plan *plan, struct err *er
 	wait_for_all(hearing);
 	if (!listening->backend && !listening->retry.place) {
 		listening->retry.fire = try_again;
-		listening->give_up_us = loop_now_us(listening->worker->loop) + (uint64_t)listening->pool->wait_ms_max * 1000;
+		listening->give_up_us = listening->pool->wait_ms_max ? loop_now_us(listening->worker->loop) + (uint64_t)listening->pool->wait_ms_max * 1000 :
+								       UINT64_MAX;
 		open_now(listening);
 	}
 	return 0;
