@@ -203,6 +203,7 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 		effects_dirty(session, session->spread ? NULL : leg);
 	pin(session, leg, shape);
 	cursors_note(session, leg, shape);
+	session->tx_snapshot |= shape->set_config_passing;      /* another leg would not know of it */
 	switch (shape->kind) {
 	case STMT_SET:
 	case STMT_RESET:

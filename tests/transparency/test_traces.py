@@ -122,6 +122,21 @@ def test_a_custom_setting_of_a_function_is_seen_by_nobody_else(cluster, end):
         assert second.one("SELECT coalesce(current_setting('app.tenant', true), '')") == ""
 
 
+def test_a_custom_setting_for_a_transaction_keeps_no_backend(cluster):
+    """As applications name their tenant, by a parameter, for row security."""
+    sql = "SELECT set_config('app.tenant', $1, true)"
+    with connect(cluster) as first, connect(cluster) as second:
+        for wire in first, second:
+            for tenant in "7", "8":
+                wire.rows("BEGIN")
+                wire.ask(Parse(sql, "", [25]), Bind([tenant]), Execute(), Sync)
+                assert wire.one("SELECT current_setting('app.tenant')") == tenant
+                wire.rows("COMMIT")
+                wire.ask(Parse(sql, "", [25]), Bind([tenant]), Execute(), Sync)
+    with connect(cluster) as third:
+        assert third.one("SELECT coalesce(current_setting('app.tenant', true), '')") == ""
+
+
 def test_a_role_that_a_function_takes_goes_along_with_its_session(cluster):
     with connect(cluster) as first, connect(cluster) as second:
         first.rows("SELECT becomes()")
