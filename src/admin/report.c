@@ -7,6 +7,7 @@
 #include "backend/settings.h"
 #include "base/mem.h"
 #include "route/snapshot.h"
+#include "session/listen.h"
 #include "session/session.h"
 #include "topo/topology.h"
 
@@ -35,11 +36,11 @@ static void tell_backends(struct report *report, const struct pool *pool, const 
 {
 	LIST_EACH(list, node) {
 		const struct backend *backend = CONTAINER_OF(node, struct backend, place);
-		const struct session *holder = backend->state == BACKEND_LENT ? backend->held_by : NULL;
+		const struct session *holder = backend->state == BACKEND_LENT && !backend->apart ? backend->held_by : NULL;
 
 		report->backends[report->backend_count++] = (struct report_backend){
 			.node = arena_strdup(&report->arena, pool->node), .database = arena_strdup(&report->arena, pool->database),
-			.user = arena_strdup(&report->arena, pool->user), .state = backend_state_name(backend->state),
+			.user = arena_strdup(&report->arena, pool->user), .state = backend->apart ? backend->apart : backend_state_name(backend->state),
 			.tx_status = backend->tx_status, .pid = backend->cancel_pid, .session = holder ? holder->number : 0,
 			.dirty = backend->dirty, .prepared = backend->prepared.count, .queries = backend->queries,
 			.age_us = now_us - backend->opened_us,
@@ -59,7 +60,7 @@ static void tell_pools(struct report *report, const struct worker *worker, unsig
 		const struct pool *pool = item;
 
 		tell_pool(report, pool);
-		backends += pool->opening.count + pool->idle.count + pool->lent.count + pool->cleaning.count;
+		backends += pool->opening.count + pool->idle.count + pool->lent.count + pool->cleaning.count + pool->apart.count;
 	}
 	if (!(wanted & REPORT_BACKENDS))
 		return;
@@ -67,7 +68,7 @@ static void tell_pools(struct report *report, const struct worker *worker, unsig
 	position = 0;
 	while (map_next(&worker->pools.by_key, &position, &key, &item)) {
 		const struct pool *pool = item;
-		const struct list *lists[] = { &pool->opening, &pool->idle, &pool->lent, &pool->cleaning };
+		const struct list *lists[] = { &pool->opening, &pool->idle, &pool->lent, &pool->cleaning, &pool->apart };
 
 		for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 			tell_backends(report, pool, lists[i], now_us);
@@ -139,7 +140,7 @@ static void tell_sessions(struct report *report, const struct worker *worker)
 			.shards = session->snapshot && session->database >= 0 ? shards_text(&report->arena, session) : "",
 			.application_name = session->params ? copy(&report->arena, params_get(session->params, "application_name").data) : NULL,
 			.server_pids = server_pids_text(&report->arena, session),
-			.tx_status = session->tx_status, .prepared = session->prepared.count,
+			.tx_status = session->tx_status, .channels = listen_count(session), .prepared = session->prepared.count,
 			.settings = session->settings ? session->settings->count : 0, .legs = session->legs.count,
 			.age_us = now_us - session->since_us, .statements = session->statements,
 		};

@@ -36,7 +36,7 @@ struct report_session {
 	uint32_t number;
 	const char *user, *database, *peer, *state, *pins, *shards, *server_pids, *application_name;
 	char tx_status;
-	size_t prepared, settings, legs;
+	size_t channels, prepared, settings, legs;
 	uint64_t age_us, statements;
 };
 

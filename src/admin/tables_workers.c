@@ -82,6 +82,7 @@ void fill_sessions(struct filling *filling)
 			row_text(filling, session->state);
 			row_text(filling, transaction_text(session->tx_status));
 			row_text(filling, session->pins);
+			row_size(filling, session->channels);
 			row_size(filling, session->prepared);
 			row_size(filling, session->settings);
 			row_size(filling, session->legs);

@@ -18,9 +18,12 @@
 static const struct stream_events stream_events, asking_events;
 static const struct reply_events reply_events;
 
+enum { CLEAN_SIZE_MAX = BACKEND_STATEMENTS_MAX * 40 + 1024 };
+
 struct prepared_copy {
 	struct list_node place;         /* in backend->prepared_order */
 	struct statement *statement;    /* a reference */
+	uint64_t number;                /* of those ever made here */
 };
 
 const char *backend_state_name(enum backend_state state)
@@ -60,6 +63,7 @@ static void closed(struct stream *stream)
 	map_release(&backend->prepared);
 	statement_unref(backend->unnamed);
 	settings_unref(backend->settings);
+	settings_unref(backend->startup);
 	params_unref(backend->params);
 	reply_release(&backend->reply);
 	node_login_free(backend->login);
@@ -84,9 +88,9 @@ void backend_retire(struct backend *backend)
 	loop_arm(backend->stream.loop, &backend->timer, (uint64_t)backend->pool->pools->config->connect_ms_max * 1000);
 }
 
-static void lose(struct backend *backend, const struct err *why)
+void backend_lose(struct backend *backend, const struct err *why)
 {
-	const struct backend_holder *holder = backend->state == BACKEND_LENT ? backend->holder : NULL;
+	const struct backend_holder *holder = backend->state == BACKEND_LENT || backend->apart ? backend->holder : NULL;
 
 	if (backend->state == BACKEND_CLOSED)
 		return;
@@ -114,7 +118,7 @@ static void ended(struct stream *stream, int error)
 	if (!why.code)
 		err_set(&why, backend->state <= BACKEND_LOGIN ? ERR_CONNECT : ERR_BACKEND_LOST, "node \"%s\" closed the connection%s%s",
 			backend->pool->node, error ? ": " : "", error ? strerror(error) : "");
-	lose(backend, &why);
+	backend_lose(backend, &why);
 }
 
 /* ---- opening ---- */
@@ -144,7 +148,7 @@ static void timed_out(struct timer *timer)
 	if (!why.code)
 		err_set(&why, ERR_CONNECT, "node \"%s\" did not answer within connect_ms_max (%u ms)", backend->pool->node,
 			backend->pool->pools->config->connect_ms_max);
-	lose(backend, &why);
+	backend_lose(backend, &why);
 }
 
 static void dial(struct backend *backend)
@@ -189,9 +193,16 @@ struct backend *backend_open(struct pool *pool)
 static void start_up(struct backend *backend)
 {
 	struct buf out;
+	size_t begin;
 
 	buf_init(&out, STARTUP_SIZE_MAX);
-	message_startup(&out, backend->pool->user, backend->pool->database);
+	begin = message_startup(&out, backend->pool->user, backend->pool->database);
+	if (backend->replication) {
+		message_startup_parameter(&out, "replication", backend->replication);
+		for (size_t i = 0; i < backend->startup->count; i++)
+			message_startup_parameter(&out, backend->startup->items[i].name, backend->startup->items[i].value);
+	}
+	message_startup_end(&out, begin);
 	send_buf(backend, &out);
 }
 
@@ -202,7 +213,7 @@ static void connected(struct stream *stream, int error)
 
 	if (error) {
 		err_set(&why, ERR_CONNECT, "cannot connect to node \"%s\": %s", backend->pool->node, strerror(error));
-		lose(backend, &why);
+		backend_lose(backend, &why);
 		return;
 	}
 	pool_move(backend, BACKEND_LOGIN);
@@ -222,7 +233,7 @@ static void tls_answered(struct stream *stream, const char *data, size_t size)
 
 	stream->events = &stream_events;
 	if (node_login_tls_answered(backend->login, backend->pool, stream, must, slice_make(data, size), &err) < 0)
-		lose(backend, &err);
+		backend_lose(backend, &err);
 	else
 		start_up(backend);
 }
@@ -331,7 +342,7 @@ static void received(struct stream *stream, const char *data, size_t size)
 	struct err err;
 
 	if (reply_feed(&backend->reply, &reply_events, backend, slice_make(data, size), &err) < 0)
-		lose(backend, &err);
+		backend_lose(backend, &err);
 	else if (backend->state == BACKEND_LENT)
 		backend->holder->read(backend);
 }
@@ -348,19 +359,6 @@ static const struct stream_events stream_events = {
 	.connected = connected, .received = received, .ended = ended, .drained = drained, .closed = closed,
 };
 static const struct stream_events asking_events = { .connected = connected, .received = tls_answered, .ended = ended, .closed = closed };
-
-void backend_clean(struct backend *backend)
-{
-	struct buf out;
-
-	pool_move(backend, BACKEND_CLEANING);
-	backend->owner = 0;
-	backend_forget_all_prepared(backend);
-	buf_init(&out, STARTUP_SIZE_MAX);
-	message_query(&out, "DISCARD ALL");
-	send_buf(backend, &out);
-	loop_arm(backend->stream.loop, &backend->timer, (uint64_t)backend->pool->pools->config->connect_ms_max * 1000);
-}
 
 /* ---- prepared copies ---- */
 
@@ -402,6 +400,7 @@ void backend_restore_prepared(struct backend *backend, struct statement *stateme
 	struct prepared_copy *copy = mem_calloc(1, sizeof(*copy));
 
 	copy->statement = statement_ref(statement);
+	copy->number = ++backend->copies_made;
 	list_push_back(&backend->prepared_order, &copy->place);
 	map_set(&backend->prepared, id_key(statement), copy);
 }
@@ -422,4 +421,31 @@ void backend_forget_all_prepared(struct backend *backend)
 		drop(backend, CONTAINER_OF(node, struct prepared_copy, place));
 	statement_unref(backend->unnamed);
 	backend->unnamed = NULL;
+}
+
+/* ---- between two sessions ---- */
+
+void backend_clean(struct backend *backend)
+{
+	struct list_node *node;
+	struct buf sql, out;
+
+	pool_move(backend, BACKEND_CLEANING);
+	statement_unref(backend->unnamed);
+	backend->unnamed = NULL;
+	buf_init(&sql, CLEAN_SIZE_MAX);
+	buf_init(&out, CLEAN_SIZE_MAX * 2);
+	buf_add_text(&sql, "CLOSE ALL;SET SESSION AUTHORIZATION DEFAULT;RESET ROLE;RESET ALL;UNLISTEN *;SELECT pg_catalog.pg_advisory_unlock_all();"
+			   "DISCARD TEMP");
+	while ((node = list_last(&backend->prepared_order)) && CONTAINER_OF(node, struct prepared_copy, place)->number > backend->copies_before) {
+		struct prepared_copy *copy = CONTAINER_OF(node, struct prepared_copy, place);
+
+		buf_printf(&sql, ";DEALLOCATE %s", copy->statement->name);
+		drop(backend, copy);
+	}
+	buf_add_u8(&sql, 0);
+	message_query(&out, sql.data);
+	buf_release(&sql);
+	send_buf(backend, &out);
+	loop_arm(backend->stream.loop, &backend->timer, (uint64_t)backend->pool->pools->config->connect_ms_max * 1000);
 }

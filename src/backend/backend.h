@@ -41,6 +41,7 @@ struct backend_holder {
 	void (*read)(struct backend *backend);                  /* everything received in this turn's piece was handed over */
 	void (*drained)(struct backend *backend);
 	void (*lost)(struct backend *backend, const struct err *why);   /* it is CLOSED; the holder lets go of it */
+	void (*opened)(struct backend *backend);                /* pool_open_apart(): it is LENT */
 };
 
 struct backend {
@@ -57,9 +58,13 @@ struct backend {
 	struct params *params;          /* what it reported */
 	struct map prepared;            /* statement id (8 bytes) -> struct statement, each a reference */
 	struct list prepared_order;     /* of struct prepared_copy, oldest first */
+	uint64_t copies_made, copies_before;    /* ever; when it was lent */
 	struct statement *unnamed;      /* what its unnamed statement is, or NULL */
+	const char *apart;              /* opened for its holder alone, by pool_open_apart(): what for; or NULL */
+	const char *replication;        /* its start-up parameter of this name, or NULL; then others are in `startup` */
+	struct settings *startup;
 	char tx_status;                 /* of the last ReadyForQuery: I, T, E */
-	bool dirty;                     /* something was done that only DISCARD ALL undoes */
+	bool dirty;                     /* code was run that may have left something: it is reset before it is lent again */
 	bool spoiled;                   /* something was done that nothing undoes: temporary tables (no temp_buffers after them), setseed() */
 	struct cancel *cancel;          /* a request under way: the backend is not to be lent to somebody else yet */
 
@@ -70,7 +75,7 @@ struct backend {
 	uint64_t queries;
 	uint64_t generation;            /* of its pool when it was opened */
 	uint64_t id;                    /* unique in its worker */
-	uint64_t owner;                 /* for whom it was lent last; 0: nobody, or it was cleaned since */
+	uint64_t owner;                 /* for whom it was lent last; 0: nobody */
 	struct err why;                 /* why it was closed, for whom it concerns */
 };
 
@@ -80,6 +85,7 @@ struct backend *backend_open(struct pool *pool);
 void backend_retire(struct backend *backend);
 /* Closes it now, whatever it was doing; its holder, if any, is not told. */
 void backend_close(struct backend *backend, const struct err *why);
+void backend_lose(struct backend *backend, const struct err *why);      /* the same, and its holder is told */
 const char *backend_state_name(enum backend_state state);
 
 void backend_send(struct backend *backend, struct slice bytes);
@@ -94,5 +100,6 @@ void backend_restore_prepared(struct backend *backend, struct statement *stateme
 void backend_drop_prepared(struct backend *backend, const struct statement *statement);
 void backend_forget_all_prepared(struct backend *backend);
 
-/* Undoes what only DISCARD ALL undoes, then offers it to the pool again. From LENT, idle, in no transaction. */
+/* Undoes what DISCARD ALL undoes, then offers it to the pool again. Prepared copies stay that were there when it was lent: others may have been read
+ * under settings that nobody knew of. So do numbers of sequences, which are told to their owner alone. From LENT, idle, in no transaction. */
 void backend_clean(struct backend *backend);

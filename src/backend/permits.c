@@ -35,23 +35,23 @@ void permits_limit(struct permits *permits, const struct policy *policy)
 	quota_limit(permits->quotas[PERMIT_USER], policy->max_user_connections ? policy->max_user_connections : QUOTA_NONE);
 }
 
-enum permit permits_take(struct permits *permits)
+enum permit permits_take(struct permits *permits, enum permit first)
 {
-	for (int i = 0; i < PERMIT_COUNT; i++) {
+	for (int i = (int)first; i < PERMIT_COUNT; i++) {
 		if (quota_take(permits->quotas[i]))
 			continue;
-		for (int j = 0; j < i; j++)
+		for (int j = (int)first; j < i; j++)
 			quota_give(permits->quotas[j]);
 		return (enum permit)i;
 	}
 	return PERMIT_COUNT;
 }
 
-uint64_t permits_give(struct permits *permits)
+uint64_t permits_give(struct permits *permits, enum permit first)
 {
 	uint64_t waiting = 0;
 
-	for (int i = 0; i < PERMIT_COUNT; i++)
+	for (int i = (int)first; i < PERMIT_COUNT; i++)
 		waiting |= quota_give(permits->quotas[i]);
 	return waiting;
 }
@@ -97,12 +97,18 @@ bool permits_spare(const struct permits *permits, size_t have, bool has_waiting)
 
 const char *permits_setting(const struct permits *permits, unsigned *ret_limit)
 {
-	static const char *const names[PERMIT_COUNT] = { "pool_size", "max_db_connections", "max_user_connections" };
-	int lacking = PERMIT_POOL;
+	enum permit lacking = PERMIT_POOL;
 
 	for (int i = 0; i < PERMIT_COUNT; i++)
 		if (permits->asked[i])
-			lacking = i;
+			lacking = (enum permit)i;
+	return permits_setting_of(permits, lacking, ret_limit);
+}
+
+const char *permits_setting_of(const struct permits *permits, enum permit lacking, unsigned *ret_limit)
+{
+	static const char *const names[PERMIT_COUNT] = { "pool_size", "max_db_connections", "max_user_connections" };
+
 	*ret_limit = __atomic_load_n(&permits->quotas[lacking]->limit, __ATOMIC_RELAXED);
 	return names[lacking];
 }

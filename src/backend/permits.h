@@ -24,12 +24,13 @@ void permits_init(struct permits *permits, struct quotas *quotas, unsigned worke
 void permits_release(struct permits *permits);
 void permits_limit(struct permits *permits, const struct policy *policy);
 
-/* PERMIT_COUNT: all were taken; else the one that is lacking, and none was. */
-enum permit permits_take(struct permits *permits);
-uint64_t permits_give(struct permits *permits);                 /* the workers that wait for one of them, to be woken */
+/* PERMIT_COUNT: all from `first` on were taken; else the one that is lacking, and none was. */
+enum permit permits_take(struct permits *permits, enum permit first);
+uint64_t permits_give(struct permits *permits, enum permit first);      /* the workers that wait for one of them, to be woken */
 bool permits_ask(struct permits *permits, enum permit lacking);         /* false: it was asked for already */
 void permits_ask_no_more(struct permits *permits);
 /* Whether a pool with `have` backends should give up an idle one: for others that wait, or because a limit was lowered. */
 bool permits_spare(const struct permits *permits, size_t have, bool has_waiting);
 /* The setting that is lacking, or would be first, and its value: for messages. */
 const char *permits_setting(const struct permits *permits, unsigned *ret_limit);
+const char *permits_setting_of(const struct permits *permits, enum permit lacking, unsigned *ret_limit);

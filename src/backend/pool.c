@@ -58,7 +58,7 @@ void pools_release(struct pools *pools)
 
 static bool pool_empty(const struct pool *pool)
 {
-	return list_empty(&pool->opening) && list_empty(&pool->idle) && list_empty(&pool->lent) && list_empty(&pool->cleaning);
+	return list_empty(&pool->opening) && list_empty(&pool->idle) && list_empty(&pool->lent) && list_empty(&pool->cleaning) && list_empty(&pool->apart);
 }
 
 bool pools_empty(const struct pools *pools)
@@ -110,6 +110,7 @@ void pools_close(struct pools *pools)
 		close_all(&pool->idle, &why);
 		close_all(&pool->cleaning, &why);
 		close_all(&pool->lent, &why);
+		close_all(&pool->apart, &why);
 	}
 }
 
@@ -144,6 +145,7 @@ struct pool *pools_get(struct pools *pools, const char *node, const char *host, 
 	list_init(&pool->idle);
 	list_init(&pool->lent);
 	list_init(&pool->cleaning);
+	list_init(&pool->apart);
 	list_init(&pool->waiting);
 	pool->held = pools_held(pools, HOLD_DATABASE, database) || pools_held(pools, HOLD_NODE, node);
 	permits_init(&pool->permits, pools->quotas, pools->worker, node, database, user);
@@ -154,8 +156,12 @@ struct pool *pools_get(struct pools *pools, const char *node, const char *host, 
 
 /* ---- states ---- */
 
-static struct list *list_of(struct pool *pool, enum backend_state state)
+static struct list *list_of(struct backend *backend, enum backend_state state)
 {
+	struct pool *pool = backend->pool;
+
+	if (backend->apart)
+		return state == BACKEND_CLOSED ? NULL : &pool->apart;
 	switch (state) {
 	case BACKEND_OPENING:
 	case BACKEND_LOGIN:
@@ -176,8 +182,8 @@ static struct list *list_of(struct pool *pool, enum backend_state state)
 
 void pool_move(struct backend *backend, enum backend_state state)
 {
-	struct list *from = list_node_linked(&backend->place) ? list_of(backend->pool, backend->state) : NULL;
-	struct list *to = list_of(backend->pool, state);
+	struct list *from = list_node_linked(&backend->place) ? list_of(backend, backend->state) : NULL;
+	struct list *to = list_of(backend, state);
 
 	if (from)
 		list_remove(from, &backend->place);
@@ -186,10 +192,10 @@ void pool_move(struct backend *backend, enum backend_state state)
 		list_push_back(to, &backend->place);
 }
 
-static void give_permit(struct pool *pool)
+static void give_permit(struct pool *pool, enum permit first)
 {
 	struct pools *pools = pool->pools;
-	uint64_t waiting = permits_give(&pool->permits);
+	uint64_t waiting = permits_give(&pool->permits, first);
 
 	for (unsigned worker = 0; waiting; worker++, waiting >>= 1) {
 		if (!(waiting & 1))
@@ -207,6 +213,7 @@ static void lend(struct pool *pool, struct backend *backend, const struct pool_w
 	backend->holder = wait->holder;
 	backend->held_by = wait->held_by;
 	backend->owner = wait->owner;
+	backend->copies_before = backend->copies_made;
 	backend->queries++;
 	pool->lent_count++;
 }
@@ -258,7 +265,7 @@ static bool take_permits(struct pool *pool)
 	struct pools *pools = pool->pools;
 	enum permit lacking;
 
-	while ((lacking = permits_take(&pool->permits)) != PERMIT_COUNT) {
+	while ((lacking = permits_take(&pool->permits, PERMIT_POOL)) != PERMIT_COUNT) {
 		if (!permits_ask(&pool->permits, lacking))
 			return false;
 		loop_later(pools->loop, &pools->retry);
@@ -329,7 +336,7 @@ static bool sweep(struct pools *pools)
 	while (map_next(&pools->by_key, &position, &key, &item)) {
 		struct pool *pool = item;
 
-		if (!pool->gone || !pool_empty(pool) || !list_empty(&pool->waiting))
+		if (!pool->gone || pool->kept || !pool_empty(pool) || !list_empty(&pool->waiting))
 			continue;
 		map_remove(&pools->by_key, key);
 		pool_free(pool);
@@ -493,7 +500,54 @@ void pool_opened(struct backend *backend)
 		pool->last_failure.code = 0;
 		params_assign(&pool->params, backend->params);
 	}
+	if (backend->apart) {
+		pool_move(backend, BACKEND_LENT);
+		backend->holder->opened(backend);
+		return;
+	}
 	offer(backend);
+}
+
+/* ---- beside those that are lent ---- */
+
+int pool_open_apart(struct pool *pool, const char *what, const struct backend_holder *holder, void *held_by, struct settings *startup,
+		    const char *replication, struct backend **ret_backend, struct err *err)
+{
+	struct backend *backend;
+	enum permit lacking;
+
+	if (pool->pools->draining)
+		return err_set(err, ERR_SHUTDOWN, "the router is shutting down");
+	if (pool->held)
+		return err_set(err, ERR_NOT_NOW, "database \"%s\" is paused, or node \"%s\" drained", pool->database, pool->node);
+	lacking = permits_take(&pool->permits, PERMIT_DATABASE);
+	if (lacking != PERMIT_COUNT) {
+		unsigned limit;
+		const char *setting = permits_setting_of(&pool->permits, lacking, &limit);
+
+		if (!list_empty(&pool->idle))
+			backend_retire(CONTAINER_OF(list_first(&pool->idle), struct backend, place));
+		err_set(err, ERR_POOL_FULL, "no connection to node \"%s\" can be opened: all %u (%s) are in use", pool->node, limit, setting);
+		err_hint(err, "Raise %s, or hold transactions shorter.", setting);
+		return err->code;
+	}
+	backend = backend_open(pool);
+	backend->apart = what;
+	backend->replication = replication;
+	backend->startup = startup ? settings_ref(startup) : NULL;
+	backend->holder = holder;
+	backend->held_by = held_by;
+	pool_move(backend, BACKEND_OPENING);
+	*ret_backend = backend;
+	return 0;
+}
+
+void pool_lose_apart(struct pool *pool, const struct err *why)
+{
+	struct list_node *node;
+
+	while ((node = list_first(&pool->apart)))
+		backend_lose(CONTAINER_OF(node, struct backend, place), why);
 }
 
 void pool_lost(struct backend *backend, const struct err *why)
@@ -502,8 +556,8 @@ void pool_lost(struct backend *backend, const struct err *why)
 	bool was_opening = backend->state == BACKEND_OPENING || backend->state == BACKEND_LOGIN;
 
 	pool_move(backend, BACKEND_CLOSED);
-	give_permit(pool);
-	if (!was_opening) {
+	give_permit(pool, backend->apart ? PERMIT_DATABASE : PERMIT_POOL);
+	if (!was_opening || backend->apart) {
 		loop_later(pool->pools->loop, &pool->pools->retry);
 		return;
 	}

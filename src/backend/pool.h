@@ -51,7 +51,9 @@ struct pool {
 	bool held, gone;                /* gone: the topology has it no more */
 	uint64_t generation;            /* backends of an older one are closed when they are given back */
 	struct list opening, idle, lent, cleaning;      /* of struct backend; idle: least recently used first */
+	struct list apart;                              /* of struct backend, in any state: each opened for one holder */
 	struct list waiting;                            /* of struct pool_wait */
+	unsigned kept;                                  /* by those who may open one apart: it does not go */
 	struct err last_failure;        /* of the last opening, until one succeeds */
 	struct params *params;          /* what a fresh backend reports; NULL before the first */
 	struct timer pause;             /* after a failed opening nothing is opened for a moment */
@@ -107,6 +109,13 @@ void pool_forget(struct pool_wait *wait);               /* the session goes away
 
 /* Takes the backend back, idle and in no transaction; one that is dirty is cleaned first. */
 void pool_release(struct backend *backend);
+
+/* Opens a backend for this holder alone, beside those that are lent: max_db_connections and max_user_connections count it, pool_size does not. The
+ * holder hears `opened`, or `lost` if that fails; it closes it with backend_close(). When the node moves or is drained, or the database paused, the
+ * holder loses it. `what`: for nanu.backends. `replication`: a start-up parameter, with which go those in `startup`; or both NULL. ERR_POOL_FULL (53300), ERR_NOT_NOW while it is held, ERR_SHUTDOWN. */
+must_use int pool_open_apart(struct pool *pool, const char *what, const struct backend_holder *holder, void *held_by, struct settings *startup,
+			     const char *replication, struct backend **ret_backend, struct err *err);
+void pool_lose_apart(struct pool *pool, const struct err *why);         /* all of them */
 
 void pool_configure(struct pool *pool);                 /* its limits, as the configuration has them */
 

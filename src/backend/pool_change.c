@@ -67,6 +67,14 @@ static bool move(struct pool *pool, const struct node_address *address, const ch
 	return false;
 }
 
+static void lose_apart(struct pool *pool, const char *what)
+{
+	struct err why;
+
+	err_set(&why, ERR_SHUTDOWN, "node \"%s\", or its database, %s", pool->node, what);
+	pool_lose_apart(pool, &why);
+}
+
 void pools_configure(struct pools *pools, const struct config *config, const struct snapshot *snapshot)
 {
 	bool same_tls = config_same_node_tls(config, pools->config);
@@ -87,6 +95,7 @@ void pools_configure(struct pools *pools, const struct config *config, const str
 			continue;
 		pool->generation++;
 		retire_idle(pool);
+		lose_apart(pool, pool->gone ? "is not in the configuration any more" : "has moved");
 	}
 	loop_later(pools->loop, &pools->retry);
 }
@@ -162,10 +171,12 @@ void pools_hold(struct pools *pools, enum hold what, const char *name, bool hold
 		if (!concerns(pool, what, name))
 			continue;
 		pool->held = pools_held(pools, HOLD_DATABASE, pool->database) || pools_held(pools, HOLD_NODE, pool->node);
-		if (pool->held)
+		if (pool->held) {
 			retire_idle(pool);
-		else
+			lose_apart(pool, "is paused or drained");
+		} else {
 			wait_anew(pool);
+		}
 	}
 	loop_later(pools->loop, &pools->retry);
 }
@@ -180,7 +191,7 @@ size_t pools_count(const struct pools *pools, enum hold what, const char *name)
 		const struct pool *pool = item;
 
 		if (concerns(pool, what, name))
-			count += pool->opening.count + pool->idle.count + pool->lent.count + pool->cleaning.count;
+			count += pool->opening.count + pool->idle.count + pool->lent.count + pool->cleaning.count + pool->apart.count;
 	}
 	return count;
 }

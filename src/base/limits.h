@@ -34,6 +34,8 @@ enum {
 	STATEMENTS_MAX = 4096,                  /* prepared statements of one session */
 	BACKEND_STATEMENTS_MAX = 500,           /* copies kept prepared on one backend */
 	REDEFINED_SIZE_MAX = 64 << 10,          /* names of what one transaction gave code to; above, it counts as everything */
+	LISTEN_CHANNELS_MAX = 1024,             /* that one session listens to */
+	LISTEN_UNREAD_SIZE_MAX = 8 << 20,       /* bytes of notifications that wait for one client */
 	SAVEPOINTS_MAX = 1024,                  /* open savepoints of one transaction */
 	PLAN_CACHE_COUNT_MAX = 4096,            /* plans of one worker */
 	PLAN_TEXT_SIZE_MAX = 64 << 10,          /* a longer statement is planned each time, not cached */

@@ -76,6 +76,7 @@ void catalog_add_function(struct catalog *catalog, const struct catalog_function
 	copy->schema = arena_strdup(&catalog->arena, function->schema);
 	copy->name = arena_strdup(&catalog->arena, function->name);
 	copy->body = function->body ? arena_strdup(&catalog->arena, function->body) : NULL;
+	copy->body_immutable = function->body_immutable ? arena_strdup(&catalog->arena, function->body_immutable) : NULL;
 	copy->calls = NULL;
 	copy->takes = NULL;
 	copy->call_count = copy->take_count = 0;
@@ -207,6 +208,32 @@ bool catalog_reads_tables_by_oid(const struct catalog *catalog, uint32_t functio
 		if (catalog->reading_oids[i] == function)
 			return true;
 	return false;
+}
+
+const char *const catalog_leaving_functions[] = {
+	"pg_advisory_lock", "pg_advisory_lock_shared", "pg_advisory_unlock", "pg_advisory_unlock_all", "pg_advisory_unlock_shared",
+	"pg_try_advisory_lock", "pg_try_advisory_lock_shared", "set_config", "setseed",
+	"pg_backup_start", "pg_create_logical_replication_slot", "pg_create_physical_replication_slot", "pg_replication_origin_session_reset",
+	"pg_replication_origin_session_setup", "set_limit", NULL,
+};
+enum { FOLLOWED_COUNT = 9 };            /* the first of them */
+
+static bool among_leaving(const char *function, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(catalog_leaving_functions[i], function) == 0)
+			return true;
+	return false;
+}
+
+bool catalog_leaves_traces(const char *function)
+{
+	return among_leaving(function, sizeof(catalog_leaving_functions) / sizeof(catalog_leaving_functions[0]) - 1);
+}
+
+bool catalog_follows(const char *function)
+{
+	return among_leaving(function, FOLLOWED_COUNT);
 }
 
 void catalog_add_role_path(struct catalog *catalog, const char *role, const char *path)

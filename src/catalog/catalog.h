@@ -115,6 +115,7 @@ struct catalog_function {
 	bool readable;                  /* every other overload is IMMUTABLE, or has its source in `body` */
 	bool of_row;                    /* some overload takes a row, and may be written as if it were a column: row.name */
 	const char *body;               /* SQL and PL/pgSQL, one after the other; NULL: there is none */
+	const char *body_immutable;     /* the same of overloads that are IMMUTABLE */
 	const struct catalog_call *calls;       /* what runs beside the bodies: an aggregate's functions, defaults of arguments */
 	size_t call_count;
 	const uint32_t *takes;          /* types of first arguments that it takes unasked, 0 being any; pg_catalog's: exactly. Only of names that */
@@ -143,6 +144,7 @@ struct catalog {
 	struct map role_paths;          /* role -> its own search_path (ALTER ROLE … SET), as text */
 	const uint32_t *reading_oids;   /* of those functions */
 	size_t reading_oid_count;
+	bool event_triggers;            /* definitions run code of the user's own */
 	struct map role_schemas;        /* roles of whose name there is a schema: "$user" is somebody -> itself */
 	char server_version[32];
 	char encoding[32];              /* server_encoding; names and texts of sessions in another one are not comparable here */
@@ -179,6 +181,12 @@ bool catalog_reads_tables(const char *function);
 /* The same of one of PostgreSQL's own by its number; also of the input of types, whatever type is asked of it. */
 bool catalog_reads_tables_by_oid(const struct catalog *catalog, uint32_t function);
 extern const char *const catalog_reading_functions[];   /* sorted; NULL ends it */
+
+/* Whether a function of PostgreSQL's own, or of its extensions, of this name leaves something in its session; of these, whether the session follows
+ * it when the statement calls it. */
+bool catalog_leaves_traces(const char *function);
+bool catalog_follows(const char *function);
+extern const char *const catalog_leaving_functions[];   /* NULL ends it */
 
 /* The search_path with which a session of `login`, acting as `role`, begins, as text in which "$user" is still to be replaced by `role`;
  * NULL when it is the default, which catalog_table() and catalog_function() walk. */

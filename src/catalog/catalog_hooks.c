@@ -14,7 +14,7 @@
 /* types: those that each column has inside of its own (base types of domains, elements, attributes), as domains have checks and defaults.
  * guard: what a domain's check calls when a value becomes one.
  * code: every place where a table has some, with the bits of enum catalog_event. What reads or writes a view reads or writes its tables.
- * One row for each function or relation that a place depends on; $1 are the names of functions that read tables. */
+ * One row for each function or relation that a place depends on; $1 are the names of functions that read tables, or leave traces. */
 static const char HOOKS[] =
 	"WITH RECURSIVE guard(type, func) AS ("
 	"  SELECT k.contypid, coalesce(o.oprcode::oid, d.refobjid) FROM pg_constraint k JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass"
@@ -137,7 +137,7 @@ int catalog_load_hooks(PGconn *conn, struct catalog *catalog, struct err *err)
 	int code;
 
 	buf_init(&names, READER_NAMES_SIZE_MAX);
-	catalog_reader_names(&names);
+	catalog_reader_names(true, &names);
 	code = catalog_fetch(conn, HOOKS, names.data, "triggers, defaults, policies", &result, err);
 	buf_release(&names);
 	if (code < 0)

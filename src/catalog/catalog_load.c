@@ -29,7 +29,8 @@ static const char ROLE_PATHS[] =
 /* Compiling the larger of our queries would take longer than running them. */
 static const char SAFE_PATH[] = "SET LOCAL search_path = pg_catalog; SET LOCAL jit = off";
 
-static const char SERVER[] = "SELECT current_setting('server_version'), current_setting('server_encoding')";
+static const char SERVER[] =
+	"SELECT current_setting('server_version'), current_setting('server_encoding'), EXISTS (SELECT FROM pg_event_trigger WHERE evtenabled <> 'D')";
 
 /* One row a column, those of one table together; a table without columns is one row with a NULL attname. */
 static const char COLUMNS[] =
@@ -51,7 +52,8 @@ static const char COLUMNS[] =
 static const char FUNCTIONS[] =
 	"SELECT n.nspname, p.proname, max(p.provolatile), bool_or(p.prokind = 'a'), bool_or(p.prokind = 'w'), bool_or(p.proretset),"
 	"       bool_and(" BUILTIN "), bool_and(" BUILTIN " OR p.provolatile = 'i' OR (l.lanname IN ('sql', 'plpgsql') AND p.prosqlbody IS NULL)),"
-	"       string_agg(p.prosrc, E'\n;\n') FILTER (WHERE l.lanname IN ('sql', 'plpgsql') AND p.provolatile <> 'i' AND NOT " BUILTIN ")"
+	"       string_agg(p.prosrc, E'\n;\n') FILTER (WHERE l.lanname IN ('sql', 'plpgsql') AND p.provolatile <> 'i' AND NOT " BUILTIN "),"
+	"       string_agg(p.prosrc, E'\n;\n') FILTER (WHERE l.lanname IN ('sql', 'plpgsql') AND p.provolatile = 'i' AND NOT " BUILTIN ")"
 	" FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang"
 	" WHERE " NAMEABLE_SCHEMA
 	" GROUP BY n.nspname, p.proname";
@@ -151,6 +153,7 @@ static int load_server(PGconn *conn, struct catalog *catalog, struct err *err)
 		return code;
 	snprintf(catalog->server_version, sizeof(catalog->server_version), "%s", text_at(result, 0, 0));
 	snprintf(catalog->encoding, sizeof(catalog->encoding), "%s", text_at(result, 0, 1));
+	catalog->event_triggers = true_at(result, 0, 2);
 	PQclear(result);
 	return 0;
 }
@@ -220,6 +223,7 @@ static int load_functions(PGconn *conn, struct catalog *catalog, struct err *err
 			.builtin = true_at(result, row, 6),
 			.readable = true_at(result, row, 7),
 			.body = PQgetisnull(result, row, 8) ? NULL : text_at(result, row, 8),
+			.body_immutable = PQgetisnull(result, row, 9) ? NULL : text_at(result, row, 9),
 		};
 
 		catalog_add_function(catalog, &function);

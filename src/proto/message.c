@@ -58,21 +58,28 @@ bool startup_next(struct slice *parameters, struct slice *ret_key, struct slice 
 	return true;
 }
 
-static void startup_parameter(struct buf *buf, const char *key, const char *value)
+void message_startup_parameter(struct buf *buf, const char *key, const char *value)
 {
 	buf_add_cstr(buf, key);
 	buf_add_cstr(buf, value);
 }
 
-void message_startup(struct buf *buf, const char *user, const char *database)
+size_t message_startup(struct buf *buf, const char *user, const char *database)
 {
 	size_t begin = buf->size;
-	uint32_t length;
 
 	buf_add_u32(buf, 0);
 	buf_add_u32(buf, PROTOCOL_VERSION_3);
-	startup_parameter(buf, "user", user);
-	startup_parameter(buf, "database", database);
+	message_startup_parameter(buf, "user", user);
+	if (database)
+		message_startup_parameter(buf, "database", database);
+	return begin;
+}
+
+void message_startup_end(struct buf *buf, size_t begin)
+{
+	uint32_t length;
+
 	buf_add_u8(buf, 0);
 	if (buf->failed)
 		return;

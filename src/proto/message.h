@@ -31,7 +31,10 @@ struct startup {
 must_use int startup_read(struct slice in, struct startup *ret_startup, size_t *ret_size, struct err *err);
 bool startup_next(struct slice *parameters, struct slice *ret_key, struct slice *ret_value);
 
-void message_startup(struct buf *buf, const char *user, const char *database);
+/* `database`: or NULL. More parameters may be added with message_startup_parameter() before message_startup_end(). */
+size_t message_startup(struct buf *buf, const char *user, const char *database);
+void message_startup_parameter(struct buf *buf, const char *key, const char *value);
+void message_startup_end(struct buf *buf, size_t begin);
 void message_cancel(struct buf *buf, uint32_t pid, uint32_t secret);
 
 /* ---- from the router to clients ---- */

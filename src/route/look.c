@@ -239,7 +239,7 @@ static bool has_type(const struct catalog_hidden *hidden, const struct catalog_t
 	return false;
 }
 
-static bool may_run(const struct catalog_hidden *hidden, const struct resolver *resolver, const struct shape *shape)
+bool look_may_run(const struct catalog_hidden *hidden, const struct resolver *resolver, const struct shape *shape)
 {
 	bool may = hidden->everywhere;
 
@@ -256,7 +256,7 @@ const struct catalog_hidden *look_hidden(struct look *look, const struct resolve
 {
 	*ret_field = NULL;
 	for (size_t i = 0; look->catalog && !look_calm(look) && i < look->catalog->hidden_count; i++)
-		if (!harmless(look, &look->catalog->hidden[i]) && may_run(&look->catalog->hidden[i], resolver, shape))
+		if (!harmless(look, &look->catalog->hidden[i]) && look_may_run(&look->catalog->hidden[i], resolver, shape))
 			return &look->catalog->hidden[i];
 	for (size_t i = 0; look->catalog && i < shape->word_count; i++) {
 		const char *name = shape->words[i].field ? shape->words[i].name : NULL;

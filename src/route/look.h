@@ -51,5 +51,8 @@ bool look_calm(struct look *look);
  * the like, with *ret_field being its name. `resolver` has the tables of `shape`. */
 const struct catalog_hidden *look_hidden(struct look *look, const struct resolver *resolver, const struct shape *shape, const char **ret_field);
 
+/* Whether the hidden code may run with an expression of the statement. `resolver` has the tables of `shape`. */
+bool look_may_run(const struct catalog_hidden *hidden, const struct resolver *resolver, const struct shape *shape);
+
 /* Whether hidden code that is not harmless comes with values of types of the user's own. */
 bool look_wary(struct look *look);

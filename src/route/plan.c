@@ -9,6 +9,7 @@
 #include "route/hooks.h"
 #include "route/resolve.h"
 #include "route/snapshot.h"
+#include "route/traces.h"
 #include "sql/set_value.h"
 #include "topo/topology.h"
 
@@ -75,28 +76,17 @@ static bool writes_by_function(const struct resolver *resolver)
 	return false;
 }
 
-/* Code that may change its session unseen: of users' functions, called or behind expressions. */
-static bool runs_code(const struct resolver *resolver)
-{
-	for (size_t i = 0; i < resolver->shape->function_count; i++) {
-		const struct function_ref *function = &resolver->shape->functions[i];
-		const struct catalog_function *found;
-
-		if (plan_redefined(resolver->context->redefined, function->name))
-			return true;
-		if (is_system_function(resolver, function, &found) ? catalog_reads_tables(function->name) :
-								     !found || found->volatility != VOLATILITY_IMMUTABLE || found->call_count)
-			return true;
-	}
-	return hides_code(resolver);
-}
-
-/* A sequence stands on every shard, and gives each number there. */
-static bool refuse_sequences(const struct resolver *resolver, struct plan_item *item)
+/* A sequence stands on every shard, and gives each number there; who listens, listens on the home shard. */
+static bool refuse_of_server(const struct resolver *resolver, struct plan_item *item)
 {
 	for (size_t i = 0; i < resolver->shape->function_count; i++) {
 		const char *name = resolver->shape->functions[i].name;
 
+		if (strcmp(name, "pg_notify") == 0) {
+			plan_refuse(item, "pg_notify() in a statement on a sharded table would reach nobody: who listens, listens on the home shard",
+				    "SELECT pg_notify(…) in a statement of its own.");
+			return true;
+		}
 		if (strcmp(name, "nextval") != 0 && strcmp(name, "setval") != 0)
 			continue;
 		item->kind = ROUTE_REFUSED;
@@ -147,6 +137,12 @@ static bool simple_for_fanout(const struct resolver *resolver, struct plan_item 
 {
 	const struct shape *shape = resolver->shape;
 
+	if (item->dirties) {
+		plan_refuse(item, "a function of this statement may change its session, and would run on several shards",
+			    "Call it in a statement of its own, without the sharded table.");
+		return false;
+	}
+
 	if (shape->kind != STMT_SELECT) {
 		plan_refuse(item, "this statement would have to run on several shards", HINT_KEY);
 		return false;
@@ -176,7 +172,7 @@ static void plan_rows(struct plan *plan, struct resolver *resolver, struct plan_
 			 counts->home ? counts->home_name : "the table");
 		return;
 	}
-	if (refuse_sequences(resolver, item) || hooks_refuse_expressions(resolver, shape, true, item))
+	if (refuse_of_server(resolver, item) || hooks_refuse_expressions(resolver, shape, true, item))
 		return;
 	item->pins = arena_calloc(&plan->arena, counts->sharded, sizeof(*item->pins));
 	tables = arena_calloc(&plan->arena, counts->sharded, sizeof(*tables));
@@ -282,7 +278,7 @@ static void plan_insert(struct plan *plan, struct resolver *resolver, struct pla
 			    "Read the value first, with a SELECT of its own, and give it as a constant or parameter.");
 		return;
 	}
-	if (refuse_sequences(resolver, item) || hooks_refuse_expressions(resolver, shape, true, item))
+	if (refuse_of_server(resolver, item) || hooks_refuse_expressions(resolver, shape, true, item))
 		return;
 	for (size_t j = 0; j < shape->set_column_count; j++)
 		if (strcmp(shape->set_columns[j], target->sharded->key_column) == 0) {
@@ -342,7 +338,7 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 	struct table_counts counts = count_tables(resolver);
 
 	item->writes = shape->kind != STMT_SELECT || shape->cte_writes || writes_by_function(resolver);
-	item->dirties = runs_code(resolver);
+	item->dirties = traces_left(resolver);
 	for (size_t i = 0; i < shape->scope_count; i++)
 		item->writes |= shape->scopes[i].locking;
 	if (counts.local || calls_nanu(shape)) {
@@ -437,6 +433,11 @@ static void refuse_altering(const struct resolver *resolver, struct plan_item *i
 		hooks_refuse_expressions(resolver, resolver->shape, false, item);
 }
 
+static bool definition_leaves_traces(const struct resolver *resolver)
+{
+	return !resolver->catalog || resolver->catalog->event_triggers || traces_left(resolver);
+}
+
 static void plan_item(struct plan *plan, const struct plan_context *context, const struct shape *shape, struct plan_item *item)
 {
 	struct resolver resolver;
@@ -448,7 +449,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		return;
 	}
 	for (size_t i = 0; i < shape->table_count; i++)
-		plan->unknown |= resolver.tables[i].unknown && !shape->temporary && !one_shard;
+		plan->unknown |= resolver.tables[i].unknown && !shape->temporary && (!one_shard || shape->kind <= STMT_MERGE);
 	if (of_temporary(&resolver)) {
 		item->kind = ROUTE_HOME;
 		item->writes = true;
@@ -477,6 +478,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	case STMT_CREATE_INDEX:
 	case STMT_DDL:
 	case STMT_TRUNCATE:
+		item->dirties = definition_leaves_traces(&resolver);
 		plan_definition(&resolver, item);
 		hooks_note_redefined(&resolver, item);
 		if (names_nanu(&resolver))
@@ -489,6 +491,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 			hooks_refuse(&resolver, shape, item);
 		break;
 	case STMT_MAINTENANCE:
+		item->dirties = traces_left(&resolver);
 		item->kind = ROUTE_ALL_LOOSE;
 		if (shape->table_count && shape->tables[0].target)      /* REFRESH MATERIALIZED VIEW */
 			hooks_refuse(&resolver, shape, item);
@@ -506,7 +509,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		break;
 	case STMT_CALL:
 	case STMT_DO:
-		item->dirties = true;
+		item->dirties = shape->kind == STMT_DO ? traces_left_by_code(&resolver, shape->code, shape->code_language) : traces_left(&resolver);
 		item->kind = ROUTE_HOME;
 		item->writes = true;
 		if (shape->kind == STMT_DO)
@@ -525,6 +528,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		item->writes = true;
 		break;
 	case STMT_EXECUTE:
+		item->dirties = traces_left(&resolver);
 		item->kind = ROUTE_ANY;
 		hooks_refuse_expressions(&resolver, shape, true, item); /* of its arguments, wherever it will run */
 		break;
@@ -588,9 +592,12 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 			plan_refuse_hiding(&resolver, item);
 		return;
 	}
-	if (resolver_init(&resolver, context, shape, &plan->arena, &item->refusal) < 0)
+	if (resolver_init(&resolver, context, shape, &plan->arena, &item->refusal) < 0) {
 		item->kind = ROUTE_REFUSED;
-	else if (shape->kind == STMT_PREPARE && hooks_refuse_expressions(&resolver, shape, touches_sharded(&resolver), item))
+		return;
+	}
+	item->dirties = shape->kind != STMT_PREPARE && traces_left(&resolver);
+	if (shape->kind == STMT_PREPARE && hooks_refuse_expressions(&resolver, shape, touches_sharded(&resolver), item))
 		;
 	else if (names_nanu(&resolver))
 		plan_refuse(item, "the nanu schema is read with plain SELECTs", "Leave out what stands around the SELECT.");
@@ -628,7 +635,8 @@ static void plan_unparsed(struct plan *plan, const struct plan_context *context,
 	struct plan_item *item = &plan->items[0];
 
 	item->kind = ROUTE_HOME;
-	if (why->code == ERR_NOMEM || (database->table_count && (why->code != ERR_SYNTAX || !catalog || strncmp(catalog->server_version, "15", 2) != 0))) {
+	item->dirties = why->code != ERR_SYNTAX || !catalog || strncmp(catalog->server_version, "15", 2) != 0;
+	if (why->code == ERR_NOMEM || (database->table_count && item->dirties)) {
 		item->kind = ROUTE_REFUSED;
 		item->refusal = *why;
 	}

@@ -42,7 +42,7 @@ static int find_rule(struct session *session, const struct hba_rule **ret_rule, 
 	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
 	const struct hba_client client = {
 		.address = (const struct sockaddr *)&address, .tls = tls_is_on(&session->stream), .database = session->database_name,
-		.user = session->user,
+		.user = session->user, .replication = session->replication == REPLICATION_PHYSICAL,
 	};
 	socklen_t size = sizeof(address);
 

@@ -3,22 +3,27 @@
  * session->settings is what it set for itself, session->local what it set until the end of its transaction; backend->settings is what a backend
  * has been given. What a statement sets is noted in all three; what code of the database's own may have set is asked for (the probe).
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "backend/datestyle.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "session/session.h"
 #include "sql/set_value.h"
+#include "topo/config.h"
 
-/* Temporary objects, session-level advisory locks, WITH HOLD cursors, channels: how many of each are left on this backend; then the settings
- * that code of the database's own may have changed. Those with a point in their names are not listed by PostgreSQL. */
+/* Temporary objects, session-level advisory locks, WITH HOLD cursors, channels, statements that are no copies: how many of each are left on this
+ * backend; then the settings that code of the database's own may have changed. Those with a point in their names are not listed by PostgreSQL. */
 const char carried_probe_sql[] =
 	"SELECT (SELECT count(*) FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass"
 	" AND refobjid = pg_catalog.pg_my_temp_schema()),"
 	" (SELECT count(*) FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()),"
 	" (SELECT count(*) FROM pg_catalog.pg_cursors WHERE is_holdable),"
-	" (SELECT count(*) FROM pg_catalog.pg_listening_channels());"
-	"SELECT pg_catalog.lower(name), pg_catalog.current_setting(name) FROM pg_catalog.pg_settings WHERE source = 'session'";
+	" (SELECT count(*) FROM pg_catalog.pg_listening_channels()),"
+	" (SELECT count(*) FROM pg_catalog.pg_prepared_statements WHERE name !~ '^nanu_[0-9]+$');"
+	"SELECT pg_catalog.lower(name), pg_catalog.current_setting(name) FROM pg_catalog.pg_settings WHERE source = 'session' UNION ALL "
+	"SELECT name, pg_catalog.current_setting(name) FROM (VALUES ('role'), ('session_authorization')) who(name)";
 
 /* False: there is no room for it. */
 static bool put_setting(struct settings **place, const char *name, const char *value, enum setting_form form)
@@ -39,6 +44,21 @@ static bool is_of_transaction(const char *name)
 	       strcmp(name, "transaction_deferrable") == 0;
 }
 
+/* Who the session is, is told always; a text that was followed stays as it was written. */
+static bool is_known(struct session *session, const char *name, const char *value)
+{
+	const struct setting *followed = settings_find(session->settings, name);
+
+	if (strcmp(name, "role") != 0 && strcmp(name, "session_authorization") != 0)
+		return false;
+	if (!followed || !followed->text)
+		return strcmp(value, strcmp(name, "role") == 0 ? "none" : session->user) == 0;
+	if (strcmp(followed->text, value) != 0)
+		return false;
+	put_setting(&session->learned, name, followed->value, followed->form);
+	return true;
+}
+
 static void learn_setting(struct session *session, struct cursor *cursor)
 {
 	struct slice name = cursor_bytes(cursor, cursor_u32(cursor)), value = cursor_bytes(cursor, cursor_u32(cursor));
@@ -46,7 +66,7 @@ static void learn_setting(struct session *session, struct cursor *cursor)
 
 	if (!session->learned)
 		session->learned = settings_ref(session->worker->pools.settings.empty);
-	if (!is_of_transaction(name_text))
+	if (!is_of_transaction(name_text) && !is_known(session, name_text, value_text))
 		put_setting(&session->learned, name_text, value_text, SETTING_RAW);
 	mem_free(name_text);
 	mem_free(value_text);
@@ -61,7 +81,7 @@ void carried_learned(struct session *session, struct leg *leg)
 	for (size_t i = 0; i < session->settings->count; i++) {
 		const struct setting *item = &session->settings->items[i];
 
-		if (strchr(item->name, '.') || strcmp(item->name, "role") == 0 || strcmp(item->name, "session_authorization") == 0)
+		if (strchr(item->name, '.'))
 			put_setting(&learned, item->name, item->value, item->form);
 	}
 	settings_assign(&session->settings, learned);
@@ -72,7 +92,7 @@ void carried_learned(struct session *session, struct leg *leg)
 	settings_unref(learned);
 }
 
-void carried_probed(struct session *session, struct slice row)
+void carried_probed(struct session *session, struct backend *backend, struct slice row)
 {
 	static const unsigned pins[] = { PIN_TEMPORARY, PIN_ADVISORY, PIN_CURSOR, PIN_LISTEN };
 	struct cursor cursor = cursor_of(row);
@@ -82,7 +102,7 @@ void carried_probed(struct session *session, struct slice row)
 		learn_setting(session, &cursor);
 		return;
 	}
-	for (unsigned i = 0; i < count && i < 4; i++) {
+	for (unsigned i = 0; i < sizeof(pins) / sizeof(pins[0]); i++) {
 		struct slice text = cursor_bytes(&cursor, cursor_u32(&cursor));
 
 		if (slice_is(text, "0"))
@@ -90,6 +110,7 @@ void carried_probed(struct session *session, struct slice row)
 		else
 			session->pins |= pins[i];
 	}
+	backend->spoiled |= session->pins & PIN_TEMPORARY || !slice_is(cursor_bytes(&cursor, cursor_u32(&cursor)), "0");
 }
 
 /* ---- what was set ---- */
@@ -168,6 +189,29 @@ static bool change_in(struct settings **place, struct settings *initial, struct 
 	return kept;
 }
 
+void carried_name(const struct session *session, const char *given, char *ret_name, size_t size)
+{
+	int room = NAME_SIZE_MAX - 1 - (int)strlen(session->peer) - 3;
+
+	if (room < 0 || strlen(given) <= (size_t)room)
+		room = room < 0 ? 0 : (int)strlen(given);
+	while (room && (given[room] & 0xc0) == 0x80)
+		room--;                 /* not within a character of UTF-8 */
+	snprintf(ret_name, size, "%.*s - %s", room, given, session->peer);
+}
+
+/* The server has the name as the client gave it; legs_mend() gives it the one with the address. */
+static void add_host(struct session *session)
+{
+	const struct setting *given = settings_find(session->settings, "application_name");
+	char name[NAME_SIZE_MAX * 2];
+
+	if (!given || !given->text || !session->worker->config->application_name_add_host)
+		return;
+	carried_name(session, given->text, name, sizeof(name));
+	put_setting(&session->settings, "application_name", name, SETTING_RAW);
+}
+
 void carried_change(struct session *session, struct leg *leg, const struct shape *shape)
 {
 	struct settings *empty = session->worker->pools.settings.empty;
@@ -201,6 +245,8 @@ void carried_change(struct session *session, struct leg *leg, const struct shape
 	if (!change_in(&session->settings, session->initial, session->local, shape) ||
 	    (backend && !change_in(&backend->settings, empty, session->local, shape)))
 		session->pins |= PIN_SETTINGS;
+	if (strcmp(shape->setting, "application_name") == 0 && shape->setting_value)
+		add_host(session);
 	if (session->local)
 		put_setting(&session->local, shape->setting, NULL, SETTING_SQL);
 }

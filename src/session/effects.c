@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "session/listen.h"
 #include "session/session.h"
 
 /* ---- transactions and savepoints ---- */
@@ -15,6 +16,7 @@ static void savepoints_cut(struct session *session, size_t count)
 		mem_free(last->name);
 		settings_unref(last->settings);
 		settings_unref(last->local);
+		listen_unmark(last->channels);
 	}
 }
 
@@ -38,6 +40,7 @@ static void savepoint_effect(struct session *session, struct leg *leg, const str
 			.name = mem_strdup(shape->name),
 			.settings = settings_ref(session->settings),
 			.local = session->local ? settings_ref(session->local) : NULL,
+			.channels = listen_mark(session),
 		};
 		return;
 	}
@@ -49,6 +52,7 @@ static void savepoint_effect(struct session *session, struct leg *leg, const str
 	}
 	settings_assign(&session->settings, session->savepoints[found].settings);
 	settings_assign(&session->local, session->savepoints[found].local);
+	listen_back(session, session->savepoints[found].channels);
 	if (leg && leg->backend)
 		settings_assign(&leg->backend->settings, session->settings);
 	savepoints_cut(session, found + 1);
@@ -81,6 +85,7 @@ void effects_end_tx(struct session *session, bool committed)
 	settings_unref(session->local);
 	session->local = NULL;
 	savepoints_cut(session, 0);
+	listen_end_tx(session, committed);
 	cursors_end_tx(session);
 	session->tx_write_shard = -1;
 	session->tx_snapshot = false;
@@ -115,8 +120,10 @@ static void pin(struct session *session, struct leg *leg, const struct shape *sh
 		session->pins |= PIN_TEMPORARY;
 	if (shape->kind == STMT_DECLARE && shape->cursor_hold)
 		session->pins |= PIN_CURSOR;
-	if (shape->kind == STMT_LISTEN)
+	if (shape->kind == STMT_LISTEN && !listen_follows(session))
 		session->pins |= PIN_LISTEN;
+	else if (shape->kind == STMT_LISTEN && leg && leg->backend)
+		leg->listens = leg->backend->dirty = true;
 	if (shape->set_config_opaque || (shape->kind == STMT_SET_TRANSACTION && shape->tx_session_characteristics))
 		session->pins |= PIN_SETTINGS;
 	if (session->pins & (PIN_TEMPORARY | PIN_CURSOR | PIN_LISTEN) &&
@@ -142,6 +149,7 @@ static void discard(struct session *session, struct leg *leg, const struct shape
 	if (!shape->reset_all)
 		return;
 	carried_change(session, leg, shape);
+	listen_effect(session, shape);
 	prepared_remove_all(session);
 	if (leg && leg->backend)
 		backend_forget_all_prepared(leg->backend);
@@ -168,6 +176,17 @@ static void note_redefined(struct session *session, const char *name)
 	buf_add(&session->redefined, name, strlen(name) + 1);
 }
 
+void effects_dirty(struct session *session, const struct leg *only)
+{
+	session->probe_pins = true;
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (leg->backend && (!only || leg == only))
+			leg->backend->dirty = true;
+	}
+}
+
 void effects_complete(struct session *session, struct leg *leg, const struct plan *plan, size_t item, struct slice tag)
 {
 	const struct shape *shape;
@@ -180,12 +199,11 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 	if (leg)
 		leg->wrote |= plan->items[item].writes;
 	session->worker->counters.statements++;
-	if (leg && leg->backend && plan->items[item].dirties) {
-		leg->backend->dirty = true;
-		session->probe_pins = true;
-	}
+	if (plan->items[item].dirties || session->definitions)
+		effects_dirty(session, session->spread ? NULL : leg);
 	pin(session, leg, shape);
 	cursors_note(session, leg, shape);
+	session->tx_snapshot |= shape->set_config_passing;      /* another leg would not know of it */
 	switch (shape->kind) {
 	case STMT_SET:
 	case STMT_RESET:
@@ -205,6 +223,10 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 		break;
 	case STMT_SET_TRANSACTION:
 		session->tx_snapshot = true;    /* another leg would not know of it */
+		break;
+	case STMT_LISTEN:
+	case STMT_UNLISTEN:
+		listen_effect(session, shape);
 		break;
 	case STMT_COMMIT:
 	case STMT_ROLLBACK:
@@ -233,15 +255,15 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 }
 
 /* What a statement did to its session before it failed may stay: an advisory lock, a setting of a function's. */
-void effects_failed(struct session *session, struct leg *leg, const struct plan *plan, size_t item)
+void effects_failed(struct session *session, const struct plan *plan, size_t item)
 {
 	for (; item < plan->shapes.count; item++) {
 		unsigned pins = session->pins;
 
 		pin_by_functions(session, plan->items[item].shape);
-		session->probe_pins |= session->pins != pins || plan->items[item].dirties;
-		if (leg && leg->backend && plan->items[item].dirties)
-			leg->backend->dirty = true;
+		session->probe_pins |= session->pins != pins;
+		if (plan->items[item].dirties || session->definitions)
+			effects_dirty(session, NULL);
 	}
 }
 
@@ -255,7 +277,8 @@ void effects_ready(struct session *session, char tx_status)
 		settings_assign(&session->settings, session->committed);
 		session_forget_reports(session);
 	}
-	if (tx_status == 'I' && (session->tx_status != 'I' || session->failed || session->settings != session->committed || session->local))
+	if (tx_status == 'I' && (session->tx_status != 'I' || session->failed || session->settings != session->committed || session->local ||
+				  listen_changed(session)))
 		effects_end_tx(session, !session->failed);
 	session->tx_status = tx_status;
 	if (tx_status == 'I') {
@@ -275,6 +298,15 @@ void effects_ready(struct session *session, char tx_status)
 	if (legs_mend(session)) {
 		session->ready_owed = true;
 		return;
+	}
+	if (tx_status == 'I') {
+		if (listen_settle(session)) {
+			session->ready_owed = true;
+			return;
+		}
+		listen_tell(session);
+		if (session->state == SESSION_CLOSED)
+			return;
 	}
 	session_write_buf(session, &session->reports);
 	buf_init_on(&out, storage, sizeof(storage));

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "route/snapshot.h"
+#include "session/listen.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -25,6 +26,9 @@ enum portal_kind extended_kind(const struct session *session, const struct plan 
 		return several || units_tx_lost(session) ? PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_DEALLOCATE:
 		return PORTAL_SPREAD;
+	case STMT_LISTEN:
+	case STMT_UNLISTEN:
+		return listen_follows(session) ? PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_CLOSE:
 		return several && !item->shape->name ? PORTAL_SPREAD : PORTAL_LEG;      /* CLOSE ALL */
 	case STMT_ROLLBACK_TO:
@@ -353,15 +357,18 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 		query_begin_deferred(session, item->shape);
 		return 1;
 	case STMT_DEALLOCATE:
+	case STMT_LISTEN:
+	case STMT_UNLISTEN:
 		if (session->answer_count) {    /* an error of theirs must come first */
 			units_flush(session);
 			return 0;
 		}
 		if (portal->done)
 			return err_set(err, ERR_WRONG_STATE, "portal \"%s\" cannot be run", portal->name);
-		rc = names_deallocate(session, item->shape, err);
+		rc = item->shape->kind == STMT_DEALLOCATE ? names_deallocate(session, item->shape, err) :
+							    listen_run(session, portal->plan, true, err);
 		portal->done = rc > 0;
-		if (rc != 0)
+		if (rc != 0 || item->shape->kind != STMT_DEALLOCATE)
 			return rc;
 		break;
 	case STMT_COMMIT:

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "session/deadlines.h"
+#include "session/replication.h"
 #include "session/session.h"
 #include "session/slow.h"
 #include "session/units.h"
@@ -320,6 +321,10 @@ void input_received(struct session *session, const char *data, size_t size)
 	size_t used;
 
 	session->worker->counters.received_bytes += size;
+	if (session->relayed && session->state == SESSION_WORKING) {
+		replication_received(session, bytes);
+		return;
+	}
 	if (session->drop_left) {
 		used = size < session->drop_left ? size : session->drop_left;
 		session->drop_left -= (uint32_t)used;

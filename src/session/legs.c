@@ -216,12 +216,10 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 	struct buf out;
 	bool probed;
 
-	if (!leg->setup_left)
+	if (!leg->setup_left || type == 'A')
 		return 0;
-	if (type == 'D' && session->probing) {
-		carried_probed(session, body);
-		leg->backend->spoiled |= (session->pins & PIN_TEMPORARY) != 0;
-	}
+	if (type == 'D' && session->probing)
+		carried_probed(session, leg->backend, body);
 	if (type == 'E' && !leg->err) {
 		struct err err;
 
@@ -512,6 +510,28 @@ void session_renew(struct session *session)
 	}
 }
 
+struct leg *legs_to_probe(const struct session *session)
+{
+	struct leg *found = NULL;
+
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (leg->state == LEG_READY && leg->backend && (!found || (leg->backend->dirty && !found->backend->dirty)))
+			found = leg;
+	}
+	return found;
+}
+
+/* What a text of several statements, or listen_show(), had it do: it is listened elsewhere. */
+static void stop_listening(struct session *session, struct leg *leg)
+{
+	if (!leg->listens || leg->state != LEG_READY || !leg->backend || session->pins & PIN_LISTEN)
+		return;
+	leg->listens = false;
+	leg_hide(leg, "UNLISTEN *");
+}
+
 void legs_finish(struct session *session)
 {
 	if (session->tx_status != 'I')
@@ -520,17 +540,20 @@ void legs_finish(struct session *session)
 		if (CONTAINER_OF(node, struct leg, place)->needs_sync)
 			return;
 	portals_clear(session);
-	if (session->probe_pins && !list_empty(&session->legs)) {
-		struct leg *leg = CONTAINER_OF(list_first(&session->legs), struct leg, place);
+	if (session->probe_pins) {
+		struct leg *leg = legs_to_probe(session);
 
 		session->probe_pins = false;
-		if (leg->state == LEG_READY && leg->backend) {
+		if (leg) {
 			session->probing = true;
+			stop_listening(session, leg);
 			leg_hide(leg, carried_probe_sql);
 			return;
 		}
 	}
 	if (session->pins) {
+		LIST_EACH(&session->legs, node)
+			stop_listening(session, CONTAINER_OF(node, struct leg, place));
 		session_renew(session);
 		return;
 	}

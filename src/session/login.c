@@ -14,6 +14,7 @@
 #include "session/deadlines.h"
 #include "session/job.h"
 #include "session/login.h"
+#include "session/replication.h"
 #include "session/session.h"
 #include "topo/config.h"
 
@@ -139,17 +140,6 @@ static void decline(struct session *session, struct slice unknown)
 	say(session, &out);
 }
 
-/* "psql - 10.0.0.1:5000", as PgBouncer says it: the name is cut, and not the address. */
-static struct settings *with_host(struct settings *settings, const char *peer)
-{
-	const struct setting *given = settings_find(settings, "application_name");
-	int room = NAME_SIZE_MAX - 1 - (int)strlen(peer) - 3;
-	char name[NAME_SIZE_MAX * 2];
-
-	snprintf(name, sizeof(name), "%.*s - %s", room > 0 ? room : 0, given ? given->value : "app", peer);
-	return with_setting(settings, "application_name", name);
-}
-
 static int take_parameters(struct session *session, struct slice parameters, struct buf *unknown, struct err *err)
 {
 	struct settings *settings = settings_ref(session->worker->pools.settings.empty);
@@ -164,19 +154,26 @@ static int take_parameters(struct session *session, struct slice parameters, str
 			session->database_name = mem_strndup(value.data, value.size);
 		else if (slice_is(key, "options"))
 			settings = with_options(settings, value.data);
-		else if (slice_is(key, "replication") && !slice_is(value, "false") && !slice_is(value, "off") && !slice_is(value, "0")) {
-			settings_unref(settings);
-			return err_set(err, ERR_UNSUPPORTED, "replication connections go to a node, not through the router");
+		else if (slice_is(key, "replication")) {
+			if (replication_parameter(session, value.data, err) < 0) {
+				settings_unref(settings);
+				return err->code;
+			}
 		} else if (strncmp(key.data, "_pq_.", 5) == 0) {
 			buf_add_cstr(unknown, key.data);
-		} else if (!slice_is(key, "user") && !slice_is(key, "database") && !slice_is(key, "replication")) {
+		} else if (!slice_is(key, "user") && !slice_is(key, "database")) {
 			snprintf(name, sizeof(name), "%s", key.data);
 			lower(name);
 			settings = with_setting(settings, name, value.data);
 		}
 	}
-	if (session->worker->config->application_name_add_host)
-		settings = with_host(settings, session->peer);
+	if (session->worker->config->application_name_add_host) {
+		const struct setting *given = settings_find(settings, "application_name");
+		char name[NAME_SIZE_MAX * 2];
+
+		carried_name(session, given ? given->value : "app", name, sizeof(name));
+		settings = with_setting(settings, "application_name", name);
+	}
 	session->initial = settings;
 	session->settings = settings_ref(settings);
 	session->committed = settings_ref(settings);
@@ -196,6 +193,7 @@ static int find_database(struct session *session, struct err *err)
 	for (size_t i = 0; i < topology->database_count; i++)
 		if (strcmp(topology->databases[i].name, session->database_name) == 0)
 			session->database = (int)i;
+	replication_find_database(session);
 	if (session->database < 0) {
 		err_set(err, ERR_NO_DATABASE, "database \"%s\" does not exist", session->database_name);
 		err_hint(err, "SELECT from nanu.databases, or see \"databases\" in the router's configuration.");
@@ -233,7 +231,11 @@ void login_authenticated(struct session *session)
 	buf_init(&out, STARTUP_SIZE_MAX);
 	message_auth(&out, AUTH_CODE_OK, (struct slice){ 0 });
 	say(session, &out);
-	ask_backend(session);
+	session->login->step = LOGIN_BACKEND;
+	if (!session->replication)
+		ask_backend(session);
+	else if (replication_start(session, &err) < 0)
+		refuse(session, &err);
 }
 
 void login_answered(struct session *session, struct job *job)
@@ -270,7 +272,7 @@ static void tell_defaults(struct session *session)
 	session->params = more;
 }
 
-static void ready(struct session *session)
+static void say_ready(struct session *session)
 {
 	struct buf out;
 
@@ -282,6 +284,22 @@ static void ready(struct session *session)
 	message_key_data(&out, worker_pid(session->worker->index, session->number), session->secret);
 	message_ready(&out, 'I');
 	say(session, &out);
+}
+
+void login_replicates(struct session *session, struct backend *backend)
+{
+	params_assign(&session->params, backend->params);
+	say_ready(session);
+	session->state = SESSION_WORKING;
+	if (session->in.size)
+		replication_received(session, buf_slice(&session->in));
+	buf_release(&session->in);
+	stream_receive(&session->stream, true);
+}
+
+static void ready(struct session *session)
+{
+	say_ready(session);
 	session->state = SESSION_READY;
 	deadlines_begin(session);
 	if (session->policy->pool_mode == POOL_SESSION)

@@ -13,6 +13,7 @@
 #include "proto/scram.h"
 #include "topo/hba.h"
 
+struct backend;
 struct message;
 struct session;
 
@@ -37,3 +38,4 @@ must_use int authenticate_fetched(struct session *session, struct err *err);    
 
 /* login.c */
 void login_authenticated(struct session *session);
+void login_replicates(struct session *session, struct backend *backend);        /* what it has been waiting for is open */

@@ -133,6 +133,8 @@ static int make_execute(struct session *session, const struct shape *execute, st
 	if (rc < 0)
 		return rc;
 	sending->renamed = renamed_new(&rewrite, sql, buf_slice(&sending->text), execute->name, copy);
+	if (prepared->plan->shapes.count && prepared->plan->items[0].dirties)
+		effects_dirty(session, sending->leg);
 	return 1;
 }
 

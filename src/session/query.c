@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "catalog/catalog.h"
 #include "route/snapshot.h"
+#include "session/listen.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -275,6 +276,9 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 			return rc;
 		if (spread)
 			return spread_start(session, plan, sql, false, false, err);
+		rc = listen_follows(session) ? listen_want(session, plan, err) : 1;
+		if (rc <= 0)
+			return rc;
 		return send_one(session, unit, plan, shards, err);
 	}
 	switch (shape->kind) {
@@ -293,6 +297,11 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 		break;
 	case STMT_DEALLOCATE:
 		return names_deallocate_query(session, plan, sql, err);
+	case STMT_LISTEN:
+	case STMT_UNLISTEN:
+		if (listen_follows(session))
+			return listen_run(session, plan, false, err);
+		break;
 	default:
 		break;
 	}
@@ -397,7 +406,7 @@ int query_function(struct session *session, const struct unit *unit, int shard, 
 	if (rc <= 0)
 		return rc;
 	leg_send(leg, unit_raw(session, unit));
-	leg->backend->dirty = true;
+	effects_dirty(session, leg);
 	answers_push(session, ANSWER_QUERY);
 	return 1;
 }

@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 #include "session/deadlines.h"
+#include "session/listen.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -97,7 +98,7 @@ static void failed(struct session *session, struct leg *leg, struct slice body)
 	session->copy_in = false;
 	session->worker->counters.errors += !(head && head->refused);
 	if (head && head->plan)
-		effects_failed(session, leg, head->plan, head->item);
+		effects_failed(session, head->plan, head->item);
 	if (head && head->kind == ANSWER_QUERY) {
 		answers_undo(session, head, true);
 		return;
@@ -159,7 +160,8 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 		return 0;
 	}
 	if (type == 'A') {
-		session_write(session, whole_message(body));
+		if (listen_passes(session, body))
+			session_write(session, whole_message(body));
 		return 0;
 	}
 	if (type == 'E' && !session->copy_broken && is_last_word(body)) {

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "session/listen.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -50,7 +51,7 @@ static void forget_first(struct leg *leg)
 	leg->backend->unnamed = NULL;
 }
 
-int sequences_on(struct session *session, const struct plan *plan, int shard, struct leg **ret_leg, struct err *err)
+static int leg_of_sequences(struct session *session, const struct plan *plan, int shard, struct leg **ret_leg, struct err *err)
 {
 	bool pinned = session->pins & (PIN_SEQUENCE | PIN_MODE);
 	int rc;
@@ -76,6 +77,13 @@ int sequences_on(struct session *session, const struct plan *plan, int shard, st
 		return sequences_refuse(err);
 	session->pins |= PIN_SEQUENCE;
 	return 1;
+}
+
+int sequences_on(struct session *session, const struct plan *plan, int shard, struct leg **ret_leg, struct err *err)
+{
+	int rc = leg_of_sequences(session, plan, shard, ret_leg, err);
+
+	return rc > 0 ? listen_show(session, plan, *ret_leg, err) : rc;
 }
 
 int sequences_refuse(struct err *err)

@@ -1,5 +1,8 @@
 #include "session/admission.h"
 #include "session/deadlines.h"
+#include "session/listen.h"
+#include "session/peers.h"
+#include "session/replication.h"
 #include "session/session.h"
 
 #include <arpa/inet.h>
@@ -13,7 +16,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/reserve.h"
-#include "net/env.h"
 #include "net/tls.h"
 #include "route/snapshot.h"
 #include "topo/config.h"
@@ -78,7 +80,6 @@ static int let_in(struct session *session, struct err *err)
 void session_new(struct worker *worker, int fd)
 {
 	struct session *session = mem_calloc(1, sizeof(*session));
-	const struct env *env = loop_env(worker->loop);
 	struct err err;
 	int on = 1;
 
@@ -104,7 +105,7 @@ void session_new(struct worker *worker, int fd)
 	do {
 		session->number = ++worker->last_number & 0xffffff;
 	} while (session->number == 0 || worker_session(worker, session->number));
-	env->random(env->world, &session->secret, sizeof(session->secret));
+	session->secret = peers_secret(worker);
 	map_set(&worker->by_number, slice_make(&session->number, sizeof(session->number)), session);
 	list_push_back(&worker->sessions, &session->place);
 	worker->counters.sessions_total++;
@@ -145,6 +146,8 @@ static void let_go(struct session *session)
 	fan_free(session->fan);
 	spread_free(session->spread);
 	plan_unref(session->planned);
+	listen_release(session);
+	replication_end(session);
 	legs_drop(session);
 	login_free(session->login);
 	answers_clear(session);
@@ -156,6 +159,7 @@ static void let_go(struct session *session)
 		mem_free(session->savepoints[i].name);
 		settings_unref(session->savepoints[i].settings);
 		settings_unref(session->savepoints[i].local);
+		listen_unmark(session->savepoints[i].channels);
 	}
 	mem_free(session->savepoints);
 	settings_unref(session->initial);
@@ -230,6 +234,10 @@ void session_fatal(struct session *session, const struct err *err)
 
 	if (session->state == SESSION_CLOSED)
 		return;
+	if (session->relayed && session->state != SESSION_LOGIN) {      /* perhaps in the middle of a message */
+		session_finish(session);
+		return;
+	}
 	log_info("session", "session=%u.%u peer=%s user=%s database=%s sqlstate=%s msg=\"closed: %s\"", session->worker->index, session->number,
 		 session->peer, session->user ? session->user : "-", session->database_name ? session->database_name : "-", err->sqlstate,
 		 log_quote(err->message, quoted, sizeof(quoted)));
@@ -288,6 +296,8 @@ void session_cancel(struct session *session)
 {
 	if (session->state != SESSION_WORKING)
 		return;
+	if (session->relayed)
+		cancel_send(session->relayed);
 	LIST_EACH(&session->legs, node) {
 		struct leg *leg = CONTAINER_OF(node, struct leg, place);
 
@@ -393,7 +403,7 @@ void session_configure(struct session *session)
 	session->in.size_max = in_size_max(config);
 	if (session->policy)
 		session->policy = worker_policy(session->worker, session->database_name, session->user);
-	if (session->state == SESSION_LOGIN)
+	if (session->state == SESSION_LOGIN || session->relayed)
 		return;
 	deadlines_begin(session);
 	if (session->state == SESSION_READY && session->tx_status == 'I' && list_empty(&session->legs))
@@ -424,6 +434,8 @@ static void drained(struct stream *stream)
 		fan_drained(session);
 		return;
 	}
+	if (session->relayed)
+		replication_drained(session);
 	LIST_EACH(&session->legs, node) {
 		struct leg *leg = CONTAINER_OF(node, struct leg, place);
 

@@ -10,6 +10,8 @@
  *   fan.c       one SELECT on several legs        spread.c    one definition, or COMMIT, on several legs
  *   local.c     the nanu schema                   login.c     start-up, authentication, cancel requests
  *   deadlines.c time-outs                         admission.c how many clients there may be
+ *   listen.c    LISTEN                            replication.c who replicates
+ *   peers.c     cancel requests for other routers
  */
 #pragma once
 
@@ -29,7 +31,9 @@
 #include "sql/rewrite.h"
 #include "topo/config.h"
 
+struct channels;
 struct fan;
+struct hearing;
 struct job;
 struct login;
 struct snapshot;
@@ -45,7 +49,7 @@ enum pin_reason {                            /* why a session keeps its backend 
 	PIN_TEMPORARY = 1,              /* temporary tables */
 	PIN_ADVISORY = 2,               /* session-level advisory locks */
 	PIN_CURSOR = 4,                 /* WITH HOLD cursors */
-	PIN_LISTEN = 8,
+	PIN_LISTEN = 8,                 /* the backend itself listens: by a function, or as the client has another encoding (listen.h) */
 	PIN_SETTINGS = 16,              /* settings that could not be followed */
 	PIN_MODE = 32,                  /* pool_mode = session */
 	PIN_SEQUENCE = 64,              /* currval() and lastval() */
@@ -53,6 +57,8 @@ enum pin_reason {                            /* why a session keeps its backend 
 };
 
 /* ---- what a client prepared ---- */
+
+enum replication { REPLICATION_NONE, REPLICATION_PHYSICAL, REPLICATION_DATABASE };
 
 struct prepared {                       /* a name of this session (the unnamed statement too) */
 	char *name;
@@ -119,6 +125,7 @@ struct leg {
 	bool needs_sync;                /* extended-protocol messages were sent without Sync */
 	bool executed;                  /* an Execute among them: an implicit transaction is open */
 	bool told;                      /* and the server has answered more than Parse */
+	bool listens;                   /* its backend does, of the session's statements */
 	bool wrote;                     /* and what may have changed data was answered: Sync commits it */
 	bool working;                   /* fan, spread: its ReadyForQuery is awaited */
 	bool refused;                   /* LOST: the server refused what the session carries */
@@ -163,6 +170,7 @@ struct savepoint {                      /* and what was set when it was made */
 	char *name;
 	struct settings *settings;
 	struct settings *local;         /* by SET LOCAL; NULL: nothing */
+	struct channels *channels;      /* LISTEN; NULL: none */
 };
 
 struct session {
@@ -255,6 +263,9 @@ struct session {
 	struct prepared *unnamed;
 	struct list portals;
 	struct list cursors;            /* that SQL declared: cursors.c */
+	struct hearing *hearing;        /* or NULL: listen.h */
+	enum replication replication;   /* what the start-up packet asked for */
+	struct backend *relayed;        /* of who replicates: replication.h; or NULL */
 };
 
 enum unit_kind { UNIT_QUERY, UNIT_PARSE, UNIT_BIND, UNIT_DESCRIBE, UNIT_EXECUTE, UNIT_CLOSE, UNIT_SYNC, UNIT_FLUSH, UNIT_FUNCTION };
@@ -378,6 +389,7 @@ struct pool *legs_pool(struct session *session, int shard, struct err *err);    
 uint64_t legs_shards(const struct session *session);    /* those that have a leg */
 void leg_send(struct leg *leg, struct slice bytes);
 void legs_finish(struct session *session);              /* the segment is over: give back what is not kept */
+struct leg *legs_to_probe(const struct session *session);       /* that can tell what its statements left; one that ran code before others; or NULL */
 void legs_drop(struct session *session);                /* the session ends: close or give back */
 bool legs_mend(struct session *session);                /* the leg of this segment is to carry what its session does; true: it is being set up */
 void legs_mended(struct session *session);              /* what waited for legs_mend() goes on */
@@ -391,18 +403,22 @@ void leg_hide(struct leg *leg, const char *sql);        /* a query whose answer 
 
 /* effects.c */
 void effects_complete(struct session *session, struct leg *leg, const struct plan *plan, size_t item, struct slice tag);
+/* What runs on this leg (NULL: on all) may change the session unseen: it is looked for when the transaction is over. */
+void effects_dirty(struct session *session, const struct leg *only);
 void effects_ready(struct session *session, char tx_status);            /* the client is ready for the next query: says so, or soon will */
 void effects_begin(struct session *session, const struct shape *shape);
 void effects_end_tx(struct session *session, bool committed);
-void effects_failed(struct session *session, struct leg *leg, const struct plan *plan, size_t item);
+void effects_failed(struct session *session, const struct plan *plan, size_t item);
 
 /* carried.c */
 void carried_change(struct session *session, struct leg *leg, const struct shape *shape);       /* SET, RESET, set_config(), DISCARD ALL was done */
+/* "psql - 10.0.0.1:5000", as PgBouncer says it: the name is cut to fit, and not the address. */
+void carried_name(const struct session *session, const char *given, char *ret_name, size_t size);
 /* The server has refused what the session carries. True: session->repairs is to be tried without what it changes, which is left out of
  * session->settings till then. */
 bool carried_repair(struct session *session);
 extern const char carried_probe_sql[];                                  /* one row: what is left of each pin; then the settings */
-void carried_probed(struct session *session, struct slice row);
+void carried_probed(struct session *session, struct backend *backend, struct slice row);
 void carried_learned(struct session *session, struct leg *leg);         /* all rows have come */
 
 /* cursors.c */
@@ -413,7 +429,7 @@ int cursors_shard(struct session *session, struct slice name);  /* that has the 
 int cursors_statement_shard(struct session *session, const struct shape *shape);        /* for what any shard could take, but for FETCH and CLOSE */
 
 /* sequences.c */
-/* As units_on(), for a statement that may call currval() or lastval(). */
+/* As units_on(), for a statement that may call currval() or lastval(), or pg_listening_channels(). */
 int sequences_on(struct session *session, const struct plan *plan, int shard, struct leg **ret_leg, struct err *err);
 int sequences_refuse(struct err *err);
 void sequences_drawn(struct session *session, const struct leg *leg, const struct plan_item *item);

@@ -14,6 +14,8 @@
 #include "route/snapshot.h"
 #include "session/session.h"
 
+enum { REFRESH_US_MIN = 1000000 };
+
 /* ---- planning ---- */
 
 const struct fingerprint *units_fingerprint(struct session *session, struct slice sql)
@@ -48,10 +50,24 @@ int units_route(struct session *session, const struct plan *plan, size_t item, s
 	return plan_route(&context, &plan->items[item], &values, ret_shards, err);
 }
 
+/* On one shard the plan is right without the catalog too, but costs more: then it is not asked for again and again. */
+static bool just_refreshed(struct session *session)
+{
+	struct worker *worker = session->worker;
+	uint64_t now_us = loop_now_us(worker->loop);
+
+	if (session_shard_count(session) > 1)
+		return false;
+	if (worker->refreshed_us && now_us - worker->refreshed_us < REFRESH_US_MIN)
+		return true;
+	worker->refreshed_us = now_us;
+	return false;
+}
+
 /* A relation that the catalog does not have may be new: look once before the statement is planned for good. */
 int units_fresh(struct session *session, struct plan **plan, struct slice sql)
 {
-	if (!(*plan)->unknown || session->refreshed_version || session->pins & PIN_TEMPORARY)
+	if (!(*plan)->unknown || session->refreshed_version || session->pins & PIN_TEMPORARY || just_refreshed(session))
 		return 1;
 	session->refreshed_version = session->snapshot->version + 1;
 	local_refresh(session);
@@ -59,6 +75,14 @@ int units_fresh(struct session *session, struct plan **plan, struct slice sql)
 }
 
 /* ---- where a statement may go within its transaction ---- */
+
+/* In the transaction under way. */
+static bool ran_code(const struct session *session)
+{
+	const struct leg *leg = session->probe_pins ? legs_to_probe(session) : NULL;
+
+	return leg && leg->backend->dirty;
+}
 
 /* Adds the shards of one statement to the transaction; refuses what a transaction may not touch. */
 int units_join(struct session *session, uint64_t shards, const struct plan_item *item, struct err *err)
@@ -81,6 +105,11 @@ int units_join(struct session *session, uint64_t shards, const struct plan_item 
 	if (session->tx_snapshot && (shards & ~have) && other) {
 		err_set(err, ERR_UNSUPPORTED, "a transaction that keeps one snapshot cannot touch a second shard yet");
 		err_hint(err, "Use READ COMMITTED, or name one shard key in all its statements.");
+		return err->code;
+	}
+	if ((shards & ~have) && other && ran_code(session)) {
+		err_set(err, ERR_UNSUPPORTED, "a transaction in which a function may have changed settings cannot touch a second shard");
+		err_hint(err, "Commit first, or name one shard key in all its statements.");
 		return err->code;
 	}
 	if ((shards & ~have) && session->savepoint_count >= SAVEPOINTS_MAX && other) {

@@ -10,6 +10,7 @@
 #include "net/env.h"
 #include "route/snapshot.h"
 #include "session/job.h"
+#include "session/peers.h"
 #include "session/session.h"
 #include "sql/fingerprint.h"
 #include "topo/config.h"
@@ -144,6 +145,7 @@ static void policies_free(struct shared_policy *shared)
 void worker_release(struct worker *worker)
 {
 	map_release(&worker->by_number);
+	map_release(&worker->listenings);
 	mem_free(worker->listeners);
 	pools_release(&worker->pools);
 	plan_cache_release(&worker->plans);
@@ -292,11 +294,11 @@ static void forward(const struct cancel_key *key)
 static void cancel(struct worker *worker, void *argument)
 {
 	struct cancel_key *key = argument;
-	struct session *session = worker_session(worker, key->pid & 0xffffff);
+	struct session *session = key->pid >> 24 == worker->index ? worker_session(worker, key->pid & 0xffffff) : NULL;
 
 	if (session && session->secret == key->secret)
 		session_cancel(session);
-	else
+	else if (!peers_forward(worker, key->pid, key->secret))
 		forward(key);
 	mem_free(key);
 }
@@ -306,12 +308,7 @@ void services_cancel(struct services *services, uint32_t pid, uint32_t secret)
 	struct cancel_key *key = mem_calloc(1, sizeof(*key));
 
 	*key = (struct cancel_key){ services, pid, secret };
-	if (pid >> 24 < services->worker_count) {
-		worker_post_call(services->workers[pid >> 24], cancel, key);
-		return;
-	}
-	forward(key);
-	mem_free(key);
+	worker_post_call(services->workers[pid >> 24 < services->worker_count ? pid >> 24 : 0], cancel, key);
 }
 
 void services_set_predecessor(struct services *services, int predecessor)

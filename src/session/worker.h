@@ -45,6 +45,9 @@ struct worker_counters {
 
 struct listener { struct stream stream; struct worker *worker; };
 
+struct forwarded { uint32_t pid, secret; uint64_t until_us; };
+enum { FORWARDED_KEPT = 64 };
+
 /* What a session needs only while it works, kept for the next one that does. */
 struct spare { struct arena arena; struct answer *answers; };
 enum { SPARES_MAX = 256 };
@@ -59,6 +62,7 @@ struct worker {
 	struct snapshot *snapshot;
 	struct pools pools;
 	struct plan_cache plans;
+	struct map listenings;          /* struct pool * -> struct listening: listen.c */
 	struct spare spares[SPARES_MAX];
 	size_t spare_count;
 	struct buf lifted;              /* automatic.c: of the query under way */
@@ -72,8 +76,11 @@ struct worker {
 	struct map by_number;           /* session number (4 bytes) -> struct session */
 	struct shared_policy *policies; /* that its sessions have, under the configuration it has now */
 	uint32_t last_number;
+	struct forwarded forwarded[FORWARDED_KEPT];     /* cancel requests: peers.c */
+	size_t forwarded_at;
 	struct worker_counters counters;
 	uint64_t started_us;
+	uint64_t refreshed_us;          /* the last catalog that was asked for because of a name in a database of one shard */
 	bool stopping;
 };
 
@@ -89,7 +96,7 @@ const struct policy *worker_policy(struct worker *worker, const char *database, 
 /* From any thread. */
 void worker_post_stop(struct worker *worker);
 void worker_post_look(struct worker *worker);                                   /* permits: see pool.h */
-/* Cancels what the session runs, here, or in the process that this one took over; without effect when nobody has such a session. */
+/* Cancels what the session runs, here, or in the process that this one took over, or in a peer (peers.h); without effect when nobody has such a session. */
 void services_cancel(struct services *services, uint32_t pid, uint32_t secret);
 void services_set_predecessor(struct services *services, int predecessor);
 

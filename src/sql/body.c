@@ -87,3 +87,39 @@ bool body_names(struct slice source, bool (*tell)(void *owner, struct slice name
 	}
 	return rc == 0 && !after_do;
 }
+
+/* ---- statements that change their session ---- */
+
+static bool is_one_of(const char *name, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* SET belongs to an UPDATE that stands before it in the same statement, and not right behind what statements begin with. */
+bool body_sets(struct slice source)
+{
+	static const char *const statements[] = { "discard", "hold", "listen", "load", "reset", "unlisten" };
+	static const char *const begin[] = { "begin", "else", "loop", "then" };
+	bool begins = true, update = false;
+	struct lexer lexer;
+	struct token token;
+	int rc;
+
+	lexer_init(&lexer, source, true);
+	while ((rc = lexer_next(&lexer, &token)) > 0) {
+		char name[NAME_BYTES_MAX + 2] = "";
+
+		if (token.kind == TOKEN_WORD && read_name(source, &token, name) == 0)
+			return true;
+		if (is_one_of(name, statements, sizeof(statements) / sizeof(statements[0])))
+			return true;
+		if (strcmp(name, "set") == 0 && (begins || !update))
+			return true;
+		begins = token_is(&token, ';') || is_one_of(name, begin, sizeof(begin) / sizeof(begin[0]));
+		update = !begins && (update || strcmp(name, "update") == 0);
+	}
+	return rc < 0;
+}

@@ -13,3 +13,7 @@
  * and so may be a function's name, but no table's. False when `tell` was, or when the source could do what its words do not show: it makes SQL of text (EXECUTE), defines
  * something, or cannot be read for sure. */
 bool body_names(struct slice source, bool (*tell)(void *owner, struct slice name, bool field), void *owner);
+
+/* Whether the source has a statement that changes its session: SET (but for that of UPDATE), RESET, DISCARD, LISTEN, UNLISTEN, LOAD, a cursor WITH
+ * HOLD; or cannot be read for sure. What it does by calling functions, and what makes body_names() false, is not told. */
+bool body_sets(struct slice source);

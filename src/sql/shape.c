@@ -103,7 +103,7 @@ static void adopt(struct maker *maker, const struct shape *inner)
 	shape->session_value |= inner->session_value;
 	shape->time_value |= inner->time_value;
 	shape->temporary |= inner->temporary;
-	shape->set_config_opaque |= inner->set_config || inner->set_config_opaque;
+	shape->set_config_opaque |= inner->set_config || inner->set_config_opaque || inner->set_config_passing;
 }
 
 static void wrap(struct maker *maker, const PgQuery__Node *query)

@@ -147,6 +147,7 @@ struct function_ref {
 	const char *name;
 	int scope;
 	bool star, distinct, filter, over, ordered, within_group;
+	bool passing;                   /* set_config('name.with.point', …, true): nothing else depends on it, and it ends with the transaction */
 };
 
 /* Names by which an expression may run code without a call: of operators and types, of what is taken from a row (row.name). */
@@ -224,6 +225,7 @@ struct shape {
 	bool reset_all;
 	bool set_config;
 	bool set_config_opaque;         /* a setting changes in a way that cannot be followed */
+	bool set_config_passing;        /* nor here, but each call is `passing` */
 	bool set_current;               /* SET x FROM CURRENT: nothing changes */
 
 	/* transactions */

@@ -245,6 +245,7 @@ static void put_flags(struct buf *out, const struct shape *shape)
 		{ shape->recursive, "recursive" }, { shape->session_value, "session_value" },
 		{ shape->time_value, "time_value" }, { shape->overriding, "overriding" }, { shape->reset_all, "reset_all" },
 		{ shape->set_config, "set_config" }, { shape->set_config_opaque, "set_config_opaque" },
+		{ shape->set_config_passing, "set_config_passing" },
 		{ shape->set_current, "set_current" }, { shape->tx_read_only, "tx_read_only" },
 		{ shape->tx_read_write, "tx_read_write" }, { shape->tx_isolation_given, "tx_isolation_given" },
 		{ shape->tx_chain, "tx_chain" }, { shape->tx_session_characteristics, "tx_session_characteristics" },

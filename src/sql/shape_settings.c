@@ -253,13 +253,16 @@ void shape_set_config(struct maker *maker, const PgQuery__SelectStmt *select)
 	struct shape *shape = maker->shape;
 	const char *name, *value;
 	struct value local;
-	size_t found = 0;
+	size_t found = 0, passing = 0;
 
-	for (size_t i = 0; i < maker->functions.count; i++)
+	for (size_t i = 0; i < maker->functions.count; i++) {
 		found += is_set_config(&functions[i]);
+		passing += is_set_config(&functions[i]) && functions[i].passing;
+	}
 	if (!found)
 		return;
-	shape->set_config_opaque = true;
+	shape->set_config_passing = found == passing && !shape->inner;
+	shape->set_config_opaque = !shape->set_config_passing;
 	if (!call || found != 1 || maker->functions.count != 1 || call->n_args != 3 || call->agg_filter || call->over)
 		return;
 	name = string_const(call->args[0]);
@@ -268,7 +271,7 @@ void shape_set_config(struct maker *maker, const PgQuery__SelectStmt *select)
 	if (!name || !value || (local.kind != VALUE_TRUE && local.kind != VALUE_FALSE))
 		return;
 	shape->set_config = true;
-	shape->set_config_opaque = false;
+	shape->set_config_opaque = shape->set_config_passing = false;
 	shape->setting = lower_text(maker->arena, name);
 	shape->setting_value = quote(maker->arena, value);
 	shape->set_scope = local.kind == VALUE_TRUE ? SET_LOCAL : SET_SESSION;

@@ -30,6 +30,18 @@ static void walk_below(struct maker *maker, const ProtobufCMessage *message, int
 	}
 }
 
+static bool is_passing(struct maker *maker, const PgQuery__FuncCall *call)
+{
+	const PgQuery__Node *name = call->n_args == 3 ? call->args[0] : NULL;
+	struct value local;
+
+	if (!name || name->node_case != PG_QUERY__NODE__NODE_A_CONST || name->a_const->val_case != PG_QUERY__A__CONST__VAL_SVAL ||
+	    !strchr(name->a_const->sval->sval, '.'))
+		return false;
+	value_read(maker, call->args[2], &local);
+	return local.kind == VALUE_TRUE;
+}
+
 static void note_call(struct maker *maker, const PgQuery__FuncCall *call, int scope)
 {
 	struct function_ref *function = vector_add(&maker->functions, maker->arena, sizeof(*function));
@@ -45,6 +57,7 @@ static void note_call(struct maker *maker, const PgQuery__FuncCall *call, int sc
 		.over = call->over != NULL,
 		.ordered = call->n_agg_order > 0 && !call->agg_within_group,
 		.within_group = call->agg_within_group,
+		.passing = is_passing(maker, call),
 	};
 	scope_at(maker, scope)->window |= function->over;
 }

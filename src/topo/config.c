@@ -309,8 +309,11 @@ static bool somebody_may_log_in(const struct config *config)
 static int check_settings(const struct reading *reading)
 {
 	struct config *config = reading->config;
+	struct err reason;
 	int rc;
 
+	if (config_read_peers(config, &reason) < 0)
+		return refuse(reading, "peers", "%s", reason.message);
 	if (!config->admin_users)
 		config->admin_users = arena_strdup(&config->arena, config->node_user);
 	if (!config->auth_user)

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "net/address.h"
 #include "net/tls_context.h"
 #include "topo/hba.h"
 
@@ -57,6 +58,9 @@ struct config_database {
 };
 struct config_user { char *name; struct override *overrides; unsigned overrides_count; };
 
+enum { ROUTER_ID_MAX = 63 };
+struct config_peer { unsigned id; struct node_address address; };
+
 struct config {
 	unsigned refs;                  /* atomic */
 	struct arena arena;             /* everything below lives here */
@@ -72,6 +76,10 @@ struct config {
 	char *pid_file;                 /* path; NULL: none */
 	char *takeover_socket;          /* path of the Unix socket; default nanu.sock beside the configuration file */
 	unsigned drain_timeout;         /* ms; 0: none */
+	unsigned router_id;             /* among those behind one address; 0: there are no others */
+	char *peers;                    /* the others, as written; NULL: none */
+	struct config_peer peer_list[ROUTER_ID_MAX + 1];        /* read; without this router itself */
+	unsigned peer_count;
 	char *store;                    /* path of the SQLite file; default nanu.db beside the configuration file */
 
 	enum auth_method auth;          /* scram; without `hba` */
@@ -130,6 +138,9 @@ void config_policy(const struct config *config, const struct config_database *da
 const struct config_database *config_database(const struct config *config, const char *name);   /* NULL when there is none */
 /* The first one that is called so on the nodes, where databases of several names share pools; NULL when there is none. */
 const struct config_database *config_database_on_nodes(const struct config *config, const char *node_database);
+
+/* Reads `peers` into the list. ERR_CONFIG, without the file's name. */
+must_use int config_read_peers(struct config *config, struct err *err);
 
 /* Reads the certificates, keys and roots that the configuration names: before anybody else has it. ERR_CONFIG as tls_context_new(). */
 must_use int config_open_tls(struct config *config, struct err *err);

@@ -99,6 +99,7 @@ int config_hba_read(const struct yaml_hba_entry *entry, struct config *config, s
 void config_hba_default(struct config *config)
 {
 	static const enum hba_type types[] = { HBA_LOCAL, HBA_HOST };
+	char *everything[] = { (char[]){ "all" }, (char[]){ "replication" } };
 	struct arena *arena = &config->arena;
 
 	config->hba_count = sizeof(types) / sizeof(types[0]);
@@ -107,7 +108,7 @@ void config_hba_default(struct config *config)
 		struct hba_rule *rule = &config->hba[i];
 
 		*rule = (struct hba_rule){ .type = types[i], .method = config->auth, .networks_count = 1 };
-		rule->databases = read_names(arena, NULL, 0, &rule->databases_count);
+		rule->databases = read_names(arena, everything, 2, &rule->databases_count);
 		rule->users = read_names(arena, NULL, 0, &rule->users_count);
 		rule->networks = arena_calloc(arena, 1, sizeof(*rule->networks));      /* all of them */
 	}

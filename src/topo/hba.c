@@ -113,12 +113,25 @@ static bool has_name(char *const *names, unsigned count, const char *name)
 	return false;
 }
 
+static bool is_replication(const char *name)
+{
+	return strcmp(name, "replication") == 0;
+}
+
 static bool has_database(const struct hba_rule *rule, const struct hba_client *client)
 {
+	for (unsigned i = 0; client->replication && i < rule->databases_count; i++)
+		if (is_replication(rule->databases[i]))
+			return true;
+	if (client->replication)
+		return false;
 	for (unsigned i = 0; i < rule->databases_count; i++)
 		if (strcmp(rule->databases[i], "sameuser") == 0 && strcmp(client->user, client->database) == 0)
 			return true;
-	return has_name(rule->databases, rule->databases_count, client->database);
+	for (unsigned i = 0; i < rule->databases_count; i++)
+		if (!is_replication(rule->databases[i]) && has_name(&rule->databases[i], 1, client->database))
+			return true;
+	return false;
 }
 
 const struct hba_rule *hba_match(const struct hba_rule *rules, unsigned count, const struct hba_client *client)

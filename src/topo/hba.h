@@ -18,7 +18,8 @@ struct hba_network { int family; uint8_t bytes[16]; unsigned bits; };   /* AF_IN
 
 struct hba_rule {
 	enum hba_type type;
-	char **databases, **users;      /* names; "all"; of databases also "sameuser" */
+	char **databases, **users;      /* names; "all"; of databases also "sameuser", and "replication" for who replicates a whole server, which is
+					 * not in "all" */
 	unsigned databases_count, users_count;
 	struct hba_network *networks;   /* of the client; not of HBA_LOCAL */
 	unsigned networks_count;
@@ -28,7 +29,7 @@ struct hba_rule {
 
 struct hba_client {
 	const struct sockaddr *address; /* AF_UNIX, AF_INET, AF_INET6 */
-	bool tls;
+	bool tls, replication;          /* of a whole server: its database does not count */
 	const char *database, *user;
 };
 

@@ -116,8 +116,16 @@ def test_a_transaction_and_its_backend_are_seen(cluster, conn):
 
 def test_a_pinned_session_says_why(cluster, conn):
     with cluster.connect() as other:
+        other.execute("SELECT pg_advisory_lock(1)")
+        assert conn.execute("SELECT count(*) FROM nanu.sessions WHERE pins LIKE '%advisory locks%'").fetchone() == (1,)
+
+
+def test_who_listens_is_seen_and_so_is_the_backend_that_does(cluster, conn):
+    with cluster.connect() as other:
         other.execute("LISTEN something")
-        assert conn.execute("SELECT count(*) FROM nanu.sessions WHERE pins LIKE '%listen%'").fetchone() == (1,)
+        other.execute('LISTEN "something else"')
+        assert conn.execute("SELECT pins, channels FROM nanu.sessions WHERE channels > 0").fetchall() == [("", 2)]
+        assert conn.execute("SELECT count(*) FROM nanu.backends WHERE state = 'listening' AND node = 'n1'").fetchone() == (1,)
 
 
 def test_pools_count_their_backends(conn):

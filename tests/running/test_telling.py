@@ -162,8 +162,20 @@ def test_the_clients_address_is_added_when_asked_for(start_own):
         assert shown == f"my app - {peer}"
         shown = long.execute("SHOW application_name").fetchone()[0]
         assert re.fullmatch(r"n+ - 127\.0\.0\.1:\d+", shown) and len(shown) == 63
-        conn.execute("SET application_name = 'other'")
-        assert conn.execute("SHOW application_name").fetchone() == ("other",)
+        for change in "SET application_name = 'other'", "SELECT set_config('application_name', 'other', false)", "BEGIN; SET application_name = 'other'; COMMIT":
+            conn.execute(change)
+            assert conn.execute("SHOW application_name").fetchone() == (f"other - {peer}",)
+            assert conn.info.parameter_status("application_name") == f"other - {peer}"
+            conn.execute("RESET application_name")
+            assert conn.execute("SHOW application_name").fetchone() == (f"my app - {peer}",)
+        conn.execute(f"SET application_name = '{'x' * 20}{'ü' * 40}'")
+        assert conn.execute("SHOW application_name").fetchone()[0].endswith(f" - {peer}")
+        conn.execute("RESET application_name")
+        with conn.transaction():
+            conn.execute("SET application_name = 'other'")
+            assert conn.execute("SHOW application_name").fetchone() == (f"other - {peer}",)
+            raise psycopg.Rollback
+        assert conn.execute("SHOW application_name").fetchone() == (f"my app - {peer}",)
 
 
 def test_the_unit_file_is_a_notifying_service():

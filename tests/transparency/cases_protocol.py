@@ -128,6 +128,7 @@ PIPELINES = {
     "notices": [[run("SELECT tell('a')"), run("SELECT tell('b')"), Sync], [run("DO $$ BEGIN RAISE NOTICE 'n'; END $$"), run("SELECT 1"), Sync]],
     "vacuum": [TABLE, [run("VACUUM t"), Sync], [run("SELECT 1"), run("VACUUM t"), Sync], [run("VACUUM t"), run("SELECT 1"), Sync]],
     "listen": [[run("LISTEN ch"), run("NOTIFY ch, 'p'"), Sync], [run("SELECT 1"), Sync]],
+    "listen, and a block": [[run(sql), Sync] for sql in ("LISTEN ch", "BEGIN", "NOTIFY ch, 'later'", "SELECT 1", "COMMIT", "SELECT 2", "UNLISTEN ch", "NOTIFY ch")],
     "temporary tables": [[run("CREATE TEMP TABLE tt (a int)"), run("INSERT INTO tt VALUES (1)"), Sync], [run("SELECT * FROM tt"), Sync], [run("CREATE TEMP TABLE uu (a int)"), run("SELECT 1/0"), Sync], [run("SELECT * FROM uu"), Sync]],
     "deallocate among them": [[Parse("SELECT 1", "s"), run("DEALLOCATE s"), Bind(statement="s"), Sync], [Parse("SELECT 2", "s"), Bind(statement="s"), Execute(), Sync]],
     "deallocate that is undone by nothing": [[Parse("SELECT 1", "s"), Sync], [run("DEALLOCATE s"), run("SELECT 1/0"), Sync], [Bind(statement="s"), Execute(), Sync]],

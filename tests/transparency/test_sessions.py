@@ -218,7 +218,7 @@ PINNING = {
                          "SELECT count(*) - 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND pid = pg_backend_pid()",
                          "SELECT pg_advisory_unlock(7)"),
     "a cursor": ("DECLARE c CURSOR WITH HOLD FOR SELECT 0 FROM generate_series(1, 100)", "FETCH c", "CLOSE c"),
-    "a channel": ("LISTEN ours", "SELECT count(*) - 1 FROM pg_listening_channels()", "UNLISTEN ours"),
+    "a channel of a function's": ("DO $$ BEGIN LISTEN ours; END $$", "SELECT count(*) - 1 FROM pg_listening_channels()", "UNLISTEN ours"),
     "a sequence's number": ("SELECT nextval('numbers')", "SELECT currval('numbers') - lastval()", "DISCARD SEQUENCES"),
 }
 

@@ -77,7 +77,7 @@ static void a_session_has_its_parameters(void **state)
 static void every_cut_of_a_startup_waits_for_the_rest(void **state)
 {
 	buf_clear(&buf);
-	message_startup(&buf, "bob", "shop");
+	message_startup_end(&buf, message_startup(&buf, "bob", "shop"));
 	for (size_t cut = 0; cut < buf.size; cut++) {
 		assert_int_equal(startup_read(slice_make(buf.data, cut), &startup, &startup_size, NULL), 0);
 		assert_int_equal(startup_size, 0);

@@ -73,6 +73,24 @@ static void it_ends_when_told_to(void **state)
 	assert_string_equal(told.names, "a b");
 }
 
+static void what_changes_its_session_is_found(void **state)
+{
+	static const char *const changes[] = {
+		"SET work_mem = 1", "BEGIN SET LOCAL a.b = 1; END", "UPDATE t SET a = 1; SET b = 2", "IF x THEN SET a = 1; END IF",
+		"FOR r IN SELECT 1 FOR UPDATE LOOP SET a = 1; END LOOP", "RESET ALL", "listen a", "UNLISTEN *", "DISCARD ALL", "LOAD 'x'",
+		"DECLARE c CURSOR WITH HOLD FOR SELECT 1", "'unterminated",
+	};
+	static const char *const others[] = {
+		"UPDATE t SET a = 1", "INSERT INTO t VALUES (1) ON CONFLICT DO UPDATE SET a = 1", "SELECT 'SET a = 1'", "SELECT \"set\"", "SELECT 1",
+		"MERGE INTO t USING u ON a = b WHEN MATCHED THEN UPDATE SET a = 1", "-- SET a = 1",
+	};
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+		assert_true(body_sets(slice_of(changes[i])));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_false(body_sets(slice_of(others[i])));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -80,6 +98,7 @@ int main(void)
 		cmocka_unit_test(fields_of_the_row_are_told_apart),
 		cmocka_unit_test(what_the_names_do_not_show_is_unknown),
 		cmocka_unit_test(it_ends_when_told_to),
+		cmocka_unit_test(what_changes_its_session_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

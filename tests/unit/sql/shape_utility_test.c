@@ -158,6 +158,27 @@ static void set_config_is_followed_only_when_alone_and_constant(void **state)
 	assert_false(parse("select s.set_config('a', 'b', false)")->set_config_opaque);
 }
 
+static void a_custom_setting_for_a_transaction_needs_not_be_followed(void **state)
+{
+	static const char *const passing[] = {
+		"select set_config('a.b', $1, true)", "select set_config('a.b', $1, true), set_config('a.c', x, true) from t",
+		"insert into t values (set_config('a.b', $1, true))",
+	};
+	static const char *const opaque[] = {
+		"select set_config('a.b', $1, false)", "select set_config('a.b', $1, $2)", "select set_config('a', $1, true)", "select set_config($1, 'x', true)",
+		"select set_config('a.b', $1, true), set_config('a.c', $2, false)", "explain analyze select set_config('a.b', $1, true)",
+		"prepare p as select set_config('a.b', $1, true)",
+	};
+
+	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
+		if (!parse(passing[i])->set_config_passing || parse(passing[i])->set_config_opaque)
+			fail_msg("%s is not taken as passing", passing[i]);
+	for (size_t i = 0; i < sizeof(opaque) / sizeof(opaque[0]); i++)
+		if (parse(opaque[i])->set_config_passing || !parse(opaque[i])->set_config_opaque)
+			fail_msg("%s is taken as passing", opaque[i]);
+	assert_false(parse("select set_config('a.b', 'c', true)")->set_config_passing);
+}
+
 static void transactions_tell_their_modes(void **state)
 {
 	const struct shape *shape = parse("begin isolation level repeatable read, read only, deferrable");
@@ -356,6 +377,7 @@ int main(void)
 		cmocka_unit_test(every_statement_has_its_kind),
 		cmocka_unit_test(settings_can_be_replayed),
 		cmocka_unit_test(set_config_is_followed_only_when_alone_and_constant),
+		cmocka_unit_test(a_custom_setting_for_a_transaction_needs_not_be_followed),
 		cmocka_unit_test(transactions_tell_their_modes),
 		cmocka_unit_test(wrapped_statements_are_inside_and_outside),
 		cmocka_unit_test(executes_give_their_arguments),

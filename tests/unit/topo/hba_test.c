@@ -29,7 +29,7 @@ static bool matches(const struct hba_rule *rule, const char *address, bool tls, 
 {
 	struct sockaddr_storage storage = address_of(address);
 
-	return hba_match(rule, 1, &(struct hba_client){ (struct sockaddr *)&storage, tls, database, user }) == rule;
+	return hba_match(rule, 1, &(struct hba_client){ (struct sockaddr *)&storage, tls, false, database, user }) == rule;
 }
 
 static char *all[] = { (char *)"all" };
@@ -116,11 +116,29 @@ static void names_are_whole_names(void **state)
 	assert_false(matches(&rule, "1.2.3.4", false, "shop", "sameuser"));
 }
 
+static void who_replicates_a_server_is_let_in_by_name_only(void **state)
+{
+	char *names[] = { (char *)"replication", (char *)"all" };
+	struct sockaddr_storage storage = address_of("1.2.3.4");
+	struct hba_rule rule = rule_of(HBA_HOST);
+	struct hba_client client = { (struct sockaddr *)&storage, false, true, "d", "u" }, other = client;
+
+	other.replication = false;
+	other.database = "replication";
+	assert_null(hba_match(&rule, 1, &client));
+	rule.databases = names;
+	rule.databases_count = 1;
+	assert_non_null(hba_match(&rule, 1, &client));
+	assert_null(hba_match(&rule, 1, &other));
+	rule.databases_count = 2;
+	assert_non_null(hba_match(&rule, 1, &other));
+}
+
 static void the_first_rule_that_matches_counts(void **state)
 {
 	struct sockaddr_storage storage = address_of("1.2.3.4");
 	struct hba_rule rules[] = { rule_of(HBA_HOSTSSL), rule_of(HBA_HOST), rule_of(HBA_HOSTNOSSL) };
-	struct hba_client client = { (struct sockaddr *)&storage, false, "d", "u" };
+	struct hba_client client = { (struct sockaddr *)&storage, false, false, "d", "u" };
 
 	assert_ptr_equal(hba_match(rules, 3, &client), &rules[1]);
 	client.tls = true;
@@ -136,6 +154,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_network_is_refused),
 		cmocka_unit_test(a_type_is_how_the_client_came),
 		cmocka_unit_test(names_are_whole_names),
+		cmocka_unit_test(who_replicates_a_server_is_let_in_by_name_only),
 		cmocka_unit_test(the_first_rule_that_matches_counts),
 	};
 
