@@ -22,7 +22,7 @@ test:           ## run every test suite
 	@tools/test
 
 bench:          ## measure nanu beside PgBouncer and HAProxy in one run; results in bench/results/
-	@tools/setup --test
+	@tools/setup --bench
 	@$(MAKE) --no-print-directory compile
 	@bench/run
 
