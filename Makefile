@@ -21,7 +21,7 @@ test:           ## run every test suite
 	@$(MAKE) --no-print-directory compile
 	@tools/test
 
-bench:          ## measure nanu beside PgBouncer and HAProxy in one run; results in bench/results/
+bench:          ## measure nanu beside PgBouncer, HAProxy and Pgpool-II in one run (45 min; bench/run --quick: 15)
 	@tools/setup --bench
 	@$(MAKE) --no-print-directory compile
 	@bench/run

@@ -28,9 +28,9 @@ line { stroke: #24292f; stroke-opacity: .18 } @media (prefers-color-scheme: dark
 
 
 def round_up(value):
-    """The end of an axis: 1, 2, 2.5 or 5 times a power of ten."""
+    """The end of an axis, whose quarters are round, too."""
     power = 10 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if step * power >= value)
+    return next(step * power for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10) if step * power >= value)
 
 
 def words(x, y, text, anchor="start", kind=""):
@@ -89,7 +89,8 @@ def draw(results):
             legend.append(f'<rect x="{x}" y="36" width="11" height="11" fill="{colour}"/>' + words(x + 16, 46, label))
             x += 30 + len(label) * 7
     height = max(left_end, right_end)
-    heading = f"pgbench -S, {results['date']}: {results['machine'].split(' ', 1)[0]} cores shared by pgbench, proxy and PostgreSQL; see bench/results/{results['date']}.md"
+    heading = (f"pgbench -S, {results['date']}, {results['machine'].split(' ', 1)[0]} cores shared by pgbench, proxy and PostgreSQL: "
+               f"bench/results/{results['date']}.md")
     return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}" role="img" '
                       f'aria-label="{html.escape(heading)}">', f"<style>{STYLE}</style>", words(0, 16, heading), *legend, left, right, "</svg>", ""])
 

@@ -14,6 +14,9 @@ from harness.router import NANU
 
 SERVER_SETTINGS = {"shared_buffers": "512MB", "max_connections": "300"}
 PERCENTILES = (50, 95, 99)
+CONNECTING = 8  # clients at a time
+MERGES = 7
+FAILURES_MAX = 5
 
 
 class Bench:
@@ -38,23 +41,25 @@ class Bench:
 
     def start(self, make, *arguments, **more):
         """A target, or None when it does not start: then the others are measured without it."""
-        with self.excused(more.get("name") or getattr(make, "__name__", "")):
+        with self.excused(" ".join([make.__name__, *(word for word in arguments if isinstance(word, str))])):
             target = make(*arguments, **more)
             if target.stop:
                 self.stops.callback(target.stop)
             return target
 
     @contextlib.contextmanager
-    def excused(self, what):
-        """What goes wrong here is noted and said, and stops nothing else."""
+    def excused(self, what, target=None):
+        """What goes wrong here is noted and said, and stops nothing else. A target that fails again and again is left out."""
         try:
             yield
-        except (measure.Failed, OSError, RuntimeError, TimeoutError, AssertionError, subprocess.SubprocessError) as error:
-            self.failures.append(f"{what}: {error}")
+        except Exception as error:
+            if target:
+                target.failures += 1
+            self.failures.append(f"{target.name + ', ' if target else ''}{what}: {type(error).__name__}: {error}")
             print(f"FAILED {self.failures[-1]}", flush=True)
 
     def wanted(self, *candidates):
-        return [target for target in candidates if target and re.fullmatch(self.options.targets, target.name)]
+        return [target for target in candidates if target and target.failures < FAILURES_MAX and re.fullmatch(self.options.targets, target.name)]
 
 
 # ---- the parts: each returns what goes into the results ----
@@ -89,7 +94,7 @@ def measure_cell(bench, wanted, script, mode, clients):
     rounds = {target.name: [] for target in wanted}
     for _ in range(bench.options.rounds):
         for target in wanted:
-            with bench.excused(f"{target.name}, {script} {mode}, {clients} clients"):
+            with bench.excused(f"{script} {mode}, {clients} clients", target):
                 rounds[target.name].append(measure.throughput(target, script, mode, clients, bench.options.seconds, bench.folder))
     found = {}
     for target in wanted:
@@ -104,7 +109,7 @@ def measure_cell(bench, wanted, script, mode, clients):
             "latency_us": {f"p{p}": latencies[len(latencies) * p // 100] for p in PERCENTILES} if latencies else {},
         }
         if target.pid:
-            with bench.excused(f"{target.name}, system calls"):
+            with bench.excused("system calls", target):
                 found[target.name]["system_calls"] = measure.system_calls(target, script, mode, clients, bench.options.watched)
     return found
 
@@ -123,8 +128,8 @@ def run_connections(bench):
         runs = {target.name: [] for target in wanted}
         for _ in range(bench.options.rounds):
             for target in wanted:
-                with bench.excused(f"{target.name}, connections by {auth}"):
-                    runs[target.name].append(measure.connections(target, 8, bench.options.seconds))
+                with bench.excused(f"connections by {auth}", target):
+                    runs[target.name].append(measure.connections(target, CONNECTING, bench.options.seconds))
         found[auth] = {name: {key: statistics.median(run[key] for run in several) if several[0][key] is not None else None for key in several[0]}
                        for name, several in runs.items() if several}
     return found
@@ -145,8 +150,9 @@ def run_memory(bench):
             ("nanu, epoll, TLS", True, targets.nanu, ["nanu, epoll", [server]], dict(tls, io="epoll"))):
         target = bench.start(make, *arguments, **more)
         for target in bench.wanted(target):
-            with bench.excused(f"{name}, memory"):
-                found[name] = measure.idle_clients(target, bench.options.idle // 9, bench.options.idle, secured)
+            with bench.excused(f"memory of {name}"):
+                count = bench.options.idle // 3 if secured else bench.options.idle
+                found[name] = measure.idle_clients(target, count // 10, count, secured)
     return found
 
 
@@ -170,9 +176,9 @@ def run_merge(bench):
             tables.fill_merged(conn, tables.of_shard(i, len(servers)))
     runs = {}
     wanted = bench.wanted(targets.direct(servers[0]), bench.start(targets.pgbouncer, bench.folder, servers[0]), *nanus)
-    for _ in range(bench.options.rounds):
+    for _ in range(MERGES):
         for target in wanted:
-            with bench.excused(f"{target.name}, merge"):
+            with bench.excused("merge", target):
                 runs.setdefault(target.name, []).append(measure.large_result(target, "SELECT id, name, value FROM merged ORDER BY id", tables.MERGED_ROWS))
     return {name: {"seconds": statistics.median(run["seconds"] for run in several),
                    "grown_bytes": max((run["grown_bytes"] for run in several if run["grown_bytes"] is not None), default=None)}

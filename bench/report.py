@@ -46,10 +46,9 @@ def connections(found):
 
 
 def memory(found):
-    clients = max((run["clients"] for run in found.values()), default=0)
-    return f"### Memory of idle clients (PSS), {clients:,} of them\n\n" + table(
-        ["", "bytes a client, logged in", "whole process, MiB", "after a query of each, MiB"],
-        [[name, f"{run['bytes_a_client']:,.0f}", f"{run['whole_bytes'] / MIB:.1f}", f"{run['whole_bytes_after_a_query'] / MIB:.1f}"]
+    return "### Memory of idle clients (PSS)\n\n" + table(
+        ["", "clients", "bytes a client, logged in", "whole process, MiB", "after a query of each, MiB"],
+        [[name, f"{run['clients']:,}", f"{run['bytes_a_client']:,.0f}", f"{run['whole_bytes'] / MIB:.1f}", f"{run['whole_bytes_after_a_query'] / MIB:.1f}"]
          for name, run in found.items()])
 
 

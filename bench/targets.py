@@ -43,6 +43,7 @@ class Target:
 
     def __init__(self, name, port, database="bench", pid=None, stop=None, user=SUPERUSER):
         self.name, self.port, self.database, self.pid, self.stop, self.user = name, port, database, pid, stop, user
+        self.failures = 0
 
     def connect(self):
         return psycopg.connect(f"host=127.0.0.1 port={self.port} dbname={self.database} user={self.user} password={PASSWORD} connect_timeout=5",
@@ -79,7 +80,7 @@ def of_program(name, port, program, **more):
     return Target(name, port, pid=program.pid, stop=lambda: program.stop(signal.SIGTERM), **more).wait()
 
 
-def pgbouncer(folder, server, mode="transaction", auth="scram-sha-256", secret=PASSWORD, more="", name="PgBouncer"):
+def pgbouncer(folder, server, mode="transaction", auth="scram-sha-256", secret=PASSWORD, more=""):
     port = free_port()
     users = folder / f"pgbouncer-{port}.users"
     users.write_text(f'"{SUPERUSER}" "{secret}"\n')
@@ -101,7 +102,7 @@ log_disconnections = 0
 {"max_prepared_statements = 200" if pgbouncer_shares_prepared() else ""}
 {more}
 """)
-    return of_program(name, port, Program([PGBOUNCER, config], folder / f"pgbouncer-{port}.log", **as_server_user()))
+    return of_program("PgBouncer", port, Program([PGBOUNCER, config], folder / f"pgbouncer-{port}.log", **as_server_user()))
 
 
 def haproxy(folder, server):
