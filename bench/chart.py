@@ -30,7 +30,7 @@ line { stroke: #24292f; stroke-opacity: .18 } @media (prefers-color-scheme: dark
 def round_up(value):
     """The end of an axis, whose quarters are round, too."""
     power = 10 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10) if step * power >= value)
+    return next(step * power for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 5, 6, 8, 10) if step * power >= value)
 
 
 def words(x, y, text, anchor="start", kind=""):

@@ -89,9 +89,13 @@ def system_calls(target, script, mode, clients, transactions):
     return (many - few) / (many_count - few_count)
 
 
-def memory(pid, name="Pss"):
-    """Bytes: of smaps_rollup."""
-    return int(re.search(rf"^{name}:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1]) * 1024
+def kilobytes(text, name):
+    return int(re.search(rf"^{name}:\s+(\d+) kB", text, re.M)[1])
+
+
+def memory(pid):
+    """Bytes of a process: its proportional set size."""
+    return kilobytes(pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), "Pss") * 1024
 
 
 def idle_clients(target, few, many, tls=False):
@@ -138,4 +142,4 @@ def large_result(target, sql, rows):
 
 
 def resident(pid, name):
-    return int(re.search(rf"^{name}:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1]) * 1024
+    return kilobytes(pathlib.Path(f"/proc/{pid}/status").read_text(), name) * 1024

@@ -12,7 +12,7 @@ from harness.certificates import Authority
 from harness.postgres import SUPERUSER, Farm
 from harness.router import NANU
 
-SERVER_SETTINGS = {"shared_buffers": "512MB", "max_connections": "300"}
+SERVER_SETTINGS = {"shared_buffers": "512MB", "max_connections": "500"}
 PERCENTILES = (50, 95, 99)
 CONNECTING = 8  # clients at a time
 MERGES = 7
@@ -109,7 +109,7 @@ def measure_cell(bench, wanted, script, mode, clients):
             "latency_us": {f"p{p}": latencies[len(latencies) * p // 100] for p in PERCENTILES} if latencies else {},
         }
         if target.pid:
-            with bench.excused("system calls", target):
+            with bench.excused(f"system calls of {target.name}"):
                 found[target.name]["system_calls"] = measure.system_calls(target, script, mode, clients, bench.options.watched)
     return found
 
@@ -148,8 +148,7 @@ def run_memory(bench):
             ("PgBouncer, TLS", True, targets.pgbouncer, [bench.folder, server], {"more": bouncer_tls}),
             ("nanu, TLS", True, targets.nanu, ["nanu", [server]], tls),
             ("nanu, epoll, TLS", True, targets.nanu, ["nanu, epoll", [server]], dict(tls, io="epoll"))):
-        target = bench.start(make, *arguments, **more)
-        for target in bench.wanted(target):
+        for target in bench.wanted(bench.start(make, *arguments, **more)):
             with bench.excused(f"memory of {name}"):
                 count = bench.options.idle // 3 if secured else bench.options.idle
                 found[name] = measure.idle_clients(target, count // 10, count, secured)
