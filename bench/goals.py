@@ -56,7 +56,8 @@ def measured(results, goal, epoll):
     if value is None or not under:
         return ""
     figure = value / under
-    return f"{figure:,.2f} {'✓' if (figure <= limit if direction == '≤' else figure >= limit) else '✗'}"
+    reached = figure <= limit if direction == "≤" else figure >= limit
+    return f"{figure:,.{3 if figure < 10 else 0}f} {'✓' if reached else '✗'}"
 
 
 def text(results):

@@ -74,7 +74,7 @@ def section(part, found):
 
 
 def whole(results):
-    versions = "; ".join(f"{name}: {version}" for name, version in results["versions"].items())
+    versions = "; ".join(results["versions"].values())
     text = f"""# {results["date"]}
 
 {versions}. {results["machine"]}; pgbench, proxies and servers share it. One worker or thread a proxy where its name says nothing else (Pgpool-II: a process
