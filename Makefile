@@ -26,8 +26,8 @@ soak:           ## what the tests do in samples, whole: every allocation that ca
 	@$(MAKE) --no-print-directory compile
 	@NANU_SOAK=1 tools/test --jobs 1 chaos
 
-bench:          ## measure nanu beside PgBouncer and HAProxy in one run; results in bench/results/
-	@tools/setup --test
+bench:          ## measure nanu beside PgBouncer, HAProxy and Pgpool-II in one run (45 min; bench/run --quick: 15)
+	@tools/setup --bench
 	@$(MAKE) --no-print-directory compile
 	@bench/run
 

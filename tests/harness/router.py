@@ -21,7 +21,8 @@ ALARMS = re.compile(r"level=fatal|ERROR: AddressSanitizer|ERROR: LeakSanitizer|W
 
 
 class Router:
-    """settings: as in nanu.yaml, with nodes, shards and databases; users: name -> password; environment: variables that it is started with."""
+    """settings: as in nanu.yaml, with nodes, shards and databases; users: name -> password; environment: variables that it is started with;
+    `under`: the command that runs it, for tools that watch a program."""
 
     def __init__(self, settings, users, environment=None):
         self.environment = dict(os.environ, **(environment or {}))
@@ -32,6 +33,7 @@ class Router:
         self.settings = dict(settings, listen_port=self.port, users_file="users.txt", store="nanu.db")
         self.log = self.folder / "nanu.log"
         self.program = None
+        self.under = []
         self.takeovers = 0
         self.expected_end = 0
         self.configure()
@@ -45,7 +47,7 @@ class Router:
         self.expected_end = 0
         # One that was killed gives its port back some moments later when it used io_uring.
         wait_until(lambda: port_is_free(self.port), f"port {self.port} is free")
-        self.program = Program([NANU, "serve", "--config", self.config], self.log, env=self.environment)
+        self.program = Program([*self.under, NANU, "serve", "--config", self.config], self.log, env=self.environment)
         wait_until(self.ready, "the router accepts connections")
         return self
 

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import os
 import socket
+import ssl
 import struct
 
 from .wait import PATIENCE
@@ -133,11 +134,15 @@ def rows_of(answer, sql="the query"):
 
 
 class Wire:
-    """A connection. `login` keeps all messages up to the first ReadyForQuery; `key` is the cancel key."""
+    """A connection. `login` keeps all messages up to the first ReadyForQuery; `key` is the cancel key. tls: whoever the other side is."""
 
-    def __init__(self, port, user, password, database, login=True, timeout_s=20, **startup):
+    def __init__(self, port, user, password, database, login=True, timeout_s=20, tls=False, **startup):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s * PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket.sendall(struct.pack("!ii", 8, SSL_CODE))
+            assert self.socket.recv(1) == b"S", "the other side does not speak TLS"
+            self.socket = trusting_context().wrap_socket(self.socket)
         self.port = port
         self.received = b""
         self.key = None
@@ -256,6 +261,13 @@ class Wire:
             request.sendall(struct.pack("!iiII", 16, CANCEL_CODE, *self.key))
             while request.recv(64):
                 pass
+
+
+@functools.lru_cache(None)
+def trusting_context():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 class Refused(Exception):
