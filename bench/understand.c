@@ -134,7 +134,7 @@ static void write_texts(const char *statement)
 
 int main(int argc, char **argv)
 {
-	fingerprinter = fingerprinter_new();
+	fingerprinter = fingerprinter_new(true);
 	plan_cache_init(&plans);
 	context.snapshot = make_snapshot();
 	for (size_t i = 0; i < (argc > 1 ? 1 : sizeof(statements) / sizeof(statements[0])); i++) {
