@@ -13,12 +13,12 @@ enum { BUF_FIRST_SIZE = 256 };
 
 void buf_init(struct buf *buf, size_t size_max)
 {
-	*buf = (struct buf){ .size_max = size_max };
+	*buf = (struct buf){ .size_max = (uint32_t)(size_max < BUF_SIZE_MAX ? size_max : BUF_SIZE_MAX) };
 }
 
 void buf_init_on(struct buf *buf, char *storage, size_t size)
 {
-	*buf = (struct buf){ .data = storage, .capacity = size, .size_max = size, .lent = true };
+	*buf = (struct buf){ .data = storage, .capacity = (uint32_t)size, .size_max = (uint32_t)size, .lent = true };
 }
 
 void buf_release(struct buf *buf)
@@ -47,7 +47,7 @@ static char *reserve(struct buf *buf, size_t size, size_t spare)
 		while (capacity - buf->size < size + spare)
 			capacity *= 2;
 		buf->data = mem_realloc(buf->data, capacity);
-		buf->capacity = capacity;
+		buf->capacity = (uint32_t)capacity;
 	}
 	return buf->data + buf->size;
 }
@@ -70,7 +70,7 @@ bool buf_try_reserve(struct buf *buf, size_t size)
 	if (!data)
 		return false;
 	buf->data = data;
-	buf->capacity = capacity;
+	buf->capacity = (uint32_t)capacity;
 	return true;
 }
 

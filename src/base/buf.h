@@ -11,16 +11,18 @@
 
 #include "base/slice.h"
 
+enum { BUF_SIZE_MAX = INT32_MAX };
+
 struct buf {
 	char *data;
 	size_t size;
-	size_t capacity;
-	size_t size_max;
+	uint32_t capacity;
+	uint32_t size_max;
 	bool failed;
 	bool lent;                      /* data is the caller's array */
 };
 
-void buf_init(struct buf *buf, size_t size_max);
+void buf_init(struct buf *buf, size_t size_max);                /* more than BUF_SIZE_MAX is that */
 void buf_init_on(struct buf *buf, char *storage, size_t size);          /* in an array of the caller's: it does not grow */
 void buf_release(struct buf *buf);
 void buf_clear(struct buf *buf);                        /* empties it, keeps the memory, forgets the failure */

@@ -9,7 +9,7 @@ struct answer *answers_head(struct session *session)
 
 static void grow(struct session *session)
 {
-	size_t capacity = session->answer_capacity ? session->answer_capacity * 2 : ANSWERS_FIRST_CAPACITY;
+	uint32_t capacity = session->answer_capacity ? session->answer_capacity * 2 : ANSWERS_FIRST_CAPACITY;
 	struct answer *answers = mem_alloc(capacity * sizeof(*answers));
 
 	for (size_t i = 0; i < session->answer_count; i++)

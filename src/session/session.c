@@ -57,9 +57,9 @@ static void describe_peer(struct session *session, int fd)
 	}
 }
 
-static size_t in_size_max(const struct config *config)
+static uint32_t in_size_max(const struct config *config)
 {
-	return (size_t)config->statement_size_max + FRAME_HEADER_SIZE + CHUNK_SIZE * 8;
+	return config->statement_size_max + FRAME_HEADER_SIZE + CHUNK_SIZE * 8;
 }
 
 struct slice session_address(const struct session *session)

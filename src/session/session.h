@@ -179,10 +179,10 @@ struct session {
 	struct list_node place;         /* in worker->sessions */
 	enum session_state state;
 	uint32_t number, secret;        /* the cancel key */
+	int database;                   /* index in the snapshot's topology; -1 before it is known */
 	struct login *login;            /* while LOGIN */
 	char *user, *database_name;
 	char peer[64];
-	int database;                   /* index in the snapshot's topology; -1 before it is known */
 	struct snapshot *snapshot;      /* of the transaction under way, else the worker's */
 	uint64_t since_us, segment_us;
 	uint64_t statements;
@@ -195,54 +195,50 @@ struct session {
 	/* input */
 	struct buf in;
 	size_t in_used;                 /* bytes of `in` that the segment has taken */
-	bool input_ended;
-	bool copy_in;                   /* CopyData goes straight through */
 	uint32_t copy_left;             /* bytes of a CopyData or large Bind message still to come, for the current leg */
 	uint32_t drop_left;             /* bytes of a message that was refused, still to come */
+	bool copy_in;                   /* CopyData goes straight through */
 	bool copy_sync_owed;            /* Sync was held back behind a COPY FROM STDIN */
 	bool copy_broken;               /* something else came within it: the server says so and closes, and so does the session */
 
 	/* segment */
 	struct arena arena;             /* one segment's lifetime */
 	struct unit *units;
-	size_t unit_count, unit_at;
+	uint32_t unit_count, unit_at;
 	uint64_t segment;               /* its number, from 1 */
 	bool parse_owed;                /* a Parse was not sent: its ParseComplete is said when the next answer shows that it would have succeeded */
 	bool as_written;                /* this unit is a simple query that cannot be prepared */
 	bool rewinding;                 /* back to an earlier unit: the server is still to be ready */
 	bool skipping;                  /* after an error, up to Sync */
 	bool failed;                    /* this segment had an error */
-	bool waiting;                   /* the next unit waits for answers, legs or a job */
+	bool job_pending;
+	bool ready_owed;                /* ReadyForQuery waits for the fresh catalog, or for settings to be mended */
+	bool settles;                   /* a setting changes: the next unit waits until it has, as it may be read otherwise */
 	struct later resume;
 	struct answer *answers;         /* a ring */
-	size_t answer_first, answer_count, answer_capacity;
+	uint32_t answer_first, answer_count, answer_capacity;
 	struct buf texts;
 	struct buf reports;             /* ParameterStatus to be sent before ReadyForQuery */
 	struct params *reported;        /* what the client had been told before these */
 	struct leg *current;            /* the leg whose messages answer the queue */
 	struct fan *fan;
 	struct spread *spread;
-	bool job_pending;
-	bool ready_owed;                /* ReadyForQuery waits for the fresh catalog, or for settings to be mended */
-	bool settles;                   /* a setting changes: the next unit waits until it has, as it may be read otherwise */
 	struct plan *planned;           /* a simple query's that waits for a backend: it is not planned twice; a reference, or NULL */
 	uint64_t planned_shards;
 	uint64_t refreshed_version;     /* a catalog was asked for because of this segment's text */
 
 	/* legs and transaction */
 	struct list legs;
-	char tx_status;                 /* as the client knows it: I, T, E. T without legs: BEGIN was answered, and is still to be sent */
 	struct buf tx_begin;            /* what begins the transaction on another leg: "BEGIN ISOLATION LEVEL …" */
-	bool tx_snapshot;               /* REPEATABLE READ or SERIALIZABLE */
-	bool tx_read_only;
 	int tx_write_shard;             /* -1: none yet */
-	bool tx_spread;                 /* definitions ran on every leg */
+	char tx_status;                 /* as the client knows it: I, T, E. T without legs: BEGIN was answered, and is still to be sent */
+	bool tx_snapshot;               /* REPEATABLE READ or SERIALIZABLE */
+	bool definitions;               /* this transaction changed the schema: refresh the catalog at its end */
 	struct err *tx_error;           /* or NULL: why the transaction was lost while nobody listened */
 	struct err *lost_error;         /* or NULL: why an implicit transaction was lost so, after an Execute and before its Sync */
 	struct savepoint *savepoints;
-	size_t savepoint_count;
+	uint32_t savepoint_count;
 	struct buf redefined;           /* names that they changed: plan_context.redefined */
-	bool definitions;               /* this transaction changed the schema: refresh the catalog at its end */
 
 	/* what it carries */
 	struct settings *initial;       /* from the start-up packet: what RESET goes back to */
@@ -250,22 +246,22 @@ struct session {
 	struct settings *committed;     /* at the last commit: what a rollback goes back to */
 	struct settings *local;         /* SET LOCAL in this transaction */
 	const struct shape *repairs;    /* while a statement asks for its leg: that statement, by itself; or NULL */
-	bool repairing;                 /* `settings` lack what the statement under way is to change, as the server refused it */
 	struct settings *learned;       /* while the backend is asked what it carries */
 	struct params *params;          /* what the client was told */
 	unsigned pins;                  /* of enum pin_reason */
+	bool probe_pins;                /* ask the backend what of them is left */
+	bool probing;
+	bool repairing;                 /* `settings` lack what the statement under way is to change, as the server refused it */
 	uint64_t owner;                 /* as pools know it */
 	uint64_t sequence_backend;      /* id of the one on which the session last may have drawn from a sequence; 0: none */
 	uint64_t backend_wanted;        /* while a leg is borrowed: that one or none */
-	bool probe_pins;                /* ask the backend what of them is left */
-	bool probing;
 	struct map prepared;            /* name -> struct prepared */
 	struct prepared *unnamed;
 	struct list portals;
 	struct list cursors;            /* that SQL declared: cursors.c */
 	struct hearing *hearing;        /* or NULL: listen.h */
-	enum replication replication;   /* what the start-up packet asked for */
 	struct backend *relayed;        /* of who replicates: replication.h; or NULL */
+	enum replication replication;   /* what the start-up packet asked for */
 };
 
 enum unit_kind { UNIT_QUERY, UNIT_PARSE, UNIT_BIND, UNIT_DESCRIBE, UNIT_EXECUTE, UNIT_CLOSE, UNIT_SYNC, UNIT_FLUSH, UNIT_FUNCTION };
