@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -229,13 +230,19 @@ static int open_listeners(const struct config *config, bool take_over, unsigned 
 	return rc;
 }
 
+/* At a take-over, too, whoever reads it finds a whole number. */
 static void write_pid_file(const struct config *config)
 {
-	FILE *file = config->pid_file ? fopen(config->pid_file, "we") : NULL;
+	char fresh[PATH_MAX];
+	FILE *file;
 
+	if (!config->pid_file)
+		return;
+	snprintf(fresh, sizeof(fresh), "%s.new", config->pid_file);
+	file = fopen(fresh, "we");
 	if (file)
 		fprintf(file, "%d\n", (int)getpid());
-	if (config->pid_file && (!file || fclose(file) != 0))
+	if (!file || fclose(file) != 0 || rename(fresh, config->pid_file) < 0)
 		log_warn("serve", "pid_file=%s msg=\"cannot be written\"", config->pid_file);
 }
 
