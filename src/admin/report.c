@@ -135,7 +135,7 @@ static void tell_sessions(struct report *report, const struct worker *worker)
 
 		report->sessions[report->sessions_told++] = (struct report_session){
 			.number = session->number, .user = copy(&report->arena, session->user),
-			.database = copy(&report->arena, session->database_name), .peer = arena_strdup(&report->arena, session->peer),
+			.database = copy(&report->arena, session->database_name), .peer = arena_strdup(&report->arena, session_peer(session).text),
 			.state = states[session->state], .pins = pins_text(&report->arena, session->pins),
 			.shards = session->snapshot && session->database >= 0 ? shards_text(&report->arena, session) : "",
 			.application_name = session->params ? copy(&report->arena, params_get(session->params, "application_name").data) : NULL,

@@ -191,13 +191,14 @@ static bool change_in(struct settings **place, struct settings *initial, struct 
 
 void carried_name(const struct session *session, const char *given, char *ret_name, size_t size)
 {
-	int room = NAME_SIZE_MAX - 1 - (int)strlen(session->peer) - 3;
+	struct peer peer = session_peer(session);
+	int room = NAME_SIZE_MAX - 1 - (int)strlen(peer.text) - 3;
 
 	if (room < 0 || strlen(given) <= (size_t)room)
 		room = room < 0 ? 0 : (int)strlen(given);
 	while (room && (given[room] & 0xc0) == 0x80)
 		room--;                 /* not within a character of UTF-8 */
-	snprintf(ret_name, size, "%.*s - %s", room, given, session->peer);
+	snprintf(ret_name, size, "%.*s - %s", room, given, peer.text);
 }
 
 /* The server has the name as the client gave it; legs_mend() gives it the one with the address. */

@@ -189,7 +189,7 @@ static int collect(struct session *session, struct err *err)
 
 		if (rc == ERR_PROTOCOL) {       /* where the next message begins cannot be known: PostgreSQL goes without a word too */
 			log_info("input", "session=%u.%u peer=%s msg=\"closed: a message of impossible length\"", session->worker->index,
-				 session->number, session->peer);
+				 session->number, session_peer(session).text);
 			session_finish(session);
 			return 0;
 		}

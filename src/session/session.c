@@ -35,26 +35,40 @@ static void resume(struct later *later)
 	session_check_memory(session);
 }
 
-static void describe_peer(struct session *session, int fd)
+static void note_peer(struct session *session, int fd)
 {
 	struct sockaddr_storage address;
 	socklen_t size = sizeof(address);
-	char text[INET6_ADDRSTRLEN] = "";
 
-	snprintf(session->peer, sizeof(session->peer), "local");
 	if (getpeername(fd, (struct sockaddr *)&address, &size) < 0)
 		return;
 	if (address.ss_family == AF_INET) {
 		const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
 
-		inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
-		snprintf(session->peer, sizeof(session->peer), "%s:%u", text, ntohs(in->sin_port));
+		memcpy(session->peer_address, &in->sin_addr, sizeof(in->sin_addr));
+		session->peer_port = in->sin_port;
 	} else if (address.ss_family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
 
-		inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
-		snprintf(session->peer, sizeof(session->peer), "[%s]:%u", text, ntohs(in6->sin6_port));
+		memcpy(session->peer_address, &in6->sin6_addr, sizeof(in6->sin6_addr));
+		session->peer_port = in6->sin6_port;
+	} else {
+		return;
 	}
+	session->peer_family = (uint8_t)address.ss_family;
+}
+
+struct peer session_peer(const struct session *session)
+{
+	bool six = session->peer_family == AF_INET6;
+	struct peer peer = { .text = "local" };
+	char text[INET6_ADDRSTRLEN];
+
+	if (!session->peer_family || !inet_ntop(session->peer_family, session->peer_address, text, sizeof(text)))
+		return peer;
+	peer.address_size = (size_t)snprintf(peer.text, sizeof(peer.text), six ? "[%s]" : "%s", text);
+	snprintf(peer.text + peer.address_size, sizeof(peer.text) - peer.address_size, ":%u", ntohs(session->peer_port));
+	return peer;
 }
 
 static uint32_t in_size_max(const struct config *config)
@@ -62,17 +76,11 @@ static uint32_t in_size_max(const struct config *config)
 	return config->statement_size_max + FRAME_HEADER_SIZE + CHUNK_SIZE * 8;
 }
 
-struct slice session_address(const struct session *session)
-{
-	const char *port = strrchr(session->peer, ':');
-
-	return slice_make(session->peer, port ? (size_t)(port - session->peer) : 0);
-}
-
 static int let_in(struct session *session, struct err *err)
 {
 	struct worker *worker = session->worker;
-	int rc = admission_arrive(worker->services->admission, worker->config, session_address(session), err);
+	struct peer peer = session_peer(session);
+	int rc = admission_arrive(worker->services->admission, worker->config, slice_make(peer.text, peer.address_size), err);
 
 	return rc == 0 && reserve_lacks() && !reserve_fill() ? err_memory(err) : rc;
 }
@@ -110,7 +118,7 @@ void session_new(struct worker *worker, int fd)
 	list_push_back(&worker->sessions, &session->place);
 	worker->counters.sessions_total++;
 	worker->open_streams++;
-	describe_peer(session, fd);
+	note_peer(session, fd);
 	stream_open(&session->stream, fd);
 	login_start(session);
 	if (let_in(session, &err) < 0)
@@ -132,6 +140,7 @@ static void closed(struct stream *stream)
 static void let_go(struct session *session)
 {
 	struct worker *worker = session->worker;
+	struct peer peer;
 
 	if (session->state == SESSION_CLOSED)
 		return;
@@ -141,7 +150,9 @@ static void let_go(struct session *session)
 	map_remove(&worker->by_number, slice_make(&session->number, sizeof(session->number)));
 	list_remove(&worker->sessions, &session->place);
 	__atomic_sub_fetch(&worker->services->client_count, 1, __ATOMIC_RELAXED);
-	admission_leave(worker->services->admission, session_address(session), session->started, session->logged_in ? session->database_name : NULL,
+	peer = session_peer(session);
+	admission_leave(worker->services->admission, slice_make(peer.text, peer.address_size), session->started,
+			session->logged_in ? session->database_name : NULL,
 			session->logged_in ? session->user : NULL);
 	fan_free(session->fan);
 	spread_free(session->spread);
@@ -239,7 +250,7 @@ void session_fatal(struct session *session, const struct err *err)
 		return;
 	}
 	log_info("session", "session=%u.%u peer=%s user=%s database=%s sqlstate=%s msg=\"closed: %s\"", session->worker->index, session->number,
-		 session->peer, session->user ? session->user : "-", session->database_name ? session->database_name : "-", err->sqlstate,
+		 session_peer(session).text, session->user ? session->user : "-", session->database_name ? session->database_name : "-", err->sqlstate,
 		 log_quote(err->message, quoted, sizeof(quoted)));
 	buf_init(&out, STARTUP_SIZE_MAX);
 	message_error(&out, "FATAL", err);
@@ -265,7 +276,7 @@ void session_cut(struct session *session, const struct err *err)
 	char quoted[600];
 
 	log_info("session", "session=%u.%u peer=%s user=%s database=%s sqlstate=%s msg=\"closed within a message: %s\"", session->worker->index,
-		 session->number, session->peer, session->user, session->database_name, err->sqlstate,
+		 session->number, session_peer(session).text, session->user, session->database_name, err->sqlstate,
 		 log_quote(err->message, quoted, sizeof(quoted)));
 	session_finish(session);
 }
@@ -460,7 +471,7 @@ static void ended(struct stream *stream, int error)
 	const char *problem = tls_problem(stream);
 
 	if (problem) {
-		log_info("session", "session=%u.%u peer=%s msg=\"closed: TLS: %s\"", session->worker->index, session->number, session->peer,
+		log_info("session", "session=%u.%u peer=%s msg=\"closed: TLS: %s\"", session->worker->index, session->number, session_peer(session).text,
 			 problem);
 		session_finish(session);        /* the client hears what TLS says of it */
 	} else {

@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -182,7 +183,8 @@ struct session {
 	int database;                   /* index in the snapshot's topology; -1 before it is known */
 	struct login *login;            /* while LOGIN */
 	char *user, *database_name;
-	char peer[64];
+	uint8_t peer_address[16], peer_family;  /* AF_INET, AF_INET6; 0: it has none */
+	in_port_t peer_port;            /* in network order */
 	struct snapshot *snapshot;      /* of the transaction under way, else the worker's */
 	uint64_t since_us, segment_us;
 	uint64_t statements;
@@ -284,7 +286,9 @@ static inline struct slice unit_body(const struct session *session, const struct
 }
 
 /* session.c */
-struct slice session_address(const struct session *session);             /* the client's, without its port; empty: it has none */
+/* Where the client is. */
+struct peer { char text[64]; size_t address_size; };            /* with its port, as people read it; of which the address, 0: it has none */
+struct peer session_peer(const struct session *session);
 void session_new(struct worker *worker, int fd);
 void session_close(struct session *session);                            /* now, without a word */
 void session_finish(struct session *session);                           /* when what was said has been sent */

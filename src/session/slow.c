@@ -81,7 +81,7 @@ void slow_log(struct session *session)
 		return;
 	shard_names(session, shards, sizeof(shards));
 	log_info("slow", "session=%u.%u peer=%s user=\"%s\" database=\"%s\" shards=%s duration_ms=%llu.%03llu failed=%s statements=%zu bytes=%zu"
-		 " statement=\"%s\"", session->worker->index, session->number, session->peer,
+		 " statement=\"%s\"", session->worker->index, session->number, session_peer(session).text,
 		 log_quote(session->user, user, sizeof(user)), log_quote(session->database_name, database, sizeof(database)), shards,
 		 (unsigned long long)took_us / 1000, (unsigned long long)took_us % 1000, session->failed ? "true" : "false", count,
 		 statement.size, quote(statement, text, sizeof(text), copy, sizeof(copy)));
