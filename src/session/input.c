@@ -284,12 +284,13 @@ void input_done(struct session *session)
 
 void input_copy(struct session *session)
 {
-	char *rest = session->in.data + session->in_used;
 	size_t size = session->in.size - session->in_used, used;
+	char *rest;
 
 	stream_receive(&session->stream, true);
 	if (size == 0)
 		return;
+	rest = session->in.data + session->in_used;
 	used = copy_through(session, slice_make(rest, size));
 	if (session->state == SESSION_CLOSED)
 		return;

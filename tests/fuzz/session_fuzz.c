@@ -161,19 +161,24 @@ static void greet(struct buf *out)
 	message_ready(out, 'I');
 }
 
-static void answer_query(struct server *server, const char *sql, struct buf *out)
+static bool has(struct slice text, const char *part)
+{
+	return memmem(text.data, text.size, part, strlen(part)) != NULL;
+}
+
+static void answer_query(struct server *server, struct slice sql, struct buf *out)
 {
 	size_t begin;
 
-	if (strstr(sql, "BEGIN"))
+	if (has(sql, "BEGIN"))
 		server->tx_status = 'T';
-	else if (strstr(sql, "COMMIT") || strstr(sql, "ROLLBACK"))
+	else if (has(sql, "COMMIT") || has(sql, "ROLLBACK"))
 		server->tx_status = 'I';
-	if (strstr(sql, "FROM STDIN")) {
+	if (has(sql, "FROM STDIN")) {
 		add_message(out, 'G', "\0\0\0", 3);
 		return;
 	}
-	if (strstr(sql, "SELECT") || strstr(sql, "select")) {
+	if (has(sql, "SELECT") || has(sql, "select")) {
 		begin = message_row_description_begin(out, 1);
 		message_row_description_add(out, "k", 20, 8, -1, 0);
 		frame_end(out, begin);
@@ -186,7 +191,7 @@ static void answer_query(struct server *server, const char *sql, struct buf *out
 static void answer(struct server *server, const struct message *message, struct buf *out)
 {
 	switch (message->type) {
-	case 'Q': answer_query(server, message->body.size ? message->body.data : "", out); return;
+	case 'Q': answer_query(server, message->body, out); return;
 	case 'P': message_empty(out, '1'); return;
 	case 'B': message_empty(out, '2'); return;
 	case 'C': message_empty(out, '3'); return;
