@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#include "backend/quota.h"
 #include "topo/config.h"
 
 void permits_init(struct permits *permits, struct quotas *quotas, unsigned worker, const char *node, const char *database, const char *user)
@@ -56,22 +55,27 @@ uint64_t permits_give(struct permits *permits, enum permit first)
 	return waiting;
 }
 
-bool permits_ask(struct permits *permits, enum permit lacking)
+static bool say(struct permits *permits, enum permit permit, enum wait how, bool waits)
 {
-	if (permits->asked[lacking])
+	if (permits->asked[permit][how] == waits)
 		return false;
-	permits->asked[lacking] = true;
-	quota_wait(permits->quotas[lacking], permits->worker, true);
+	permits->asked[permit][how] = waits;
+	quota_wait(permits->quotas[permit], how, permits->worker, waits);
 	return true;
+}
+
+bool permits_ask(struct permits *permits, enum permit lacking, bool has_none)
+{
+	bool more = say(permits, lacking, WAIT_MORE, true), none = say(permits, lacking, WAIT_NONE, has_none);
+
+	return more || (none && has_none);
 }
 
 void permits_ask_no_more(struct permits *permits)
 {
-	for (int i = 0; i < PERMIT_COUNT; i++) {
-		if (permits->asked[i])
-			quota_wait(permits->quotas[i], permits->worker, false);
-		permits->asked[i] = false;
-	}
+	for (int i = 0; i < PERMIT_COUNT; i++)
+		for (int how = 0; how < WAIT_COUNT; how++)
+			say(permits, (enum permit)i, (enum wait)how, false);
 }
 
 static size_t quota_share(const struct quota *quota)
@@ -81,18 +85,29 @@ static size_t quota_share(const struct quota *quota)
 	return (__atomic_load_n(&quota->limit, __ATOMIC_RELAXED) + sharers - 1) / sharers;
 }
 
-/* Who waits takes one from a pool that has more than its share and an idle backend to spare. */
-bool permits_spare(const struct permits *permits, size_t have, bool has_waiting)
+static bool wanted(const struct permits *permits, int permit, enum wait how)
 {
+	return quota_wanted(permits->quotas[permit], how, permits->worker, permits->asked[permit][how]);
+}
+
+/* Who waits takes one from a pool that has more than its share, or whose backend nobody there needs. */
+enum sparing permits_spare(const struct permits *permits, size_t have, bool has_waiting)
+{
+	enum sparing sparing = SPARE_NOTHING;
+
 	for (int i = 0; i < PERMIT_COUNT; i++) {
 		const struct quota *quota = permits->quotas[i];
 
 		if (quota_over(quota))
-			return true;
-		if (quota_wanted(quota, permits->worker, permits->asked[i]) && (!has_waiting || have > quota_share(quota)))
-			return true;
+			return SPARE_NOW;
+		if (!wanted(permits, i, WAIT_MORE))
+			continue;
+		if (have > quota_share(quota) || (!has_waiting && wanted(permits, i, WAIT_NONE)))
+			return SPARE_NOW;
+		if (!has_waiting)
+			sparing = SPARE_LATER;
 	}
-	return false;
+	return sparing;
 }
 
 const char *permits_setting(const struct permits *permits, unsigned *ret_limit)
@@ -100,7 +115,7 @@ const char *permits_setting(const struct permits *permits, unsigned *ret_limit)
 	enum permit lacking = PERMIT_POOL;
 
 	for (int i = 0; i < PERMIT_COUNT; i++)
-		if (permits->asked[i])
+		if (permits->asked[i][WAIT_MORE])
 			lacking = (enum permit)i;
 	return permits_setting_of(permits, lacking, ret_limit);
 }

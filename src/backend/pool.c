@@ -7,9 +7,10 @@
 #include "base/mem.h"
 #include "topo/config.h"
 
-enum { OPEN_PAUSE_US = 200000, LEAVING_IDLE_US = 1000000 };
+enum { OPEN_PAUSE_US = 200000, LEAVING_IDLE_US = 1000000, SPARE_IDLE_US = 100000 };
 
 static void serve(struct pool *pool);
+static void spare_later(struct timer *timer);
 
 static void pause_over(struct timer *timer)
 {
@@ -33,6 +34,7 @@ static void pool_free(struct pool *pool)
 {
 	permits_release(&pool->permits);
 	loop_disarm(pool->pools->loop, &pool->pause);
+	loop_disarm(pool->pools->loop, &pool->sparing);
 	params_unref(pool->params);
 	mem_free(pool->node);
 	mem_free(pool->database);
@@ -141,6 +143,7 @@ struct pool *pools_get(struct pools *pools, const char *node, const char *host, 
 	pool->host = mem_strdup(host);
 	pool->address = *address;
 	pool->pause.fire = pause_over;
+	pool->sparing.fire = spare_later;
 	list_init(&pool->opening);
 	list_init(&pool->idle);
 	list_init(&pool->lent);
@@ -245,18 +248,32 @@ static struct backend *find_idle(struct pool *pool, const struct pool_wait *wait
 	return NULL;
 }
 
-static bool can_spare(const struct pool *pool)
+static size_t count_backends(const struct pool *pool)
 {
-	size_t have = pool->opening.count + pool->idle.count + pool->lent.count + pool->cleaning.count;
-
-	return permits_spare(&pool->permits, have, !list_empty(&pool->waiting));
+	return pool->opening.count + pool->idle.count + pool->lent.count + pool->cleaning.count;
 }
 
+static enum sparing sparing(const struct pool *pool)
+{
+	return permits_spare(&pool->permits, count_backends(pool), !list_empty(&pool->waiting));
+}
+
+/* One at a time: when it has gone, the pool looks again. */
 static void spare(struct pool *pool)
 {
-	/* One at a time: when it has gone, the pool looks again. */
-	if (!list_empty(&pool->idle) && can_spare(pool))
-		backend_retire(CONTAINER_OF(list_first(&pool->idle), struct backend, place));
+	struct backend *oldest = list_empty(&pool->idle) ? NULL : CONTAINER_OF(list_first(&pool->idle), struct backend, place);
+	uint64_t idle_us = oldest ? loop_now_us(pool->pools->loop) - oldest->idle_since_us : 0;
+	enum sparing when = oldest ? sparing(pool) : SPARE_NOTHING;
+
+	if (when == SPARE_NOW || (when == SPARE_LATER && idle_us >= SPARE_IDLE_US))
+		backend_retire(oldest);
+	else if (when == SPARE_LATER && !pool->sparing.place)
+		loop_arm(pool->pools->loop, &pool->sparing, SPARE_IDLE_US - idle_us);
+}
+
+static void spare_later(struct timer *timer)
+{
+	spare(CONTAINER_OF(timer, struct pool, sparing));
 }
 
 /* One permit of each kind; where one is lacking, everybody who can spare it hears that it is wanted. */
@@ -266,7 +283,7 @@ static bool take_permits(struct pool *pool)
 	enum permit lacking;
 
 	while ((lacking = permits_take(&pool->permits, PERMIT_POOL)) != PERMIT_COUNT) {
-		if (!permits_ask(&pool->permits, lacking))
+		if (!permits_ask(&pool->permits, lacking, count_backends(pool) == 0))
 			return false;
 		loop_later(pools->loop, &pools->retry);
 		for (unsigned worker = 0; worker < WORKERS_MAX; worker++)
@@ -450,12 +467,13 @@ static bool has_had_its_time(const struct backend *backend)
 static void offer(struct backend *backend)
 {
 	struct pool *pool = backend->pool;
+	enum sparing when;
 
 	pool_move(backend, BACKEND_IDLE);
 	backend->holder = NULL;
 	backend->held_by = NULL;
 	backend->idle_since_us = loop_now_us(pool->pools->loop);
-	if (has_had_its_time(backend) || can_spare(pool)) {
+	if (has_had_its_time(backend) || (when = sparing(pool)) == SPARE_NOW) {
 		backend_retire(backend);
 		if (!list_empty(&pool->waiting))
 			serve(pool);
@@ -463,6 +481,8 @@ static void offer(struct backend *backend)
 	}
 	if (!backend->timer.place && pool_idle_us_max(pool))
 		loop_arm(pool->pools->loop, &backend->timer, pool_idle_us_max(pool));
+	if (when == SPARE_LATER)
+		spare(pool);
 	if (!list_empty(&pool->waiting))
 		serve(pool);
 }

@@ -57,6 +57,7 @@ struct pool {
 	struct err last_failure;        /* of the last opening, until one succeeds */
 	struct params *params;          /* what a fresh backend reports; NULL before the first */
 	struct timer pause;             /* after a failed opening nothing is opened for a moment */
+	struct timer sparing;           /* for what has been idle for a while */
 	uint64_t opened_count, failed_count, lent_count, wait_count, wait_us;
 };
 

@@ -81,14 +81,14 @@ uint64_t quota_give(struct quota *quota)
 	unsigned had = __atomic_fetch_sub(&quota->used, 1, __ATOMIC_SEQ_CST);
 
 	assert(had > 0);
-	return __atomic_load_n(&quota->waiting, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&quota->waiting[WAIT_MORE], __ATOMIC_SEQ_CST);
 }
 
-void quota_wait(struct quota *quota, unsigned worker, bool waiting)
+void quota_wait(struct quota *quota, enum wait how, unsigned worker, bool waiting)
 {
-	quota->waiters[worker] += waiting ? 1 : -1U;
-	if (quota->waiters[worker])
-		__atomic_or_fetch(&quota->waiting, UINT64_C(1) << worker, __ATOMIC_SEQ_CST);
+	quota->waiters[how][worker] += waiting ? 1 : -1U;
+	if (quota->waiters[how][worker])
+		__atomic_or_fetch(&quota->waiting[how], UINT64_C(1) << worker, __ATOMIC_SEQ_CST);
 	else
-		__atomic_and_fetch(&quota->waiting, ~(UINT64_C(1) << worker), __ATOMIC_SEQ_CST);
+		__atomic_and_fetch(&quota->waiting[how], ~(UINT64_C(1) << worker), __ATOMIC_SEQ_CST);
 }

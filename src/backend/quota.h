@@ -15,11 +15,13 @@ struct quotas;
 
 enum { QUOTA_NONE = INT32_MAX };
 
+enum wait { WAIT_MORE, WAIT_NONE, WAIT_COUNT };         /* for one more; and the pool has none at all, which waits for MORE too */
+
 struct quota {
 	unsigned limit;                 /* atomic; QUOTA_NONE: none */
 	unsigned used;                  /* atomic */
-	uint64_t waiting;               /* atomic; a bit for each worker that has a pool that waits */
-	unsigned waiters[WORKERS_MAX];  /* how many such pools; each worker's own */
+	uint64_t waiting[WAIT_COUNT];   /* atomic; a bit for each worker that has a pool that waits so */
+	unsigned waiters[WAIT_COUNT][WORKERS_MAX];      /* how many such pools; each worker's own */
 	unsigned sharers;               /* atomic: pools on it, over all workers */
 };
 
@@ -34,11 +36,11 @@ bool quota_over(const struct quota *quota);                     /* more is taken
 
 bool quota_take(struct quota *quota);                           /* false: none left */
 uint64_t quota_give(struct quota *quota);                       /* the workers that wait for it, to be woken */
-void quota_wait(struct quota *quota, unsigned worker, bool waiting);            /* one pool of the worker begins, or ends, to wait */
-/* Some pool waits, other than `own` ones of this worker (1 when the asking pool waits itself, else 0). */
-static inline bool quota_wanted(const struct quota *quota, unsigned worker, unsigned own)
+void quota_wait(struct quota *quota, enum wait how, unsigned worker, bool waiting);     /* one pool of the worker begins, or ends, to wait */
+/* Some pool waits so, other than `own` ones of this worker (1 when the asking pool waits itself, else 0). */
+static inline bool quota_wanted(const struct quota *quota, enum wait how, unsigned worker, unsigned own)
 {
-	uint64_t waiting = __atomic_load_n(&quota->waiting, __ATOMIC_RELAXED);
+	uint64_t waiting = __atomic_load_n(&quota->waiting[how], __ATOMIC_RELAXED);
 
-	return waiting && ((waiting & ~(UINT64_C(1) << worker)) != 0 || quota->waiters[worker] > own);
+	return waiting && ((waiting & ~(UINT64_C(1) << worker)) != 0 || quota->waiters[how][worker] > own);
 }

@@ -62,17 +62,17 @@ static void who_waits_is_named_to_who_gives(void **state)
 
 	assert_true(quota_take(quota));
 	assert_false(quota_take(quota));
-	quota_wait(quota, 0, true);
-	quota_wait(quota, 63, true);
-	assert_true(quota_wanted(quota, 0, 1));
-	assert_true(quota_wanted(quota, 5, 0));
+	quota_wait(quota, WAIT_MORE, 0, true);
+	quota_wait(quota, WAIT_MORE, 63, true);
+	assert_true(quota_wanted(quota, WAIT_MORE, 0, 1));
+	assert_true(quota_wanted(quota, WAIT_MORE, 5, 0));
 	assert_int_equal(quota_give(quota), (UINT64_C(1) << 63) | 1);
-	quota_wait(quota, 63, false);
-	assert_false(quota_wanted(quota, 0, 1));        /* nobody else */
-	assert_true(quota_wanted(quota, 0, 0));         /* another pool of the same worker */
-	assert_true(quota_wanted(quota, 1, 0));
+	quota_wait(quota, WAIT_MORE, 63, false);
+	assert_false(quota_wanted(quota, WAIT_MORE, 0, 1));        /* nobody else */
+	assert_true(quota_wanted(quota, WAIT_MORE, 0, 0));         /* another pool of the same worker */
+	assert_true(quota_wanted(quota, WAIT_MORE, 1, 0));
 	assert_true(quota_take(quota));
-	quota_wait(quota, 0, false);
+	quota_wait(quota, WAIT_MORE, 0, false);
 	assert_int_equal(quota_give(quota), 0);
 	quotas_free(quotas);
 }
@@ -94,12 +94,12 @@ static void two_pools_of_a_worker_wait_until_neither_does(void **state)
 	struct quotas *quotas = quotas_new();
 	struct quota *quota = quotas_get(quotas, SLICE_LIT("key"), 1);
 
-	quota_wait(quota, 3, true);
-	quota_wait(quota, 3, true);
-	quota_wait(quota, 3, false);
-	assert_true(quota_wanted(quota, 0, 0));
-	quota_wait(quota, 3, false);
-	assert_false(quota_wanted(quota, 0, 0));
+	quota_wait(quota, WAIT_MORE, 3, true);
+	quota_wait(quota, WAIT_MORE, 3, true);
+	quota_wait(quota, WAIT_MORE, 3, false);
+	assert_true(quota_wanted(quota, WAIT_MORE, 0, 0));
+	quota_wait(quota, WAIT_MORE, 3, false);
+	assert_false(quota_wanted(quota, WAIT_MORE, 0, 0));
 	quotas_free(quotas);
 }
 
