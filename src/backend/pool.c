@@ -150,6 +150,7 @@ struct pool *pools_get(struct pools *pools, const char *node, const char *host, 
 	list_init(&pool->cleaning);
 	list_init(&pool->apart);
 	list_init(&pool->waiting);
+	list_init(&pool->wanting);
 	pool->held = pools_held(pools, HOLD_DATABASE, database) || pools_held(pools, HOLD_NODE, node);
 	permits_init(&pool->permits, pools->quotas, pools->worker, node, database, user);
 	pool_configure(pool);
@@ -237,9 +238,9 @@ static struct backend *pick_idle(struct pool *pool, const struct settings *setti
 	return node ? CONTAINER_OF(node, struct backend, place) : NULL;
 }
 
-static struct backend *find_idle(struct pool *pool, const struct pool_wait *wait)
+static struct backend *find_wanted(const struct list *backends, const struct pool_wait *wait)
 {
-	LIST_EACH(&pool->idle, node) {
+	LIST_EACH(backends, node) {
 		struct backend *backend = CONTAINER_OF(node, struct backend, place);
 
 		if (backend->id == wait->backend_wanted && backend->owner == wait->owner)
@@ -401,18 +402,23 @@ static void wait_timed_out(struct timer *timer)
 	wait->done(wait, NULL, &why);
 }
 
+static struct list *waits(struct pool *pool, const struct pool_wait *wait)
+{
+	return wait->backend_wanted ? &pool->wanting : &pool->waiting;
+}
+
 int pool_acquire(struct pool *pool, struct pool_wait *wait, struct backend **ret_backend, struct err *err)
 {
 	struct pools *pools = pool->pools;
 	bool may = pool->held ? wait->urgent(wait) : list_empty(&pool->waiting);
-	struct backend *backend = wait->backend_wanted ? find_idle(pool, wait) : may ? pick_idle(pool, wait->settings) : NULL;
+	struct backend *backend = wait->backend_wanted ? find_wanted(&pool->idle, wait) : may ? pick_idle(pool, wait->settings) : NULL;
 
 	if (backend) {
 		lend(pool, backend, wait);
 		*ret_backend = backend;
 		return 1;
 	}
-	if (wait->backend_wanted)
+	if (wait->backend_wanted && !find_wanted(&pool->cleaning, wait))
 		return ERR_NOT_FOUND;
 	if (pools->draining)
 		return err_set(err, ERR_SHUTDOWN, "the router is shutting down");
@@ -431,7 +437,7 @@ int pool_acquire(struct pool *pool, struct pool_wait *wait, struct backend **ret
 	wait->since_us = loop_now_us(pools->loop);
 	wait->timer.fire = wait_timed_out;
 	pool->wait_count++;
-	list_push_back(&pool->waiting, &wait->place);
+	list_push_back(waits(pool, wait), &wait->place);
 	if (pool->wait_ms_max)
 		loop_arm(pools->loop, &wait->timer, (uint64_t)pool->wait_ms_max * 1000);
 	serve(pool);
@@ -442,7 +448,7 @@ void pool_forget(struct pool_wait *wait)
 {
 	if (!wait->pool)
 		return;
-	list_remove(&wait->pool->waiting, &wait->place);
+	list_remove(waits(wait->pool, wait), &wait->place);
 	loop_disarm(wait->pool->pools->loop, &wait->timer);
 	wait->pool = NULL;
 }
@@ -464,16 +470,37 @@ static bool has_had_its_time(const struct backend *backend)
 	       (lifetime_us && loop_now_us(pool->pools->loop) - backend->opened_us > lifetime_us);
 }
 
+/* To who waits for just this one; with `why`, he hears that it is gone. */
+static bool give_wanted(struct backend *backend, const struct err *why)
+{
+	LIST_EACH(&backend->pool->wanting, node) {
+		struct pool_wait *wait = CONTAINER_OF(node, struct pool_wait, place);
+
+		if (wait->backend_wanted != backend->id)
+			continue;
+		if (!why)
+			lend(backend->pool, backend, wait);
+		pool_forget(wait);
+		wait->done(wait, why ? NULL : backend, why);
+		return true;
+	}
+	return false;
+}
+
 static void offer(struct backend *backend)
 {
 	struct pool *pool = backend->pool;
 	enum sparing when;
+	bool over;
 
 	pool_move(backend, BACKEND_IDLE);
 	backend->holder = NULL;
 	backend->held_by = NULL;
 	backend->idle_since_us = loop_now_us(pool->pools->loop);
-	if (has_had_its_time(backend) || (when = sparing(pool)) == SPARE_NOW) {
+	over = has_had_its_time(backend);
+	if (!over && give_wanted(backend, NULL))
+		return;
+	if (over || (when = sparing(pool)) == SPARE_NOW) {
 		backend_retire(backend);
 		if (!list_empty(&pool->waiting))
 			serve(pool);
@@ -574,8 +601,11 @@ void pool_lost(struct backend *backend, const struct err *why)
 {
 	struct pool *pool = backend->pool;
 	bool was_opening = backend->state == BACKEND_OPENING || backend->state == BACKEND_LOGIN;
+	struct err gone;
 
 	pool_move(backend, BACKEND_CLOSED);
+	err_set(&gone, ERR_NOT_FOUND, "the connection was closed");
+	give_wanted(backend, &gone);
 	give_permit(pool, backend->apart ? PERMIT_DATABASE : PERMIT_POOL);
 	if (!was_opening || backend->apart) {
 		loop_later(pool->pools->loop, &pool->pools->retry);

@@ -32,7 +32,7 @@ struct pool_wait {                      /* a session's place in the queue; embed
 	void *held_by;
 	const struct settings *settings;        /* a backend that carries these is preferred */
 	uint64_t owner;                 /* who waits: a number of his own */
-	uint64_t backend_wanted;        /* not 0: the backend of this id, if it was lent to this owner last, or none */
+	uint64_t backend_wanted;        /* not 0: the backend of this id, if it was lent to this owner last, or ERR_NOT_FOUND */
 	uint64_t since_us;
 	bool (*urgent)(struct pool_wait *wait);   /* whether who waits has a backend of a pool that is held, and gives it back only when he has this one too */
 	/* Exactly once: with the backend, now LENT; or NULL and why. */
@@ -53,6 +53,7 @@ struct pool {
 	struct list opening, idle, lent, cleaning;      /* of struct backend; idle: least recently used first */
 	struct list apart;                              /* of struct backend, in any state: each opened for one holder */
 	struct list waiting;                            /* of struct pool_wait */
+	struct list wanting;                            /* the same, each for one backend that is being cleaned */
 	unsigned kept;                                  /* by those who may open one apart: it does not go */
 	struct err last_failure;        /* of the last opening, until one succeeds */
 	struct params *params;          /* what a fresh backend reports; NULL before the first */

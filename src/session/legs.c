@@ -290,8 +290,12 @@ static void wait_done(struct pool_wait *wait, struct backend *backend, const str
 		if (leg->state != LEG_READY)
 			return;
 	} else {
+		struct err refusal = *err;
+
+		if (err->code == ERR_NOT_FOUND)
+			sequences_refuse(&refusal);
 		leg->state = LEG_LOST;
-		err_keep(&leg->err, err);
+		err_keep(&leg->err, &refusal);
 	}
 	if (session->state == SESSION_LOGIN)
 		login_backend(session);

@@ -89,6 +89,18 @@ LEAVES = {
 }
 
 
+def test_what_a_function_drew_is_known_while_its_backend_is_reset(clusters):
+    with connect(clusters(2)) as wire:
+        wire.rows("CREATE FUNCTION draws() RETURNS bigint LANGUAGE plpgsql AS "
+                  "$$ BEGIN PERFORM set_config('work_mem', '5MB', false); RETURN nextval('numbers'); END $$")
+        try:
+            for _ in range(50):
+                with connect(clusters(2)) as other:
+                    assert other.one("SELECT draws()") == other.one("SELECT currval('numbers')") == other.one("SELECT lastval()")
+        finally:
+            wire.rows("DROP FUNCTION draws")
+
+
 @pytest.mark.parametrize("name", LEAVES)
 def test_who_comes_after_sees_nothing_of(clusters, name):
     """The only backend goes from one session to the next, when the first has ended."""
