@@ -1,5 +1,7 @@
 #include "session/admission.h"
 
+#include <arpa/inet.h>
+
 #include <pthread.h>
 
 #include "base/limits.h"
@@ -65,7 +67,10 @@ static void forget_empty(struct map *counts, struct slice key, struct visitors *
 
 static int full_address(const struct config *config, struct slice address, struct err *err)
 {
-	err_set(err, ERR_POOL_FULL, "too many connections from address %.*s", SLICE_FMT(address));
+	char text[INET6_ADDRSTRLEN] = "";
+
+	inet_ntop(address.size == sizeof(struct in_addr) ? AF_INET : AF_INET6, address.data, text, sizeof(text));
+	err_set(err, ERR_POOL_FULL, "too many connections from address %s", text);
 	err_detail(err, "The router takes %u from one address (max_connections_per_address).", config->max_connections_per_address);
 	err_hint(err, "Close connections that are not needed, use a pool in the application, or raise max_connections_per_address.");
 	return ERR_POOL_FULL;

@@ -16,7 +16,8 @@ void admission_free(struct admission *admission);       /* NULL is allowed */
 
 /* A client is there. ERR_POOL_FULL when it is to be refused at once: it may not understand the reason before it has said what it speaks, so that
  * admission_start() refuses first, and this only what is beyond twice the limit (of an address: CANCEL_ROOM). It is counted all the same, until
- * admission_leave(). `address` is empty for one without: it counts as not logged in alone. */
+ * admission_leave(). `address` is the four or sixteen bytes of an IP address, empty for
+ * a client without: it counts as not logged in alone. */
 must_use int admission_arrive(struct admission *admission, const struct config *config, struct slice address, struct err *err);
 /* It asks for a session, and not for another's cancellation. ERR_POOL_FULL, and then it does not count as a session. */
 must_use int admission_start(struct admission *admission, const struct config *config, struct slice address, struct err *err);

@@ -41,8 +41,7 @@ void login_start(struct session *session)
 static int check_room(struct session *session, struct err *err)
 {
 	const struct worker *worker = session->worker;
-	struct peer peer = session_peer(session);
-	int rc = admission_start(worker->services->admission, worker->config, slice_make(peer.text, peer.address_size), err);
+	int rc = admission_start(worker->services->admission, worker->config, session_address(session), err);
 
 	session->started = rc == 0;
 	if (rc < 0 || __atomic_load_n(&worker->services->client_count, __ATOMIC_RELAXED) <= worker->config->client_max)

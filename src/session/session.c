@@ -64,11 +64,16 @@ struct peer session_peer(const struct session *session)
 	struct peer peer = { .text = "local" };
 	char text[INET6_ADDRSTRLEN];
 
-	if (!session->peer_family || !inet_ntop(session->peer_family, session->peer_address, text, sizeof(text)))
-		return peer;
-	peer.address_size = (size_t)snprintf(peer.text, sizeof(peer.text), six ? "[%s]" : "%s", text);
-	snprintf(peer.text + peer.address_size, sizeof(peer.text) - peer.address_size, ":%u", ntohs(session->peer_port));
+	if (session->peer_family && inet_ntop(session->peer_family, session->peer_address, text, sizeof(text)))
+		snprintf(peer.text, sizeof(peer.text), six ? "[%s]:%u" : "%s:%u", text, ntohs(session->peer_port));
 	return peer;
+}
+
+struct slice session_address(const struct session *session)
+{
+	size_t size = session->peer_family == AF_INET ? sizeof(struct in_addr) : session->peer_family == AF_INET6 ? sizeof(struct in6_addr) : 0;
+
+	return slice_make((const char *)session->peer_address, size);
 }
 
 static uint32_t in_size_max(const struct config *config)
@@ -79,8 +84,7 @@ static uint32_t in_size_max(const struct config *config)
 static int let_in(struct session *session, struct err *err)
 {
 	struct worker *worker = session->worker;
-	struct peer peer = session_peer(session);
-	int rc = admission_arrive(worker->services->admission, worker->config, slice_make(peer.text, peer.address_size), err);
+	int rc = admission_arrive(worker->services->admission, worker->config, session_address(session), err);
 
 	return rc == 0 && reserve_lacks() && !reserve_fill() ? err_memory(err) : rc;
 }
@@ -140,7 +144,6 @@ static void closed(struct stream *stream)
 static void let_go(struct session *session)
 {
 	struct worker *worker = session->worker;
-	struct peer peer;
 
 	if (session->state == SESSION_CLOSED)
 		return;
@@ -150,9 +153,7 @@ static void let_go(struct session *session)
 	map_remove(&worker->by_number, slice_make(&session->number, sizeof(session->number)));
 	list_remove(&worker->sessions, &session->place);
 	__atomic_sub_fetch(&worker->services->client_count, 1, __ATOMIC_RELAXED);
-	peer = session_peer(session);
-	admission_leave(worker->services->admission, slice_make(peer.text, peer.address_size), session->started,
-			session->logged_in ? session->database_name : NULL,
+	admission_leave(worker->services->admission, session_address(session), session->started, session->logged_in ? session->database_name : NULL,
 			session->logged_in ? session->user : NULL);
 	fan_free(session->fan);
 	spread_free(session->spread);

@@ -286,9 +286,9 @@ static inline struct slice unit_body(const struct session *session, const struct
 }
 
 /* session.c */
-/* Where the client is. */
-struct peer { char text[64]; size_t address_size; };            /* with its port, as people read it; of which the address, 0: it has none */
-struct peer session_peer(const struct session *session);
+struct peer { char text[64]; };
+struct peer session_peer(const struct session *session);                /* where the client is, as people read it: address:port */
+struct slice session_address(const struct session *session);            /* the bytes of its IP address; empty: it has none */
 void session_new(struct worker *worker, int fd);
 void session_close(struct session *session);                            /* now, without a word */
 void session_finish(struct session *session);                           /* when what was said has been sent */
