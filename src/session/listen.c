@@ -72,13 +72,13 @@ static struct channels *channels_changed(const struct channels *channels, const 
 struct channel {
 	char *name;
 	struct list listens;            /* of struct listen */
-	uint64_t asked;                 /* the number of the LISTEN */
 };
 
 struct listen {                         /* of one session to one channel */
 	struct list_node of_channel, of_session;
 	struct channel *channel;
 	struct hearing *hearing;
+	uint64_t asked;                 /* the number of its LISTEN: what comes before the answer to it was said earlier */
 };
 
 struct listening {
@@ -103,6 +103,7 @@ struct hearing {                        /* of one session */
 	struct channels *now, *committed;
 	uint64_t waits_for;             /* the number of a query, when it waits */
 	bool settles, settled;          /* its ReadyForQuery waits; or has waited */
+	bool joined;                    /* a channel, in the transaction under way */
 	struct err *failed;             /* or NULL: why it waits in vain */
 	struct buf unheard;             /* NotificationResponses that came at another time than they can be told */
 };
@@ -178,7 +179,15 @@ static void channel_leave(struct listen *listen)
 	mem_free(channel);
 }
 
-static struct channel *channel_join(struct hearing *hearing, const char *name)
+static void listen_ask(struct listen *listen)
+{
+	struct listening *listening = listen->hearing->listening;
+
+	ask(listening, "LISTEN ", listen->channel->name);
+	listen->asked = listening->asked;
+}
+
+static struct listen *channel_join(struct hearing *hearing, const char *name)
 {
 	struct listening *listening = hearing->listening;
 	struct channel *channel = map_get(&listening->channels, slice_of(name));
@@ -189,20 +198,21 @@ static struct channel *channel_join(struct hearing *hearing, const char *name)
 		channel->name = mem_strdup(name);
 		list_init(&channel->listens);
 		map_set(&listening->channels, slice_of(name), channel);
-		if (listening->open) {
-			ask(listening, "LISTEN ", name);
-			channel->asked = listening->asked;
-		}
 	}
-	LIST_EACH(&hearing->listens, node)
-		if (CONTAINER_OF(node, struct listen, of_session)->channel == channel)
-			return channel;
+	LIST_EACH(&hearing->listens, node) {
+		listen = CONTAINER_OF(node, struct listen, of_session);
+		if (listen->channel == channel)
+			return listen;
+	}
 	listen = mem_calloc(1, sizeof(*listen));
 	listen->channel = channel;
 	listen->hearing = hearing;
+	hearing->joined = true;
 	list_push_back(&channel->listens, &listen->of_channel);
 	list_push_back(&hearing->listens, &listen->of_session);
-	return channel;
+	if (listening->open)
+		listen_ask(listen);
+	return listen;
 }
 
 /* ---- waiting for its answers ---- */
@@ -350,11 +360,12 @@ static void notified(struct listening *listening, struct slice body)
 	cursor_u32(&cursor);
 	name = cursor_cstr(&cursor);
 	channel = cursor.failed ? NULL : map_get(&listening->channels, name);
-	if (channel && channel->asked > listening->answered)
-		return;                 /* of a LISTEN that was taken back before this one */
 	for (struct list_node *node = channel ? list_first(&channel->listens) : NULL, *next; node; node = next) {
+		const struct listen *listen = CONTAINER_OF(node, struct listen, of_channel);
+
 		next = list_next(&channel->listens, node);      /* with the last, the channel may go */
-		hand_over(CONTAINER_OF(node, struct listen, of_channel)->hearing, name.data, message);
+		if (listen->asked <= listening->answered)
+			hand_over(listen->hearing, name.data, message);
 	}
 }
 
@@ -431,12 +442,9 @@ static void opened(struct backend *backend)
 		return;
 	}
 	listening->open = true;
-	while (map_next(&listening->channels, &position, &key, &item)) {
-		struct channel *channel = item;
-
-		ask(listening, "LISTEN ", channel->name);
-		channel->asked = listening->asked;
-	}
+	while (map_next(&listening->channels, &position, &key, &item))
+		LIST_EACH(&((struct channel *)item)->listens, node)
+			listen_ask(CONTAINER_OF(node, struct listen, of_channel));
 	LIST_EACH(&listening->waits, node)
 		CONTAINER_OF(node, struct hearing, wait)->waits_for = listening->asked;
 }
@@ -547,7 +555,7 @@ void listen_effect(struct session *session, const struct shape *shape)
 
 bool listen_changed(const struct session *session)
 {
-	return session->hearing && session->hearing->now != session->hearing->committed;
+	return session->hearing && (session->hearing->joined || session->hearing->now != session->hearing->committed);
 }
 
 void listen_end_tx(struct session *session, bool committed)
@@ -562,6 +570,7 @@ void listen_end_tx(struct session *session, bool committed)
 	} else {
 		set_now(hearing, channels_ref(hearing->committed));
 	}
+	hearing->joined = false;
 	for (struct list_node *node = list_first(&hearing->listens), *next; node; node = next) {
 		struct listen *listen = CONTAINER_OF(node, struct listen, of_session);
 

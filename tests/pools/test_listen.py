@@ -124,6 +124,17 @@ def test_who_no_longer_listens_hears_nothing(cluster, sql):
         assert nothing_more(wire)
 
 
+@pytest.mark.parametrize("before", [["NOTIFY ch, 'before'"], ["LISTEN ch", "NOTIFY ch, 'before'", "UNLISTEN ch"]])
+def test_what_was_notified_before_it_listened_is_not_heard(cluster, before):
+    """Nor when the channel is listened to already, for another."""
+    with connect(cluster) as other, connect(cluster) as wire:
+        if len(before) == 1:
+            other.rows("LISTEN ch")
+        for _ in range(200):
+            wire.send(b"".join(run(sql) for sql in before) + Sync + run("LISTEN ch") + Sync + run("UNLISTEN ch") + Sync)
+            assert told(wire.until("Z", 3)) == []
+
+
 def test_a_failed_pipeline_listens_to_nothing(cluster):
     with connect(cluster) as wire, cluster.connect_node() as node:
         assert state_of(wire.ask(run("LISTEN ch"), run("SELECT 1/0"), Sync)) == ["22012"]
