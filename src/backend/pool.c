@@ -119,11 +119,13 @@ void pools_close(struct pools *pools)
 struct pool *pools_get(struct pools *pools, const char *node, const char *host, const struct node_address *address, const char *database,
 		       const char *user)
 {
+	struct pool **recent = &pools->recent[((uintptr_t)node / sizeof(void *) + (unsigned char)user[0]) % POOLS_RECENT], *pool = *recent;
 	const char *parts[] = { node, database, user };
 	char key[3 * NAME_SIZE_MAX + 256];
 	struct slice name = { key, 0 };
-	struct pool *pool;
 
+	if (pool && strcmp(pool->user, user) == 0 && strcmp(pool->database, database) == 0 && strcmp(pool->node, node) == 0)
+		return pool;
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		size_t size = strlen(parts[i]) + 1;
 
@@ -132,10 +134,10 @@ struct pool *pools_get(struct pools *pools, const char *node, const char *host, 
 		memcpy(key + name.size, parts[i], size);
 		name.size += size;
 	}
-	pool = map_get(&pools->by_key, name);
+	pool = *recent = map_get(&pools->by_key, name);
 	if (pool)
 		return pool;
-	pool = mem_calloc(1, sizeof(*pool));
+	pool = *recent = mem_calloc(1, sizeof(*pool));
 	pool->pools = pools;
 	pool->node = mem_strdup(node);
 	pool->database = mem_strdup(database);
@@ -356,6 +358,7 @@ static bool sweep(struct pools *pools)
 
 		if (!pool->gone || pool->kept || !pool_empty(pool) || !list_empty(&pool->waiting))
 			continue;
+		memset(pools->recent, 0, sizeof(pools->recent));
 		map_remove(&pools->by_key, key);
 		pool_free(pool);
 		return true;

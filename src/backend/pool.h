@@ -62,6 +62,8 @@ struct pool {
 	uint64_t opened_count, failed_count, lent_count, wait_count, wait_us;
 };
 
+enum { POOLS_RECENT = 16 };
+
 struct pools {                          /* of one worker */
 	struct loop *loop;
 	const struct config *config;
@@ -69,6 +71,7 @@ struct pools {                          /* of one worker */
 	struct quotas *quotas;
 	unsigned worker;
 	struct map by_key;              /* node, zero, database, zero, user -> struct pool */
+	struct pool *recent[POOLS_RECENT];      /* pools_get() finds them without their key */
 	struct settings_table settings;
 	struct params_table params;
 	struct statement_table statements;

@@ -68,14 +68,24 @@ struct statement *statement_intern(struct statement_table *table, const struct s
 	return statement;
 }
 
-bool statement_seen(struct statement *statement)
+static uint64_t *seen_place(const struct statement *statement, uint64_t *ret_hash)
 {
-	uint64_t hash = XXH3_64bits(statement->key.data, statement->key.size);
-	uint64_t *place = &statement->table->seen[hash % STATEMENTS_SEEN];
-	bool seen = *place == hash;
+	*ret_hash = XXH3_64bits(statement->key.data, statement->key.size);
+	return &statement->table->seen[*ret_hash % STATEMENTS_SEEN];
+}
+
+bool statement_seen(const struct statement *statement)
+{
+	uint64_t hash, *place = seen_place(statement, &hash);
+
+	return *place == hash;
+}
+
+void statement_see(const struct statement *statement)
+{
+	uint64_t hash, *place = seen_place(statement, &hash);
 
 	*place = hash;
-	return seen;
 }
 
 void statement_retire(struct statement *statement)

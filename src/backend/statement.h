@@ -26,7 +26,7 @@ enum { STATEMENTS_SEEN = 4096 };
 struct statement_table {
 	struct map statements;
 	uint64_t last_id;
-	uint64_t seen[STATEMENTS_SEEN]; /* hashes of keys, by their lowest bits: what was asked about before */
+	uint64_t seen[STATEMENTS_SEEN]; /* hashes of keys, by their lowest bits */
 	struct buf key;                 /* of the call under way */
 };
 
@@ -60,8 +60,8 @@ void statement_table_release(struct statement_table *table);   /* when nobody ha
 
 /* A new reference to the one statement of this key, or, if it is to stand apart, to a new one. Strings are copied. */
 struct statement *statement_intern(struct statement_table *table, const struct statement_key *key);
-/* Whether the statement was asked about before. It may be forgotten meanwhile. */
-bool statement_seen(struct statement *statement);
+bool statement_seen(const struct statement *statement);         /* it may be forgotten meanwhile */
+void statement_see(const struct statement *statement);
 /* What is prepared from now on does not share it; those who have it keep it. */
 void statement_retire(struct statement *statement);
 /* Retires it. A new reference to the one that those who prepare the same from now on share. */

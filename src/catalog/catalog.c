@@ -248,9 +248,9 @@ void catalog_add_role_schema(struct catalog *catalog, const char *role)
 
 const char *catalog_role_path(const struct catalog *catalog, const char *login, const char *role)
 {
-	const char *own = map_get(&catalog->role_paths, slice_of(login));
+	const char *own = catalog->role_paths.count ? map_get(&catalog->role_paths, slice_of(login)) : NULL;
 
-	if (own)
+	if (own || !catalog->role_schemas.count)
 		return own;
 	return map_get(&catalog->role_schemas, slice_of(role)) ? catalog->search_path_text : NULL;
 }

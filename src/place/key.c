@@ -75,7 +75,7 @@ static int integer_from_text(const struct key_type *type, struct slice text, int
 {
 	static const int64_t maxima[] = { [2] = INT16_MAX, [4] = INT32_MAX, [8] = INT64_MAX };
 	struct slice rest = text;
-	__int128 value = 0, limit = maxima[type->wire_size];
+	uint64_t value = 0, limit = (uint64_t)maxima[type->wire_size];
 	bool negative = false, digits = false, too_large = false;
 
 	while (rest.size > 0 && is_space(rest.data[0]))
@@ -85,14 +85,13 @@ static int integer_from_text(const struct key_type *type, struct slice text, int
 	if (rest.size > 0 && (rest.data[0] == '-' || rest.data[0] == '+')) {
 		negative = rest.data[0] == '-';
 		rest.data++, rest.size--;
+		limit += negative;
 	}
 	for (; rest.size > 0 && rest.data[0] >= '0' && rest.data[0] <= '9'; rest.data++, rest.size--) {
-		value = value * 10 + (rest.data[0] - '0');
+		too_large |= value > UINT64_MAX / 10 - 1;
+		value = value * 10 + (uint64_t)(rest.data[0] - '0');
+		too_large |= value > limit;
 		digits = true;
-		if (value > limit + negative) {
-			value = 0;
-			too_large = true;
-		}
 	}
 	/* PostgreSQL reads from the left and reports what it meets first. */
 	if (too_large)
@@ -100,7 +99,7 @@ static int integer_from_text(const struct key_type *type, struct slice text, int
 			       text.size > 200 ? 200 : (int)text.size, text.data, type->name);
 	if (!digits || rest.size > 0)
 		return invalid_text(type, text, err);
-	*ret_value = (int64_t)(negative ? -value : value);
+	*ret_value = (int64_t)(negative ? 0 - value : value);
 	return 0;
 }
 

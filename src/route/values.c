@@ -9,7 +9,7 @@
 #include "route/snapshot.h"
 #include "topo/topology.h"
 
-enum { VALUES_BLOCK_SIZE = 1024, ARRAY_ELEMENTS_MAX = 65536 };
+enum { VALUES_BLOCK_SIZE = 512, ARRAY_ELEMENTS_MAX = 65536 };
 
 /* What a value says of the shards. */
 enum outcome {
@@ -202,7 +202,7 @@ static enum outcome from_param(const struct evaluation *evaluation, const struct
 	if (!declared && may_mean_other(evaluation, value->param, format, bytes))
 		return OUTCOME_UNKNOWN;
 	if (format == 0) {
-		enum outcome outcome = from_text(evaluation, declared ? declared : type, arena_slice(evaluation->arena, bytes), ret_shards);
+		enum outcome outcome = from_text(evaluation, declared ? declared : type, bytes, ret_shards);
 
 		/* Without a declared type another use of the parameter may have given it a type that reads this text. */
 		return outcome == OUTCOME_INVALID && !declared ? OUTCOME_UNKNOWN : outcome;

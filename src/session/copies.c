@@ -36,9 +36,18 @@ bool copies_may_serve(const struct plan *plan)
 		(shape->kind == STMT_SELECT && !shape->set_config));
 }
 
-bool copies_worthwhile(struct statement *statement)
+static bool comes_again(const struct statement *statement)
 {
 	return statement->shared && statement->text.size <= REUSED_SIZE_MAX && statement_seen(statement);
+}
+
+bool copies_worthwhile(const struct statement *statement)
+{
+	bool again = comes_again(statement);
+
+	if (!again)
+		statement_see(statement);
+	return again;
 }
 
 bool copies_return_rows(const struct plan *plan)
@@ -144,6 +153,17 @@ static bool is_used_next(const struct session *session)
 	return !cursor_cstr(&cursor).size && !cursor.failed;
 }
 
+bool copies_parse_waits(const struct session *session, const struct plan *plan, const struct statement *statement)
+{
+	bool executed = false;
+
+	LIST_EACH(&session->legs, node)
+		executed |= CONTAINER_OF(node, struct leg, place)->executed;
+	return session->policy->reuse_unnamed && !session->answer_count && session->tx_status != 'E' && !(session->pins & PIN_TEMPORARY) &&
+	       !session->definitions && copies_may_serve(plan) && (!copies_return_rows(plan) || (session->tx_status == 'I' && !executed)) &&
+	       is_used_next(session) && comes_again(statement);
+}
+
 /* The schema may have changed without our knowing: for a name, the server is asked whether the statement still can be read; for the unnamed
  * statement, what comes next will tell. */
 void copies_parse(struct session *session, struct leg *leg, const struct prepared *prepared, struct prepared *before)
@@ -152,11 +172,6 @@ void copies_parse(struct session *session, struct leg *leg, const struct prepare
 	struct answer *answer;
 	struct buf out;
 
-	if (!named && !session->answer_count && is_used_next(session)) {
-		prepared_free(before);
-		session->parse_owed = true;
-		return;
-	}
 	if (!named || session->tx_status != 'I' || leg->executed) {
 		answers_note_undo(session, answers_empty(session, '1'), slice_of(prepared->name), prepared->statement, before);
 		return;

@@ -88,7 +88,7 @@ static int read_types(struct session *session, struct cursor *cursor, const uint
 	return 0;
 }
 
-static int send_parse(struct session *session, struct leg *leg, const struct prepared *prepared, struct prepared *before, struct slice raw)
+static void send_parse(struct session *session, struct leg *leg, const struct prepared *prepared, struct prepared *before, struct slice raw)
 {
 	struct statement *statement = prepared->statement;
 	bool copy = copies_serve(session, leg, prepared);
@@ -97,7 +97,7 @@ static int send_parse(struct session *session, struct leg *leg, const struct pre
 
 	if (copy && !leg->failed && backend_has_prepared(leg->backend, statement)) {
 		copies_parse(session, leg, prepared, before);
-		return 1;
+		return;
 	}
 	answer = answers_push(session, ANSWER_PARSE);
 	answers_note_undo(session, answer, slice_of(prepared->name), statement, before);
@@ -109,21 +109,20 @@ static int send_parse(struct session *session, struct leg *leg, const struct pre
 		buf_release(&out);
 		statement_unref(leg->backend->unnamed);
 		leg->backend->unnamed = NULL;
-		return 1;
+		return;
 	}
 	answer->copy = copy;
 	if (!copy) {
 		leg_send(leg, raw);
 		statement_unref(leg->backend->unnamed);
 		leg->backend->unnamed = statement_ref(statement);
-		return 1;
+		return;
 	}
 	buf_init(&out, EXTENDED_SIZE_MAX);
 	message_parse(&out, statement->name, statement->text, statement->types, statement->type_count);
 	leg_add_copy(leg, statement, &out);
 	leg_send(leg, buf_slice(&out));
 	buf_release(&out);
-	return 1;
 }
 
 static int parse_planned(struct session *session, const struct unit *unit, struct plan *plan, struct slice name, struct slice sql,
@@ -134,6 +133,7 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 	struct prepared *prepared, *before;
 	struct statement *statement;
 	struct leg *leg = NULL;
+	bool waits;
 	int rc;
 
 	rc = units_aborted(session, item ? item->shape : NULL, err);
@@ -151,7 +151,8 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 	    item->shape->kind != STMT_ROLLBACK)
 		kind = PORTAL_LEG;      /* the server refuses all but the end of the transaction, which hangs on no single server */
 	statement = copies_statement(session, STATEMENT_PARSE, sql, sql, types, type_count);
-	if (kind == PORTAL_LEG) {
+	waits = kind == PORTAL_LEG && !name.size && copies_parse_waits(session, plan, statement);
+	if (kind == PORTAL_LEG && !waits) {
 		struct prepared parsed = { .statement = statement, .plan = plan, .sql = statement->text };
 
 		/* The leg comes first: until it is there, nothing has happened. */
@@ -165,11 +166,15 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 	}
 	before = prepared_take(session, name);
 	prepared = prepared_add(session, name, statement, plan, statement->text, false);
-	prepared->reused = !name.size && session->policy->reuse_unnamed && copies_may_serve(plan) && copies_worthwhile(statement);
-	if (kind == PORTAL_LEG)
-		rc = send_parse(session, leg, prepared, before, unit_raw(session, unit));
-	else
+	prepared->reused = waits || (!name.size && session->policy->reuse_unnamed && copies_may_serve(plan) && copies_worthwhile(statement));
+	if (waits) {
+		prepared_free(before);
+		session->parse_owed = true;
+	} else if (kind == PORTAL_LEG) {
+		send_parse(session, leg, prepared, before, unit_raw(session, unit));
+	} else {
 		answers_note_undo(session, answers_empty(session, '1'), name, statement, before);
+	}
 	statement_unref(statement);
 	return 1;
 }
@@ -230,7 +235,7 @@ static int describe_statement(struct session *session, const struct unit *unit, 
 	const char *copy;
 	struct leg *leg;
 	struct buf out;
-	int rc;
+	int shard, rc;
 
 	if (!prepared)
 		return bind_unknown(session, unit, name, ANSWER_DESCRIBE, err);
@@ -245,8 +250,8 @@ static int describe_statement(struct session *session, const struct unit *unit, 
 		say_no_data(session, true);
 		return 1;
 	}
-	rc = units_on(session, session->current && session->answer_count ? session->current->shard :
-		      likely_shard(session, name, NULL), &leg, err);
+	shard = session->current && session->answer_count ? session->current->shard : likely_shard(session, name, NULL);
+	rc = session->parse_owed ? sequences_on(session, prepared->plan, shard, &leg, err) : units_on(session, shard, &leg, err);
 	if (rc <= 0)
 		return rc;
 	copy = copies_ensure(session, leg, prepared);

@@ -269,8 +269,6 @@ void input_done(struct session *session)
 	session->in_used = 0;
 	session->unit_count = session->unit_at = 0;
 	session_rest(session);
-	if (session->in.size == 0)
-		buf_release(&session->in);
 	session->state = SESSION_READY;
 	worker->counters.statement_us += loop_now_us(worker->loop) - session->segment_us;
 	legs_finish(session);
@@ -339,6 +337,8 @@ void input_received(struct session *session, const char *data, size_t size)
 	}
 	if (bytes.size == 0)
 		return;
+	if (session->state == SESSION_READY)
+		session_equip(session);
 	if (!buf_try_reserve(&session->in, bytes.size)) {
 		err_memory(&err);
 		break_protocol(session, &err);

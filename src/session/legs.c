@@ -305,13 +305,18 @@ static void wait_done(struct pool_wait *wait, struct backend *backend, const str
 
 static void forget(struct leg *leg)
 {
+	struct worker *worker = leg->session->worker;
+
 	pool_forget(&leg->wait);
 	if (leg->session->current == leg)
 		leg->session->current = NULL;
 	list_remove(&leg->session->legs, &leg->place);
 	settings_unref(leg->base);
 	err_forget(&leg->err);
-	mem_free(leg);
+	if (worker->spare_leg_count < SPARES_MAX)
+		worker->spare_legs[worker->spare_leg_count++] = leg;
+	else
+		mem_free(leg);
 }
 
 struct pool *legs_pool(struct session *session, int shard, struct err *err)
@@ -340,7 +345,8 @@ static bool is_urgent(struct pool_wait *wait)
 
 static int borrow(struct session *session, int shard, bool begin, struct err *err)
 {
-	struct leg *leg = mem_alloc(sizeof(*leg));
+	struct worker *worker = session->worker;
+	struct leg *leg = worker->spare_leg_count ? worker->spare_legs[--worker->spare_leg_count] : mem_alloc(sizeof(*leg));
 	struct backend *backend;
 	struct pool *pool;
 	int rc;

@@ -7,13 +7,23 @@
 #include "route/snapshot.h"
 #include "session/session.h"
 
+/* What a message says, as a text in the same memory as what it names. */
+static char *text_behind(void *end, struct slice bytes)
+{
+	char *text = end;
+
+	if (bytes.size)
+		memcpy(text, bytes.data, bytes.size);
+	text[bytes.size] = '\0';
+	return text;
+}
+
 void prepared_free(struct prepared *prepared)
 {
 	if (!prepared)
 		return;
 	statement_unref(prepared->statement);
 	plan_unref(prepared->plan);
-	mem_free(prepared->name);
 	mem_free(prepared);
 }
 
@@ -25,9 +35,9 @@ struct prepared *prepared_find(struct session *session, struct slice name)
 struct prepared *prepared_add(struct session *session, struct slice name, struct statement *statement, struct plan *plan, struct slice sql,
 			      bool from_sql)
 {
-	struct prepared *prepared = mem_calloc(1, sizeof(*prepared));
+	struct prepared *prepared = mem_alloc(sizeof(*prepared) + name.size + 1);
 
-	prepared->name = mem_strndup(name.data, name.size);
+	*prepared = (struct prepared){ .name = text_behind(prepared + 1, name) };
 	prepared->statement = statement_ref(statement);
 	prepared->plan = plan_ref(plan);
 	prepared->sql = sql;
@@ -175,16 +185,15 @@ static void portal_free(struct session *session, struct portal *portal)
 	statement_unref(portal->prepares);
 	renamed_unref(portal->renamed);
 	buf_release(&portal->bind);
-	mem_free(portal->name);
 	mem_free(portal);
 }
 
 struct portal *portal_add(struct session *session, struct slice name)
 {
-	struct portal *portal = mem_calloc(1, sizeof(*portal));
+	struct portal *portal = mem_alloc(sizeof(*portal) + name.size + 1);
 
 	portal_remove(session, name);
-	portal->name = mem_strndup(name.data, name.size);
+	*portal = (struct portal){ .name = text_behind(portal + 1, name) };
 	buf_init(&portal->bind, STATEMENT_SIZE_MAX);
 	list_push_front(&session->portals, &portal->place);
 	return portal;

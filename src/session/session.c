@@ -205,26 +205,44 @@ void session_equip(struct session *session)
 	session->arena = spare->arena;
 	session->answers = spare->answers;
 	session->answer_capacity = spare->answers ? ANSWERS_FIRST_CAPACITY : 0;
+	if (session->in.data) {
+		mem_free(spare->in);
+	} else {
+		session->in.data = spare->in;
+		session->in.capacity = spare->in_capacity;
+	}
 }
 
 void session_rest(struct session *session)
 {
 	struct worker *worker = session->worker;
+	bool full = worker->spare_count == SPARES_MAX;
+	struct spare spare;
 
-	arena_reset(&session->arena);
-	if (!session->arena.blocks && !session->answers)
-		return;
-	if (session->answer_capacity > ANSWERS_FIRST_CAPACITY || worker->spare_count == SPARES_MAX) {
+	if (session->in.size == 0 && (full || session->in.capacity > SPARE_IN_SIZE_MAX))
+		buf_release(&session->in);
+	if (full || session->answer_capacity > ANSWERS_FIRST_CAPACITY) {
 		mem_free(session->answers);
 		session->answers = NULL;
 	}
-	if (worker->spare_count < SPARES_MAX)
-		worker->spares[worker->spare_count++] = (struct spare){ session->arena, session->answers };
-	else
+	if (full)
 		arena_release(&session->arena);
-	arena_init(&session->arena, SESSION_ARENA_BLOCK);
+	else
+		arena_reset(&session->arena);
+	spare = (struct spare){ session->arena, session->answers };
 	session->answers = NULL;
 	session->answer_capacity = session->answer_first = 0;
+	arena_init(&session->arena, SESSION_ARENA_BLOCK);
+	if (session->in.size == 0) {
+		spare.in = session->in.data;
+		spare.in_capacity = session->in.capacity;
+		session->in.data = NULL;
+		session->in.capacity = 0;
+	}
+	if (spare.arena.blocks || spare.answers)
+		worker->spares[worker->spare_count++] = spare;
+	else
+		mem_free(spare.in);
 }
 
 void session_close(struct session *session)
@@ -384,19 +402,26 @@ static const char *setting_of(const struct session *session, const char *name)
 	return found ? found->text : NULL;
 }
 
+static void take_settings(const struct session *session, struct plan_context *context)
+{
+	const char *role = setting_of(session, "role");
+
+	if (!role || strcmp(role, "none") == 0)
+		role = setting_of(session, "session_authorization");
+	if (role)
+		context->role = role;
+	context->search_path = setting_of(session, "search_path");
+}
+
 struct plan_context session_plan_context(const struct session *session)
 {
 	struct plan_context context = { .snapshot = session->snapshot, .database = session->database, .role = session->user };
 	const struct catalog *catalog = session->snapshot->catalogs[session->database];
-	const char *role = setting_of(session, "role");
 
 	context.temporary = session->pins & PIN_TEMPORARY;
 	context.redefined = buf_slice(&session->redefined);
-	if (!role || strcmp(role, "none") == 0)
-		role = setting_of(session, "session_authorization");
-	if (role)
-		context.role = role;
-	context.search_path = setting_of(session, "search_path");
+	if (session->local || session->settings->analysis->count)
+		take_settings(session, &context);
 	if (!context.search_path && catalog)    /* the path of the user's own is that of him who logged in, whoever he is by now */
 		context.search_path = catalog_role_path(catalog, session->user, context.role);
 	return context;

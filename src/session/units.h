@@ -36,7 +36,9 @@ void query_say_tag(struct session *session, const char *tag, bool ready);
 struct statement *copies_statement(struct session *session, enum statement_form form, struct slice sql, struct slice text, const uint32_t *types,
 				   size_t type_count);
 bool copies_may_serve(const struct plan *plan);         /* an unnamed statement, as far as its kind goes */
-bool copies_worthwhile(struct statement *statement);    /* it comes again */
+bool copies_worthwhile(const struct statement *statement);      /* it comes again, and is known when it comes the next time */
+/* Whether Parse of an unnamed statement need not go anywhere: it comes again, and what uses it next knows better where it goes. */
+bool copies_parse_waits(const struct session *session, const struct plan *plan, const struct statement *statement);
 bool copies_return_rows(const struct plan *plan);
 bool copies_serve(const struct session *session, const struct leg *leg, const struct prepared *prepared);       /* by the copy's name, now */
 /* Parse, where the backend has the copy already. Takes `before`, what had the name. */

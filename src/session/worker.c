@@ -156,7 +156,10 @@ void worker_release(struct worker *worker)
 
 		arena_release(&spare->arena);
 		mem_free(spare->answers);
+		mem_free(spare->in);
 	}
+	while (worker->spare_leg_count)
+		mem_free(worker->spare_legs[--worker->spare_leg_count]);
 	fingerprinter_free(worker->second_fingerprinter);
 	policies_free(worker->policies);
 	snapshot_unref(worker->snapshot);

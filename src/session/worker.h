@@ -49,8 +49,14 @@ struct forwarded { uint32_t pid, secret; uint64_t until_us; };
 enum { FORWARDED_KEPT = 64 };
 
 /* What a session needs only while it works, kept for the next one that does. */
-struct spare { struct arena arena; struct answer *answers; };
-enum { SPARES_MAX = 256 };
+enum { SPARES_MAX = 256, SPARE_IN_SIZE_MAX = 4096 };
+
+struct spare {                          /* what one session has worked with, for the next */
+	struct arena arena;
+	struct answer *answers;
+	char *in;
+	uint32_t in_capacity;
+};
 
 struct shared_policy;
 
@@ -65,6 +71,8 @@ struct worker {
 	struct map listenings;          /* struct pool * -> struct listening: listen.c */
 	struct spare spares[SPARES_MAX];
 	size_t spare_count;
+	struct leg *spare_legs[SPARES_MAX];
+	size_t spare_leg_count;
 	struct buf lifted;              /* automatic.c: of the query under way */
 	struct fingerprinter *fingerprinter, *second_fingerprinter;     /* two texts at a time: EXECUTE and what it executes */
 	struct listener *listeners;     /* one, or some that were taken over */
