@@ -40,6 +40,7 @@ void params_unref(struct params *params)
 		return;
 	map_remove(&params->table->lists, params->key);
 	mem_free((void *)(uintptr_t)params->key.data);
+	mem_free((void *)(uintptr_t)params->told.data);
 	mem_free(params);
 }
 
@@ -115,14 +116,30 @@ struct slice params_get(const struct params *params, const char *name)
 	return (struct slice){ "", 0 };
 }
 
-void params_tell(const struct params *from, const struct params *to, struct buf *out)
+static void add_others(const struct params *from, const struct params *to, struct buf *out)
 {
 	struct slice name, value;
 	size_t position = 0;
 
-	if (from == to)
-		return;
 	while (params_next(to, &position, &name, &value))
 		if (!from || !slice_eq(params_get(from, name.data), value))
 			message_parameter(out, name, value);
+}
+
+void params_tell(const struct params *from, struct params *to, struct buf *out)
+{
+	struct buf all;
+
+	if (from == to)
+		return;
+	if (from) {
+		add_others(from, to, out);
+		return;
+	}
+	if (!to->told.data) {           /* every session begins with it */
+		buf_init(&all, 2 * PARAMS_SIZE_MAX);
+		add_others(NULL, to, &all);
+		to->told = buf_slice(&all);
+	}
+	buf_add_slice(out, to->told);
 }

@@ -22,6 +22,7 @@ struct params {
 	struct slice key;               /* name, zero, value, zero, … in order of name, case aside */
 	bool standard_strings;          /* standard_conforming_strings is not off */
 	bool own_encoding;              /* client_encoding is the server's */
+	struct slice told;              /* all of it as messages, once somebody has asked for that */
 };
 
 struct params *params_empty(struct params_table *table);        /* a new reference */
@@ -35,4 +36,4 @@ struct slice params_get(const struct params *params, const char *name);         
 bool params_next(const struct params *params, size_t *position, struct slice *ret_name, struct slice *ret_value);
 
 /* Appends a ParameterStatus message for each entry of `to` that `from` (NULL: nothing) lacks or has otherwise. */
-void params_tell(const struct params *from, const struct params *to, struct buf *out);
+void params_tell(const struct params *from, struct params *to, struct buf *out);

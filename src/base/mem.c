@@ -6,7 +6,7 @@
 
 #include "base/reserve.h"
 
-static void die(size_t size)
+void mem_die(size_t size)
 {
 	fprintf(stderr, "level=fatal part=mem msg=\"out of memory, and the reserve is used up\" bytes=%zu\n", size);
 	abort();
@@ -17,7 +17,7 @@ void *mem_alloc(size_t size)
 	void *memory = malloc(size ? size : 1);
 
 	if (!memory)
-		die(size);
+		mem_die(size);
 	return memory;
 }
 
@@ -26,7 +26,7 @@ void *mem_calloc(size_t count, size_t size)
 	void *memory = calloc(count ? count : 1, size ? size : 1);
 
 	if (!memory)
-		die(count * size);
+		mem_die(count * size);
 	return memory;
 }
 
@@ -35,7 +35,7 @@ void *mem_realloc(void *old, size_t size)
 	void *memory = realloc(old, size ? size : 1);
 
 	if (!memory)
-		die(size);
+		mem_die(size);
 	return memory;
 }
 

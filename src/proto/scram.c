@@ -1,18 +1,52 @@
 #include "proto/scram.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 
+#include "base/mem.h"
+
 enum { SCRAM_ITERATIONS_MAX = 1000000 };
 
-static void hmac(const uint8_t key[SCRAM_KEY_SIZE], struct slice text, uint8_t out[SCRAM_KEY_SIZE])
+/* OpenSSL takes longer to find an algorithm by its name than to sign a text: it is asked once, and what it answered is copied. */
+static EVP_MAC_CTX *hmac_new(void)
 {
-	unsigned size = SCRAM_KEY_SIZE;
+	static EVP_MAC_CTX *made;
+	EVP_MAC_CTX *found = __atomic_load_n(&made, __ATOMIC_ACQUIRE), *none = NULL;
+	OSSL_PARAM with_sha256[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){ "SHA256" }, 0), OSSL_PARAM_construct_end() };
+	EVP_MAC *mac;
 
-	HMAC(EVP_sha256(), key, SCRAM_KEY_SIZE, (const unsigned char *)text.data, text.size, out, &size);
+	if (!found) {
+		mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+		found = EVP_MAC_CTX_new(mac);
+		EVP_MAC_free(mac);
+		if (!found || !EVP_MAC_CTX_set_params(found, with_sha256)) {
+			EVP_MAC_CTX_free(found);
+			return NULL;
+		}
+		if (!__atomic_compare_exchange_n(&made, &none, found, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+			EVP_MAC_CTX_free(found);        /* another thread was faster */
+			found = none;
+		}
+	}
+	return EVP_MAC_CTX_dup(found);
+}
+
+/* Of the parts one behind the other. */
+static void hmac(const uint8_t key[SCRAM_KEY_SIZE], const struct slice *parts, size_t count, uint8_t out[SCRAM_KEY_SIZE])
+{
+	EVP_MAC_CTX *context = hmac_new();
+	bool done = context && EVP_MAC_init(context, key, SCRAM_KEY_SIZE, NULL);
+	size_t size = 0;
+
+	for (size_t i = 0; i < count; i++)
+		done = done && EVP_MAC_update(context, (const unsigned char *)parts[i].data, parts[i].size);
+	if (!done || !EVP_MAC_final(context, out, &size, SCRAM_KEY_SIZE))
+		mem_die(SCRAM_KEY_SIZE);
+	EVP_MAC_CTX_free(context);
 }
 
 static void salted_password(struct slice password, const uint8_t *salt, size_t salt_size, uint32_t iterations,
@@ -114,9 +148,9 @@ int scram_verifier_read(struct slice text, struct scram_verifier *ret_verifier, 
 static void keys(const uint8_t salted[SCRAM_KEY_SIZE], uint8_t client_key[SCRAM_KEY_SIZE], uint8_t stored_key[SCRAM_KEY_SIZE],
 		 uint8_t server_key[SCRAM_KEY_SIZE])
 {
-	hmac(salted, SLICE_LIT("Client Key"), client_key);
+	hmac(salted, &SLICE_LIT("Client Key"), 1, client_key);
 	SHA256(client_key, SCRAM_KEY_SIZE, stored_key);
-	hmac(salted, SLICE_LIT("Server Key"), server_key);
+	hmac(salted, &SLICE_LIT("Server Key"), 1, server_key);
 }
 
 void scram_verifier_make(struct slice password, const uint8_t *salt, size_t salt_size, uint32_t iterations,
@@ -230,12 +264,9 @@ int scram_server_first(struct scram_server *server, struct slice client_first, c
 static void sign(const uint8_t key[SCRAM_KEY_SIZE], const char *first_bare, struct slice server_first, struct slice final_without_proof,
 		 uint8_t out[SCRAM_KEY_SIZE])
 {
-	struct buf text;
+	const struct slice comma = SLICE_LIT(","), parts[] = { slice_of(first_bare), comma, server_first, comma, final_without_proof };
 
-	buf_init(&text, 4 * SCRAM_TEXT_MAX);
-	buf_printf(&text, "%s,%.*s,%.*s", first_bare, SLICE_FMT(server_first), SLICE_FMT(final_without_proof));
-	hmac(key, buf_slice(&text), out);
-	buf_release(&text);
+	hmac(key, parts, sizeof(parts) / sizeof(parts[0]), out);
 }
 
 int scram_server_final(struct scram_server *server, struct slice client_final, struct buf *out, struct err *err)
