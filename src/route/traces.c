@@ -11,6 +11,7 @@ enum { TRACES_TABLES_MAX = LOOK_TABLES_MAX, TRACES_FUNCTIONS_MAX = LOOK_FUNCTION
 struct search {                         /* lives on the stack, and ends with the first trace */
 	const struct resolver *resolver;
 	const struct catalog *catalog;
+	bool (*sought)(const char *function);   /* of PostgreSQL's own functions, those that are a trace */
 	const struct catalog_table *tables[TRACES_TABLES_MAX];
 	size_t table_count;
 	const struct catalog_function *functions[TRACES_FUNCTIONS_MAX];
@@ -32,7 +33,7 @@ static bool function_leaves(struct search *search, const struct catalog_function
 			return false;
 	if (plan_redefined(search->resolver->context->redefined, function->name) || search->function_count == TRACES_FUNCTIONS_MAX)
 		return true;
-	if (function->builtin ? catalog_leaves_traces(function->name) || catalog_reads_tables(function->name) : !function->readable)
+	if (function->builtin ? search->sought(function->name) || catalog_reads_tables(function->name) : !function->readable)
 		return true;
 	search->functions[search->function_count++] = function;
 	return calls_leave(search, function->calls, function->call_count) || (function->body && code_leaves(search, function->body)) ||
@@ -177,9 +178,9 @@ static bool words_leave(struct search *search)
 	return false;
 }
 
-bool traces_left(const struct resolver *resolver)
+static bool statement_leaves(const struct resolver *resolver, bool (*sought)(const char *function))
 {
-	struct search search = { .resolver = resolver, .catalog = resolver->catalog };
+	struct search search = { .resolver = resolver, .catalog = resolver->catalog, .sought = sought };
 	const struct shape *shape = resolver->shape;
 
 	if (!search.catalog)
@@ -193,9 +194,22 @@ bool traces_left(const struct resolver *resolver)
 	return tables_leave(&search) || words_leave(&search);
 }
 
+bool traces_left(const struct resolver *resolver)
+{
+	return statement_leaves(resolver, catalog_leaves_traces);
+}
+
+bool traces_tell_statement(const struct resolver *resolver)
+{
+	for (size_t i = 0; i < resolver->shape->table_count; i++)
+		if (strcmp(resolver->shape->tables[i].name, "pg_cursors") == 0)
+			return true;
+	return statement_leaves(resolver, catalog_tells_statement);
+}
+
 bool traces_left_by_code(const struct resolver *resolver, const char *code, const char *language)
 {
-	struct search search = { .resolver = resolver, .catalog = resolver->catalog };
+	struct search search = { .resolver = resolver, .catalog = resolver->catalog, .sought = catalog_leaves_traces };
 
 	return !search.catalog || !code || (language && strcmp(language, "plpgsql") != 0) || code_leaves(&search, code);
 }

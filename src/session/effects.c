@@ -249,6 +249,9 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 		session->definitions |= !shape->temporary;
 		note_redefined(session, plan->items[item].redefines);
 		break;
+	case STMT_DO:
+		session->definitions |= plan->items[item].defines;
+		break;
 	default:
 		break;
 	}
