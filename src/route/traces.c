@@ -19,6 +19,9 @@ struct search {                         /* lives on the stack, and ends with the
 	bool everything;                /* what expressions run without a call was looked at, all of it */
 };
 
+/* PostgreSQL's own, with a rule that makes UPDATE a call of set_config(). */
+static const char settings_view[] = "pg_settings";
+
 static bool code_leaves(struct search *search, const char *code);
 static bool table_leaves(struct search *search, const struct catalog_table *table, unsigned events);
 
@@ -72,6 +75,8 @@ static bool tell(void *owner, struct slice name, bool field)
 	struct search *search = owner;
 	const struct catalog_table *table = field ? NULL : catalog_tables_named(search->catalog, name.data);
 
+	if (strcmp(name.data, settings_view) == 0)
+		return false;
 	for (; table; table = table->same_name)
 		if (table_leaves(search, table, EVENT_ANY))
 			return false;
@@ -127,6 +132,11 @@ static bool table_leaves(struct search *search, const struct catalog_table *tabl
 
 /* ---- a statement ---- */
 
+static bool is_named(const struct table_ref *ref, const char *name)
+{
+	return ref->name && strcmp(ref->name, name) == 0;
+}
+
 static unsigned events_of(const struct shape *shape, const struct table_ref *ref)
 {
 	switch (shape->kind) {
@@ -151,6 +161,8 @@ static bool tables_leave(struct search *search)
 	for (size_t i = 0; i < shape->table_count; i++) {
 		const struct resolved_table *table = &search->resolver->tables[i];
 
+		if (shape->tables[i].target && is_named(&shape->tables[i], settings_view))
+			return true;
 		if (table->unknown && queries && !search->resolver->context->temporary)
 			return true;
 		if (table->table && !table->everywhere && table_leaves(search, table->table, events_of(shape, &shape->tables[i])))
@@ -202,7 +214,7 @@ bool traces_left(const struct resolver *resolver)
 bool traces_tell_statement(const struct resolver *resolver)
 {
 	for (size_t i = 0; i < resolver->shape->table_count; i++)
-		if (strcmp(resolver->shape->tables[i].name, "pg_cursors") == 0)
+		if (is_named(&resolver->shape->tables[i], "pg_cursors"))
 			return true;
 	return statement_leaves(resolver, catalog_tells_statement);
 }

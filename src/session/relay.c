@@ -232,6 +232,8 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 	case '2':
 	case '3':
 	case 's':
+		if (type == 's' && head && head->plan)
+			effects_suspended(session, leg, head->plan);
 		if (head && head->kind != ANSWER_QUERY)
 			answers_pop(session);
 		break;
