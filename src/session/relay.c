@@ -188,6 +188,8 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 	if (type == 'Z') {
 		if (body.size != 1)
 			return err_set(err, ERR_PROTOCOL, "malformed ReadyForQuery");
+		if (session->copy_broken)
+			return err_set(err, ERR_PROTOCOL, "the copy had failed when something else came within it");
 		ready(session, leg, body.data[0]);
 		return 0;
 	}

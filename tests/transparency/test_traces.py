@@ -161,6 +161,19 @@ def test_what_a_portal_did_of_which_not_all_rows_are_fetched_is_its_sessions_own
         assert second.one(state) == clean
 
 
+@pytest.mark.parametrize("message", [Parse("SELECT 1", "theirs"), Query("SET work_mem = '9MB'")], ids=["Parse", "Query"])
+@pytest.mark.parametrize("copy", [Query("COPY plain FROM STDIN"), Parse("COPY plain FROM STDIN") + Bind() + Execute()], ids=["simple", "extended"])
+def test_what_comes_within_a_copy_that_has_failed_on_the_server_is_not_run(cluster, copy, message):
+    """Before the client can know of it: PostgreSQL would have run it, or refused it as a violation of the protocol."""
+    with connect(cluster) as first:
+        first.send(copy, CopyData("not a number\n"), message, Sync)
+        heard = first.until("Z", 3)
+        assert heard[0][0] in "1G" and heard[-1][0] == "closed"
+    with connect(cluster) as second:
+        assert second.one("SELECT count(*) FROM pg_prepared_statements WHERE name = 'theirs'") == "0"
+        assert second.one("SHOW work_mem") == "4MB"
+
+
 def test_a_session_authorization_that_code_takes_goes_along_with_its_session(cluster):
     with connect(cluster, SUPERUSER, PASSWORD) as first, connect(cluster, SUPERUSER, PASSWORD) as second:
         first.rows(f"DO $$ BEGIN SET SESSION AUTHORIZATION {USER}; END $$")
