@@ -75,8 +75,6 @@ static bool tell(void *owner, struct slice name, bool field)
 	struct search *search = owner;
 	const struct catalog_table *table = field ? NULL : catalog_tables_named(search->catalog, name.data);
 
-	if (strcmp(name.data, settings_view) == 0)
-		return false;
 	for (; table; table = table->same_name)
 		if (table_leaves(search, table, EVENT_ANY))
 			return false;
@@ -113,7 +111,8 @@ static bool hook_leaves(struct search *search, const struct catalog_hook *hook)
 
 static bool table_leaves(struct search *search, const struct catalog_table *table, unsigned events)
 {
-	if (plan_redefined(search->resolver->context->redefined, table->name))
+	if (plan_redefined(search->resolver->context->redefined, table->name) ||
+	    (events & EVENT_UPDATE && strcmp(table->name, settings_view) == 0))
 		return true;
 	if (!table->hooks)
 		return false;

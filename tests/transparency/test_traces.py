@@ -28,6 +28,7 @@ CREATE TABLE deferred (a int);
 CREATE CONSTRAINT TRIGGER t AFTER INSERT ON deferred INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION on_row();
 CREATE TABLE filled (a int DEFAULT memory(), b int);
 CREATE VIEW seen AS SELECT memory();
+CREATE VIEW settings AS SELECT * FROM pg_settings;
 CREATE VIEW direct AS SELECT set_config('work_mem', '9MB', false);
 """
 
@@ -78,6 +79,7 @@ WAYS = {
     "CREATE TABLE AS": say("CREATE TABLE made AS SELECT memory()", "DROP TABLE made"),
     "a portal of which not all rows are fetched": say([run("SELECT memory() FROM generate_series(1, 3)", row_max=1), Sync]),
     "UPDATE of pg_settings": say("UPDATE pg_settings SET setting = '9MB' WHERE name = 'work_mem'"),
+    "UPDATE of a view of pg_settings": say("UPDATE settings SET setting = '9MB' WHERE name = 'work_mem'"),
     "UPDATE of pg_settings in a DO block": say("DO $$ BEGIN UPDATE pg_catalog.pg_settings SET setting = '9MB' WHERE name = 'work_mem'; END $$"),
     "what its transaction made": say("BEGIN", "CREATE OR REPLACE FUNCTION fresh() RETURNS int LANGUAGE sql AS 'SELECT memory()'", "SELECT fresh()", "COMMIT"),
 }
