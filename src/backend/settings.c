@@ -8,9 +8,9 @@
 
 enum { SETTINGS_SIZE_MAX = 1 << 20 };
 
-/* Settings that change neither what a statement means nor how its constants are read. */
+/* Settings that change neither what a statement means, nor how its constants are read, nor what is remarked upon while it is. */
 static const char *const harmless[] = {
-	"application_name", "client_min_messages", "deadlock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout",
+	"application_name", "deadlock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout",
 	"lock_timeout", "log_min_duration_statement", "log_statement", "statement_timeout", "synchronous_commit", "work_mem",
 };
 

@@ -48,6 +48,7 @@ struct statement *statement_intern(struct statement_table *table, const struct s
 {
 	struct statement *statement;
 	struct buf *out = &table->key;
+	bool apart;
 
 	out->size_max = (size_t)STATEMENT_SIZE_MAX * 2;
 	buf_clear(out);
@@ -60,10 +61,11 @@ struct statement *statement_intern(struct statement_table *table, const struct s
 	buf_add(out, key->types, key->type_count * sizeof(*key->types));
 	buf_add_slice(out, key->text);
 	statement = key->apart ? NULL : map_get(&table->statements, buf_slice(out));
-	if (statement)
+	if (statement && !statement->remarked)
 		return statement_ref(statement);
+	apart = key->apart || statement;
 	statement = statement_new(table, key->form, buf_slice(out), key->text.size, key->types, key->type_count, key->settings);
-	if (!key->apart)
+	if (!apart)
 		share(statement);
 	return statement;
 }

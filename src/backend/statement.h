@@ -2,7 +2,8 @@
  *
  * The key is text, parameter types, form, the settings that change meaning, search path included, and the schema version: copies on backends
  * are shared only where PostgreSQL would have read the text alike. Interned, counted by references; one worker's. What is read otherwise each
- * time (`apart`), or is known to be read otherwise since (retired), is found by nobody else.
+ * time (`apart`), or is known to be read otherwise since (retired), is found by nobody else; nor is what the server remarks upon while it reads it,
+ * which each who prepares it is to hear.
  */
 #pragma once
 
@@ -54,6 +55,7 @@ struct statement {
 	struct settings *settings;      /* the settings of the session that first prepared it */
 	struct slice key;
 	bool shared;                    /* the table has it */
+	bool remarked;                  /* the server said something (NOTICE, WARNING) while it read or planned it */
 };
 
 void statement_table_release(struct statement_table *table);   /* when nobody has a reference any more */

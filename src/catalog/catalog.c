@@ -236,6 +236,16 @@ bool catalog_follows(const char *function)
 	return among_leaving(function, FOLLOWED_COUNT);
 }
 
+const char *const catalog_telling_functions[] = { "current_query", "pg_cursor", "statement_timestamp", NULL };
+
+bool catalog_tells_statement(const char *function)
+{
+	for (size_t i = 0; catalog_telling_functions[i]; i++)
+		if (strcmp(catalog_telling_functions[i], function) == 0)
+			return true;
+	return false;
+}
+
 void catalog_add_role_path(struct catalog *catalog, const char *role, const char *path)
 {
 	map_set(&catalog->role_paths, slice_of(role), arena_strdup(&catalog->arena, path));

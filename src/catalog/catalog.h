@@ -188,6 +188,10 @@ bool catalog_leaves_traces(const char *function);
 bool catalog_follows(const char *function);
 extern const char *const catalog_leaving_functions[];   /* NULL ends it */
 
+/* Whether a function of PostgreSQL's own of this name tells in what words, or by which messages, the statement came. */
+bool catalog_tells_statement(const char *function);
+extern const char *const catalog_telling_functions[];   /* NULL ends it */
+
 /* The search_path with which a session of `login`, acting as `role`, begins, as text in which "$user" is still to be replaced by `role`;
  * NULL when it is the default, which catalog_table() and catalog_function() walk. */
 const char *catalog_role_path(const struct catalog *catalog, const char *login, const char *role);

@@ -224,14 +224,14 @@ int catalog_load_calls(PGconn *conn, struct catalog *catalog, struct err *err)
 		void (*add)(struct catalog *catalog, const PGresult *result);
 	} parts[] = { { CALLS, "aggregates", true, add_calls }, { OF_ROWS, "functions", false, add_of_rows }, { TAKES, "aggregates", false, add_takes },
 		    { READING_OIDS, "functions", true, add_reading_oids } };
-	struct buf names, leaving;
+	struct buf names, all;
 	PGresult *result;
 	int code = 0;
 
 	buf_init(&names, READER_NAMES_SIZE_MAX);
-	buf_init(&leaving, READER_NAMES_SIZE_MAX);
+	buf_init(&all, READER_NAMES_SIZE_MAX);
 	catalog_reader_names(false, &names);
-	catalog_reader_names(true, &leaving);
+	catalog_reader_names(true, &all);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && code == 0; i++) {
 		code = catalog_fetch(conn, parts[i].sql, parts[i].reads_names ? names.data : NULL, parts[i].what, &result, err);
 		if (code < 0)
@@ -240,9 +240,9 @@ int catalog_load_calls(PGconn *conn, struct catalog *catalog, struct err *err)
 		PQclear(result);
 	}
 	if (code == 0)
-		code = catalog_fetch(conn, HIDDEN, leaving.data, "operators, casts, domains", &result, err);
+		code = catalog_fetch(conn, HIDDEN, all.data, "operators, casts, domains", &result, err);
 	buf_release(&names);
-	buf_release(&leaving);
+	buf_release(&all);
 	if (code < 0)
 		return code;
 	code = add_hidden(conn, catalog, result, err);
@@ -256,10 +256,12 @@ static void add_names(const char *const *functions, struct buf *names)
 		buf_printf(names, "%c%s", names->size ? ',' : '{', functions[i]);
 }
 
-void catalog_reader_names(bool leaving, struct buf *names)
+void catalog_reader_names(bool hooks, struct buf *names)
 {
 	add_names(catalog_reading_functions, names);
-	if (leaving)
+	if (hooks) {
 		add_names(catalog_leaving_functions, names);
+		add_names(catalog_telling_functions, names);
+	}
 	buf_add(names, "}", 2);
 }

@@ -14,7 +14,8 @@
 /* types: those that each column has inside of its own (base types of domains, elements, attributes), as domains have checks and defaults.
  * guard: what a domain's check calls when a value becomes one.
  * code: every place where a table has some, with the bits of enum catalog_event. What reads or writes a view reads or writes its tables.
- * One row for each function or relation that a place depends on; $1 are the names of functions that read tables, or leave traces. */
+ * One row for each function or relation that a place depends on; $1 are the names of functions that read tables, leave traces, or tell
+ * how the statement came. */
 static const char HOOKS[] =
 	"WITH RECURSIVE guard(type, func) AS ("
 	"  SELECT k.contypid, coalesce(o.oprcode::oid, d.refobjid) FROM pg_constraint k JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass"

@@ -44,8 +44,8 @@ must_use int catalog_fetch(PGconn *conn, const char *sql, const char *param, con
 char *catalog_text(struct catalog *catalog, const PGresult *result, int row, int column);       /* in its arena; NULL stays NULL */
 uint32_t catalog_number(const PGresult *result, int row, int column);
 
-/* catalog_reading_functions as the text of an array, with its zero; `leaving`: and catalog_leaving_functions. */
-void catalog_reader_names(bool leaving, struct buf *names);
+/* catalog_reading_functions as the text of an array, with its zero; `hooks`: and the other functions that a table's own code is read for. */
+void catalog_reader_names(bool hooks, struct buf *names);
 
 /* Tells of functions what they run beside their bodies, and fills catalog->hidden. */
 must_use int catalog_load_calls(PGconn *conn, struct catalog *catalog, struct err *err);

@@ -10,6 +10,7 @@
 #include "route/resolve.h"
 #include "route/snapshot.h"
 #include "route/traces.h"
+#include "sql/body.h"
 #include "sql/set_value.h"
 #include "topo/topology.h"
 
@@ -339,6 +340,7 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 
 	item->writes = shape->kind != STMT_SELECT || shape->cte_writes || writes_by_function(resolver);
 	item->dirties = traces_left(resolver);
+	item->telling = traces_tell_statement(resolver);
 	for (size_t i = 0; i < shape->scope_count; i++)
 		item->writes |= shape->scopes[i].locking;
 	if (counts.local || calls_nanu(shape)) {
@@ -512,10 +514,12 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		item->dirties = shape->kind == STMT_DO ? traces_left_by_code(&resolver, shape->code, shape->code_language) : traces_left(&resolver);
 		item->kind = ROUTE_HOME;
 		item->writes = true;
-		if (shape->kind == STMT_DO)
+		if (shape->kind == STMT_DO) {
+			item->defines = !shape->code || shape->code_language || body_defines(slice_of(shape->code));
 			hooks_refuse_code(&resolver, item);
-		else
+		} else {
 			hooks_refuse_expressions(&resolver, shape, false, item);
+		}
 		break;
 	case STMT_LISTEN:
 	case STMT_UNLISTEN:

@@ -46,9 +46,11 @@ struct plan_item {                      /* one statement of the text */
 	enum route_kind kind;
 	bool writes;                    /* may change data, or take locks, on the shard it runs on */
 	bool dirties;                   /* runs code that may change its session unseen: functions, DO, CALL */
+	bool telling;                   /* a query: what it runs may tell in what words it came: current_query() */
 	bool fanout;                    /* KEYED: may also run as a fan-out when the key names several shards */
 	struct pin *pins;               /* KEYED: one for each sharded table reference; INSERT: one for each row */
 	size_t pin_count;
+	bool defines;                   /* a DO: what it runs may be definitions */
 	const char *redefines;          /* a definition: the name that means, or runs, what the catalog does not have; or NULL */
 	bool wary;                      /* parameters of the user's own types may run code that is not harmless */
 	const bool *shared_params;      /* KEYED: resolve_shared_params() */

@@ -11,12 +11,16 @@ enum { TRACES_TABLES_MAX = LOOK_TABLES_MAX, TRACES_FUNCTIONS_MAX = LOOK_FUNCTION
 struct search {                         /* lives on the stack, and ends with the first trace */
 	const struct resolver *resolver;
 	const struct catalog *catalog;
+	bool (*sought)(const char *function);   /* of PostgreSQL's own functions, those that are a trace */
 	const struct catalog_table *tables[TRACES_TABLES_MAX];
 	size_t table_count;
 	const struct catalog_function *functions[TRACES_FUNCTIONS_MAX];
 	size_t function_count;
 	bool everything;                /* what expressions run without a call was looked at, all of it */
 };
+
+/* PostgreSQL's own, with a rule that makes UPDATE a call of set_config(). */
+static const char settings_view[] = "pg_settings";
 
 static bool code_leaves(struct search *search, const char *code);
 static bool table_leaves(struct search *search, const struct catalog_table *table, unsigned events);
@@ -32,7 +36,7 @@ static bool function_leaves(struct search *search, const struct catalog_function
 			return false;
 	if (plan_redefined(search->resolver->context->redefined, function->name) || search->function_count == TRACES_FUNCTIONS_MAX)
 		return true;
-	if (function->builtin ? catalog_leaves_traces(function->name) || catalog_reads_tables(function->name) : !function->readable)
+	if (function->builtin ? search->sought(function->name) || catalog_reads_tables(function->name) : !function->readable)
 		return true;
 	search->functions[search->function_count++] = function;
 	return calls_leave(search, function->calls, function->call_count) || (function->body && code_leaves(search, function->body)) ||
@@ -107,7 +111,8 @@ static bool hook_leaves(struct search *search, const struct catalog_hook *hook)
 
 static bool table_leaves(struct search *search, const struct catalog_table *table, unsigned events)
 {
-	if (plan_redefined(search->resolver->context->redefined, table->name))
+	if (plan_redefined(search->resolver->context->redefined, table->name) ||
+	    (events & EVENT_UPDATE && strcmp(table->name, settings_view) == 0))
 		return true;
 	if (!table->hooks)
 		return false;
@@ -125,6 +130,11 @@ static bool table_leaves(struct search *search, const struct catalog_table *tabl
 }
 
 /* ---- a statement ---- */
+
+static bool is_named(const struct table_ref *ref, const char *name)
+{
+	return ref->name && strcmp(ref->name, name) == 0;
+}
 
 static unsigned events_of(const struct shape *shape, const struct table_ref *ref)
 {
@@ -150,6 +160,8 @@ static bool tables_leave(struct search *search)
 	for (size_t i = 0; i < shape->table_count; i++) {
 		const struct resolved_table *table = &search->resolver->tables[i];
 
+		if (shape->tables[i].target && is_named(&shape->tables[i], settings_view))
+			return true;
 		if (table->unknown && queries && !search->resolver->context->temporary)
 			return true;
 		if (table->table && !table->everywhere && table_leaves(search, table->table, events_of(shape, &shape->tables[i])))
@@ -177,9 +189,9 @@ static bool words_leave(struct search *search)
 	return false;
 }
 
-bool traces_left(const struct resolver *resolver)
+static bool statement_leaves(const struct resolver *resolver, bool (*sought)(const char *function))
 {
-	struct search search = { .resolver = resolver, .catalog = resolver->catalog };
+	struct search search = { .resolver = resolver, .catalog = resolver->catalog, .sought = sought };
 	const struct shape *shape = resolver->shape;
 
 	if (!search.catalog)
@@ -193,9 +205,22 @@ bool traces_left(const struct resolver *resolver)
 	return tables_leave(&search) || words_leave(&search);
 }
 
+bool traces_left(const struct resolver *resolver)
+{
+	return statement_leaves(resolver, catalog_leaves_traces);
+}
+
+bool traces_tell_statement(const struct resolver *resolver)
+{
+	for (size_t i = 0; i < resolver->shape->table_count; i++)
+		if (is_named(&resolver->shape->tables[i], "pg_cursors"))
+			return true;
+	return statement_leaves(resolver, catalog_tells_statement);
+}
+
 bool traces_left_by_code(const struct resolver *resolver, const char *code, const char *language)
 {
-	struct search search = { .resolver = resolver, .catalog = resolver->catalog };
+	struct search search = { .resolver = resolver, .catalog = resolver->catalog, .sought = catalog_leaves_traces };
 
 	return !search.catalog || !code || (language && strcmp(language, "plpgsql") != 0) || code_leaves(&search, code);
 }

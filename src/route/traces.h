@@ -12,5 +12,8 @@ struct resolver;
 
 bool traces_left(const struct resolver *resolver);
 
+/* Whether it may run what tells in what words, or by which messages, it came to the server. */
+bool traces_tell_statement(const struct resolver *resolver);
+
 /* The same of the code of a DO. */
 bool traces_left_by_code(const struct resolver *resolver, const char *code, const char *language);

@@ -4,8 +4,6 @@
  * (copies.c). The client hears what it would have heard: RowDescription, rows, CommandComplete, ReadyForQuery. When the server refuses before it
  * runs anything, the text is sent as it was written, for PostgreSQL's own words and positions.
  */
-#include <string.h>
-
 #include "route/snapshot.h"
 #include "session/session.h"
 #include "session/units.h"
@@ -13,13 +11,10 @@
 
 enum { AUTOMATIC_SIZE_MAX = 64 << 10 };
 
-/* What would show that the text is not the client's. */
-static bool reads_its_text(const struct shape *shape)
+/* PostgreSQL says what columns there are before the rows of a SELECT, but after what changes and returns rows has done all that it does. */
+static bool is_described_late(const struct shape *shape)
 {
-	for (size_t i = 0; i < shape->function_count; i++)
-		if (strcmp(shape->functions[i].name, "current_query") == 0)
-			return true;
-	return false;
+	return shape->returning || shape->cte_writes;
 }
 
 static struct statement *lifted_statement(struct session *session, const struct plan *plan, struct slice sql, struct lifted *ret_lifted)
@@ -76,7 +71,7 @@ bool automatic_send(struct session *session, struct leg *leg, struct plan *plan,
 	bool sent;
 
 	if (!session->policy->auto_prepare || session->as_written || session->tx_status == 'E' || leg->needs_sync || !copies_may_serve(plan) ||
-	    reads_its_text(plan->shapes.items) || !copies_serve(session, leg, &prepared))
+	    plan->items[0].telling || is_described_late(plan->shapes.items) || !copies_serve(session, leg, &prepared))
 		return false;
 	prepared.statement = lifted_statement(session, plan, sql, &lifted);
 	if (!prepared.statement)

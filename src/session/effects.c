@@ -187,6 +187,26 @@ void effects_dirty(struct session *session, const struct leg *only)
 	}
 }
 
+/* What holds from the first row on. */
+static void started(struct session *session, struct leg *leg, const struct plan_item *item)
+{
+	sequences_drawn(session, leg, item);
+	if (leg)
+		leg->wrote |= item->writes;
+	if (item->dirties || session->definitions)
+		effects_dirty(session, session->spread ? NULL : leg);
+	pin(session, leg, item->shape);
+	session->tx_snapshot |= item->shape->set_config_passing;        /* another leg would not know of it */
+	if (item->shape->kind == STMT_SELECT && item->shape->set_config)
+		carried_change(session, leg, item->shape);
+}
+
+void effects_suspended(struct session *session, struct leg *leg, const struct plan *plan)
+{
+	if (plan->shapes.count)
+		started(session, leg, &plan->items[0]);
+}
+
 void effects_complete(struct session *session, struct leg *leg, const struct plan *plan, size_t item, struct slice tag)
 {
 	const struct shape *shape;
@@ -195,23 +215,13 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 		return;
 	shape = plan->items[item].shape;
 	session->statements++;
-	sequences_drawn(session, leg, &plan->items[item]);
-	if (leg)
-		leg->wrote |= plan->items[item].writes;
 	session->worker->counters.statements++;
-	if (plan->items[item].dirties || session->definitions)
-		effects_dirty(session, session->spread ? NULL : leg);
-	pin(session, leg, shape);
+	started(session, leg, &plan->items[item]);
 	cursors_note(session, leg, shape);
-	session->tx_snapshot |= shape->set_config_passing;      /* another leg would not know of it */
 	switch (shape->kind) {
 	case STMT_SET:
 	case STMT_RESET:
 		carried_change(session, leg, shape);
-		break;
-	case STMT_SELECT:
-		if (shape->set_config)
-			carried_change(session, leg, shape);
 		break;
 	case STMT_DISCARD:
 		discard(session, leg, shape);
@@ -248,6 +258,9 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 	case STMT_DDL:
 		session->definitions |= !shape->temporary;
 		note_redefined(session, plan->items[item].redefines);
+		break;
+	case STMT_DO:
+		session->definitions |= plan->items[item].defines;
 		break;
 	default:
 		break;

@@ -39,6 +39,15 @@ static bool copying(const struct session *session)
 	return session->copy_in || session->copy_left;
 }
 
+/* What does not belong within a copy: the server refuses it by its type, before it looks at the length. Should the copy have failed there by now, the
+ * message would be run, and nobody here would know what it did: an impossible length makes the server close the connection then, too. */
+static void refuse_within_copy(struct session *session, char type)
+{
+	const char header[FRAME_HEADER_SIZE] = { type };
+
+	leg_send(session->current, slice_make(header, sizeof(header)));
+}
+
 /* Passes the client's copy messages on to the leg; true when bytes were used up to where it can go. */
 static size_t copy_through(struct session *session, struct slice bytes)
 {
@@ -86,9 +95,13 @@ static size_t copy_through(struct session *session, struct slice bytes)
 		used += length + 1;
 		if (at[0] == 'H' || at[0] == 'S')
 			continue;               /* PostgreSQL ignores these within COPY */
-		leg_send(session->current, slice_make(at, length + 1));
 		session->copy_broken = at[0] != 'c' && at[0] != 'f';
 		session->copy_in = false;
+		if (session->copy_broken) {
+			refuse_within_copy(session, at[0]);
+			continue;
+		}
+		leg_send(session->current, slice_make(at, length + 1));
 		/* With the extended protocol, the server answers when it is flushed. */
 		if (answers_head(session) && answers_head(session)->kind == ANSWER_EXECUTE)
 			leg_send(session->current, SLICE_LIT("H\0\0\0\4"));

@@ -140,6 +140,15 @@ static bool is_last_word(struct slice body)
 	return slice_is(severity, "FATAL") || slice_is(severity, "PANIC");
 }
 
+/* Whether the notice is about the answer's statement. Not what only somebody who looks for faults asks for: LOG, DEBUG. */
+static bool is_remark(const struct answer *answer, struct slice notice)
+{
+	struct slice severity = error_field(notice, 'V');
+
+	return answer->statement && (answer->kind == ANSWER_PARSE || answer->kind == ANSWER_BIND || answer->kind == ANSWER_DESCRIBE) &&
+	       (slice_is(severity, "WARNING") || slice_is(severity, "NOTICE") || slice_is(severity, "INFO"));
+}
+
 /* Whether the server said so while it read the statement, rather than what Bind gave it: then Parse would have said it. */
 static bool is_of_reading(const struct answer *answer, struct slice error)
 {
@@ -151,7 +160,7 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 	struct session *session = session_of(backend);
 	struct leg *leg = leg_of(backend);
 	struct answer *head;
-	bool hidden;
+	bool hidden, remark;
 
 	if (leg_setup_message(leg, type, body))
 		return backend->state == BACKEND_CLOSED ? err_set(err, ERR_BACKEND_LOST, "closed") : 0;
@@ -179,12 +188,17 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 	if (type == 'Z') {
 		if (body.size != 1)
 			return err_set(err, ERR_PROTOCOL, "malformed ReadyForQuery");
+		if (session->copy_broken)
+			return err_set(err, ERR_PROTOCOL, "the copy had failed when something else came within it");
 		ready(session, leg, body.data[0]);
 		return 0;
 	}
 	if (type == 'E' && copies_heal(session, leg, body))
 		return 0;
-	if (head && head->owes_parse && type != 'N') {
+	remark = type == 'N' && head && is_remark(head, body);
+	if (remark)
+		head->statement->remarked = true;
+	if (head && head->owes_parse && (type != 'N' || head->kind != ANSWER_PARSE)) {
 		head->owes_parse = false;
 		if (type == 'E' && is_of_reading(head, body))
 			prepared_remove(session, SLICE_LIT(""));
@@ -213,13 +227,15 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 		tell_renamed(session, head->renamed, body);
 	else if (type == 'E' && head && (head->kind == ANSWER_BIND || head->kind == ANSWER_DESCRIBE) && head->statement)
 		tell_of_copy(session, head, body);
-	else if (type == 'E' ? !(head && head->refused) : !hidden)
+	else if (type == 'E' ? !(head && head->refused) : !hidden || (remark && head->automatic))
 		session_write(session, whole_message(body));
 	switch (type) {
 	case '1':
 	case '2':
 	case '3':
 	case 's':
+		if (type == 's' && head && head->plan)
+			effects_suspended(session, leg, head->plan);
 		if (head && head->kind != ANSWER_QUERY)
 			answers_pop(session);
 		break;

@@ -403,6 +403,8 @@ void leg_hide(struct leg *leg, const char *sql);        /* a query whose answer 
 
 /* effects.c */
 void effects_complete(struct session *session, struct leg *leg, const struct plan *plan, size_t item, struct slice tag);
+/* The rows that were asked for have come, and the others may never be. */
+void effects_suspended(struct session *session, struct leg *leg, const struct plan *plan);
 /* What runs on this leg (NULL: on all) may change the session unseen: it is looked for when the transaction is over. */
 void effects_dirty(struct session *session, const struct leg *only);
 void effects_ready(struct session *session, char tx_status);            /* the client is ready for the next query: says so, or soon will */

@@ -88,6 +88,22 @@ bool body_names(struct slice source, bool (*tell)(void *owner, struct slice name
 	return rc == 0 && !after_do;
 }
 
+bool body_defines(struct slice source)
+{
+	struct lexer lexer;
+	struct token token;
+	int rc;
+
+	lexer_init(&lexer, source, true);
+	while ((rc = lexer_next(&lexer, &token)) > 0) {
+		char name[NAME_BYTES_MAX + 2];
+
+		if (token.kind == TOKEN_WORD && (read_name(source, &token, name) == 0 || listed(name)))
+			return true;
+	}
+	return rc < 0;
+}
+
 /* ---- statements that change their session ---- */
 
 static bool is_one_of(const char *name, const char *const *names, size_t count)

@@ -14,6 +14,9 @@
  * something, or cannot be read for sure. */
 bool body_names(struct slice source, bool (*tell)(void *owner, struct slice name, bool field), void *owner);
 
+/* Whether the source may make definitions by itself: it has words of such, or makes SQL of text; or cannot be read for sure. */
+bool body_defines(struct slice source);
+
 /* Whether the source has a statement that changes its session: SET (but for that of UPDATE), RESET, DISCARD, LISTEN, UNLISTEN, LOAD, a cursor WITH
  * HOLD; or cannot be read for sure. What it does by calling functions, and what makes body_names() false, is not told. */
 bool body_sets(struct slice source);

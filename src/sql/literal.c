@@ -264,21 +264,48 @@ int literal_value(struct slice sql, const struct literal *literal, bool standard
 	return refuse(err, "not a literal");
 }
 
-static bool has_time_word(struct slice text)
+enum { TIME_WORD_SIZE_MAX = 9 };
+
+static bool is_time_word(const char *word, size_t size)
 {
 	static const char *const words[] = { "now", "today", "tomorrow", "yesterday" };
 
-	for (size_t at = 0; at < text.size;) {
-		size_t size = 0;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (size == strlen(words[i]) && strncasecmp(word, words[i], size) == 0)
+			return true;
+	return false;
+}
 
-		while (at + size < text.size && isalpha((unsigned char)text.data[at + size]))
+/* In a field of a row, quotes may stand anywhere: (n"o"w). */
+static bool has_time_word(struct slice text)
+{
+	char word[TIME_WORD_SIZE_MAX];
+	size_t size = 0;
+
+	for (size_t at = 0; at < text.size; at++) {
+		char character = text.data[at];
+
+		if (character == '"')
+			continue;
+		if (isalpha((unsigned char)character)) {
+			if (size < TIME_WORD_SIZE_MAX)
+				word[size] = character;
 			size++;
-		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-			if (size == strlen(words[i]) && strncasecmp(text.data + at, words[i], size) == 0)
-				return true;
-		at += size + 1;
+			continue;
+		}
+		if (is_time_word(word, size))
+			return true;
+		size = 0;
 	}
 	return false;
+}
+
+/* 'n' and on the next line 'ow'; some others are taken for such. */
+static bool may_continue(struct slice text)
+{
+	bool lines = memchr(text.data, '\n', text.size) || memchr(text.data, '\r', text.size);
+
+	return lines && memchr(text.data + 1, '\'', text.size - 2);
 }
 
 bool literals_tell_time(const struct fingerprint *fingerprint, struct slice sql)
@@ -287,7 +314,7 @@ bool literals_tell_time(const struct fingerprint *fingerprint, struct slice sql)
 		const struct literal *literal = &fingerprint->literals[i];
 		struct slice text = slice_make(sql.data + literal->offset, literal->size);
 
-		if (literal->class == LITERAL_STRING && (memchr(text.data, '\\', text.size) || has_time_word(text)))
+		if (literal->class == LITERAL_STRING && (memchr(text.data, '\\', text.size) || has_time_word(text) || may_continue(text)))
 			return true;
 	}
 	return false;

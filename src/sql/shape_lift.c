@@ -1,9 +1,11 @@
 #include "sql/lift.h"
 #include "sql/shape_make.h"
 
-/* Only where a Const and a Param of the same type are read alike: operands of plain operators and lists in WHERE, values of INSERT and of UPDATE's
- * SET. Elsewhere a constant may be a position (ORDER BY 1), must equal another (GROUP BY a % 2), or names what an index was made with
- * (ON CONFLICT (…) WHERE a = 1). */
+/* Only where a Const and a Param of the same type are read alike: operands of plain operators and lists in WHERE, values of INSERT, operands in
+ * UPDATE's SET. Elsewhere a constant may be a position (ORDER BY 1), must equal another (GROUP BY a % 2), or names what an index was made with
+ * (ON CONFLICT (…) WHERE a = 1). What PostgreSQL computes of constants while it plans (1 / 0, a value made the column's type by SET) stays as it is:
+ * there it fails although no row comes to it.
+ */
 
 static void lift_const(struct maker *maker, const PgQuery__AConst *constant)
 {
@@ -21,6 +23,39 @@ static void lift_const(struct maker *maker, const PgQuery__AConst *constant)
 		maker->shape->lifts[literal->slot] |= LIFT_MINUS;
 }
 
+/* Is it known of `node` that its value depends on a row? */
+static bool varies(const PgQuery__Node *node)
+{
+	if (!node)
+		return false;
+	switch (node->node_case) {
+	case PG_QUERY__NODE__NODE_COLUMN_REF:
+	case PG_QUERY__NODE__NODE_SUB_LINK:
+		return true;
+	case PG_QUERY__NODE__NODE_TYPE_CAST:
+		return varies(node->type_cast->arg);
+	case PG_QUERY__NODE__NODE_A_INDIRECTION:
+		return varies(node->a_indirection->arg);
+	case PG_QUERY__NODE__NODE_A_EXPR:
+		return varies(node->a_expr->lexpr) || varies(node->a_expr->rexpr);
+	case PG_QUERY__NODE__NODE_FUNC_CALL:
+		for (size_t i = 0; i < node->func_call->n_args; i++)
+			if (varies(node->func_call->args[i]))
+				return true;
+		return false;
+	default:
+		return false;
+	}
+}
+
+static void lift_expression(struct maker *maker, const PgQuery__Node *node);
+
+static void lift_operand(struct maker *maker, const PgQuery__Node *node, const PgQuery__Node *other)
+{
+	if (node && (node->node_case != PG_QUERY__NODE__NODE_A_CONST || varies(other)))
+		lift_expression(maker, node);
+}
+
 static void lift_expression(struct maker *maker, const PgQuery__Node *node)
 {
 	if (!node)
@@ -36,10 +71,15 @@ static void lift_expression(struct maker *maker, const PgQuery__Node *node)
 	} else if (node->node_case == PG_QUERY__NODE__NODE_A_EXPR) {
 		switch (node->a_expr->kind) {
 		case PG_QUERY__A__EXPR__KIND__AEXPR_OP:
+			lift_operand(maker, node->a_expr->lexpr, node->a_expr->rexpr);
+			lift_operand(maker, node->a_expr->rexpr, node->a_expr->lexpr);
+			break;
 		case PG_QUERY__A__EXPR__KIND__AEXPR_IN:
 		case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN:
 		case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN:
-			lift_expression(maker, node->a_expr->lexpr);
+			if (!varies(node->a_expr->lexpr))
+				break;
+			lift_operand(maker, node->a_expr->lexpr, NULL);
 			lift_expression(maker, node->a_expr->rexpr);
 			break;
 		default:
@@ -71,7 +111,7 @@ void lifts_read(struct maker *maker, const PgQuery__Node *statement)
 	case PG_QUERY__NODE__NODE_UPDATE_STMT:
 		for (size_t i = 0; i < statement->update_stmt->n_target_list; i++)
 			if (statement->update_stmt->target_list[i]->node_case == PG_QUERY__NODE__NODE_RES_TARGET)
-				lift_expression(maker, statement->update_stmt->target_list[i]->res_target->val);
+				lift_operand(maker, statement->update_stmt->target_list[i]->res_target->val, NULL);
 		lift_expression(maker, statement->update_stmt->where_clause);
 		break;
 	case PG_QUERY__NODE__NODE_DELETE_STMT:

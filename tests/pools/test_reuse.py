@@ -74,8 +74,10 @@ def test_a_text_that_came_once_is_not_kept(wire):
 
 
 @pytest.mark.parametrize("sql", ["SELECT 'now'::timestamptz -- clock", "SELECT E'\\156ow'::timestamptz -- clock",
-                                 "SELECT timestamptz 'Today 10:00', 'now'::text::timestamptz, clock_timestamp() -- clock"])
+                                 "SELECT timestamptz 'Today 10:00', 'now'::text::timestamptz, clock_timestamp() -- clock",
+                                 "SELECT 'n' -- clock\n 'ow'::timestamptz", "SELECT ('(n\"o\"w)'::work.moment).at -- clock"])
 def test_a_literal_that_tells_the_time_tells_it_each_time(wire, sql):
+    wire.rows("CREATE TYPE work.moment AS (at timestamptz)")
     seen = [ask(wire, sql)[0][-1] for _ in range(4)]
     assert len(set(seen)) == 4
     assert copies(wire, "-- clock") == []
@@ -310,6 +312,75 @@ def test_in_a_block_only_what_returns_no_rows_is_prepared(automatic, simple):
     assert simple.rows("SELECT * FROM work.t WHERE id = 24") == []
 
 
-def test_the_query_that_is_shown_is_the_one_that_was_written(simple):
+@pytest.mark.parametrize("sql", ["SELECT current_query() FROM work.t WHERE id = 1 AND id + {} > 0", "SELECT asks() FROM work.t WHERE id < {} + 2 LIMIT 1",
+                                 "SELECT query FROM work.asked WHERE id < {} + 2 LIMIT 1"])
+def test_the_query_that_is_shown_is_the_one_that_was_written(simple, sql):
+    simple.rows("CREATE OR REPLACE FUNCTION asks() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN current_query(); END'")
+    simple.rows("CREATE VIEW work.asked AS SELECT id, current_query() AS query FROM work.t")
     for number in (1, 2, 3):
-        assert simple.one(f"SELECT current_query() FROM work.t WHERE id = 1 AND {number} > 0") == f"SELECT current_query() FROM work.t WHERE id = 1 AND {number} > 0"
+        assert simple.one(sql.format(number)) == sql.format(number)
+
+
+def test_a_trigger_writes_down_the_query_that_was_written(simple):
+    simple.rows("CREATE TABLE work.log (query text)")
+    simple.rows("CREATE FUNCTION work.note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO work.log VALUES (current_query()); RETURN NULL; END'")
+    simple.rows("CREATE TRIGGER t AFTER INSERT ON work.t FOR EACH STATEMENT EXECUTE FUNCTION work.note()")
+    queries = [f"INSERT INTO work.t VALUES ({number}, 'x')" for number in range(10, 14)]
+    for query in queries:
+        simple.rows(query)
+    assert [query for query, in simple.rows("SELECT query FROM work.log")] == queries
+
+
+def test_a_simple_query_sees_itself_run_as_one(simple):
+    for _ in range(3):
+        assert simple.one("SELECT now() = statement_timestamp() FROM work.t WHERE id = 1") == "t"
+        assert simple.rows("SELECT name FROM pg_cursors WHERE is_holdable IS NOT NULL AND length(name) < 1") == []
+
+
+@pytest.mark.parametrize("sql", ["UPDATE work.small SET a = {} WHERE id = 77", "UPDATE work.small SET n = {} WHERE id = 77",
+                                 "SELECT * FROM work.small WHERE id = 5 AND a = 1 / ({} - 100000)"])
+def test_a_constant_that_does_not_fit_is_refused_although_no_row_has_it(simple, sql):
+    """A generic plan would not have met it; PostgreSQL takes one after five others."""
+    simple.rows("CREATE TABLE work.small (id int PRIMARY KEY, a smallint, n numeric(4, 1))")
+    for number in range(8):
+        assert simple.error(sql.format(number)) is None
+    assert simple.error(sql.format(100000)) in ("22003", "22012")
+
+
+@pytest.mark.parametrize("sql", ["INSERT INTO work.t VALUES (1, 'again') RETURNING id",
+                                 "WITH made AS (INSERT INTO work.t VALUES (1, 'again') RETURNING id) SELECT id FROM made WHERE id > 0"])
+def test_columns_of_what_fails_while_it_changes_rows_are_not_told(simple, sql):
+    for _ in range(4):
+        assert heard(simple.ask(Query(sql))) == "EZ"
+
+
+# ---- what the server remarks upon ----
+
+LONG = "x" * 70
+
+
+@pytest.mark.parametrize("sql", [f"SELECT id AS {LONG} FROM work.t WHERE id = 1", "SELECT remarks(1) FROM work.t WHERE id = 1"])
+@pytest.mark.parametrize("ask", [Query, lambda sql: run(sql) + Sync, lambda sql: Close("S", "s") + Parse(sql, "s") + Bind(statement="s") + Execute() + Sync],
+                         ids=["simple", "unnamed", "named"])
+def test_what_the_server_says_while_it_reads_or_plans_is_heard_each_time(automatic, simple, sql, ask):
+    simple.rows("CREATE OR REPLACE FUNCTION remarks(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'seen'; RETURN $1; END $$")
+    with connect(automatic) as other:
+        for wire in (simple, other, other, simple, simple):
+            assert heard(wire.ask(ask(sql))).count("N") == 1
+    with connect(automatic, client_min_messages="warning") as quiet:
+        for _ in range(4):
+            assert heard(quiet.ask(ask(sql))).count("N") == 0
+        assert heard(simple.ask(ask(sql))).count("N") == 1
+
+
+# ---- definitions that do not show ----
+
+def test_a_function_that_a_do_block_makes_is_the_one_that_is_called(cluster, wire):
+    sql = "SELECT work.which(1::smallint)"
+    wire.rows("CREATE FUNCTION work.which(int) RETURNS text LANGUAGE sql AS $$ SELECT 'int' $$")
+    for _ in range(3):
+        assert ask(wire, sql) == [["int"]]
+    wire.rows("DO $do$ BEGIN CREATE FUNCTION work.which(smallint) RETURNS text LANGUAGE sql AS $$ SELECT 'smallint' $$; END $do$")
+    assert ask(wire, sql) == [["smallint"]]
+    with connect(cluster) as other:
+        assert ask(other, sql) == [["smallint"]]

@@ -28,6 +28,7 @@ CREATE TABLE deferred (a int);
 CREATE CONSTRAINT TRIGGER t AFTER INSERT ON deferred INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION on_row();
 CREATE TABLE filled (a int DEFAULT memory(), b int);
 CREATE VIEW seen AS SELECT memory();
+CREATE VIEW settings AS SELECT * FROM pg_settings;
 CREATE VIEW direct AS SELECT set_config('work_mem', '9MB', false);
 """
 
@@ -76,6 +77,10 @@ WAYS = {
     "a savepoint": say("BEGIN", "SAVEPOINT a", "SELECT memory()", "RELEASE a", "COMMIT"),
     "EXPLAIN ANALYZE": say("EXPLAIN ANALYZE SELECT memory()"),
     "CREATE TABLE AS": say("CREATE TABLE made AS SELECT memory()", "DROP TABLE made"),
+    "a portal of which not all rows are fetched": say([run("SELECT memory() FROM generate_series(1, 3)", row_max=1), Sync]),
+    "UPDATE of pg_settings": say("UPDATE pg_settings SET setting = '9MB' WHERE name = 'work_mem'"),
+    "UPDATE of a view of pg_settings": say("UPDATE settings SET setting = '9MB' WHERE name = 'work_mem'"),
+    "UPDATE of pg_settings in a DO block": say("DO $$ BEGIN UPDATE pg_catalog.pg_settings SET setting = '9MB' WHERE name = 'work_mem'; END $$"),
     "what its transaction made": say("BEGIN", "CREATE OR REPLACE FUNCTION fresh() RETURNS int LANGUAGE sql AS 'SELECT memory()'", "SELECT fresh()", "COMMIT"),
 }
 
@@ -144,6 +149,31 @@ def test_a_role_that_a_function_takes_goes_along_with_its_session(cluster):
         assert first.one("SELECT current_user") == "other"
         first.rows("RESET ROLE")
         assert first.one("SELECT current_user") == USER
+
+
+@pytest.mark.parametrize("sql, state, left, clean", [
+    ("SELECT pg_advisory_lock(n) FROM generate_series(1, 3) n", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()", "1", "0"),
+    ("SELECT set_config('work_mem', '9MB', false) FROM generate_series(1, 3)", "SHOW work_mem", "9MB", "4MB"),
+])
+def test_what_a_portal_did_of_which_not_all_rows_are_fetched_is_its_sessions_own(cluster, sql, state, left, clean):
+    with connect(cluster) as first:
+        first.ask(run(sql, row_max=1), Sync)
+        assert first.one(state) == left
+    with connect(cluster) as second:
+        assert second.one(state) == clean
+
+
+@pytest.mark.parametrize("message", [Parse("SELECT 1", "theirs"), Query("SET work_mem = '9MB'")], ids=["Parse", "Query"])
+@pytest.mark.parametrize("copy", [Query("COPY plain FROM STDIN"), Parse("COPY plain FROM STDIN") + Bind() + Execute()], ids=["simple", "extended"])
+def test_what_comes_within_a_copy_that_has_failed_on_the_server_is_not_run(cluster, copy, message):
+    """Before the client can know of it: PostgreSQL would have run it, or refused it as a violation of the protocol."""
+    with connect(cluster) as first:
+        first.send(copy, CopyData("not a number\n"), message, Sync)
+        heard = first.until("Z", 3)
+        assert heard[0][0] in "1G" and heard[-1][0] == "closed"
+    with connect(cluster) as second:
+        assert second.one("SELECT count(*) FROM pg_prepared_statements WHERE name = 'theirs'") == "0"
+        assert second.one("SHOW work_mem") == "4MB"
 
 
 def test_a_session_authorization_that_code_takes_goes_along_with_its_session(cluster):

@@ -91,6 +91,17 @@ static void what_changes_its_session_is_found(void **state)
 		assert_false(body_sets(slice_of(others[i])));
 }
 
+static void what_may_define_something_is_found(void **state)
+{
+	static const char *const defines[] = { "BEGIN CREATE TABLE t (a int); END", "EXECUTE format('x')", "drop view v", "ALTER TABLE t ADD a int", "'unterminated" };
+	static const char *const others[] = { "BEGIN UPDATE t SET a = 1; END", "RAISE NOTICE 'CREATE'", "PERFORM \"create\"()" };
+
+	for (size_t i = 0; i < sizeof(defines) / sizeof(defines[0]); i++)
+		assert_true(body_defines(slice_of(defines[i])));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_false(body_defines(slice_of(others[i])));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -99,6 +110,7 @@ int main(void)
 		cmocka_unit_test(what_the_names_do_not_show_is_unknown),
 		cmocka_unit_test(it_ends_when_told_to),
 		cmocka_unit_test(what_changes_its_session_is_found),
+		cmocka_unit_test(what_may_define_something_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

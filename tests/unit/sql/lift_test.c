@@ -51,7 +51,7 @@ static void integers_become_parameters(void **state)
 		{ "SELECT a FROM t WHERE id IN (3, 4.5)", "SELECT a FROM t WHERE id IN ($1, 4.5) | 3:23" },
 		{ "SELECT a FROM t WHERE id IN (1, 2, 3)", "SELECT a FROM t WHERE id IN ($1, $2, $3) | 1:23 2:23 3:23" },
 		{ "SELECT a FROM t WHERE NOT (id BETWEEN 1 AND 007)", "SELECT a FROM t WHERE NOT (id BETWEEN $1 AND $2) | 1:23 007:23" },
-		{ "UPDATE t SET a = a + 7, b = 8 WHERE id = 9", "UPDATE t SET a = a + $1, b = $2 WHERE id = $3 | 7:23 8:23 9:23" },
+		{ "UPDATE t SET a = a + 7, b = 8 WHERE id = 9", "UPDATE t SET a = a + $1, b = 8 WHERE id = $2 | 7:23 9:23" },
 		{ "INSERT INTO t VALUES (1, -2, 'x', now()), (3, 4, 'y', NULL)",
 		  "INSERT INTO t VALUES ($1, $2, 'x', now()), ($3, $4, 'y', NULL) | 1:23 -2:23 3:23 4:23" },
 		{ "DELETE FROM t WHERE id = 1 AND name = 'x'", "DELETE FROM t WHERE id = $1 AND name = 'x' | 1:23" },
@@ -87,9 +87,18 @@ static void what_a_parameter_could_mean_otherwise_stays(void **state)
 		"SELECT a FROM t WHERE b[1]", "SELECT a FROM (SELECT 1 AS a) t UNION SELECT b FROM t WHERE b = 1", "WITH t AS (SELECT 1) SELECT 2 FROM t",
 		"INSERT INTO t SELECT 5 FROM u WHERE a = 1", "INSERT INTO t (a) SELECT 1 ON CONFLICT (a) WHERE a = 1 DO UPDATE SET a = 2",
 	};
+	/* PostgreSQL computes it before there is a row. */
+	static const char *const planned[] = {
+		"UPDATE t SET a = 100000", "UPDATE t SET a = -1", "SELECT a FROM t WHERE b = 1 / 0", "SELECT a FROM t WHERE 1 = 1", "SELECT a FROM t WHERE b = 7 - f(1)",
+		"DELETE FROM t WHERE b < 2147483647 + 1", "SELECT a FROM t WHERE 1 BETWEEN 2 AND 3", "SELECT a FROM t WHERE 1 IN (2, 3)", "INSERT INTO t VALUES (1 / 0)",
+	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_string_equal(lifted(cases[i], cases[i]), cases[i]);
+	for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++)
+		assert_string_equal(lifted(planned[i], planned[i]), planned[i]);
+	assert_string_equal(lifted("SELECT a FROM t WHERE b = 1 + 2 + c AND 3 < c / 4", "SELECT a FROM t WHERE b = 1 + 2 + c AND 3 < c / 4"),
+			    "SELECT a FROM t WHERE b = 1 + 2 + c AND $1 < c / $2 | 3:23 4:23");
 	assert_string_equal(lifted("SELECT a FROM t WHERE b = $1 AND c = 5", "SELECT a FROM t WHERE b = $1 AND c = 5"), "-");
 }
 
