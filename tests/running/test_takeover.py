@@ -1,11 +1,11 @@
 """A new process takes over from the running one: nothing is refused, nothing fails, and both serve until the old one's sessions have left."""
-import concurrent.futures
 import signal
 import subprocess
 
 import psycopg
 import pytest
 
+from harness.background import cancelled
 from harness.cluster import DATABASE
 from harness.program import free_port
 from harness.router import ALARMS, NANU
@@ -82,16 +82,6 @@ def test_the_number_of_workers_may_change(start_own, tmp_path, workers):
     assert cluster.execute("SELECT workers FROM nanu.router") == [(workers,)]
 
 
-def cancelled(conn, then):
-    with concurrent.futures.ThreadPoolExecutor(1) as background:
-        running = background.submit(conn.execute, "SELECT pg_sleep(60)")
-        then()
-        while not running.done():
-            conn.cancel()
-            concurrent.futures.wait([running], timeout=0.1)
-        return running.exception()
-
-
 def test_cancel_requests_find_the_process_of_the_session(start_own):
     cluster = start_own(shards=1, workers=3)
     with cluster.connect() as first:
@@ -100,7 +90,7 @@ def test_cancel_requests_find_the_process_of_the_session(start_own):
             two = cluster.router.take_over()
             with cluster.connect() as third:
                 for conn in (first, second, third):
-                    assert isinstance(cancelled(conn, lambda: None), psycopg.errors.QueryCanceled)
+                    assert isinstance(cancelled(conn), psycopg.errors.QueryCanceled)
                     assert conn.execute("SELECT 1").fetchone() == (1,)
     ended_well(one)
     ended_well(two)
