@@ -275,6 +275,10 @@ void control_free(struct control *control)
 
 int control_start(struct control *control, struct services *services, struct err *err)
 {
+	int rc = plane_settle(&control->plane, err);
+
+	if (rc < 0)
+		return rc;
 	control->plane.services = services;
 	services->program = control;
 	services->submit = submit;
@@ -325,7 +329,7 @@ void control_follow(struct control *control)
 	enqueue(&control->lanes[LANE_NODES], job_new(JOB_FOLLOW, NULL, 0));
 }
 
-void control_share(struct control *control, int peer)
+void control_share(struct control *control, enum neighbour neighbour, int peer)
 {
-	__atomic_store_n(&control->plane.peer, peer, __ATOMIC_RELAXED);
+	__atomic_store_n(&control->plane.peers[neighbour], peer, __ATOMIC_RELAXED);
 }
