@@ -114,7 +114,7 @@ static int run(struct control *control, enum lane_name lane, struct job *job)
 		job->rc = plane_reload(&control->plane, &job->err);
 		if (job->rc < 0)
 			plane_log_failure("the configuration stays as it was", &job->err);
-		notify_ready();
+		notify_reloaded();
 		break;
 	case JOB_SECRET:
 		fetch_secret(control, job);
