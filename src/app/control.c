@@ -114,7 +114,7 @@ static int run(struct control *control, enum lane_name lane, struct job *job)
 		job->rc = plane_reload(&control->plane, &job->err);
 		if (job->rc < 0)
 			plane_log_failure("the configuration stays as it was", &job->err);
-		notify_ready();
+		notify_reloaded();
 		break;
 	case JOB_SECRET:
 		fetch_secret(control, job);
@@ -275,6 +275,10 @@ void control_free(struct control *control)
 
 int control_start(struct control *control, struct services *services, struct err *err)
 {
+	int rc = plane_settle(&control->plane, err);
+
+	if (rc < 0)
+		return rc;
 	control->plane.services = services;
 	services->program = control;
 	services->submit = submit;
@@ -325,7 +329,7 @@ void control_follow(struct control *control)
 	enqueue(&control->lanes[LANE_NODES], job_new(JOB_FOLLOW, NULL, 0));
 }
 
-void control_share(struct control *control, int peer)
+void control_share(struct control *control, enum neighbour neighbour, int peer)
 {
-	__atomic_store_n(&control->plane.peer, peer, __ATOMIC_RELAXED);
+	__atomic_store_n(&control->plane.peers[neighbour], peer, __ATOMIC_RELAXED);
 }

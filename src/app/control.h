@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "app/plane.h"
 #include "base/err.h"
 #include "session/worker.h"
 
@@ -21,11 +22,11 @@ must_use int control_new(struct config *config, struct users *users, struct cont
 void control_free(struct control *control);
 struct snapshot *control_snapshot(struct control *control);     /* a new reference to the newest */
 
-/* The threads take jobs from now on. `services->submit` is set to reach it. */
+/* The first topology is stored; the threads take jobs from now on. `services->submit` is set to reach it. ERR_CONFLICT, ERR_IO, ERR_NOMEM. */
 must_use int control_start(struct control *control, struct services *services, struct err *err);
 /* Has the configuration read anew, soon; what comes of it is logged. From any thread. */
 void control_reload(struct control *control);
-/* Another process shares the store, and is told of changes through `peer` (takeover.h); -1: none does. control_follow(): it made a change. */
-void control_share(struct control *control, int peer);
+/* This neighbour shares the store, and is told of changes through `peer` (takeover.h); -1: there is none. control_follow(): it made a change. */
+void control_share(struct control *control, enum neighbour neighbour, int peer);
 void control_follow(struct control *control);
 void control_stop(struct control *control);                     /* waits for their end; queued jobs are answered with ERR_SHUTDOWN */

@@ -47,6 +47,11 @@ void notify_reloading(void)
 	tell(text);
 }
 
+void notify_reloaded(void)
+{
+	tell("READY=1");
+}
+
 void notify_stopping(void)
 {
 	tell("STOPPING=1");

@@ -4,6 +4,7 @@
  */
 #pragma once
 
-void notify_ready(void);                /* READY=1 with MAINPID: started, taken over, or done with reloading */
+void notify_ready(void);                /* READY=1 with MAINPID: started, or taken over */
 void notify_reloading(void);            /* RELOADING=1, with MONOTONIC_USEC as Type=notify-reload wants */
+void notify_reloaded(void);             /* READY=1: done with that. Perhaps not the main process: one that was taken over reads it, too */
 void notify_stopping(void);             /* STOPPING=1 */

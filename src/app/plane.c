@@ -49,8 +49,8 @@ int plane_save(struct plane *plane, const struct topology *topology, struct err 
 	int rc = store_swap(plane->store, STORE_KEY_TOPOLOGY, plane->revision, json, &plane->revision, err);
 
 	mem_free(json);
-	if (rc == 0)
-		takeover_tell_store(__atomic_load_n(&plane->peer, __ATOMIC_RELAXED));
+	for (int i = 0; rc == 0 && i < NEIGHBOUR_COUNT; i++)
+		takeover_tell_store(__atomic_load_n(&plane->peers[i], __ATOMIC_RELAXED));
 	return rc;
 }
 
@@ -179,13 +179,21 @@ struct config *plane_config(struct plane *plane)
 	return config;
 }
 
+static bool is_alone(const struct plane *plane)
+{
+	for (int i = 0; i < NEIGHBOUR_COUNT; i++)
+		if (__atomic_load_n(&plane->peers[i], __ATOMIC_RELAXED) >= 0)
+			return false;
+	return true;
+}
+
 int plane_change(struct plane *plane, struct topology *topology, bool durable, struct err *err)
 {
 	size_t count = plane->snapshot->topology->database_count;
 	struct catalog **catalogs = mem_calloc(count + 1, sizeof(*catalogs));
 	int rc = 0;
 
-	if (__atomic_load_n(&plane->peer, __ATOMIC_RELAXED) >= 0) {
+	if (!is_alone(plane)) {
 		rc = err_set(err, ERR_WRONG_STATE, "another process of this router still serves sessions");
 		err_hint(err, "Wait until the process that was taken over has ended; if this session is one of its, connect again.");
 	} else if (durable) {
@@ -218,9 +226,14 @@ static int first_topology(struct plane *plane, struct topology **ret_topology, s
 	if (rc == 0)
 		rc = config_topology(plane->config, stored, ret_topology, err);
 	if (rc == 0)
-		rc = plane_save(plane, *ret_topology, err);
+		plane->unsaved = !stored || stored->epoch != (*ret_topology)->epoch;
 	topology_unref(stored);
 	return rc;
+}
+
+int plane_settle(struct plane *plane, struct err *err)
+{
+	return plane->unsaved ? plane_save(plane, plane->snapshot->topology, err) : 0;
 }
 
 int plane_init(struct plane *plane, struct config *config, struct users *users, struct err *err)
@@ -229,7 +242,7 @@ int plane_init(struct plane *plane, struct config *config, struct users *users, 
 	struct catalog **catalogs;
 	int rc;
 
-	*plane = (struct plane){ .config = config_ref(config), .users = users, .peer = -1 };
+	*plane = (struct plane){ .config = config_ref(config), .users = users, .peers = { -1, -1 } };
 	pthread_mutex_init(&plane->lock, NULL);
 	rc = store_open_sqlite(config->store, &plane->store, err);
 	if (rc == 0)

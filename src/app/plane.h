@@ -20,19 +20,25 @@ struct store;
 struct topology;
 struct users;
 
+enum neighbour { NEIGHBOUR_BEFORE, NEIGHBOUR_AFTER, NEIGHBOUR_COUNT };    /* who was taken over; who has taken over */
+
 struct plane {
 	struct config *config;          /* a reference; replaced under the lock */
 	struct users *users;
 	struct services *services;      /* NULL before the workers run */
 	struct store *store;
 	uint64_t revision;              /* of the topology in the store */
-	int peer;                       /* atomic: another process that shares the store; -1: none */
+	bool unsaved;                   /* plane_init() made another of it */
+	int peers[NEIGHBOUR_COUNT];     /* atomic: connections to the processes that share the store; -1: there is none */
 	pthread_mutex_t lock;
 	struct snapshot *snapshot;      /* the newest; replaced under the lock */
 };
 
 /* Opens the store, makes the first snapshot (nodes that do not answer are tried again later). ERR_IO, ERR_CONFIG. */
 must_use int plane_init(struct plane *plane, struct config *config, struct users *users, struct err *err);
+/* Stores what the configuration made of the topology. Last before it runs: a start that fails must not touch what a running process stands on.
+ * ERR_CONFLICT, ERR_IO. */
+must_use int plane_settle(struct plane *plane, struct err *err);
 void plane_release(struct plane *plane);                /* also after a failed plane_init() */
 
 /* From any thread: new references. */

@@ -60,16 +60,25 @@ struct thread {
 	pthread_barrier_t *ready;
 };
 
-static int listen_on(const struct config *config, struct err *err)
+/* listen_host and listen_port; the caller frees them. */
+static int listen_address(const struct config *config, struct addrinfo **ret_found, struct err *err)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found = NULL;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
 	char port[8];
-	int fd = -1, on = 1, rc;
+	int rc;
 
 	snprintf(port, sizeof(port), "%u", config->listen_port);
-	rc = getaddrinfo(strcmp(config->listen_host, "*") == 0 ? NULL : config->listen_host, port, &hints, &found);
-	if (rc != 0)
-		return err_set(err, ERR_CONFIG, "listen_host \"%s\": %s", config->listen_host, gai_strerror(rc));
+	rc = getaddrinfo(strcmp(config->listen_host, "*") == 0 ? NULL : config->listen_host, port, &hints, ret_found);
+	return rc == 0 ? 0 : err_set(err, ERR_CONFIG, "listen_host \"%s\": %s", config->listen_host, gai_strerror(rc));
+}
+
+static int listen_on(const struct config *config, struct err *err)
+{
+	struct addrinfo *found;
+	int fd, on = 1, rc = listen_address(config, &found, err);
+
+	if (rc < 0)
+		return rc;
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 ||
@@ -87,13 +96,11 @@ static int listen_on(const struct config *config, struct err *err)
 /* SO_REUSEPORT lets our own workers share the port; it must not let two routers do so by accident. */
 static int port_is_free(const struct config *config, struct err *err)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found = NULL;
-	char port[8];
-	int fd, on = 1, rc = 0;
+	struct addrinfo *found;
+	int fd, on = 1, rc = listen_address(config, &found, err);
 
-	snprintf(port, sizeof(port), "%u", config->listen_port);
-	if (getaddrinfo(strcmp(config->listen_host, "*") == 0 ? NULL : config->listen_host, port, &hints, &found) != 0)
-		return 0;
+	if (rc < 0)
+		return rc;
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0) {
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
@@ -187,14 +194,25 @@ struct listeners {
 	int peer;                       /* the connection to that process; -1: there is none */
 };
 
-static int port_of(int fd)
+/* The sockets that were handed over listen where the configuration says. */
+static int same_address(const struct config *config, int fd, struct err *err)
 {
 	struct sockaddr_storage address = { 0 };
 	socklen_t size = sizeof(address);
+	char host[INET6_ADDRSTRLEN] = "?", port[8] = "?";
+	struct addrinfo *wanted;
+	int rc = listen_address(config, &wanted, err);
 
-	if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
-		return -1;
-	return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port);
+	if (rc < 0)
+		return rc;
+	if (getsockname(fd, (struct sockaddr *)&address, &size) < 0 || size != wanted->ai_addrlen || memcmp(&address, wanted->ai_addr, size) != 0) {
+		(void)!getnameinfo((struct sockaddr *)&address, size, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+		rc = err_set(err, ERR_CONFIG, "the running router listens on %s:%s, and not on listen_host and listen_port, %s:%u", host, port,
+			     config->listen_host, config->listen_port);
+		err_hint(err, "A process that takes over listens where the other did; another address or port needs a plain restart.");
+	}
+	freeaddrinfo(wanted);
+	return rc;
 }
 
 static void close_listeners(struct listeners *listeners)
@@ -212,11 +230,8 @@ static int open_listeners(const struct config *config, bool take_over, unsigned 
 
 	if (rc == 0 && !take_over)
 		rc = takeover_alone(config, err);
-	if (rc == 0 && listeners->count && port_of(listeners->fds[0]) != config->listen_port) {
-		rc = err_set(err, ERR_CONFIG, "the running router listens on port %d, and not on listen_port %u", port_of(listeners->fds[0]),
-			     config->listen_port);
-		err_hint(err, "A process that takes over listens where the other did; another port needs a plain restart.");
-	}
+	if (rc == 0 && listeners->count)
+		rc = same_address(config, listeners->fds[0], err);
 	while (rc == 0 && listeners->count < workers) {
 		int fd = listen_on(config, err);
 

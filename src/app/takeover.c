@@ -209,6 +209,13 @@ static void accept_successor(struct takeover *takeover)
 		takeover->successor = fd;
 }
 
+/* A socket that nobody accepts from would keep clients waiting, and the port from whoever starts next. */
+static void close_copies(struct takeover *takeover)
+{
+	while (takeover->fd_count)
+		close(takeover->fds[--takeover->fd_count]);
+}
+
 /* The successor accepts from now on. */
 static void leave(struct takeover *takeover)
 {
@@ -217,9 +224,17 @@ static void leave(struct takeover *takeover)
 	__atomic_store_n(&takeover->left_ms, now_ms(), __ATOMIC_RELAXED);
 	close(takeover->listener);
 	takeover->listener = -1;
+	close_copies(takeover);
 	services_leave(takeover->services);
-	control_share(takeover->control, takeover->successor);
+	control_share(takeover->control, NEIGHBOUR_AFTER, takeover->successor);
 	control_follow(takeover->control);
+}
+
+/* One neighbour stored something: the other one has not heard of it. */
+static void follow_store(struct takeover *takeover, int from)
+{
+	control_follow(takeover->control);
+	takeover_tell_store(from == takeover->predecessor ? takeover->successor : takeover->predecessor);
 }
 
 /* False: the connection is over. */
@@ -237,7 +252,7 @@ static bool hear(struct takeover *takeover, int fd)
 	else if (strcmp(message.what, "cancel") == 0)
 		services_cancel(takeover->services, message.pid, message.secret);
 	else if (strcmp(message.what, "store") == 0)
-		control_follow(takeover->control);
+		follow_store(takeover, fd);
 	return true;
 }
 
@@ -245,8 +260,7 @@ static void hear_peer(struct takeover *takeover, int *peer, short events)
 {
 	if (!events || *peer < 0 || hear(takeover, *peer))
 		return;
-	if (peer == &takeover->predecessor || takeover->left_ms)
-		control_share(takeover->control, -1);
+	control_share(takeover->control, peer == &takeover->predecessor ? NEIGHBOUR_BEFORE : NEIGHBOUR_AFTER, -1);
 	if (peer == &takeover->predecessor)
 		services_set_predecessor(takeover->services, -1);
 	if (peer == &takeover->successor && !takeover->left_ms) /* it failed before it was ready: another may try */
@@ -254,13 +268,16 @@ static void hear_peer(struct takeover *takeover, int *peer, short events)
 	*peer = -1;
 }
 
-/* Nobody is left, or whoever is has had drain_timeout. */
+/* Nobody is left, or whoever is has had drain_timeout. Through this process the one before it and the one after it know of each other: it stays
+ * as long as both live. */
 static void end_when_left(struct takeover *takeover)
 {
 	uint64_t since_ms = now_ms() - takeover->left_ms;
 	unsigned clients = __atomic_load_n(&takeover->services->client_count, __ATOMIC_RELAXED);
 
 	if (!takeover->left_ms || takeover->ended || since_ms < LEAVE_MS_MIN)
+		return;
+	if (takeover->predecessor >= 0 && takeover->successor >= 0)
 		return;
 	if (clients && (!takeover->config->drain_timeout || since_ms < takeover->config->drain_timeout))
 		return;
@@ -306,7 +323,7 @@ struct takeover *takeover_start(const struct config *config, struct services *se
 	takeover->listener = listen_on_path(config->takeover_socket);
 	if (peer >= 0) {
 		services_set_predecessor(services, peer);
-		control_share(control, peer);
+		control_share(control, NEIGHBOUR_BEFORE, peer);
 		send_message(peer, "ready", 0, 0);
 		control_follow(control);        /* what the other stored since this one read it */
 	}
@@ -323,7 +340,8 @@ void takeover_stop(struct takeover *takeover)
 	if (takeover->thread)
 		pthread_join(takeover->thread, NULL);
 	services_set_predecessor(takeover->services, -1);
-	control_share(takeover->control, -1);
+	for (int i = 0; i < NEIGHBOUR_COUNT; i++)
+		control_share(takeover->control, (enum neighbour)i, -1);
 }
 
 void takeover_free(struct takeover *takeover)
@@ -334,8 +352,7 @@ void takeover_free(struct takeover *takeover)
 		unlink(takeover->config->takeover_socket);
 		close(takeover->listener);
 	}
-	for (size_t i = 0; i < takeover->fd_count; i++)
-		close(takeover->fds[i]);
+	close_copies(takeover);
 	for (int i = 0; i < 2; i++)
 		if (takeover->kept[i] >= 0)
 			close(takeover->kept[i]);

@@ -6,9 +6,10 @@
  *     new ◀─ "listeners" + SCM_RIGHTS ── old      the sockets themselves: nothing is ever refused
  *     new ── "ready" ────────────▶ old            new accepts; old stops accepting and serves its sessions until they leave
  *     new ── "cancel" pid secret ▶ old            cancel requests for sessions of old reach new
- *     new ◀─ "store" ────────────▶ old            the topology in the store is another now
+ *     new ◀─ "store" ────────────▶ old            the topology in the store is another now; with three processes the middle one passes it on
  *
- * The old process ends when its last session has left, or after drain_timeout. If the new one fails before "ready", nothing has changed.
+ * The old process ends when its last session has left, or after drain_timeout, and the one that it took over itself has ended before. If the new
+ * one fails before "ready", nothing has changed.
  * Source of the descriptor passing: unix(7), "Ancillary messages".
  */
 #pragma once

@@ -153,21 +153,21 @@ static void timed_out(struct timer *timer)
 
 static void dial(struct backend *backend)
 {
-	struct pool *pool = backend->pool;
-	struct loop *loop = pool->pools->loop;
+	const struct node_address *address = &backend->address;
+	struct loop *loop = backend->pool->pools->loop;
 	int fd, on = 1;
 
 	stream_init(&backend->stream, loop, node_login_asks_tls(backend->login) ? &asking_events : &stream_events);
-	fd = socket(pool->address.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(address->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
-		err_set(&backend->why, ERR_CONNECT, "cannot open a socket to node \"%s\": %m", pool->node);
+		err_set(&backend->why, ERR_CONNECT, "cannot open a socket to node \"%s\": %m", backend->pool->node);
 		loop_arm(loop, &backend->timer, 0);     /* the pool hears of it from the loop, as of every other failure */
 		return;
 	}
-	if (pool->address.address.ss_family != AF_UNIX)
+	if (address->address.ss_family != AF_UNIX)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	stream_connect(&backend->stream, fd, (const struct sockaddr *)&pool->address.address, pool->address.size);
+	stream_connect(&backend->stream, fd, (const struct sockaddr *)&address->address, address->size);
 }
 
 struct backend *backend_open(struct pool *pool)
@@ -176,6 +176,7 @@ struct backend *backend_open(struct pool *pool)
 	struct loop *loop = pool->pools->loop;
 
 	backend->pool = pool;
+	backend->address = pool->address;
 	backend->login = node_login_new(pool);
 	backend->generation = pool->generation;
 	backend->id = ++pool->pools->last_backend;
@@ -232,7 +233,7 @@ static void tls_answered(struct stream *stream, const char *data, size_t size)
 	struct err err;
 
 	stream->events = &stream_events;
-	if (node_login_tls_answered(backend->login, backend->pool, stream, must, slice_make(data, size), &err) < 0)
+	if (node_login_tls_answered(backend->login, stream, must, slice_make(data, size), &err) < 0)
 		backend_lose(backend, &err);
 	else
 		start_up(backend);

@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "net/address.h"
 #include "net/stream.h"
 #include "net/timer.h"
 
@@ -47,6 +48,7 @@ struct backend_holder {
 struct backend {
 	struct stream stream;
 	struct pool *pool;
+	struct node_address address;    /* where it was opened: the pool's may be another by now */
 	enum backend_state state;
 	struct list_node place;         /* in the pool's list of its state */
 	const struct backend_holder *holder;

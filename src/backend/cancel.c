@@ -14,8 +14,8 @@
 struct cancel {
 	struct stream stream;
 	struct timer timer;
-	struct pools *pools;
-	struct pool *pool;
+	struct loop *loop;
+	struct node_address address;    /* the backend's own: that it has gone, and its pool with it, does not keep the request from its way */
 	struct backend *backend;        /* NULL when it has gone */
 	struct node_login *login;       /* how TLS is begun; NULL: plain, as the backend's connection is, or TLS was switched off since */
 	uint32_t pid, secret;
@@ -34,7 +34,7 @@ static void finish(struct cancel *cancel)
 	struct backend *backend = cancel->backend;
 
 	cancel->backend = NULL;
-	loop_disarm(cancel->pools->loop, &cancel->timer);
+	loop_disarm(cancel->loop, &cancel->timer);
 	stream_close(&cancel->stream);
 	if (backend) {
 		backend->cancel = NULL;
@@ -93,7 +93,7 @@ static void tls_answered(struct stream *stream, const char *data, size_t size)
 	struct cancel *cancel = CONTAINER_OF(stream, struct cancel, stream);
 
 	stream->events = &events;
-	if (node_login_tls_answered(cancel->login, cancel->pool, stream, true, slice_make(data, size), NULL) < 0)
+	if (node_login_tls_answered(cancel->login, stream, true, slice_make(data, size), NULL) < 0)
 		finish(cancel);
 	else
 		ask(cancel);
@@ -102,9 +102,9 @@ static void tls_answered(struct stream *stream, const char *data, size_t size)
 static const struct stream_events events = { .connected = connected, .received = received, .ended = ended, .closed = closed };
 static const struct stream_events asking_events = { .connected = connected, .received = tls_answered, .ended = ended, .closed = closed };
 
-static void begin_tls(struct cancel *cancel)
+static void begin_tls(struct cancel *cancel, const struct pool *pool)
 {
-	cancel->login = node_login_new(cancel->pool);
+	cancel->login = node_login_new(pool);
 	if (node_login_knows_tls(cancel->login))
 		return;
 	node_login_free(cancel->login);
@@ -113,23 +113,23 @@ static void begin_tls(struct cancel *cancel)
 
 void cancel_send(struct backend *backend)
 {
-	struct pool *pool = backend->pool;
+	struct loop *loop = backend->stream.loop;
 	struct cancel *cancel;
-	int fd = backend->cancel ? -1 : socket(pool->address.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = backend->cancel ? -1 : socket(backend->address.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return;                 /* under way already; or no descriptor, and the client may ask again */
 	cancel = mem_calloc(1, sizeof(*cancel));
-	cancel->pools = pool->pools;
-	cancel->pool = pool;
+	cancel->loop = loop;
+	cancel->address = backend->address;
 	cancel->backend = backend;
 	if (tls_is_on(&backend->stream))
-		begin_tls(cancel);
+		begin_tls(cancel, backend->pool);
 	backend->cancel = cancel;
 	cancel->pid = backend->cancel_pid;
 	cancel->secret = backend->cancel_secret;
 	cancel->timer.fire = timed_out;
-	stream_init(&cancel->stream, pool->pools->loop, cancel->login ? &asking_events : &events);
-	loop_arm(pool->pools->loop, &cancel->timer, (uint64_t)pool->pools->config->connect_ms_max * 1000);
-	stream_connect(&cancel->stream, fd, (const struct sockaddr *)&pool->address.address, pool->address.size);
+	stream_init(&cancel->stream, loop, cancel->login ? &asking_events : &events);
+	loop_arm(loop, &cancel->timer, (uint64_t)backend->pool->pools->config->connect_ms_max * 1000);
+	stream_connect(&cancel->stream, fd, (const struct sockaddr *)&cancel->address.address, cancel->address.size);
 }

@@ -14,6 +14,7 @@
 #include "topo/config.h"
 
 struct node_login {
+	char *node, *host;              /* its name, for people; what its certificate must be made out for */
 	struct tls_context *context;    /* a reference: a reload may change the pool's; NULL: no TLS */
 	enum node_tls mode;
 	bool tls;                       /* tried on this connection */
@@ -26,6 +27,8 @@ struct node_login *node_login_new(const struct pool *pool)
 {
 	struct node_login *login = mem_calloc(1, sizeof(*login));
 
+	login->node = mem_strdup(pool->node);
+	login->host = mem_strdup(pool->host);
 	/* As for libpq, TLS is for networks. */
 	login->mode = pool->address.address.ss_family == AF_UNIX ? NODE_TLS_DISABLE : pool->pools->config->node_tls;
 	login->context = login->mode == NODE_TLS_DISABLE ? NULL : tls_context_ref(pool->pools->config->node_tls_context);
@@ -39,6 +42,8 @@ void node_login_free(struct node_login *login)
 	if (!login)
 		return;
 	tls_context_unref(login->context);
+	mem_free(login->node);
+	mem_free(login->host);
 	explicit_bzero(login, sizeof(*login));
 	mem_free(login);
 }
@@ -68,18 +73,17 @@ bool node_login_again(struct node_login *login, const char *sqlstate, bool tls_f
 	return true;
 }
 
-int node_login_tls_answered(const struct node_login *login, const struct pool *pool, struct stream *stream, bool must, struct slice answer,
-			    struct err *err)
+int node_login_tls_answered(const struct node_login *login, struct stream *stream, bool must, struct slice answer, struct err *err)
 {
 	if (answer.size != 1)
-		return err_set(err, ERR_PROTOCOL, "node \"%s\": received unencrypted data after SSL response", pool->node);
+		return err_set(err, ERR_PROTOCOL, "node \"%s\": received unencrypted data after SSL response", login->node);
 	if (answer.data[0] == 'S')
-		return tls_connect(stream, login->context, pool->host, login->mode == NODE_TLS_VERIFY_FULL ? pool->host : NULL, err);
+		return tls_connect(stream, login->context, login->host, login->mode == NODE_TLS_VERIFY_FULL ? login->host : NULL, err);
 	if (answer.data[0] != 'N')
-		return err_set(err, ERR_CONNECT, "node \"%s\" answered the SSL request with neither yes nor no", pool->node);
+		return err_set(err, ERR_CONNECT, "node \"%s\" answered the SSL request with neither yes nor no", login->node);
 	if (!must)
 		return 0;
-	err_set(err, ERR_CONNECT, "node \"%s\" has no TLS, which node_tls requires", pool->node);
+	err_set(err, ERR_CONNECT, "node \"%s\" has no TLS, which node_tls requires", login->node);
 	err_hint(err, "Set ssl = on at the node, or node_tls to prefer.");
 	return err->code;
 }

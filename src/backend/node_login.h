@@ -1,7 +1,7 @@
 /* node_login: from a connected socket to a node's AuthenticationOk: TLS or not, the start-up message, who nanu logs in as.
  *
- * The inside of backend/. One for each backend that is OPENING or LOGIN; gone afterwards. It keeps the settings of TLS that it began with: a
- * reload may change them meanwhile. Cancel requests have one for these alone. What TLS is tried, and what is tried when that
+ * The inside of backend/. One for each backend that is OPENING or LOGIN; gone afterwards. It keeps the settings of TLS, and the host, that it began with: a
+ * reload may change them meanwhile, and take the pool away. Cancel requests have one for these alone. What TLS is tried, and what is tried when that
  * fails, follows libpq's sslmode:
  *
  *   disable   plain                        require, verify-ca, verify-full   TLS
@@ -32,8 +32,7 @@ bool node_login_again(struct node_login *login, const char *sqlstate, bool tls_f
 
 /* Reads the answer to SSLRequest: begins TLS on `stream` for 'S', goes on plain after 'N' where that is allowed. ERR_CONNECT; ERR_PROTOCOL for
  * bytes behind the answer, which came in the clear (CVE-2021-23222). */
-must_use int node_login_tls_answered(const struct node_login *login, const struct pool *pool, struct stream *stream, bool must, struct slice answer,
-				     struct err *err);
+must_use int node_login_tls_answered(const struct node_login *login, struct stream *stream, bool must, struct slice answer, struct err *err);
 bool node_login_knows_tls(const struct node_login *login);      /* whether it may begin with one at all */
 /* Whether TLS is a must on this connection. */
 bool node_login_needs_tls(const struct node_login *login);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/map.h"
 #include "catalog/catalog.h"
 #include "place/place.h"
 #include "route/snapshot.h"
@@ -381,26 +382,33 @@ void resolve_pins(const struct resolver *resolver, struct pin *ret_pins, int *re
 	pass_all(resolver, ret_pins, pin_of, strong);
 }
 
+static struct slice list_key(const struct pin *pin, size_t list)
+{
+	return slice_make((const char *)&pin->lists[list], sizeof(pin->lists[list]));
+}
+
 const bool *resolve_shared_params(const struct resolver *resolver, const struct pin *pins, size_t pin_count)
 {
 	const struct shape *shape = resolver->shape;
 	size_t param_count = (size_t)shape->param_max;
 	unsigned *uses = arena_calloc(resolver->arena, param_count + 1, sizeof(*uses));
 	bool *shared = arena_calloc(resolver->arena, param_count + 1, sizeof(*shared));
+	struct map seen = { 0 };
 
 	/* A list that has passed between tables is one use. */
-	for (size_t i = 0; i < pin_count; i++)
+	for (size_t i = 0; param_count && i < pin_count; i++) {
 		for (size_t j = 0; j < pins[i].list_count; j++) {
-			bool counted = pins[i].table->key_type == OID_BPCHAR;
+			bool counted = pins[i].table->key_type == OID_BPCHAR || map_get(&seen, list_key(&pins[i], j));
 
-			for (size_t k = 0; k < i && !counted; k++)
-				for (size_t l = 0; l < pins[k].list_count; l++)
-					counted |= pins[k].lists[l] == pins[i].lists[j];
 			for (size_t k = 0; k < pins[i].list_sizes[j] && !counted; k++)
 				if (pins[i].lists[j][k].kind == VALUE_PARAM && !pins[i].lists[j][k].cast && !pins[i].list_arrays[j] &&
 				    (size_t)pins[i].lists[j][k].param <= param_count)
 					uses[pins[i].lists[j][k].param - 1]++;
 		}
+		for (size_t j = 0; j < pins[i].list_count; j++)
+			map_set(&seen, list_key(&pins[i], j), &seen);
+	}
+	map_release(&seen);
 	for (size_t i = 0; i < param_count; i++)
 		shared[i] = shape->param_uses[i] > 1 && shape->param_uses[i] != uses[i];
 	return shared;

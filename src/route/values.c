@@ -364,6 +364,27 @@ static enum outcome from_array(const struct evaluation *evaluation, const struct
 
 /* ---- lists and pins ---- */
 
+static bool is_in_slot(const struct fingerprint *fingerprint, size_t index, int slot)
+{
+	return fingerprint && index < fingerprint->literal_count && (int)fingerprint->literals[index].slot == slot;
+}
+
+/* Literals stand in the order of their slots; a statement may have very many. */
+static size_t first_literal(const struct fingerprint *fingerprint, int slot)
+{
+	size_t low = 0, high = fingerprint ? fingerprint->literal_count : 0;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if ((int)fingerprint->literals[middle].slot < slot)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 static enum outcome from_value(const struct evaluation *evaluation, const struct value *value, uint64_t *ret_shards)
 {
 	const struct fingerprint *fingerprint = evaluation->values->fingerprint;
@@ -376,11 +397,9 @@ static enum outcome from_value(const struct evaluation *evaluation, const struct
 	case VALUE_PARAM:
 		return from_param(evaluation, value, ret_shards);
 	case VALUE_LITERAL:
-		for (size_t i = 0; fingerprint && i < fingerprint->literal_count && outcome == OUTCOME_KEY; i++) {
+		for (size_t i = first_literal(fingerprint, value->slot); outcome == OUTCOME_KEY && is_in_slot(fingerprint, i, value->slot); i++) {
 			uint64_t shards = 0;
 
-			if ((int)fingerprint->literals[i].slot != value->slot)
-				continue;
 			found = true;
 			outcome = from_literal(evaluation, value, &fingerprint->literals[i], &shards);
 			outcome = merge_outcome(outcome, shards, ret_shards);

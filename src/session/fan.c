@@ -193,7 +193,7 @@ int fan_start(struct session *session, struct plan *plan, struct slice sql, cons
 		return rc;
 	fan = mem_calloc(1, sizeof(*fan));
 	fan->form = form;
-	buf_init(&fan->error, STARTUP_SIZE_MAX * 16);
+	buf_init(&fan->error, REPLY_WHOLE_SIZE_MAX + REPLY_HEADER_SIZE);
 	buf_init(&fan->out, FAN_OUT_MAX);
 	context = session_plan_context(session);
 	rc = resolve_catalog(&context, &session->arena, &catalog, err);

@@ -2,6 +2,7 @@
  *
  * Source: PostgreSQL 15 documentation, 55.2.1 "Start-up", 55.2.9 "SSL Session Encryption".
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -89,38 +90,52 @@ static void lower(char *text)
 			*text = (char)(*text + 32);
 }
 
-/* "-c name=value --name=value", with backslash before a blank that belongs to a value. */
-static struct settings *with_options(struct settings *settings, const char *options)
+/* The next word; a backslash makes what follows it a part of one. As pg_split_opts() of PostgreSQL. */
+static bool next_word(const char **options, char word[STARTUP_SIZE_MAX])
 {
-	char word[1024];
+	const char *at = *options;
+	size_t size = 0;
 
-	while (*options) {
-		size_t size = 0;
-		char *name = word, *value;
+	while (isspace((unsigned char)*at))
+		at++;
+	*options = at;
+	for (; *at && !isspace((unsigned char)*at) && size + 1 < STARTUP_SIZE_MAX; at++) {
+		if (*at == '\\' && !*++at)
+			break;
+		word[size++] = *at;
+	}
+	word[size] = '\0';
+	if (at == *options)
+		return false;
+	*options = at;
+	return true;
+}
 
-		while (*options == ' ')
-			options++;
-		for (; *options && *options != ' ' && size + 1 < sizeof(word); options++) {
-			if (*options == '\\' && options[1])
-				options++;
-			word[size++] = *options;
+/* "-c name=value --name=value". What PostgreSQL has besides, as -S for work_mem, is refused: it would mean something. */
+static int take_options(struct settings **settings, const char *options, struct err *err)
+{
+	char word[STARTUP_SIZE_MAX + 2];        /* an argument may follow its "-c" */
+
+	while (next_word(&options, word)) {
+		bool is_long = strncmp(word, "--", 2) == 0, is_short = strncmp(word, "-c", 2) == 0;
+		char *name = word + 2, *value;
+
+		if ((!is_long && !is_short) || (is_short && !*name && !next_word(&options, name))) {
+			err_set(err, ERR_SYNTAX, "invalid command-line argument for server process: %s", word);
+			err_hint(err, "Settings are given as -c name=value or --name=value.");
+			return err->code;
 		}
-		word[size] = '\0';
-		if (strcmp(word, "-c") == 0)
-			continue;
-		if (strncmp(word, "--", 2) == 0 || strncmp(word, "-c", 2) == 0)
-			name += 2;
 		value = strchr(name, '=');
 		if (!value)
-			continue;
+			return err_set(err, ERR_SYNTAX, "%s%s requires a value", is_long ? "--" : "-c ", name);
 		*value++ = '\0';
 		for (char *at = name; *at; at++)
 			if (*at == '-')
 				*at = '_';
 		lower(name);
-		settings = with_setting(settings, name, value);
+		*settings = with_setting(*settings, name, value);
 	}
-	return settings;
+	return 0;
 }
 
 /* What the client asks of the protocol that protocol 3.0 does not have is declined (PostgreSQL documentation, 55.2.1). */
@@ -152,12 +167,12 @@ static int take_parameters(struct session *session, struct slice parameters, str
 			session->user = mem_strndup(value.data, value.size);
 		else if (slice_is(key, "database") && !session->database_name)
 			session->database_name = mem_strndup(value.data, value.size);
-		else if (slice_is(key, "options"))
-			settings = with_options(settings, value.data);
-		else if (slice_is(key, "replication")) {
-			if (replication_parameter(session, value.data, err) < 0) {
+		else if (slice_is(key, "options") || slice_is(key, "replication")) {
+			int rc = slice_is(key, "options") ? take_options(&settings, value.data, err) : replication_parameter(session, value.data, err);
+
+			if (rc < 0) {
 				settings_unref(settings);
-				return err->code;
+				return rc;
 			}
 		} else if (strncmp(key.data, "_pq_.", 5) == 0) {
 			buf_add_cstr(unknown, key.data);

@@ -220,7 +220,7 @@ int spread_start(struct session *session, struct plan *plan, struct slice sql, b
 	spread->commits = ends_tx && slice_is(sql, "COMMIT");
 	spread->own_tx = definition && !loose && session->tx_status == 'I';
 	buf_init(&spread->out, SPREAD_OUT_MAX);
-	buf_init(&spread->error, SPREAD_OUT_MAX);
+	buf_init(&spread->error, REPLY_WHOLE_SIZE_MAX + REPLY_HEADER_SIZE);
 	session->spread = spread;
 	/* The leg that wrote decides a COMMIT: only there can one fail for what it holds. */
 	lead_shard = ends_tx && session->tx_write_shard >= 0 ? session->tx_write_shard : -1;

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "sql/comments.h"
@@ -34,6 +35,24 @@ const char *text_or_null(struct maker *maker, const char *text)
 const char *node_string(const PgQuery__Node *node)
 {
 	return node && node->node_case == PG_QUERY__NODE__NODE_STRING ? node->string->sval : NULL;
+}
+
+const char *dotted_name(struct maker *maker, PgQuery__Node *const *parts, size_t count)
+{
+	const char *name = NULL;
+	struct buf text;
+	size_t i;
+
+	buf_init(&text, BUF_SIZE_MAX);
+	for (i = 0; i < count && node_string(parts[i]); i++) {
+		if (i)
+			buf_add_u8(&text, '.');
+		buf_add_text(&text, node_string(parts[i]));
+	}
+	if (count && i == count)
+		name = arena_slice(maker->arena, buf_slice(&text)).data;
+	buf_release(&text);
+	return name;
 }
 
 char *lower_text(struct arena *arena, const char *text)
@@ -112,11 +131,29 @@ static void wrap(struct maker *maker, const PgQuery__Node *query)
 		adopt(maker, shape_of_statement(maker, query));
 }
 
+static const char *option_text(struct maker *maker, const PgQuery__Node *arg);
+
+static const char *option_list(struct maker *maker, const PgQuery__List *list)
+{
+	const char *text;
+	struct buf all;
+
+	buf_init(&all, BUF_SIZE_MAX);
+	for (size_t i = 0; i < list->n_items; i++) {
+		const char *item = option_text(maker, list->items[i]);
+
+		if (i)
+			buf_add_u8(&all, ',');
+		buf_add_text(&all, item ? item : "");
+	}
+	text = arena_slice(maker->arena, buf_slice(&all)).data;
+	buf_release(&all);
+	return text;
+}
+
 /* The value of an option as text: constants as they are, names as they are, lists with commas between. */
 static const char *option_text(struct maker *maker, const PgQuery__Node *arg)
 {
-	const char *text = NULL;
-
 	if (!arg)
 		return NULL;
 	switch (arg->node_case) {
@@ -126,12 +163,7 @@ static const char *option_text(struct maker *maker, const PgQuery__Node *arg)
 	case PG_QUERY__NODE__NODE_BOOLEAN: return arg->boolean->boolval ? "true" : "false";
 	case PG_QUERY__NODE__NODE_A_STAR: return "*";
 	case PG_QUERY__NODE__NODE_LIST:
-		for (size_t i = 0; i < arg->list->n_items; i++) {
-			const char *item = option_text(maker, arg->list->items[i]);
-
-			text = text ? arena_printf(maker->arena, "%s,%s", text, item ? item : "") : item;
-		}
-		return text;
+		return option_list(maker, arg->list);
 	default: return NULL;
 	}
 }
@@ -284,12 +316,8 @@ static void read_prepare_types(struct maker *maker, const PgQuery__PrepareStmt *
 	shape->prepare_types = arena_calloc(maker->arena, prepare->n_argtypes + 1, sizeof(*shape->prepare_types));
 	for (size_t i = 0; i < prepare->n_argtypes; i++) {
 		const PgQuery__TypeName *type = prepare->argtypes[i]->type_name;
-		const char *text = NULL;
 
-		for (size_t j = 0; j < type->n_names && !type->n_array_bounds; j++)
-			text = text ? arena_printf(maker->arena, "%s.%s", text, node_string(type->names[j])) :
-				      arena_strdup(maker->arena, node_string(type->names[j]));
-		shape->prepare_types[i] = text;
+		shape->prepare_types[i] = type->n_array_bounds ? NULL : dotted_name(maker, type->names, type->n_names);
 	}
 }
 
@@ -371,7 +399,7 @@ static void read_other(struct maker *maker, const PgQuery__Node *statement)
 struct shape *shape_of_statement(struct maker *outer, const PgQuery__Node *statement)
 {
 	struct maker maker = {
-		.arena = outer->arena, .sql = outer->sql, .fingerprint = outer->fingerprint, .too_many = outer->too_many,
+		.arena = outer->arena, .sql = outer->sql, .fingerprint = outer->fingerprint, .lone = outer->lone, .too_many = outer->too_many,
 	};
 	struct shape *shape = arena_calloc(outer->arena, 1, sizeof(*shape));
 
@@ -405,6 +433,7 @@ static void make_shapes(struct maker *maker, const PgQuery__ParseResult *tree, s
 	shapes->items = arena_calloc(maker->arena, tree->n_stmts + 1, sizeof(*shapes->items));
 	shapes->offsets = arena_calloc(maker->arena, tree->n_stmts + 1, sizeof(*shapes->offsets));
 	shapes->sizes = arena_calloc(maker->arena, tree->n_stmts + 1, sizeof(*shapes->sizes));
+	maker->lone = tree->n_stmts == 1;
 	for (size_t i = 0; i < tree->n_stmts; i++) {
 		const PgQuery__RawStmt *raw = tree->stmts[i];
 		size_t offset = (size_t)raw->stmt_location, size = (size_t)raw->stmt_len;

@@ -209,7 +209,7 @@ struct shape {
 	const char **insert_columns;    /* none listed: all, in the table's order */
 	size_t insert_column_count;
 	struct value *insert_values;    /* row by row, insert_width each */
-	size_t insert_width, insert_row_count;
+	size_t insert_width, insert_row_count;  /* insert_width: of the narrowest */
 	bool overriding;
 
 	/* UPDATE (and ON CONFLICT DO UPDATE, and MERGE's UPDATE, also in a CTE): the columns that are set */

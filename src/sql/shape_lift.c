@@ -98,7 +98,7 @@ static void lift_rows(struct maker *maker, const PgQuery__Node *source)
 
 void lifts_read(struct maker *maker, const PgQuery__Node *statement)
 {
-	if (!maker->fingerprint || maker->shape->param_max || !maker->fingerprint->slot_count)
+	if (!maker->lone || !maker->fingerprint || maker->shape->param_max || !maker->fingerprint->slot_count)
 		return;
 	maker->shape->lifts = arena_calloc(maker->arena, maker->fingerprint->slot_count, sizeof(*maker->shape->lifts));
 	switch (statement->node_case) {

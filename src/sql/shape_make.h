@@ -26,6 +26,7 @@ struct maker {
 	struct arena *arena;
 	struct slice sql;                       /* the whole text, which the tree's locations count in */
 	const struct fingerprint *fingerprint;  /* or NULL */
+	bool lone;                              /* the text is this statement: what others could not use is read for it alone */
 	struct shape *shape;
 	struct vector scopes, tables, equalities, joins, functions, words, set_columns, param_uses;
 	const struct cte *ctes;
@@ -39,6 +40,8 @@ void *vector_add(struct vector *vector, struct arena *arena, size_t item_size);
 /* NULL for the empty string that protobuf has instead of NULL. */
 const char *text_or_null(struct maker *maker, const char *text);
 const char *node_string(const PgQuery__Node *node);             /* of a String, or NULL */
+/* "a.b.c"; NULL without a part, or when one is no String. */
+const char *dotted_name(struct maker *maker, PgQuery__Node *const *parts, size_t count);
 char *lower_text(struct arena *arena, const char *text);
 
 /* shape.c */

@@ -140,13 +140,15 @@ static void insert_values_read(struct maker *maker, const PgQuery__SelectStmt *s
 
 	shape->insert_source = INSERT_VALUES;
 	shape->insert_row_count = select->n_values_lists;
+	/* PostgreSQL refuses rows that are not alike; one that is as wide as the statement is long must not make room for many of its kind. */
+	shape->insert_width = SIZE_MAX;
 	for (size_t row = 0; row < select->n_values_lists; row++)
-		if (rows[row]->node_case == PG_QUERY__NODE__NODE_LIST && rows[row]->list->n_items > shape->insert_width)
+		if (rows[row]->list->n_items < shape->insert_width)
 			shape->insert_width = rows[row]->list->n_items;
 	shape->insert_values = arena_calloc(maker->arena, shape->insert_row_count * shape->insert_width + 1,
 					    sizeof(*shape->insert_values));
 	for (size_t row = 0; row < select->n_values_lists; row++)
-		for (size_t i = 0; rows[row]->node_case == PG_QUERY__NODE__NODE_LIST && i < rows[row]->list->n_items; i++)
+		for (size_t i = 0; i < shape->insert_width; i++)
 			value_read(maker, rows[row]->list->items[i], &shape->insert_values[row * shape->insert_width + i]);
 }
 

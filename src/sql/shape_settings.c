@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/buf.h"
+
 static const PgQuery__DefElem *def_elem(const PgQuery__Node *node)
 {
 	return node->node_case == PG_QUERY__NODE__NODE_DEF_ELEM ? node->def_elem : NULL;
@@ -55,8 +57,11 @@ static const char *interval_text(struct arena *arena, const PgQuery__TypeCast *c
 static void setting_value_read(struct maker *maker, const PgQuery__VariableSetStmt *set)
 {
 	struct shape *shape = maker->shape;
+	bool known = set->n_args > 0;
+	struct buf value;
 
-	for (size_t i = 0; i < set->n_args; i++) {
+	buf_init(&value, BUF_SIZE_MAX);
+	for (size_t i = 0; known && i < set->n_args; i++) {
 		const PgQuery__Node *arg = set->args[i];
 		const char *text = NULL;
 
@@ -64,14 +69,15 @@ static void setting_value_read(struct maker *maker, const PgQuery__VariableSetSt
 			text = const_text(maker->arena, arg->a_const);
 		else if (arg->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
 			text = interval_text(maker->arena, arg->type_cast);
-		if (!text) {
-			shape->setting_value = NULL;
-			shape->set_config_opaque = true;
-			return;
-		}
-		shape->setting_value = shape->setting_value ?
-			arena_printf(maker->arena, "%s, %s", shape->setting_value, text) : text;
+		if (i)
+			buf_add_text(&value, ", ");
+		buf_add_text(&value, text ? text : "");
+		known = text;
+		shape->set_config_opaque |= !text;
 	}
+	if (known)
+		shape->setting_value = arena_slice(maker->arena, buf_slice(&value)).data;
+	buf_release(&value);
 }
 
 static bool is_true_option(const PgQuery__DefElem *option)

@@ -128,8 +128,8 @@ static void note_words(struct maker *maker, const ProtobufCMessage *message)
 
 static void note_param(struct maker *maker, int number)
 {
-	if (number < 1 || number > UINT16_MAX)
-		return;                 /* more than Bind can bring */
+	if (!maker->lone || number < 1 || number > UINT16_MAX)
+		return;                 /* nothing binds them, or more than Bind can bring */
 	while (maker->param_uses.count < (size_t)number)
 		vector_add(&maker->param_uses, maker->arena, sizeof(unsigned));
 	((unsigned *)maker->param_uses.items)[number - 1]++;

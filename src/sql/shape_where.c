@@ -79,18 +79,9 @@ static void const_read(struct maker *maker, const PgQuery__AConst *constant, str
 /* "schema.name" of a type without modifiers; NULL for others. */
 static const char *type_text(struct maker *maker, const PgQuery__TypeName *type, size_t array_bounds)
 {
-	const char *text = NULL;
-
 	if (type->setof || type->pct_type || type->n_typmods || type->n_array_bounds != array_bounds)
 		return NULL;
-	for (size_t i = 0; i < type->n_names; i++) {
-		const char *part = node_string(type->names[i]);
-
-		if (!part)
-			return NULL;
-		text = text ? arena_printf(maker->arena, "%s.%s", text, part) : arena_strdup(maker->arena, part);
-	}
-	return text;
+	return dotted_name(maker, type->names, type->n_names);
 }
 
 /* A value without a cast. */

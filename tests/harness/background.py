@@ -7,3 +7,13 @@ def in_background(*jobs):
     with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
         futures = [pool.submit(job) for job in jobs]
     return [future.result() for future in futures]
+
+
+def cancelled(conn):
+    """What a statement that runs for long ends with when cancel requests come."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(conn.execute, "SELECT pg_sleep(60)")
+        while not running.done():
+            conn.cancel()
+            concurrent.futures.wait([running], timeout=0.1)
+        return running.exception()

@@ -28,6 +28,11 @@ def test_the_right_password_and_no_other(start_own, method):
     assert "password" in refused(cluster, password="")
 
 
+@pytest.fixture(scope="module")
+def one_cluster(start_cluster):
+    return start_cluster(shards=1, workers=1)
+
+
 def test_a_router_that_slept_lets_clients_in(start_own):
     cluster = start_own(shards=1, workers=1, login_ms_max=1000, backend_idle_ms_max=0)
     cluster.execute("SELECT 1")
@@ -105,6 +110,30 @@ def test_start_up_parameters_and_options_reach_the_server(start_own):
         conn.execute("DISCARD ALL")
         assert conn.execute("SELECT current_setting('TimeZone'), current_setting('work_mem')").fetchone() == ("Asia/Seoul", "5MB")
     assert cluster.execute("SELECT current_setting('TimeZone') <> 'Asia/Seoul', current_setting('work_mem') <> '5MB'") == [(True, True)]
+
+
+@pytest.mark.parametrize("options, setting", [
+    ("-c search_path=" + ",".join(f"schema_{i}" for i in range(500)), "search_path"),
+    ("-c\twork_mem=3MB\n--maintenance-work-mem=5MB", "maintenance_work_mem"),
+    (r"-cmy.words=two\ words\\ -c work_mem=4MB", "my.words"),
+    ("-c work_mem", "work_mem"),
+    ("--work-mem", "work_mem"),
+    ("-c work_mem=3MB -c", "work_mem"),
+    ("work_mem=3MB", "work_mem"),
+])
+def test_options_are_read_as_postgresql_reads_them(one_cluster, options, setting):
+    def ask(conninfo):
+        try:
+            with psycopg.connect(conninfo, options=options, autocommit=True) as conn:
+                return conn.execute("SELECT current_setting(%s)", [setting]).fetchone()[0]
+        except psycopg.OperationalError as error:
+            return str(error).split("FATAL:")[1].splitlines()[0].strip()
+    assert ask(one_cluster.conninfo()) == ask(one_cluster.servers[0].conninfo(one_cluster.node_database, USER, USER_PASSWORD))
+
+
+def test_options_that_are_no_settings_are_refused(one_cluster):
+    with pytest.raises(psycopg.OperationalError, match="invalid command-line argument.*-S(.|\n)*-c name=value"):
+        psycopg.connect(one_cluster.conninfo(), options="-S 2048")
 
 
 def test_ssl_and_gss_requests_are_answered_with_no(start_own):

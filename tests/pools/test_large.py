@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from harness.cluster import DATABASE, USER, USER_PASSWORD
+from harness.starve import LIBRARY
 from harness.wire import Bind, Execute, Parse, Query, Sync, Wire, fields, run
 
 MIB = 1 << 20
@@ -126,3 +127,34 @@ def test_who_leaves_in_the_middle_of_a_large_value_disturbs_nobody(cluster):
             assert wire.one("SELECT count(*) FROM large") == "0"
             assert "E" not in [kind for kind, _ in wire.ask(insert(1, b"x"), Sync)]
             assert wire.rows("TRUNCATE large") == []
+
+
+STATEMENT_MIB_MAX = 200 if LIBRARY.exists() else 800        # a sanitizer needs more
+
+# Each has one kind of part very often. What is made for a part must not be as long as the statement.
+LONG_STATEMENTS = {
+    "words of a setting": "SET search_path = a" + ", a" * 20000,
+    "statements": "SELECT 1" + "; SELECT 1" * 30000,
+    "parameters that nobody brings": "SELECT $65535" + "; SELECT $65535" * 3000,
+    "rows that are not alike": "INSERT INTO large VALUES (1" + ", 1" * 10000 + ")" + ", (1)" * 10000,
+    "rows": "INSERT INTO large VALUES (1, '')" + ", (2, '')" * 200000,
+    "parts of a type's name": "SELECT 1 FROM large WHERE k = 1::a" + ".a" * 30000,
+}
+
+
+@pytest.mark.parametrize("parts", LONG_STATEMENTS)
+def test_what_a_long_statement_takes_grows_with_its_length_alone(cluster, parts):
+    with connect(cluster) as wire:
+        before = peak(cluster, reset=True)
+        wire.send(Query(LONG_STATEMENTS[parts]))
+        with connect(cluster) as other:         # on the same worker: its login waits for as long as that one is planned
+            assert other.one("SELECT name FROM nanu.databases") == DATABASE
+        assert wire.until()[-1] == ("Z", b"I")
+        assert peak(cluster) - before < STATEMENT_MIB_MAX
+
+
+def test_a_long_error_of_a_shard_is_heard(cluster):
+    with connect(cluster) as wire:
+        name = "n" + ".n" * 300000
+        answer = wire.query(f"SELECT k FROM large WHERE v = '' AND '' = NULL::{name} ORDER BY k")
+        assert [kind for kind, _ in answer] == ["E", "Z"] and name in fields(answer[0][1])["M"]

@@ -4,6 +4,7 @@ import signal
 import psycopg
 import pytest
 
+from harness.background import cancelled
 from harness.cluster import USER, USER_PASSWORD
 from harness.wait import wait_until
 
@@ -153,6 +154,9 @@ def test_a_node_that_moves_is_followed_and_its_old_place_drained(start_own, farm
             reload(cluster, nodes=nodes)
             assert idle.execute(where).fetchone() == (other.port,)
             assert working.execute(where).fetchone() == (cluster.servers[0].port,)
+            working.execute("SAVEPOINT here")
+            assert isinstance(cancelled(working), psycopg.errors.QueryCanceled)
+            working.execute("ROLLBACK TO here")
             working.execute("COMMIT")
             assert working.execute(where).fetchone() == (other.port,)
 

@@ -1,13 +1,13 @@
 """A new process takes over from the running one: nothing is refused, nothing fails, and both serve until the old one's sessions have left."""
-import concurrent.futures
 import signal
 import subprocess
 
 import psycopg
 import pytest
 
+from harness.background import cancelled
 from harness.cluster import DATABASE
-from harness.program import free_port
+from harness.program import free_port, port_is_free
 from harness.router import ALARMS, NANU
 from harness.wait import wait_until
 
@@ -64,10 +64,9 @@ def test_take_overs_under_load_are_not_noticed(start_own, tmp_path):
                 old.append(cluster.router.take_over())
                 running.goes_on("sessions go on")
                 connecting.goes_on("new connections are taken")
-            for program in old[1:]:
-                ended_well(program)  # whose sessions were those that come and go
-        assert not old[0].ended()
-    ended_well(old[0])
+            assert not any(program.ended() for program in old)      # the first has sessions, and is known to the last through those between
+    for program in old:
+        ended_well(program)
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -82,16 +81,6 @@ def test_the_number_of_workers_may_change(start_own, tmp_path, workers):
     assert cluster.execute("SELECT workers FROM nanu.router") == [(workers,)]
 
 
-def cancelled(conn, then):
-    with concurrent.futures.ThreadPoolExecutor(1) as background:
-        running = background.submit(conn.execute, "SELECT pg_sleep(60)")
-        then()
-        while not running.done():
-            conn.cancel()
-            concurrent.futures.wait([running], timeout=0.1)
-        return running.exception()
-
-
 def test_cancel_requests_find_the_process_of_the_session(start_own):
     cluster = start_own(shards=1, workers=3)
     with cluster.connect() as first:
@@ -100,7 +89,7 @@ def test_cancel_requests_find_the_process_of_the_session(start_own):
             two = cluster.router.take_over()
             with cluster.connect() as third:
                 for conn in (first, second, third):
-                    assert isinstance(cancelled(conn, lambda: None), psycopg.errors.QueryCanceled)
+                    assert isinstance(cancelled(conn), psycopg.errors.QueryCanceled)
                     assert conn.execute("SELECT 1").fetchone() == (1,)
     ended_well(one)
     ended_well(two)
@@ -149,11 +138,37 @@ def test_tables_are_sharded_when_one_process_is_left(start_own):
     assert cluster.execute("SELECT name FROM nanu.tables") == [("t",)]
 
 
-def shard(cluster):
+def shard(cluster, table="t"):
     try:
-        return cluster.execute("SELECT nanu.shard_table('t', key => 'k')")
+        return cluster.execute(f"SELECT nanu.shard_table('{table}', key => 'k')")
     except psycopg.errors.ObjectNotInPrerequisiteState:
         return None
+
+
+def test_three_processes_know_of_each_other(start_own):
+    cluster = start_own(shards=2)
+    with cluster.connect() as first:
+        for table in ("t", "u", "v"):
+            first.execute(f"CREATE TABLE {table} (k bigint PRIMARY KEY)")
+        for table in ("t", "u"):
+            first.execute(f"SELECT nanu.shard_table('{table}', key => 'k')")
+        old = [cluster.router.take_over(), cluster.router.take_over()]
+        with cluster.connect() as third:
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="another process"):
+                third.execute("SELECT nanu.shard_table('v', key => 'k')")
+            assert isinstance(cancelled(first), psycopg.errors.QueryCanceled)   # the request comes to the third
+            first.execute("DROP TABLE t")
+            wait_until(lambda: tables(third) == [("u",)], "what the first drops the third forgets")
+            third.execute("DROP TABLE u")
+            wait_until(lambda: tables(first) == [], "what the third drops the first forgets")
+        assert not old[1].ended()
+    for program in old:
+        ended_well(program)
+    wait_until(lambda: shard(cluster, "v"), "there is one process again")
+
+
+def tables(conn):
+    return conn.execute("SELECT name FROM nanu.tables").fetchall()
 
 
 def test_what_the_old_process_drops_the_new_one_forgets(start_own):
@@ -168,10 +183,10 @@ def test_what_the_old_process_drops_the_new_one_forgets(start_own):
 
 
 def test_a_new_process_that_fails_changes_nothing(start_own):
-    cluster = start_own(shards=1)
+    cluster = start_own(shards=1, listen_host="127.0.0.1")
     with cluster.connect() as conn:
         good = dict(cluster.router.settings)
-        for wrong, words in (({"workers": "many"}, "workers"), ({"listen_port": 1}, "listen_port")):
+        for wrong, words in (({"workers": "many"}, "workers"), ({"listen_port": 1}, "listen_port"), ({"listen_host": "*"}, "listen_host")):
             cluster.router.settings.update(good)
             cluster.router.settings.update(wrong)
             cluster.router.configure()
@@ -182,6 +197,39 @@ def test_a_new_process_that_fails_changes_nothing(start_own):
         cluster.router.settings.update(good)
         cluster.router.configure()
         old = cluster.router.take_over()
+    ended_well(old)
+
+
+@pytest.mark.parametrize("more", [[], ["--takeover"]])
+def test_a_start_that_fails_leaves_the_store_alone(start_own, more):
+    cluster = start_own(shards=2)
+    with cluster.connect() as conn:
+        conn.execute("CREATE TABLE t (k bigint PRIMARY KEY)")
+        good = dict(cluster.router.settings)
+        nodes = [dict(node, zone="elsewhere") for node in good["nodes"]]
+        # The port is another one, too, when it would take over, so that both fail as late as they can.
+        cluster.router.settings.update(nodes=nodes, **({"listen_port": 1} if more else {}))
+        cluster.router.configure()
+        assert subprocess.run([NANU, "serve", "--config", cluster.router.config, *more], capture_output=True, timeout=60).returncode == 1
+        cluster.router.settings.update(good)
+        cluster.router.configure()
+        assert shard(cluster)
+        assert conn.execute("SELECT zone FROM nanu.nodes").fetchall() == [("",), ("",)]
+    ended_well(cluster.router.take_over())
+    with cluster.connect() as conn:
+        assert tables(conn) == [("t",)]
+
+
+def test_a_new_process_that_is_killed_leaves_the_port_to_the_next(start_own):
+    cluster = start_own(shards=1, workers=2)
+    with cluster.connect() as conn:
+        old = cluster.router.take_over()
+        cluster.router.kill()
+        wait_until(lambda: port_is_free(cluster.router.port), "nobody listens any more")
+        cluster.router.start()
+        for _ in range(10):
+            assert cluster.execute("SELECT 1") == [(1,)]
+        assert conn.execute("SELECT 2").fetchone() == (2,)
     ended_well(old)
 
 

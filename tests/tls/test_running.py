@@ -243,6 +243,24 @@ def test_an_encrypted_statement_is_cancelled_after_tls_was_switched_off(start_be
         assert isinstance(seen[0], psycopg.errors.QueryCanceled)
 
 
+def test_an_encrypted_statement_is_cancelled_whose_database_was_taken_out(start_before, tls_server):
+    cluster = start_before(rules=[ANY], node_tls="require", workers=1)
+    one = cluster.router.settings["databases"]
+    reload(cluster, databases=one + [{"name": "second", "node_database": "postgres"}])
+    conn = cluster.connect(dbname="second", autocommit=False)
+    backend, = conn.execute("SELECT pg_backend_pid()").fetchone()
+    reload(cluster, databases=one)
+    conn.pgconn.send_query(b"SELECT pg_sleep(60)")
+
+    def is_there(state="%"):
+        with tls_server.connect("template1") as node:
+            return node.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s AND state LIKE %s", [backend, state]).fetchone()
+
+    wait_until(lambda: is_there("active"), "it runs")
+    conn.pgconn.finish()        # its backend goes, and the last of the pool with it, while the request is on its way
+    wait_until(lambda: not is_there(), "the node has heard of it")
+
+
 # ---- limits before a login ----
 
 def stuck(cluster, stack, sent=b""):
