@@ -60,16 +60,39 @@ struct thread {
 	pthread_barrier_t *ready;
 };
 
-/* listen_host and listen_port; the caller frees them. */
+static bool has_ipv6(void)
+{
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* listen_host and listen_port; the caller frees them. "*" is IPv6's unspecified address, to which IPv4 clients come as well (RFC 3493, 3.7). */
 static int listen_address(const struct config *config, struct addrinfo **ret_found, struct err *err)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+	bool every = strcmp(config->listen_host, "*") == 0;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_family = every && has_ipv6() ? AF_INET6 : AF_UNSPEC };
 	char port[8];
 	int rc;
 
 	snprintf(port, sizeof(port), "%u", config->listen_port);
-	rc = getaddrinfo(strcmp(config->listen_host, "*") == 0 ? NULL : config->listen_host, port, &hints, ret_found);
+	rc = getaddrinfo(every ? NULL : config->listen_host, port, &hints, ret_found);
 	return rc == 0 ? 0 : err_set(err, ERR_CONFIG, "listen_host \"%s\": %s", config->listen_host, gai_strerror(rc));
+}
+
+/* For listening there; -1 with errno. */
+static int listen_socket(const struct config *config, const struct addrinfo *address)
+{
+	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, off = 0;
+	bool both = address->ai_family == AF_INET6 && strcmp(config->listen_host, "*") == 0;
+
+	if (fd < 0 || (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+		       (!both || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) == 0)))
+		return fd;
+	close(fd);
+	return -1;
 }
 
 static int listen_on(const struct config *config, struct err *err)
@@ -79,9 +102,8 @@ static int listen_on(const struct config *config, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 ||
+	fd = listen_socket(config, found);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 ||
 	    listen(fd, SOMAXCONN) < 0) {
 		err_set(err, ERR_IO, "cannot listen on %s:%u: %m", config->listen_host, config->listen_port);
 		if (fd >= 0)
@@ -97,13 +119,12 @@ static int listen_on(const struct config *config, struct err *err)
 static int port_is_free(const struct config *config, struct err *err)
 {
 	struct addrinfo *found;
-	int fd, on = 1, rc = listen_address(config, &found, err);
+	int fd, rc = listen_address(config, &found, err);
 
 	if (rc < 0)
 		return rc;
-	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = listen_socket(config, found);
 	if (fd >= 0) {
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 		if (bind(fd, found->ai_addr, found->ai_addrlen) < 0)
 			rc = err_set(err, ERR_IO, "cannot listen on %s:%u: %m", config->listen_host, config->listen_port);
 		close(fd);

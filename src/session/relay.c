@@ -227,7 +227,7 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 		tell_renamed(session, head->renamed, body);
 	else if (type == 'E' && head && (head->kind == ANSWER_BIND || head->kind == ANSWER_DESCRIBE) && head->statement)
 		tell_of_copy(session, head, body);
-	else if (type == 'E' ? !(head && head->refused) : !hidden || (remark && head->automatic))
+	else if (type == 'E' ? !(head && head->refused) : !hidden || (remark && (head->automatic || head->owes_parse)))
 		session_write(session, whole_message(body));
 	switch (type) {
 	case '1':

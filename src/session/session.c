@@ -39,6 +39,7 @@ static void note_peer(struct session *session, int fd)
 {
 	struct sockaddr_storage address;
 	socklen_t size = sizeof(address);
+	uint8_t family = AF_INET;
 
 	if (getpeername(fd, (struct sockaddr *)&address, &size) < 0)
 		return;
@@ -49,13 +50,16 @@ static void note_peer(struct session *session, int fd)
 		session->peer_port = in->sin_port;
 	} else if (address.ss_family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
+		bool mapped = IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);    /* RFC 4291, 2.5.5.2 */
+		size_t skip = mapped ? sizeof(struct in6_addr) - sizeof(struct in_addr) : 0;
 
-		memcpy(session->peer_address, &in6->sin6_addr, sizeof(in6->sin6_addr));
+		memcpy(session->peer_address, in6->sin6_addr.s6_addr + skip, sizeof(in6->sin6_addr) - skip);
 		session->peer_port = in6->sin6_port;
+		family = mapped ? AF_INET : AF_INET6;
 	} else {
 		return;
 	}
-	session->peer_family = (uint8_t)address.ss_family;
+	session->peer_family = family;
 }
 
 struct peer session_peer(const struct session *session)

@@ -97,6 +97,23 @@ def test_a_client_that_says_nothing_is_let_go(start_own):
     assert b"timeout" in said
 
 
+def has_ipv6_loopback():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+def test_every_address_is_those_of_both_families(start_own):
+    """An IPv4 client is one for rules and for whoever looks, whatever socket he came to."""
+    cluster = start_own(shards=1, workers=1, listen_host="*", hba=[{"addresses": ["127.0.0.1/32", "::1/128"], "method": "scram-sha-256"}])
+    for host, shown in [("127.0.0.1", "127.0.0.1:")] + [("::1", "[::1]:")] * has_ipv6_loopback():
+        with psycopg.connect(cluster.conninfo().replace("host=127.0.0.1", f"host={host}")) as conn:
+            assert conn.execute(f"SELECT peer FROM nanu.sessions WHERE pid = {conn.info.backend_pid}").fetchone()[0].startswith(shown)
+
+
 def test_start_up_parameters_and_options_reach_the_server(start_own):
     cluster = start_own(shards=2)
     with psycopg.connect(cluster.conninfo() + " application_name='my app' options='-c TimeZone=Asia/Seoul -c work_mem=5MB'",
