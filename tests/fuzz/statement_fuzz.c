@@ -67,6 +67,14 @@ static void blank_comments(struct slice sql, bool standard)
 }
 
 /* With the values put back it is the statement that it was. */
+static bool is_zero(struct slice digits)
+{
+	for (size_t i = 0; i < digits.size; i++)
+		if (digits.data[i] != '0')
+			return false;
+	return true;
+}
+
 static void lift_literals(struct slice sql, bool standard)
 {
 	static struct fingerprinter *first, *second;
@@ -92,7 +100,7 @@ static void lift_literals(struct slice sql, bool standard)
 	    lift(&shapes.items[0], fingerprint, sql, &out, &lifted)) {
 		lexer_init(&lexer, buf_slice(&out), standard);
 		while (lexer_next(&lexer, &token) == 1) {
-			if (token.kind != TOKEN_PARAM || atol(out.data + token.offset + 1) == 0)
+			if (token.kind != TOKEN_PARAM || is_zero(slice_make(out.data + token.offset + 1, token.size - 1)))
 				continue;       /* $0 is nobody's */
 			must(count < lifted.count);
 			buf_add(&back, out.data + done, token.offset - done);
