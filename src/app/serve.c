@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -103,7 +104,9 @@ static int listen_on(const struct config *config, struct err *err)
 	if (rc < 0)
 		return rc;
 	fd = listen_socket(config, found);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 ||
+	/* Those who are accepted have these, too: tcp(7), and SO_KEEPALIVE as PostgreSQL sets it, so that clients that vanished do not stay. */
+	if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 || setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 ||
 	    listen(fd, SOMAXCONN) < 0) {
 		err_set(err, ERR_IO, "cannot listen on %s:%u: %m", config->listen_host, config->listen_port);
 		if (fd >= 0)

@@ -36,18 +36,35 @@ static int refuse(const struct session *session, const struct sockaddr *address,
 	return err->code;
 }
 
+/* Whom note_peer() could not name is asked for again: he came by a Unix-domain socket, or has gone. */
+static int peer_address(const struct session *session, struct sockaddr_storage *ret_address, struct err *err)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)(void *)ret_address;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)ret_address;
+	socklen_t size = sizeof(*ret_address);
+
+	*ret_address = (struct sockaddr_storage){ .ss_family = session->peer_family };
+	if (session->peer_family == AF_INET)
+		memcpy(&in->sin_addr, session->peer_address, sizeof(in->sin_addr));
+	else if (session->peer_family == AF_INET6)
+		memcpy(&in6->sin6_addr, session->peer_address, sizeof(in6->sin6_addr));
+	else if (getpeername(session->stream.fd, (struct sockaddr *)ret_address, &size) < 0)
+		return err_set(err, ERR_AUTH_SPEC, "the client went away");
+	return 0;
+}
+
 static int find_rule(struct session *session, const struct hba_rule **ret_rule, struct err *err)
 {
 	const struct config *config = session->worker->config;
-	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+	struct sockaddr_storage address;
 	const struct hba_client client = {
 		.address = (const struct sockaddr *)&address, .tls = tls_is_on(&session->stream), .database = session->database_name,
 		.user = session->user, .replication = session->replication == REPLICATION_PHYSICAL,
 	};
-	socklen_t size = sizeof(address);
+	int rc = peer_address(session, &address, err);
 
-	if (getpeername(session->stream.fd, (struct sockaddr *)&address, &size) < 0)
-		return err_set(err, ERR_AUTH_SPEC, "the client went away");
+	if (rc < 0)
+		return rc;
 	*ret_rule = hba_match(config->hba, config->hba_count, &client);
 	if (!*ret_rule)
 		return refuse(session, client.address, false, err);

@@ -6,7 +6,6 @@
 #include "session/session.h"
 
 #include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -97,9 +96,7 @@ void session_new(struct worker *worker, int fd)
 {
 	struct session *session = mem_calloc(1, sizeof(*session));
 	struct err err;
-	int on = 1;
 
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	stream_init(&session->stream, worker->loop, &events);
 	session->worker = worker;
 	session->database = -1;

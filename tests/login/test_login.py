@@ -1,6 +1,8 @@
 """Who gets in, who does not, and what they are told."""
 import concurrent.futures
 import contextlib
+import os
+import pathlib
 import socket
 import struct
 import time
@@ -95,6 +97,15 @@ def test_a_client_that_says_nothing_is_let_go(start_own):
         while data := silent.recv(4096):
             said += data
     assert b"timeout" in said
+
+
+def test_a_client_that_vanished_is_noticed(one_cluster):
+    """By TCP's keep-alive: a timer runs for an idle connection (tr 2 in /proc/net/tcp, see proc(5) and tcp_diag)."""
+    with one_cluster.connect() as conn, socket.socket(fileno=os.dup(conn.fileno())) as client:
+        local = client.getsockname()[1]
+        own = f"0100007F:{one_cluster.router.port:04X} 0100007F:{local:04X}"
+        wait_until(lambda: any(f" {own} 01 00000000:00000000 02:" in line for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()),
+                   "the keep-alive timer runs")
 
 
 def has_ipv6_loopback():
