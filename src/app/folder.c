@@ -264,7 +264,7 @@ int folder_remove_tree(const char *path, struct err *err)
 
 int folder_remove(struct folder *folder, bool *ret_left, struct err *err)
 {
-	static const char *const files[] = { "password", "nanu.yaml", "users.txt", "nanu.db", "nanu.db-wal", "nanu.db-shm", "nanu.pid",
+	static const char *const files[] = { "password", "nanu.yaml", "users.txt", "nanu.db", "nanu.db-wal", "nanu.db-shm", "nanu.db-lock", "nanu.pid",
 					     "shop.loaded", "lock" };
 	int rc = folder_remove_tree(folder_file(folder, "log"), err);
 

@@ -1,6 +1,11 @@
 #include "app/plane.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "admin/admin.h"
 #include "app/takeover.h"
@@ -179,33 +184,50 @@ struct config *plane_config(struct plane *plane)
 	return config;
 }
 
-static bool is_alone(const struct plane *plane)
+/* Every process on the store holds a lock for reading, as long as it lives. Who has the only one can make it one for writing; else nothing changes.
+ * Source: fcntl(2), "Open file description locks". */
+static int lock_store(const struct plane *plane, short type, bool wait)
 {
-	for (int i = 0; i < NEIGHBOUR_COUNT; i++)
-		if (__atomic_load_n(&plane->peers[i], __ATOMIC_RELAXED) >= 0)
-			return false;
-	return true;
+	struct flock all = { .l_type = type, .l_whence = SEEK_SET };
+	int rc;
+
+	do
+		rc = fcntl(plane->lock_fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &all);
+	while (rc < 0 && errno == EINTR);
+	return rc;
+}
+
+static int join_store(struct plane *plane, struct err *err)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s-lock", plane->config->store);
+	plane->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (plane->lock_fd < 0 || lock_store(plane, F_RDLCK, true) < 0)
+		return err_set(err, ERR_IO, "cannot lock %s: %m", path);
+	return 0;
 }
 
 int plane_change(struct plane *plane, struct topology *topology, bool durable, struct err *err)
 {
 	size_t count = plane->snapshot->topology->database_count;
-	struct catalog **catalogs = mem_calloc(count + 1, sizeof(*catalogs));
-	int rc = 0;
+	struct catalog **catalogs;
+	int rc;
 
-	if (!is_alone(plane)) {
-		rc = err_set(err, ERR_WRONG_STATE, "another process of this router still serves sessions");
+	if (lock_store(plane, F_WRLCK, false) < 0) {
+		err_set(err, ERR_WRONG_STATE, "another process of this router still serves sessions");
 		err_hint(err, "Wait until the process that was taken over has ended; if this session is one of its, connect again.");
-	} else if (durable) {
-		rc = plane_save(plane, topology, err);
+		return err->code;
 	}
-
+	catalogs = mem_calloc(count + 1, sizeof(*catalogs));
+	rc = durable ? plane_save(plane, topology, err) : 0;
 	if (rc == 0) {
 		for (size_t i = 0; i < count; i++)
 			catalogs[i] = plane->snapshot->catalogs[i] ? catalog_ref(plane->snapshot->catalogs[i]) : NULL;
 		plane_publish(plane, topology_ref(topology), catalogs);
 	}
 	mem_free(catalogs);
+	lock_store(plane, F_RDLCK, false);
 	return rc;
 }
 
@@ -242,9 +264,11 @@ int plane_init(struct plane *plane, struct config *config, struct users *users, 
 	struct catalog **catalogs;
 	int rc;
 
-	*plane = (struct plane){ .config = config_ref(config), .users = users, .peers = { -1, -1 } };
+	*plane = (struct plane){ .config = config_ref(config), .users = users, .lock_fd = -1, .peers = { -1, -1 } };
 	pthread_mutex_init(&plane->lock, NULL);
 	rc = store_open_sqlite(config->store, &plane->store, err);
+	if (rc == 0)
+		rc = join_store(plane, err);
 	if (rc == 0)
 		rc = first_topology(plane, &topology, err);
 	if (rc < 0)
@@ -267,6 +291,8 @@ void plane_release(struct plane *plane)
 {
 	snapshot_unref(plane->snapshot);
 	store_close(plane->store);
+	if (plane->lock_fd >= 0)
+		close(plane->lock_fd);
 	config_unref(plane->config);
 	pthread_mutex_destroy(&plane->lock);
 }

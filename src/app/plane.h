@@ -27,6 +27,7 @@ struct plane {
 	struct users *users;
 	struct services *services;      /* NULL before the workers run */
 	struct store *store;
+	int lock_fd;                    /* of the file beside the store that tells how many processes are on it; or -1 */
 	uint64_t revision;              /* of the topology in the store */
 	bool unsaved;                   /* plane_init() made another of it */
 	int peers[NEIGHBOUR_COUNT];     /* atomic: connections to the processes that share the store; -1: there is none */

@@ -171,6 +171,26 @@ def tables(conn):
     return conn.execute("SELECT name FROM nanu.tables").fetchall()
 
 
+@pytest.mark.parametrize("dies", ["the one in between", "the newest"])
+def test_a_process_that_nobody_knows_of_any_more_keeps_tables_from_being_sharded(start_own, dies):
+    cluster = start_own(shards=2)
+    with cluster.connect() as first:
+        first.execute("CREATE TABLE t (k bigint PRIMARY KEY)")
+        oldest = cluster.router.take_over()
+        if dies == "the newest":
+            cluster.router.kill()
+            wait_until(lambda: port_is_free(cluster.router.port), "nobody listens any more")
+            cluster.router.start()
+        else:
+            between = cluster.router.take_over()
+            between.stop(signal.SIGKILL)
+        first.execute("SELECT 1")
+        with cluster.connect() as newest, pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="another process"):
+            newest.execute("SELECT nanu.shard_table('t', key => 'k')")
+    ended_well(oldest)
+    wait_until(lambda: shard(cluster), "there is one process again")
+
+
 def test_what_the_old_process_drops_the_new_one_forgets(start_own):
     cluster = start_own(shards=2)
     with cluster.connect() as before:
