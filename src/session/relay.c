@@ -193,6 +193,8 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 		ready(session, leg, body.data[0]);
 		return 0;
 	}
+	if (type == 'G' && (!head || leg != session->current))
+		return err_set(err, ERR_PROTOCOL, "the node began a copy that nobody asked for");
 	if (type == 'E' && copies_heal(session, leg, body))
 		return 0;
 	remark = type == 'N' && head && is_remark(head, body);
