@@ -20,6 +20,20 @@ ALARMS = re.compile(r"level=fatal|ERROR: AddressSanitizer|ERROR: LeakSanitizer|W
                     r"|SUMMARY: \w+Sanitizer", re.M)
 
 
+def link(path):
+    try:
+        return path.readlink().name
+    except OSError:  # closed just now
+        return ""
+
+
+def listens(pid):
+    """Whether the process has a listening socket of TCP: by its inode, as proc(5) tells it."""
+    rows = [line.split() for table in ("tcp", "tcp6") for line in pathlib.Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+    listening = {f"socket:[{row[9]}]" for row in rows if row[3] == "0A"}
+    return any(link(fd) in listening for fd in pathlib.Path(f"/proc/{pid}/fd").glob("*"))
+
+
 class Router:
     """settings: as in nanu.yaml, with nodes, shards and databases; users: name -> password; environment: variables that it is started with;
     `under`: the command that runs it, for tools that watch a program."""
@@ -58,6 +72,7 @@ class Router:
         self.program = Program([NANU, "serve", "--config", self.config, "--takeover"], self.folder / f"nanu-{self.takeovers}.log")
         wait_until(lambda: self.program.ended() or 'msg="ready"' in self.program.log_text(), "the new process is ready")
         assert not self.program.ended(), self.program.log_text()
+        wait_until(lambda: not listens(before.pid), "the old process accepts nobody any more")
         return before
 
     def ready(self):
