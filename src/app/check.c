@@ -1,12 +1,11 @@
 #include "app/check.h"
 
 #include <netdb.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "app/command.h"
+#include "app/listening.h"
 #include "backend/users.h"
 #include "base/mem.h"
 #include "net/env.h"
@@ -46,12 +45,12 @@ static int check_store(struct config *config, struct err *err)
 /* The address, at a port that the system chooses: listen_port may be the running router's. */
 static int check_address(struct config *config, struct err *err)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found = NULL;
-	int rc = getaddrinfo(strcmp(config->listen_host, "*") == 0 ? NULL : config->listen_host, "0", &hints, &found), fd;
+	struct addrinfo *found;
+	int fd, rc = listening_address(config, 0, &found, err);
 
-	if (rc != 0)
-		return err_set(err, ERR_CONFIG, "listen_host \"%s\": %s", config->listen_host, gai_strerror(rc));
-	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (rc < 0)
+		return rc;
+	fd = listening_socket(config, found);
 	if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0)
 		rc = err_set(err, ERR_CONFIG, "cannot listen on listen_host \"%s\": %m", config->listen_host);
 	if (fd >= 0)

@@ -215,6 +215,8 @@ int plane_change(struct plane *plane, struct topology *topology, bool durable, s
 	int rc;
 
 	if (lock_store(plane, F_WRLCK, false) < 0) {
+		if (errno != EAGAIN && errno != EACCES)
+			return err_set(err, ERR_IO, "cannot lock the store: %m");
 		err_set(err, ERR_WRONG_STATE, "another process of this router still serves sessions");
 		err_hint(err, "Wait until the process that was taken over has ended; if this session is one of its, connect again.");
 		return err->code;

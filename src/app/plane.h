@@ -48,7 +48,7 @@ struct config *plane_config(struct plane *plane);
 
 /* Reads the schema of database `only` (NULL: of those that could not be read yet) anew, and follows it: tables that were dropped or renamed. */
 int plane_refresh(struct plane *plane, const char *only, struct err *err);
-/* Makes `topology` the current one, and, when `durable`, stores it first. ERR_CONFLICT; ERR_WRONG_STATE while another process
+/* Makes `topology` the current one, and, when `durable`, stores it first. ERR_CONFLICT, ERR_IO; ERR_WRONG_STATE while another process
  * of this router serves sessions, which could not know of it in time. */
 must_use int plane_change(struct plane *plane, struct topology *topology, bool durable, struct err *err);
 /* Reads the configuration, its certificates and its users file anew, and makes them everybody's; with an error nothing changes. ERR_CONFIG with

@@ -19,6 +19,7 @@
 #include "app/check.h"
 #include "app/command.h"
 #include "app/control.h"
+#include "app/listening.h"
 #include "app/notify.h"
 #include "app/takeover.h"
 #include "backend/quota.h"
@@ -61,49 +62,14 @@ struct thread {
 	pthread_barrier_t *ready;
 };
 
-static bool has_ipv6(void)
-{
-	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
-/* listen_host and listen_port; the caller frees them. "*" is IPv6's unspecified address, to which IPv4 clients come as well (RFC 3493, 3.7). */
-static int listen_address(const struct config *config, struct addrinfo **ret_found, struct err *err)
-{
-	bool every = strcmp(config->listen_host, "*") == 0;
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_family = every && has_ipv6() ? AF_INET6 : AF_UNSPEC };
-	char port[8];
-	int rc;
-
-	snprintf(port, sizeof(port), "%u", config->listen_port);
-	rc = getaddrinfo(every ? NULL : config->listen_host, port, &hints, ret_found);
-	return rc == 0 ? 0 : err_set(err, ERR_CONFIG, "listen_host \"%s\": %s", config->listen_host, gai_strerror(rc));
-}
-
-/* For listening there; -1 with errno. */
-static int listen_socket(const struct config *config, const struct addrinfo *address)
-{
-	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, off = 0;
-	bool both = address->ai_family == AF_INET6 && strcmp(config->listen_host, "*") == 0;
-
-	if (fd < 0 || (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-		       (!both || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) == 0)))
-		return fd;
-	close(fd);
-	return -1;
-}
-
 static int listen_on(const struct config *config, struct err *err)
 {
 	struct addrinfo *found;
-	int fd, on = 1, rc = listen_address(config, &found, err);
+	int fd, on = 1, rc = listening_address(config, config->listen_port, &found, err);
 
 	if (rc < 0)
 		return rc;
-	fd = listen_socket(config, found);
+	fd = listening_socket(config, found);
 	/* Those who are accepted have these, too: tcp(7), and SO_KEEPALIVE as PostgreSQL sets it, so that clients that vanished do not stay. */
 	if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 || setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 ||
@@ -122,11 +88,11 @@ static int listen_on(const struct config *config, struct err *err)
 static int port_is_free(const struct config *config, struct err *err)
 {
 	struct addrinfo *found;
-	int fd, rc = listen_address(config, &found, err);
+	int fd, rc = listening_address(config, config->listen_port, &found, err);
 
 	if (rc < 0)
 		return rc;
-	fd = listen_socket(config, found);
+	fd = listening_socket(config, found);
 	if (fd >= 0) {
 		if (bind(fd, found->ai_addr, found->ai_addrlen) < 0)
 			rc = err_set(err, ERR_IO, "cannot listen on %s:%u: %m", config->listen_host, config->listen_port);
@@ -225,7 +191,7 @@ static int same_address(const struct config *config, int fd, struct err *err)
 	socklen_t size = sizeof(address);
 	char host[INET6_ADDRSTRLEN] = "?", port[8] = "?";
 	struct addrinfo *wanted;
-	int rc = listen_address(config, &wanted, err);
+	int rc = listening_address(config, config->listen_port, &wanted, err);
 
 	if (rc < 0)
 		return rc;

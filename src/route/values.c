@@ -317,53 +317,6 @@ static enum outcome from_array_binary(const struct evaluation *evaluation, struc
 	return OUTCOME_KEY;
 }
 
-static const struct literal *literal_of_slot(const struct fingerprint *fingerprint, int slot, size_t *ret_count)
-{
-	const struct literal *first = NULL;
-
-	*ret_count = 0;
-	for (size_t i = 0; fingerprint && i < fingerprint->literal_count; i++) {
-		if ((int)fingerprint->literals[i].slot != slot)
-			continue;
-		if (!first)
-			first = &fingerprint->literals[i];
-		++*ret_count;
-	}
-	return first;
-}
-
-static enum outcome from_array(const struct evaluation *evaluation, const struct value *value, uint64_t *ret_shards)
-{
-	const struct plan_values *values = evaluation->values;
-	enum outcome outcome = OUTCOME_UNKNOWN;
-	const struct literal *literal;
-	struct slice bytes;
-	struct buf text;
-	size_t count;
-	int format;
-
-	if (value->kind == VALUE_PARAM && values->bind) {
-		uint32_t declared = declared_type(values, value->param);
-
-		if (!bind_param(values->bind, value->param, &bytes, &format))
-			return OUTCOME_NONE;
-		if (format == 1)
-			return from_array_binary(evaluation, bytes, ret_shards);
-		/* Text elements read as the key's type only where the array has that type: not declared, and not cast. */
-		return declared || value->cast || may_mean_other(evaluation, value->param, 1, bytes) ? OUTCOME_UNKNOWN : from_array_text(evaluation, bytes, ret_shards);
-	}
-	literal = value->kind == VALUE_LITERAL ? literal_of_slot(values->fingerprint, value->slot, &count) : NULL;
-	if (!literal || value->cast || literal->class != LITERAL_STRING)
-		return OUTCOME_UNKNOWN;
-	buf_init(&text, (size_t)literal->size + 16);
-	if (literal_value(values->sql, literal, values->standard_strings, &text, NULL) == 0)
-		outcome = from_array_text(evaluation, buf_slice(&text), ret_shards);
-	buf_release(&text);
-	return outcome;
-}
-
-/* ---- lists and pins ---- */
-
 static bool is_in_slot(const struct fingerprint *fingerprint, size_t index, int slot)
 {
 	return fingerprint && index < fingerprint->literal_count && (int)fingerprint->literals[index].slot == slot;
@@ -384,6 +337,41 @@ static size_t first_literal(const struct fingerprint *fingerprint, int slot)
 	}
 	return low;
 }
+
+static enum outcome from_array(const struct evaluation *evaluation, const struct value *value, uint64_t *ret_shards)
+{
+	const struct plan_values *values = evaluation->values;
+	enum outcome outcome = OUTCOME_UNKNOWN;
+	const struct literal *literal;
+	struct slice bytes;
+	struct buf text;
+	size_t at;
+	int format;
+
+	if (value->kind == VALUE_PARAM && values->bind) {
+		uint32_t declared = declared_type(values, value->param);
+
+		if (!bind_param(values->bind, value->param, &bytes, &format))
+			return OUTCOME_NONE;
+		if (format == 1)
+			return from_array_binary(evaluation, bytes, ret_shards);
+		/* Text elements read as the key's type only where the array has that type: not declared, and not cast. */
+		return declared || value->cast || may_mean_other(evaluation, value->param, 1, bytes) ? OUTCOME_UNKNOWN : from_array_text(evaluation, bytes, ret_shards);
+	}
+	at = first_literal(values->fingerprint, value->slot);
+	if (value->kind != VALUE_LITERAL || !is_in_slot(values->fingerprint, at, value->slot))
+		return OUTCOME_UNKNOWN;
+	literal = &values->fingerprint->literals[at];
+	if (value->cast || literal->class != LITERAL_STRING)
+		return OUTCOME_UNKNOWN;
+	buf_init(&text, (size_t)literal->size + 16);
+	if (literal_value(values->sql, literal, values->standard_strings, &text, NULL) == 0)
+		outcome = from_array_text(evaluation, buf_slice(&text), ret_shards);
+	buf_release(&text);
+	return outcome;
+}
+
+/* ---- lists and pins ---- */
 
 static enum outcome from_value(const struct evaluation *evaluation, const struct value *value, uint64_t *ret_shards)
 {
