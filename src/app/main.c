@@ -6,6 +6,7 @@
 #include "app/playground.h"
 #include "app/serve.h"
 #include "app/status.h"
+#include "base/mem.h"
 
 static const struct command commands[] = {
 	{ "serve", serve_main, "run the router that a configuration file describes", serve_usage },
@@ -56,6 +57,7 @@ static int run(const struct command *command, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	mem_start();
 	if (argc < 2) {
 		print_commands(stderr);
 		return 2;

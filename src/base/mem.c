@@ -1,10 +1,21 @@
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/reserve.h"
+
+/* What is large is mapped by itself: it grows without a copy beside it, and goes back to the system at once. Left to itself, malloc() raises the
+ * threshold with what is freed, and a long statement may take a third more, as the heap happens to lie. Source: mallopt(3). */
+enum { LARGE = 1 << 20, HEAP_TOP_KEPT = 4 << 20 };
+
+void mem_start(void)
+{
+	mallopt(M_MMAP_THRESHOLD, LARGE);
+	mallopt(M_TRIM_THRESHOLD, HEAP_TOP_KEPT);
+}
 
 void mem_die(size_t size)
 {

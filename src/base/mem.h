@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+void mem_start(void);                                   /* before anything is allocated; optional */
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *mem_calloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *mem_realloc(void *old, size_t size) __attribute__((returns_nonnull));

@@ -129,7 +129,7 @@ def test_who_leaves_in_the_middle_of_a_large_value_disturbs_nobody(cluster):
             assert wire.rows("TRUNCATE large") == []
 
 
-STATEMENT_MIB_MAX = 200 if LIBRARY.exists() else 800        # a sanitizer needs more
+STATEMENT_MIB_MAX = 250 if LIBRARY.exists() else 800        # a sanitizer needs more
 
 # Each has one kind of part very often. What is made for a part must not be as long as the statement.
 LONG_STATEMENTS = {
