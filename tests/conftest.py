@@ -5,7 +5,8 @@
     start_cluster   start_cluster(shards=2, pool_mode="session", …) -> Cluster: a router with a database of its own, for this module
     start_own       the same, for one test: when it kills, stops or fills its router
 
-A router that ended badly, or logged what a healthy one never logs, fails the last test that used it. A failing test shows the logs.
+A router that ended badly, or logged what a healthy one never logs, fails the last test that used it. A failing test shows the logs. One that
+takes too long is ended, shows what everybody was doing, and is the suite's last.
 """
 import pathlib
 import sys
@@ -73,6 +74,13 @@ def start_cluster(farm, io):
 @pytest.fixture
 def start_own(farm, io):
     yield from cluster_factory(farm, io)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    from harness.watchdog import watched
+    with watched(item, live_clusters):
+        yield
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -88,6 +88,14 @@ class Closed(Exception):
     """The other side ended the connection."""
 
 
+def heard(sock, size_max=1 << 20):
+    """What the other side says next; that it has nothing more to say is an error."""
+    data = sock.recv(size_max)
+    if not data:
+        raise Closed
+    return data
+
+
 def fields(body):
     """An ErrorResponse or NoticeResponse: {'S': 'ERROR', 'C': '42601', …}."""
     return {part[:1].decode(): part[1:].decode(errors="replace") for part in body.split(b"\0") if part}
@@ -167,10 +175,7 @@ class Wire:
         self.socket.sendall(b"".join(messages))
 
     def fill(self):
-        data = self.socket.recv(1 << 20)
-        if not data:
-            raise Closed
-        self.received += data
+        self.received += heard(self.socket)
 
     def read(self):
         """The next message."""
@@ -180,11 +185,8 @@ class Wire:
         if len(self.received) < size:
             parts, have = [self.received], len(self.received)
             while have < size:
-                data = self.socket.recv(1 << 20)
-                if not data:
-                    raise Closed
-                parts.append(data)
-                have += len(data)
+                parts.append(heard(self.socket))
+                have += len(parts[-1])
             self.received = b"".join(parts)
         kind, body = chr(self.received[0]), self.received[5:size]
         self.received = self.received[size:]

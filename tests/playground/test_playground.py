@@ -247,7 +247,8 @@ def test_killed_while_it_loads_it_loads_anew(playground):
 def test_a_pid_of_somebody_else_is_not_believed(playground):
     playground.start("--shards", "1")
     assert playground.run("--stop").returncode == 0
-    with subprocess.Popen(["sleep", "1000"]) as somebody:
+    somebody = subprocess.Popen(["sleep", "1000"])
+    try:
         (playground.dir / "nanu.pid").write_text(f"{somebody.pid}\n")
         pid_file = playground.dir / "n1" / "postmaster.pid"
         pid_file.write_text(f"{somebody.pid}\n{playground.dir}/n1\n1700000000\n")
@@ -257,7 +258,9 @@ def test_a_pid_of_somebody_else_is_not_believed(playground):
         assert "1 server started" in playground.start()
         assert playground.run("--stop").returncode == 0
         assert somebody.poll() is None
+    finally:
         somebody.kill()
+        somebody.wait()
 
 
 def test_clean_deletes_what_it_made_and_nothing_else(playground):

@@ -10,7 +10,7 @@ import pytest
 from harness.cluster import DATABASE, USER, USER_PASSWORD
 from harness.postgres import PASSWORD, SUPERUSER
 from harness.wait import wait_until
-from harness.wire import PROTOCOL, cstr, fields, message
+from harness.wire import PROTOCOL, cstr, fields, heard, message
 
 from .test_clients import connect, encrypted, refused
 
@@ -134,11 +134,11 @@ def start_up(sock, user=USER):
 def read(sock):
     head = b""
     while len(head) < 5:
-        head += sock.recv(5 - len(head))
+        head += heard(sock, 5 - len(head))
     body = b""
     size = struct.unpack("!i", head[1:])[0] - 4
     while len(body) < size:
-        body += sock.recv(size - len(body))
+        body += heard(sock, size - len(body))
     return chr(head[0]), body
 
 

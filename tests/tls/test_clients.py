@@ -12,7 +12,7 @@ import pytest
 
 from harness.cluster import USER, USER_PASSWORD
 from harness.wait import wait_until
-from harness.wire import CANCEL_CODE, SSL_CODE, fields
+from harness.wire import CANCEL_CODE, SSL_CODE, fields, heard
 
 
 def connect(cluster, **more):
@@ -173,7 +173,7 @@ def test_a_handshake_in_single_bytes(cluster):
                 break
             except ssl.SSLWantReadError:
                 flush()
-                incoming.write(sock.recv(4096))
+                incoming.write(heard(sock))
         body = struct.pack("!i", 196608) + f"user\0{USER}\0database\0app\0\0".encode()
         tls.write(struct.pack("!i", len(body) + 4) + body)
         flush()
@@ -182,7 +182,7 @@ def test_a_handshake_in_single_bytes(cluster):
                 assert tls.read(1) == b"R"
                 break
             except ssl.SSLWantReadError:
-                incoming.write(sock.recv(4096))
+                incoming.write(heard(sock))
 
 
 # ---- work over TLS ----
@@ -213,7 +213,7 @@ def test_a_slow_reader_gets_everything(cluster):
         sock.sendall(b"Q" + struct.pack("!i", len(sql) + 4) + sql)
         got = 0
         while got < 30000 * 1000:
-            got += len(sock.recv(1 << 16))
+            got += len(heard(sock))
 
 
 def log_in(sock):
@@ -224,7 +224,7 @@ def log_in(sock):
     received, scram, key = b"", None, None
     while True:
         while len(received) < 5 or len(received) < struct.unpack_from("!i", received, 1)[0] + 1:
-            received += sock.recv(4096)
+            received += heard(sock)
         size = struct.unpack_from("!i", received, 1)[0] + 1
         kind, content, received = chr(received[0]), received[5:size], received[size:]
         code = struct.unpack_from("!i", content)[0] if kind == "R" else None
