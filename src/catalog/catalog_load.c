@@ -1,13 +1,17 @@
 #include "catalog/catalog_load.h"
 
+#include <errno.h>
 #include <gnu/libc-version.h>
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include "base/mem.h"
 #include "catalog/catalog.h"
+
+enum { NODE_SILENT_MS_MAX = 30 * 1000 };
 
 static const char BEGIN[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
@@ -27,16 +31,17 @@ static const char ROLE_PATHS[] =
 	"SELECT r.rolname, NULL FROM pg_roles r JOIN pg_namespace n ON n.nspname = r.rolname";
 
 /* Compiling the larger of our queries would take longer than running them. */
-static const char SAFE_PATH[] = "SET LOCAL search_path = pg_catalog; SET LOCAL jit = off";
+static const char SAFE_PATH[] = "SET LOCAL search_path = pg_catalog; SET LOCAL jit = off; SET LOCAL lock_timeout = '10s'";
 
 static const char SERVER[] =
 	"SELECT current_setting('server_version'), current_setting('server_encoding'), EXISTS (SELECT FROM pg_event_trigger WHERE evtenabled <> 'D')";
 
-/* One row a column, those of one table together; a table without columns is one row with a NULL attname. */
+/* One row a column, those of one table together; a table without columns is one row with a NULL attname. Function 1574 is nextval(regclass); to
+ * write the default out, the server would lock the table, and wait for whoever is altering it. */
 static const char COLUMNS[] =
 	"SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence,"
 	"       a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnum, a.attnotnull,"
-	"       a.attidentity <> '' OR coalesce(strpos(pg_get_expr(d.adbin, d.adrelid), 'nextval(') > 0, false), a.attgenerated <> '',"
+	"       a.attidentity <> '' OR coalesce(d.adbin::text ~ ':funcid 1574 ', false), a.attgenerated <> '',"
 	"       a.attidentity <> '' OR d.oid IS NOT NULL, coalesce(array_position(i.indkey::int2[], a.attnum) + 1, 0)"      /* an int2vector begins at 0 */
 	" FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 	" LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
@@ -77,11 +82,53 @@ static int failed(PGconn *conn, const char *what, struct err *err)
 	return err_set(err, ERR_INTERNAL, "cannot read the schema (%s): %.*s", what, (int)size, message);
 }
 
+/* 0: the answer, or the end of the connection, can be read without waiting. A node that is frozen keeps its connections. */
+static int await(PGconn *conn, const char *what, struct err *err)
+{
+	struct pollfd ready = { .fd = PQsocket(conn), .events = POLLIN };
+
+	while (PQisBusy(conn)) {
+		int rc = poll(&ready, 1, NODE_SILENT_MS_MAX);
+
+		if (rc == 0)
+			return err_set(err, ERR_CONNECT, "cannot read the schema (%s): the node has not answered for %d s", what,
+				       NODE_SILENT_MS_MAX / 1000);
+		if ((rc < 0 && errno != EINTR) || (rc > 0 && !PQconsumeInput(conn)))
+			return failed(conn, what, err);
+	}
+	return 0;
+}
+
+/* The last of what was sent last answers; all of it must be as wanted. */
+static int finish(PGconn *conn, const char *what, ExecStatusType wanted, PGresult **ret_result, struct err *err)
+{
+	PGresult *last = NULL, *result;
+	int code;
+
+	while ((code = await(conn, what, err)) == 0 && (result = PQgetResult(conn))) {
+		PQclear(last);
+		last = result;
+		if (PQresultStatus(result) != wanted) {
+			code = failed(conn, what, err);
+			break;
+		}
+	}
+	if (code < 0) {
+		PQclear(last);
+		last = NULL;
+	}
+	*ret_result = last;
+	return code;
+}
+
 static int run(PGconn *conn, const char *sql, const char *what, struct err *err)
 {
-	PGresult *result = PQexec(conn, sql);
-	int code = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : failed(conn, what, err);
+	PGresult *result;
+	int code;
 
+	if (!PQsendQuery(conn, sql))
+		return failed(conn, what, err);
+	code = finish(conn, what, PGRES_COMMAND_OK, &result, err);
 	PQclear(result);
 	return code;
 }
@@ -93,12 +140,9 @@ static int fetch(PGconn *conn, const char *sql, const char *what, PGresult **ret
 
 int catalog_fetch(PGconn *conn, const char *sql, const char *param, const char *what, PGresult **ret_result, struct err *err)
 {
-	*ret_result = PQexecParams(conn, sql, param ? 1 : 0, NULL, &param, NULL, NULL, 0);
-	if (PQresultStatus(*ret_result) == PGRES_TUPLES_OK)
-		return 0;
-	PQclear(*ret_result);
-	*ret_result = NULL;
-	return failed(conn, what, err);
+	if (!PQsendQueryParams(conn, sql, param ? 1 : 0, NULL, &param, NULL, NULL, 0))
+		return failed(conn, what, err);
+	return finish(conn, what, PGRES_TUPLES_OK, ret_result, err);
 }
 
 static char *text_at(const PGresult *result, int row, int column)
