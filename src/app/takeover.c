@@ -19,7 +19,7 @@
 #include "session/worker.h"
 #include "topo/config.h"
 
-enum { MESSAGE_SIZE = 16, POLL_MS = 50, ANSWER_MS_MAX = 10000, LEAVE_MS_MIN = 500 };
+enum { MESSAGE_SIZE = 16, POLL_MS = 50, ANSWER_MS_MAX = 10000, LEAVE_MS_MIN = 500, LOOK_MS = 200, LOOK_MS_MAX = 5000 };
 
 struct message { char what[MESSAGE_SIZE]; uint32_t pid, secret; };      /* pid, secret: of "cancel" */
 
@@ -32,6 +32,7 @@ struct takeover {
 	int listener;                   /* -1: nobody can take over (any more) */
 	int successor, predecessor;     /* connections; -1: there is none, or it is over */
 	int kept[2];                    /* the same, to be closed in the end: other threads may still send */
+	uint64_t look_until_ms, looked_ms;      /* for clients whom the other process was woken for and did not accept */
 	uint64_t left_ms;               /* atomic: when the successor was ready; 0: not yet */
 	bool stopping;                  /* atomic */
 	bool ended;                     /* SIGTERM was sent */
@@ -263,6 +264,7 @@ static void hear_peer(struct takeover *takeover, int *peer, short events)
 	control_share(takeover->control, peer == &takeover->predecessor ? NEIGHBOUR_BEFORE : NEIGHBOUR_AFTER, -1);
 	if (peer == &takeover->predecessor)
 		services_set_predecessor(takeover->services, -1);
+	takeover->look_until_ms = now_ms() + LOOK_MS_MAX;
 	if (peer == &takeover->successor && !takeover->left_ms) /* it failed before it was ready: another may try */
 		close(*peer);
 	*peer = -1;
@@ -286,6 +288,18 @@ static void end_when_left(struct takeover *takeover)
 	kill(getpid(), SIGTERM);
 }
 
+/* Of the processes that wait at a listening socket over io_uring the kernel wakes one for a client. When that one is dying, or has stopped, nobody
+ * else hears of him. */
+static void look_for_clients(struct takeover *takeover)
+{
+	uint64_t now = now_ms();
+
+	if (takeover_left(takeover) || now > takeover->look_until_ms || now < takeover->looked_ms + LOOK_MS)
+		return;
+	takeover->looked_ms = now;
+	services_accept(takeover->services);
+}
+
 static void *run(void *argument)
 {
 	struct takeover *takeover = argument;
@@ -304,6 +318,7 @@ static void *run(void *argument)
 			if (fds[0].revents & POLLIN)
 				accept_successor(takeover);
 		}
+		look_for_clients(takeover);
 		end_when_left(takeover);
 	}
 	return NULL;
@@ -322,6 +337,7 @@ struct takeover *takeover_start(const struct config *config, struct services *se
 	}
 	takeover->listener = listen_on_path(config->takeover_socket);
 	if (peer >= 0) {
+		takeover->look_until_ms = now_ms() + LOOK_MS_MAX;
 		services_set_predecessor(services, peer);
 		control_share(control, NEIGHBOUR_BEFORE, peer);
 		send_message(peer, "ready", 0, 0);

@@ -321,11 +321,19 @@ void services_set_predecessor(struct services *services, int predecessor)
 
 /* ---- another process takes over ---- */
 
+static void accept_waiting(struct worker *worker)
+{
+	int fd;
+
+	for (size_t i = 0; i < worker->listener_count; i++)
+		while ((fd = accept4(worker->listeners[i].stream.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+			session_new(worker, fd);
+}
+
 /* Whoever was accepted meanwhile is a session as any other; the listener is closed when nothing more can come of it. */
 static void left(struct timer *timer)
 {
 	struct worker *worker = CONTAINER_OF(timer, struct worker, listener_pause);
-	int fd;
 
 	for (size_t i = 0; i < worker->listener_count; i++) {
 		if (worker->listeners[i].stream.pending) {
@@ -333,10 +341,7 @@ static void left(struct timer *timer)
 			return;
 		}
 	}
-	/* The kernel wakes one of those who wait for a connection: it may have been us, who did not want it any more. */
-	for (size_t i = 0; i < worker->listener_count; i++)
-		while ((fd = accept4(worker->listeners[i].stream.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-			session_new(worker, fd);
+	accept_waiting(worker); /* we may have been woken for them, and not have wanted them any more */
 	close_listeners(worker);
 }
 
@@ -352,6 +357,18 @@ static void leave(struct worker *worker, void *argument)
 void services_leave(struct services *services)
 {
 	services_visit(services, leave, NULL);
+}
+
+static void accept_left_over(struct worker *worker, void *argument)
+{
+	if (!worker->leaving && !worker->stopping)
+		accept_waiting(worker);
+}
+
+void services_accept(struct services *services)
+{
+	for (unsigned i = 0; i < services->worker_count; i++)
+		worker_post_call(services->workers[i], accept_left_over, NULL);
 }
 
 /* ---- the end ---- */

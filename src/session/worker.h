@@ -123,6 +123,9 @@ void services_configure(struct services *services, struct config *config, struct
 /* Nobody is accepted any more, and backends that are idle go: another process has taken over. Not from a worker's thread. */
 void services_leave(struct services *services);
 
+/* Clients who wait at the listening sockets are accepted: the process that shares them may have been woken for them, and not have come. */
+void services_accept(struct services *services);
+
 /* On the worker's own thread: pools_hold(), and who is logging in does not wait for a backend. */
 void worker_hold(struct worker *worker, enum hold what, const char *name, bool hold);
 

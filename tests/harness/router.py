@@ -27,11 +27,18 @@ def link(path):
         return ""
 
 
-def listens(pid):
-    """Whether the process has a listening socket of TCP: by its inode, as proc(5) tells it."""
+def listening_sockets():
+    """Those of TCP, by their inodes, as proc(5) tells them."""
     rows = [line.split() for table in ("tcp", "tcp6") for line in pathlib.Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
-    listening = {f"socket:[{row[9]}]" for row in rows if row[3] == "0A"}
-    return any(link(fd) in listening for fd in pathlib.Path(f"/proc/{pid}/fd").glob("*"))
+    return {f"socket:[{row[9]}]" for row in rows if row[3] == "0A"}
+
+
+def has_any(pid, sockets):
+    return any(link(fd) in sockets for fd in pathlib.Path(f"/proc/{pid}/fd").glob("*"))
+
+
+def is_stopped(pid):
+    return all(") T " in stat.read_text() for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"))
 
 
 class Router:
@@ -65,14 +72,21 @@ class Router:
         wait_until(self.ready, "the router accepts connections")
         return self
 
-    def take_over(self):
-        """A new process takes over from the running one, which is returned: it ends when its sessions have left."""
+    def take_over(self, freeze=False):
+        """A new process takes over from the running one, which is returned: it ends when its sessions have left. freeze: it is stopped as soon as
+        both wait for clients."""
         before = self.program
+        sockets = listening_sockets()
         self.takeovers += 1
         self.program = Program([NANU, "serve", "--config", self.config, "--takeover"], self.folder / f"nanu-{self.takeovers}.log")
+        if freeze:
+            wait_until(lambda: has_any(self.program.pid, sockets), "the new process has the listening sockets", interval_s=0)
+            before.popen.send_signal(signal.SIGSTOP)
+            wait_until(lambda: is_stopped(before.pid), "the old process has stopped", interval_s=0)
         wait_until(lambda: self.program.ended() or 'msg="ready"' in self.program.log_text(), "the new process is ready")
         assert not self.program.ended(), self.program.log_text()
-        wait_until(lambda: not listens(before.pid), "the old process accepts nobody any more")
+        if not freeze:
+            wait_until(lambda: not has_any(before.pid, sockets), "the old process accepts nobody any more")
         return before
 
     def ready(self):

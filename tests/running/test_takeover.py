@@ -6,10 +6,11 @@ import psycopg
 import pytest
 
 from harness.background import cancelled
-from harness.cluster import DATABASE
+from harness.cluster import DATABASE, USER, USER_PASSWORD
 from harness.program import free_port, port_is_free
 from harness.router import ALARMS, NANU
 from harness.wait import wait_until
+from harness.wire import Wire
 
 from .load import load
 
@@ -67,6 +68,32 @@ def test_take_overs_under_load_are_not_noticed(start_own, tmp_path):
             assert not any(program.ended() for program in old)      # the first has sessions, and is known to the last through those between
     for program in old:
         ended_well(program)
+
+
+def frozen_before_it_left(cluster):
+    """The old process, when both wait for clients."""
+    while True:
+        old = cluster.router.take_over(freeze=True)
+        if "taken over" not in old.log_text():
+            return old
+        old.popen.send_signal(signal.SIGCONT)
+        ended_well(old)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_client_for_whom_the_old_process_was_woken_is_heard(start_own, dies):
+    """It has stopped, or is dying: it does not accept him, and nobody else is woken."""
+    cluster = start_own(shards=1, workers=1)
+    old = frozen_before_it_left(cluster)
+    try:
+        if dies:
+            old.popen.kill()
+        with Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE, timeout_s=10) as wire:
+            assert wire.one("SELECT 1") == "1"
+    finally:
+        if not dies:
+            old.popen.send_signal(signal.SIGCONT)
+    wait_until(old.ended, "the old process ends")
 
 
 @pytest.mark.parametrize("workers", [1, 4])
