@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app/port.h"
@@ -138,11 +139,19 @@ static int ended(struct router *router, struct err *err)
 	return rc;
 }
 
+static time_t now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
 static int wait_until_it_answers(struct router *router, struct err *err)
 {
 	int rc;
 
-	for (int waited_ms = 0; waited_ms < START_MS_MAX; waited_ms += POLL_MS) {
+	for (time_t end_s = now_s() + START_MS_MAX / 1000; now_s() < end_s;) {  /* a try may take seconds, too */
 		struct pollfd fd = { .fd = router->process.pidfd, .events = POLLIN };
 
 		rc = progress_wait(&fd, 1, POLL_MS, err);

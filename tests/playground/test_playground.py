@@ -18,7 +18,7 @@ from harness.wait import PATIENCE, wait_until
 
 READY_S = 20
 ROWS_WANTED = 100_000
-SHOP = "user=shop password=shop dbname=shop host=127.0.0.1"
+SHOP = "user=shop password=shop dbname=shop host=127.0.0.1 connect_timeout=10"
 
 
 def is_alive(pid):
