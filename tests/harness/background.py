@@ -9,10 +9,10 @@ def in_background(*jobs):
     return [future.result() for future in futures]
 
 
-def cancelled(conn):
-    """What a statement that runs for long ends with when cancel requests come."""
+def cancelled(conn, statement="SELECT pg_sleep(60)"):
+    """What it ends with when cancel requests come: more than one, as one that comes before the statement has begun is lost."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        running = pool.submit(conn.execute, "SELECT pg_sleep(60)")
+        running = pool.submit(conn.execute, statement)
         while not running.done():
             conn.cancel()
             concurrent.futures.wait([running], timeout=0.1)

@@ -10,6 +10,7 @@ import time
 import psycopg
 import pytest
 
+from harness.background import cancelled
 from harness.cluster import DATABASE, USER, USER_PASSWORD
 from harness.postgres import PASSWORD, SUPERUSER
 from harness.wait import wait_until
@@ -172,16 +173,6 @@ def test_ssl_and_gss_requests_are_answered_with_no(start_own):
             assert sock.recv(1) == b"N"
     with pytest.raises(psycopg.OperationalError, match="SSL"):
         psycopg.connect(cluster.conninfo() + " sslmode=require")
-
-
-def cancelled(conn, statement):
-    """Runs the statement in another thread and cancels it as soon as that has an effect; its exception."""
-    with concurrent.futures.ThreadPoolExecutor(1) as background:
-        running = background.submit(conn.execute, statement)
-        while not running.done():
-            conn.cancel()
-            concurrent.futures.wait([running], timeout=0.1)
-        return running.exception()
 
 
 def test_cancel_reaches_the_statement_on_whatever_worker(start_own):
