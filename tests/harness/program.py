@@ -25,11 +25,26 @@ def port_is_free(port):
     return True
 
 
+claims = []
+
+
+def claim(port):
+    """Whether no other suite has chosen it: a name that one process at a time can have, until its end."""
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.bind(f"\0nanu-test-port-{port}")
+    except OSError:
+        sock.close()
+        return False
+    claims.append(sock)
+    return True
+
+
 def free_port():
-    """A port of 127.0.0.1 where nobody listens, outside the range that outgoing connections use."""
+    """A port of 127.0.0.1 where nobody listens or will, outside the range that outgoing connections use."""
     for _ in range(1000):
         port = random.randint(10000, 19999)
-        if port_is_free(port):
+        if claim(port) and port_is_free(port):
             return port
     raise OSError("no free port")
 

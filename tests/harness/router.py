@@ -100,7 +100,7 @@ class Router:
         """Asks it to end and checks that it lived and ended well."""
         status = self.program.stop(signal.SIGTERM)
         assert status is not None, "the router did not end within its time after SIGTERM"
-        assert status == self.expected_end, f"the router ended with {status}"
+        assert status == self.expected_end, f"the router ended with {status}:\n{self.program.log_text()[-4000:]}"
         self.check_log()
 
     def kill(self):
