@@ -385,7 +385,7 @@ static int split_sequences(struct work *work)
 			"SELECT a.attname, a.atttypid, pg_catalog.pg_get_serial_sequence($1, a.attname) FROM pg_catalog.pg_attribute a"
 			" LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
 			" WHERE a.attrelid = $1::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped AND (a.attidentity <> '' OR"
-			" pg_catalog.strpos(pg_catalog.pg_get_expr(d.adbin, d.adrelid), 'nextval(') > 0)",
+			" " CATALOG_CALLS_NEXTVAL ")",
 			1, NULL, params, NULL, NULL, 0);
 
 		if (PQresultStatus(result) != PGRES_TUPLES_OK)

@@ -5,12 +5,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "app/port.h"
 #include "app/progress.h"
 #include "base/buf.h"
+#include "net/env.h"
 #include "topo/config.h"
 
 enum { START_MS_MAX = 30 * 1000, STOP_MS_MAX = 15 * 1000, PORT_MS_MAX = 10 * 1000, POLL_MS = 20, CONFIG_SIZE_MAX = 64 << 10, PATH_SIZE = 4096 };
@@ -139,19 +139,13 @@ static int ended(struct router *router, struct err *err)
 	return rc;
 }
 
-static time_t now_s(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 static int wait_until_it_answers(struct router *router, struct err *err)
 {
+	const struct env *env = env_system();
+	uint64_t end_us = env->now_us(env->world) + (uint64_t)START_MS_MAX * 1000;
 	int rc;
 
-	for (time_t end_s = now_s() + START_MS_MAX / 1000; now_s() < end_s;) {  /* a try may take seconds, too */
+	while (env->now_us(env->world) < end_us) {      /* a try may take seconds, too */
 		struct pollfd fd = { .fd = router->process.pidfd, .events = POLLIN };
 
 		rc = progress_wait(&fd, 1, POLL_MS, err);

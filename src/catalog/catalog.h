@@ -24,6 +24,10 @@ enum {
 	OID_COLLATION_DEFAULT = 100, OID_COLLATION_C = 950, OID_COLLATION_POSIX = 951,
 };
 
+/* Of a row d of pg_attrdef: the default calls nextval(regclass), function 1574. pg_get_expr() would tell as much, but locks the table, and so waits
+ * for whoever is altering it. */
+#define CATALOG_CALLS_NEXTVAL "pg_catalog.strpos(d.adbin::pg_catalog.text, ':funcid 1574 ') > 0"
+
 enum volatility { VOLATILITY_IMMUTABLE, VOLATILITY_STABLE, VOLATILITY_VOLATILE };
 
 struct catalog_column {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <gnu/libc-version.h>
 #include <libpq-fe.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,12 +37,11 @@ static const char SAFE_PATH[] = "SET LOCAL search_path = pg_catalog; SET LOCAL j
 static const char SERVER[] =
 	"SELECT current_setting('server_version'), current_setting('server_encoding'), EXISTS (SELECT FROM pg_event_trigger WHERE evtenabled <> 'D')";
 
-/* One row a column, those of one table together; a table without columns is one row with a NULL attname. Function 1574 is nextval(regclass); to
- * write the default out, the server would lock the table, and wait for whoever is altering it. */
+/* One row a column, those of one table together; a table without columns is one row with a NULL attname. */
 static const char COLUMNS[] =
 	"SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence,"
 	"       a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnum, a.attnotnull,"
-	"       a.attidentity <> '' OR coalesce(d.adbin::text ~ ':funcid 1574 ', false), a.attgenerated <> '',"
+	"       a.attidentity <> '' OR coalesce(" CATALOG_CALLS_NEXTVAL ", false), a.attgenerated <> '',"
 	"       a.attidentity <> '' OR d.oid IS NOT NULL, coalesce(array_position(i.indkey::int2[], a.attnum) + 1, 0)"      /* an int2vector begins at 0 */
 	" FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 	" LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
@@ -82,13 +82,21 @@ static int failed(PGconn *conn, const char *what, struct err *err)
 	return err_set(err, ERR_INTERNAL, "cannot read the schema (%s): %.*s", what, (int)size, message);
 }
 
+/* libpq may have taken a part of a TLS record: the socket does not tell of the rest. */
+static bool holds_more(PGconn *conn)
+{
+	SSL *ssl = PQsslStruct(conn, "OpenSSL");
+
+	return ssl && SSL_pending(ssl) > 0;
+}
+
 /* 0: the answer, or the end of the connection, can be read without waiting. A node that is frozen keeps its connections. */
 static int await(PGconn *conn, const char *what, struct err *err)
 {
 	struct pollfd ready = { .fd = PQsocket(conn), .events = POLLIN };
 
 	while (PQisBusy(conn)) {
-		int rc = poll(&ready, 1, NODE_SILENT_MS_MAX);
+		int rc = holds_more(conn) ? 1 : poll(&ready, 1, NODE_SILENT_MS_MAX);
 
 		if (rc == 0)
 			return err_set(err, ERR_CONNECT, "cannot read the schema (%s): the node has not answered for %d s", what,

@@ -427,6 +427,20 @@ def test_the_schema_answers_when_every_node_is_down(farm, io, start_own):
     assert status("--config", cluster.router.config).returncode == 0
 
 
+def test_the_schema_is_read_while_a_table_is_being_altered(start_cluster):
+    """Also for him who alters it: PostgreSQL would not see that he waits for himself."""
+    cluster = start_cluster(shards=2)
+    with Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as one, Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as other:
+        one.rows("CREATE TABLE altered (id serial, x int DEFAULT 7)")
+        for statement in ("BEGIN", "ALTER TABLE altered ADD COLUMN y int DEFAULT 5", "CREATE TABLE fresh (id int)"):
+            one.rows(statement)
+        assert one.rows("SELECT * FROM fresh") == []
+        other.rows("CREATE TABLE another (id int)")
+        assert other.rows("SELECT * FROM another") == []
+        one.rows("COMMIT")
+        assert one.rows("INSERT INTO altered VALUES (DEFAULT) RETURNING id, x, y") == [("1", "7", "5")]
+
+
 def test_the_schema_answers_while_something_else_waits_for_a_node(farm, io, start_own):
     cluster = start_own(shards=1, connect_ms_max="2000")
     server = farm.extra_server(f"hung-{io}")
@@ -492,20 +506,6 @@ def test_status_without_a_router_here_says_what_to_give():
     done = status()
     assert done.returncode == 1
     assert "--config" in done.stderr
-
-
-def test_the_schema_is_read_while_a_table_is_being_altered(start_cluster):
-    """Also for him who alters it: PostgreSQL would not see that he waits for himself."""
-    cluster = start_cluster(shards=2)
-    with Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as one, Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as other:
-        one.rows("CREATE TABLE altered (id serial, x int DEFAULT 7)")
-        for statement in ("BEGIN", "ALTER TABLE altered ADD COLUMN y int DEFAULT 5", "CREATE TABLE fresh (id int)"):
-            one.rows(statement)
-        assert one.rows("SELECT * FROM fresh") == []
-        other.rows("CREATE TABLE another (id int)")
-        assert other.rows("SELECT * FROM another") == []
-        one.rows("COMMIT")
-        assert one.rows("INSERT INTO altered VALUES (DEFAULT) RETURNING id, x, y") == [("1", "7", "5")]
 
 
 # ---- refusals ----
