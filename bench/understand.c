@@ -62,7 +62,7 @@ static struct snapshot *make_snapshot(void)
 							    .persistence = 'p', .columns = columns, .column_count = 3 });
 	if (topology_from_json(topology_text, &topology, &err) < 0)
 		fail(err.message);
-	return snapshot_new(1, topology, &catalog);
+	return snapshot_new(1, topology, &catalog, NULL);
 }
 
 /* As a session does for a simple query. Returns its shards, 0 after an error. */

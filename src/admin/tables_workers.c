@@ -106,6 +106,8 @@ static const struct { const char *name; size_t offset; unsigned divisor; } count
 	{ "errors", offsetof(struct report, counters.errors), 1 },
 	{ "refused", offsetof(struct report, counters.refused), 1 },
 	{ "fanouts", offsetof(struct report, counters.fanouts), 1 },
+	{ "replica_reads", offsetof(struct report, counters.replica_reads), 1 },
+	{ "replica_retries", offsetof(struct report, counters.replica_retries), 1 },
 	{ "rows_merged", offsetof(struct report, counters.rows_merged), 1 },
 	{ "plan_hits", offsetof(struct report, plan_hits), 1 },
 	{ "plan_misses", offsetof(struct report, plan_misses), 1 },

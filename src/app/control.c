@@ -8,6 +8,7 @@
 #include "app/notify.h"
 #include "app/plane.h"
 #include "base/mem.h"
+#include "ha/sampler.h"
 #include "route/snapshot.h"
 #include "session/job.h"
 #include "session/session.h"
@@ -282,6 +283,8 @@ int control_start(struct control *control, struct services *services, struct err
 	control->plane.services = services;
 	services->program = control;
 	services->submit = submit;
+	control->plane.sampler = sampler_new();
+	plane_sample(&control->plane);
 	for (int i = 0; i < LANE_COUNT; i++) {
 		struct lane *lane = &control->lanes[i];
 

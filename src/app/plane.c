@@ -9,8 +9,10 @@
 
 #include "admin/admin.h"
 #include "app/takeover.h"
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ha/sampler.h"
 #include "route/snapshot.h"
 #include "session/worker.h"
 #include "store/store.h"
@@ -38,14 +40,46 @@ void plane_log_failure(const char *what, const struct err *err)
 void plane_publish(struct plane *plane, struct topology *topology, struct catalog *const *catalogs)
 {
 	struct snapshot *old = plane->snapshot;
-	struct snapshot *fresh = snapshot_new(old ? old->version + 1 : 1, topology, catalogs);
+	struct snapshot *fresh = snapshot_new(old ? old->version + 1 : 1, topology, catalogs, old);
 
 	pthread_mutex_lock(&plane->lock);
 	plane->snapshot = fresh;
 	pthread_mutex_unlock(&plane->lock);
 	if (plane->services)
 		services_publish(plane->services, fresh);
+	plane_sample(plane);
 	snapshot_unref(old);
+}
+
+static char *sampler_conninfo(void *program, int index)
+{
+	enum { CONNECT_SECONDS_MAX = 2, SIZE_MAX_ = 8192 };
+	const struct plane *plane = program;
+	const struct topology *topology = plane->snapshot->topology;
+	const struct node *node = &topology->nodes[index];
+	const char *database = "postgres";
+	char *conninfo;
+	struct buf out;
+
+	for (size_t i = topology->database_count; i-- > 0;)
+		for (size_t j = 0; j < topology->databases[i].shard_count; j++)
+			if (topology->databases[i].shards[j] == node->shard)
+				database = topology->databases[i].node_database;
+	conninfo = admin_conninfo(plane->config, node, database);
+	buf_init(&out, SIZE_MAX_);
+	buf_add_text(&out, conninfo);   /* of two settings the second counts */
+	buf_printf(&out, "connect_timeout=%d application_name='nanu sampler'", CONNECT_SECONDS_MAX);
+	buf_add_u8(&out, 0);
+	mem_free(conninfo);
+	return out.data;
+}
+
+void plane_sample(struct plane *plane)
+{
+	const struct config *config = plane->config;
+
+	if (plane->sampler)
+		sampler_follow(plane->sampler, plane->snapshot, config->max_lag * UINT64_C(1000), config->sample_interval, sampler_conninfo, plane);
 }
 
 int plane_save(struct plane *plane, const struct topology *topology, struct err *err)
@@ -291,6 +325,7 @@ int plane_init(struct plane *plane, struct config *config, struct users *users, 
 
 void plane_release(struct plane *plane)
 {
+	sampler_free(plane->sampler);
 	snapshot_unref(plane->snapshot);
 	store_close(plane->store);
 	if (plane->lock_fd >= 0)

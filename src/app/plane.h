@@ -14,6 +14,7 @@
 struct catalog;
 struct config;
 struct database;
+struct sampler;
 struct services;
 struct snapshot;
 struct store;
@@ -33,6 +34,7 @@ struct plane {
 	int peers[NEIGHBOUR_COUNT];     /* atomic: connections to the processes that share the store; -1: there is none */
 	pthread_mutex_t lock;
 	struct snapshot *snapshot;      /* the newest; replaced under the lock */
+	struct sampler *sampler;        /* NULL before the router runs */
 };
 
 /* Opens the store, makes the first snapshot (nodes that do not answer are tried again later). ERR_IO, ERR_CONFIG. */
@@ -64,4 +66,6 @@ must_use int plane_load_catalog(const struct plane *plane, const struct config *
 must_use int plane_save(struct plane *plane, const struct topology *topology, struct err *err);
 /* Makes a snapshot of the newest catalogs and `topology` (whose references it takes) the current one, for everybody. */
 void plane_publish(struct plane *plane, struct topology *topology, struct catalog *const *catalogs);
+/* The nodes of the newest snapshot are asked for their positions, if the router runs. */
+void plane_sample(struct plane *plane);
 void plane_log_failure(const char *what, const struct err *err);

@@ -111,10 +111,11 @@ int plane_reload(struct plane *plane, struct err *err)
 	users_replace(plane->users, news.users);
 	pthread_mutex_lock(&plane->lock);
 	plane->config = config_ref(news.config);
-	plane->snapshot = snapshot_new(old->version + 1, topology_ref(news.topology), catalogs);
+	plane->snapshot = snapshot_new(old->version + 1, topology_ref(news.topology), catalogs, old);
 	pthread_mutex_unlock(&plane->lock);
 	log_set_level(news.config->log_level);
 	services_configure(plane->services, plane->config, plane->snapshot);
+	plane_sample(plane);
 	snapshot_unref(old);
 	config_unref(before);
 	mem_free(catalogs);

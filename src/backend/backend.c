@@ -247,6 +247,8 @@ static void learn_parameter(struct backend *backend, struct slice body)
 
 	if (cursor.failed)
 		return;
+	if (backend->pool->replica && slice_is(name, "in_hot_standby"))
+		value = SLICE_LIT("off");       /* who reads from a replica has a session of its shard, which can be written */
 	params = params_with(backend->params, name, value);
 	params_unref(backend->params);
 	backend->params = params;

@@ -49,6 +49,7 @@ struct pool {
 	struct permits permits;
 	unsigned wait_ms_max;           /* 0: for ever */
 	bool held, gone;                /* gone: the topology has it no more */
+	bool replica;                   /* the node is one, in the topology */
 	uint64_t generation;            /* backends of an older one are closed when they are given back */
 	struct list opening, idle, lent, cleaning;      /* of struct backend; idle: least recently used first */
 	struct list apart;                              /* of struct backend, in any state: each opened for one holder */

@@ -16,6 +16,8 @@ static const char *const harmless[] = {
 
 static bool is_harmless(const char *name)
 {
+	if (set_value_is_routers(name))
+		return true;
 	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
 		if (strcmp(harmless[i], name) == 0)
 			return true;
@@ -191,12 +193,13 @@ static bool same(const struct setting *a, const struct setting *b)
 }
 
 /* Role and session authorization decide what may be set, and a new session authorization ends the role. */
-enum identity { IDENTITY_NONE, IDENTITY_SESSION, IDENTITY_ROLE };
+enum identity { IDENTITY_NONE, IDENTITY_SESSION, IDENTITY_ROLE, IDENTITY_ROUTER };        /* the last: nobody is told */
 
 static enum identity identity(const struct setting *item)
 {
 	return strcmp(item->name, "session_authorization") == 0 ? IDENTITY_SESSION :
 	       strcmp(item->name, "role") == 0                  ? IDENTITY_ROLE :
+	       set_value_is_routers(item->name)                   ? IDENTITY_ROUTER :
 								  IDENTITY_NONE;
 }
 
@@ -237,6 +240,8 @@ static void add_set_local(struct buf *sql, const struct setting *item, const cha
 
 void settings_add_local(const struct setting *item, struct buf *sql)
 {
+	if (set_value_is_routers(item->name))
+		return;
 	if (is_partial(item->name))
 		add_set_local(sql, item, "DEFAULT");
 	if (item->form == SETTING_SQL)

@@ -1,15 +1,13 @@
 #include "catalog/catalog_load.h"
 
-#include <errno.h>
 #include <gnu/libc-version.h>
 #include <libpq-fe.h>
-#include <openssl/ssl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include "base/mem.h"
+#include "catalog/ask.h"
 #include "catalog/catalog.h"
 
 enum { NODE_SILENT_MS_MAX = 30 * 1000 };
@@ -74,69 +72,20 @@ static const char COLLATIONS[] =
 	" FROM pg_collation c JOIN pg_namespace n ON n.oid = collnamespace"
 	" WHERE collprovider <> 'd' AND collencoding IN (-1, pg_char_to_encoding(getdatabaseencoding()))";
 
-static int failed(PGconn *conn, const char *what, struct err *err)
+/* As ask(), which does not know what it is asked for. */
+static int ask_for(PGconn *conn, const char *sql, const char *param, const char *what, ExecStatusType wanted, PGresult **ret_result, struct err *err)
 {
-	const char *message = PQerrorMessage(conn);
-	size_t size = strcspn(message, "\n");
+	struct err why;
+	int code = ask(conn, sql, param, wanted, NODE_SILENT_MS_MAX, ret_result, &why);
 
-	return err_set(err, ERR_INTERNAL, "cannot read the schema (%s): %.*s", what, (int)size, message);
-}
-
-/* libpq may have taken a part of a TLS record: the socket does not tell of the rest. */
-static bool holds_more(PGconn *conn)
-{
-	SSL *ssl = PQsslStruct(conn, "OpenSSL");
-
-	return ssl && SSL_pending(ssl) > 0;
-}
-
-/* 0: the answer, or the end of the connection, can be read without waiting. A node that is frozen keeps its connections. */
-static int await(PGconn *conn, const char *what, struct err *err)
-{
-	struct pollfd ready = { .fd = PQsocket(conn), .events = POLLIN };
-
-	while (PQisBusy(conn)) {
-		int rc = holds_more(conn) ? 1 : poll(&ready, 1, NODE_SILENT_MS_MAX);
-
-		if (rc == 0)
-			return err_set(err, ERR_CONNECT, "cannot read the schema (%s): the node has not answered for %d s", what,
-				       NODE_SILENT_MS_MAX / 1000);
-		if ((rc < 0 && errno != EINTR) || (rc > 0 && !PQconsumeInput(conn)))
-			return failed(conn, what, err);
-	}
-	return 0;
-}
-
-/* The last of what was sent last answers; all of it must be as wanted. */
-static int finish(PGconn *conn, const char *what, ExecStatusType wanted, PGresult **ret_result, struct err *err)
-{
-	PGresult *last = NULL, *result;
-	int code;
-
-	while ((code = await(conn, what, err)) == 0 && (result = PQgetResult(conn))) {
-		PQclear(last);
-		last = result;
-		if (PQresultStatus(result) != wanted) {
-			code = failed(conn, what, err);
-			break;
-		}
-	}
-	if (code < 0) {
-		PQclear(last);
-		last = NULL;
-	}
-	*ret_result = last;
-	return code;
+	return code < 0 ? err_set(err, why.code, "cannot read the schema (%s): %s", what, why.message) : 0;
 }
 
 static int run(PGconn *conn, const char *sql, const char *what, struct err *err)
 {
 	PGresult *result;
-	int code;
+	int code = ask_for(conn, sql, NULL, what, PGRES_COMMAND_OK, &result, err);
 
-	if (!PQsendQuery(conn, sql))
-		return failed(conn, what, err);
-	code = finish(conn, what, PGRES_COMMAND_OK, &result, err);
 	PQclear(result);
 	return code;
 }
@@ -148,9 +97,7 @@ static int fetch(PGconn *conn, const char *sql, const char *what, PGresult **ret
 
 int catalog_fetch(PGconn *conn, const char *sql, const char *param, const char *what, PGresult **ret_result, struct err *err)
 {
-	if (!PQsendQueryParams(conn, sql, param ? 1 : 0, NULL, &param, NULL, NULL, 0))
-		return failed(conn, what, err);
-	return finish(conn, what, PGRES_TUPLES_OK, ret_result, err);
+	return ask_for(conn, sql, param, what, PGRES_TUPLES_OK, ret_result, err);
 }
 
 static char *text_at(const PGresult *result, int row, int column)

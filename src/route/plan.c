@@ -7,6 +7,7 @@
 #include "catalog/catalog.h"
 #include "route/definition.h"
 #include "route/hooks.h"
+#include "route/reading.h"
 #include "route/resolve.h"
 #include "route/snapshot.h"
 #include "route/traces.h"
@@ -343,12 +344,18 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 	item->telling = traces_tell_statement(resolver);
 	for (size_t i = 0; i < shape->scope_count; i++)
 		item->writes |= shape->scopes[i].locking;
+	item->reads = !item->dirties && reading_only(resolver, shape);
+	item->writes &= !item->reads;
 	if (counts.local || calls_nanu(shape)) {
 		item->kind = ROUTE_LOCAL;
 		item->writes = false;
 		if (counts.sharded || counts.home || shape->kind != STMT_SELECT)
 			plan_refuse(item, "the nanu schema cannot be joined with tables of the nodes, nor written",
 			       "Read it with SELECT; call its functions one at a time.");
+		return;
+	}
+	if (shape->set_config && set_value_is_routers(shape->setting)) {
+		plan_refuse(item, "set_config() is the servers', and this setting is nanu's own", "Use SET, or SET LOCAL.");
 		return;
 	}
 	if (resolver->database->shard_count == 1 || !resolver->database->table_count) {
@@ -536,8 +543,14 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		item->kind = ROUTE_ANY;
 		hooks_refuse_expressions(&resolver, shape, true, item); /* of its arguments, wherever it will run */
 		break;
-	case STMT_EMPTY:
 	case STMT_BEGIN:
+		item->reads = shape->tx_read_only && (!shape->tx_isolation || strcmp(shape->tx_isolation, "serializable") != 0);
+		item->kind = ROUTE_ANY;
+		break;
+	case STMT_SHOW:
+		item->kind = shape->setting && set_value_is_routers(shape->setting) ? ROUTE_LOCAL : ROUTE_ANY;
+		break;
+	case STMT_EMPTY:
 	case STMT_COMMIT:
 	case STMT_ROLLBACK:
 	case STMT_SAVEPOINT:
@@ -545,7 +558,6 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	case STMT_ROLLBACK_TO:
 	case STMT_SET:
 	case STMT_RESET:
-	case STMT_SHOW:
 	case STMT_DISCARD:
 	case STMT_SET_TRANSACTION:
 	case STMT_SET_CONSTRAINTS:
@@ -556,7 +568,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		item->kind = ROUTE_ANY;
 		break;
 	}
-	if (one_shard && item->kind != ROUTE_REFUSED) {
+	if (one_shard && item->kind != ROUTE_REFUSED && item->kind != ROUTE_LOCAL) {
 		item->kind = ROUTE_HOME;
 		item->writes = true;
 	}
@@ -574,6 +586,7 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 	if (shape->inner && shape->kind != STMT_PREPARE) {
 		plan_item(plan, context, shape->inner, item);
 		item->shape = shape;
+		item->reads = false;
 		item->writes |= shape->kind == STMT_CREATE_TABLE_AS;
 		if (item->kind == ROUTE_FANOUT) {
 			item->fanout = false;

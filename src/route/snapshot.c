@@ -1,8 +1,36 @@
 #include "route/snapshot.h"
 
+#include <string.h>
+
 #include "base/mem.h"
 
-struct snapshot *snapshot_new(uint64_t version, struct topology *topology, struct catalog *const *catalogs)
+static struct node_status *status_of(const struct node *node, const struct snapshot *before)
+{
+	for (size_t i = 0; before && i < before->topology->node_count; i++) {
+		const struct node *known = &before->topology->nodes[i];
+
+		if (strcmp(known->name, node->name) == 0 && strcmp(known->host, node->host) == 0 && known->port == node->port)
+			return node_status_ref(before->statuses[i]);
+	}
+	return node_status_new();
+}
+
+static void list_replicas(struct snapshot *snapshot)
+{
+	const struct topology *topology = snapshot->topology;
+
+	snapshot->replicas = mem_calloc(topology->shard_count, sizeof(*snapshot->replicas));
+	for (size_t i = 0; i < topology->node_count; i++) {
+		struct shard_replicas *replicas = &snapshot->replicas[topology->nodes[i].shard];
+
+		if (topology->nodes[i].role != NODE_REPLICA)
+			continue;
+		replicas->nodes = mem_realloc(replicas->nodes, (replicas->count + 1) * sizeof(*replicas->nodes));
+		replicas->nodes[replicas->count++] = (int)i;
+	}
+}
+
+struct snapshot *snapshot_new(uint64_t version, struct topology *topology, struct catalog *const *catalogs, const struct snapshot *before)
 {
 	struct snapshot *snapshot = mem_calloc(1, sizeof(*snapshot));
 
@@ -15,6 +43,10 @@ struct snapshot *snapshot_new(uint64_t version, struct topology *topology, struc
 	snapshot->addresses = mem_calloc(topology->node_count, sizeof(*snapshot->addresses));
 	for (size_t i = 0; i < topology->node_count; i++)
 		snapshot->addresses[i] = address_resolve(topology->nodes[i].host, topology->nodes[i].port);
+	snapshot->statuses = mem_calloc(topology->node_count, sizeof(struct node_status *));
+	for (size_t i = 0; i < topology->node_count; i++)
+		snapshot->statuses[i] = status_of(&topology->nodes[i], before);
+	list_replicas(snapshot);
 	return snapshot;
 }
 
@@ -30,7 +62,13 @@ void snapshot_unref(struct snapshot *snapshot)
 		return;
 	for (size_t i = 0; i < snapshot->topology->database_count; i++)
 		catalog_unref(snapshot->catalogs[i]);
+	for (size_t i = 0; i < snapshot->topology->node_count; i++)
+		node_status_unref(snapshot->statuses[i]);
+	for (size_t i = 0; i < snapshot->topology->shard_count; i++)
+		mem_free(snapshot->replicas[i].nodes);
 	topology_unref(snapshot->topology);
+	mem_free(snapshot->statuses);
+	mem_free(snapshot->replicas);
 	mem_free(snapshot->catalogs);
 	mem_free(snapshot->addresses);
 	mem_free(snapshot);

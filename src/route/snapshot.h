@@ -8,9 +8,12 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "net/address.h"
 #include "catalog/catalog.h"
+#include "net/address.h"
+#include "route/node_status.h"
 #include "topo/topology.h"
+
+struct shard_replicas { int *nodes; size_t count; };    /* indexes into the topology's nodes */
 
 struct snapshot {
 	unsigned refs;
@@ -18,9 +21,12 @@ struct snapshot {
 	struct topology *topology;
 	struct catalog **catalogs;      /* one for each database of the topology, of its home shard; NULL while no node could be read */
 	struct node_address *addresses; /* one for each node */
+	struct node_status **statuses;  /* one for each node; references */
+	struct shard_replicas *replicas;        /* one for each shard */
 };
 
-/* Takes over the references given; resolves the addresses (blocks). `catalogs` is copied, its references taken. */
-struct snapshot *snapshot_new(uint64_t version, struct topology *topology, struct catalog *const *catalogs);
+/* Takes over the references given; resolves the addresses (blocks). `catalogs` is copied, its references taken. A node that `before` (or NULL) has
+ * under the same name and address keeps its status. */
+struct snapshot *snapshot_new(uint64_t version, struct topology *topology, struct catalog *const *catalogs, const struct snapshot *before);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot);

@@ -9,6 +9,7 @@
 #include "backend/datestyle.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "session/reads.h"
 #include "session/session.h"
 #include "sql/set_value.h"
 #include "topo/config.h"
@@ -241,6 +242,14 @@ void carried_change(struct session *session, struct leg *leg, const struct shape
 		session->probe_pins = true;     /* the server writes out the schema that it found the name in */
 	if (shape->set_scope == SET_LOCAL) {
 		change_local(session, shape);
+		reads_begin(session);
+		return;
+	}
+	if (set_value_is_routers(shape->setting)) {
+		change_in(&session->settings, session->initial, session->local, shape);
+		if (session->local)
+			put_setting(&session->local, shape->setting, NULL, SETTING_SQL);
+		reads_begin(session);
 		return;
 	}
 	if (!change_in(&session->settings, session->initial, session->local, shape) ||

@@ -196,7 +196,7 @@ void copies_used(struct session *session, struct prepared *prepared, struct answ
 }
 
 /* Nothing that was sent from the unit of the first answer on has happened. */
-static void take_back(struct session *session, struct leg *leg)
+void copies_take_back(struct session *session, struct leg *leg)
 {
 	struct answer *sync;
 
@@ -233,7 +233,7 @@ bool copies_heal(struct session *session, struct leg *leg, struct slice error)
 	session->as_written = head->automatic;
 	statement_ref(statement);
 	name = head->statement_name;
-	take_back(session, leg);
+	copies_take_back(session, leg);
 	prepared = session->as_written ? NULL : prepared_find(session, name);   /* as it was then */
 	if (prepared && prepared->statement == statement) {
 		prepared->statement = statement_anew(statement);

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "session/listen.h"
+#include "session/reads.h"
 #include "session/session.h"
 
 /* ---- transactions and savepoints ---- */
@@ -71,6 +72,7 @@ void effects_begin(struct session *session, const struct shape *shape)
 	session->tx_snapshot = shape && shape->tx_isolation && strcmp(shape->tx_isolation, "read committed") != 0 &&
 			       strcmp(shape->tx_isolation, "read uncommitted") != 0;
 	session->tx_write_shard = -1;
+	reads_begin_tx(session, shape);
 	err_forget(&session->tx_error);
 }
 
@@ -296,6 +298,7 @@ void effects_ready(struct session *session, char tx_status)
 	session->tx_status = tx_status;
 	if (tx_status == 'I') {
 		session->worker->counters.transactions++;
+		reads_ready(session);
 		err_forget(&session->tx_error);
 		session->tx_write_shard = -1;
 		session->tx_snapshot = false;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "route/snapshot.h"
 #include "session/listen.h"
+#include "session/reads.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -37,6 +38,9 @@ enum portal_kind extended_kind(const struct session *session, const struct plan 
 	case STMT_RELEASE:
 	case STMT_SET:
 	case STMT_RESET:
+		if (reads_is_setting(item->shape))
+			return PORTAL_SPREAD;
+		return several && session->tx_status == 'T' ? PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_SET_CONSTRAINTS:
 		return several && session->tx_status == 'T' ? PORTAL_SPREAD : PORTAL_LEG;
 	default:
@@ -357,6 +361,16 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 	struct buf out;
 	int rc;
 
+	if (reads_is_setting(item->shape)) {
+		if (session->answer_count) {
+			units_flush(session);
+			return 0;
+		}
+		rc = reads_set(session, item->shape, err);
+		if (rc == 0)
+			query_say_tag(session, item->shape->kind == STMT_SET ? "SET" : "RESET", false);
+		return rc == 0 ? 1 : rc;
+	}
 	switch (item->shape->kind) {
 	case STMT_BEGIN:
 		query_begin_deferred(session, item->shape);

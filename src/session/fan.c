@@ -13,6 +13,7 @@
 #include "route/fanout.h"
 #include "route/merge.h"
 #include "route/snapshot.h"
+#include "session/reads.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -185,6 +186,7 @@ int fan_start(struct session *session, struct plan *plan, struct slice sql, cons
 		rc = units_join(session, shards, &plan->items[0], err);
 	if (rc < 0)
 		return rc;
+	reads_wrote(session, plan);
 	rc = legs_want(session, shards, false, err);
 	if (rc <= 0)
 		return rc;

@@ -278,6 +278,7 @@ void input_done(struct session *session)
 	struct worker *worker = session->worker;
 
 	slow_log(session);
+	session->flushed = session->unit_count && session->units[session->unit_count - 1].kind == UNIT_FLUSH;
 	buf_drop_front(&session->in, session->in_used);
 	session->in_used = 0;
 	session->unit_count = session->unit_at = 0;

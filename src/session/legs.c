@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "route/snapshot.h"
 #include "session/deadlines.h"
+#include "session/reads.h"
 #include "session/session.h"
 #include "sql/rewrite.h"
 
@@ -144,7 +145,8 @@ static void hide_locals(struct leg *leg, const struct settings *local)
 	for (size_t i = 0; i < local->count; i++)
 		settings_add_local(&local->items[i], &sql);
 	buf_add_u8(&sql, 0);
-	leg_hide(leg, sql.data);
+	if (sql.size > 1)
+		leg_hide(leg, sql.data);
 	buf_release(&sql);
 }
 
@@ -319,17 +321,29 @@ static void forget(struct leg *leg)
 		mem_free(leg);
 }
 
-struct pool *legs_pool(struct session *session, int shard, struct err *err)
+static struct pool *pool_of(struct session *session, int node, struct err *err)
 {
 	const struct topology *topology = session->snapshot->topology;
-	const struct database *database = session_database(session);
-	int node = topology->shards[database->shards[shard]].primary;
+	struct pool *pool;
 
-	if (session->snapshot->addresses[node].size)
-		return pools_get(&session->worker->pools, topology->nodes[node].name, topology->nodes[node].host,
-				 &session->snapshot->addresses[node], database->node_database, session->user);
+	if (session->snapshot->addresses[node].size) {
+		pool = pools_get(&session->worker->pools, topology->nodes[node].name, topology->nodes[node].host,
+				 &session->snapshot->addresses[node], session_database(session)->node_database, session->user);
+		pool->replica = topology->nodes[node].role == NODE_REPLICA;
+		return pool;
+	}
 	err_set(err, ERR_CONNECT, "the host name \"%s\" of node \"%s\" cannot be resolved", topology->nodes[node].host, topology->nodes[node].name);
 	return NULL;
+}
+
+static int primary_of(const struct session *session, int shard)
+{
+	return session->snapshot->topology->shards[session_database(session)->shards[shard]].primary;
+}
+
+struct pool *legs_pool(struct session *session, int shard, struct err *err)
+{
+	return pool_of(session, primary_of(session, shard), err);
 }
 
 static bool is_urgent(struct pool_wait *wait)
@@ -343,17 +357,18 @@ static bool is_urgent(struct pool_wait *wait)
 	return false;
 }
 
-static int borrow(struct session *session, int shard, bool begin, struct err *err)
+static int borrow_once(struct session *session, int shard, bool begin, bool *ret_replica, struct err *err)
 {
 	struct worker *worker = session->worker;
 	struct leg *leg = worker->spare_leg_count ? worker->spare_legs[--worker->spare_leg_count] : mem_alloc(sizeof(*leg));
 	struct backend *backend;
 	struct pool *pool;
-	int rc;
+	int primary = primary_of(session, shard), node = session->reads ? reads_node(session, shard, primary) : primary, rc;
 
-	*leg = (struct leg){ .session = session, .shard = shard, .begin = begin, .state = LEG_WAITING };
+	*leg = (struct leg){ .session = session, .shard = shard, .node = node, .replica = node != primary, .begin = begin, .state = LEG_WAITING };
 	list_push_back(&session->legs, &leg->place);
-	pool = legs_pool(session, shard, err);
+	*ret_replica = leg->replica;
+	pool = pool_of(session, leg->node, err);
 	if (!pool) {
 		forget(leg);
 		return ERR_CONNECT;
@@ -368,6 +383,15 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	else if (rc > 0)
 		lent(leg, backend);
 	return rc < 0 ? rc : 0;
+}
+
+/* Where a replica cannot be had, the primary is asked. */
+static int borrow(struct session *session, int shard, bool begin, struct err *err)
+{
+	bool replica;
+	int rc = borrow_once(session, shard, begin, &replica, err);
+
+	return rc < 0 && replica ? borrow_once(session, shard, begin, &replica, err) : rc;
 }
 
 /* A SET that was undone, or a RESET to what the start-up packet had, leaves a leg that carries something else than the session. */
@@ -443,8 +467,10 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 				catch_up(leg);
 		}
 		if (leg->state == LEG_LOST) {
-			bool again = leg->refused && carried_repair(session);
+			bool again = leg->replica || (leg->refused && carried_repair(session));
 
+			if (leg->replica)
+				reads_give_up(session, leg->node);
 			*err = *leg->err;
 			forget(leg);
 			if (!again)
@@ -549,7 +575,8 @@ void legs_finish(struct session *session)
 	LIST_EACH(&session->legs, node)
 		if (CONTAINER_OF(node, struct leg, place)->needs_sync)
 			return;
-	portals_clear(session);
+	if (!session->flushed)
+		portals_clear(session);
 	if (session->probe_pins) {
 		struct leg *leg = legs_to_probe(session);
 

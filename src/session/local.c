@@ -9,6 +9,7 @@
 #include "catalog/catalog.h"
 #include "route/snapshot.h"
 #include "session/job.h"
+#include "session/reads.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -83,6 +84,11 @@ int local_start(struct session *session, struct slice sql, const struct bind *bi
 	}
 	if (bind)
 		take_bind(job, local, bind);
+	if (reads_show(session, sql, job)) {
+		local_answered(session, job);
+		job_free(job);
+		return 1;
+	}
 	submit(session, job);
 	return 1;
 }

@@ -16,6 +16,7 @@
 #include "session/job.h"
 #include "session/login.h"
 #include "session/replication.h"
+#include "session/reads.h"
 #include "session/session.h"
 #include "topo/config.h"
 
@@ -189,6 +190,10 @@ static int take_parameters(struct session *session, struct slice parameters, str
 		carried_name(session, given ? given->value : "app", name, sizeof(name));
 		settings = with_setting(settings, "application_name", name);
 	}
+	if (reads_check(settings, err) < 0) {
+		settings_unref(settings);
+		return err->code;
+	}
 	session->initial = settings;
 	session->settings = settings_ref(settings);
 	session->committed = settings_ref(settings);
@@ -316,6 +321,7 @@ static void ready(struct session *session)
 {
 	say_ready(session);
 	session->state = SESSION_READY;
+	reads_begin(session);
 	deadlines_begin(session);
 	if (session->policy->pool_mode == POOL_SESSION)
 		session->pins |= PIN_MODE;

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "route/snapshot.h"
+#include "session/reads.h"
 #include "session/session.h"
 #include "session/units.h"
 #include "sql/rewrite.h"
@@ -125,6 +126,7 @@ static int make_execute(struct session *session, const struct shape *execute, st
 		shards = UINT64_C(1) << units_any_shard(session);
 	else if ((rc = route_execute(session, prepared, execute, sql, &shards, err)) < 0)
 		return rc;
+	reads_wrote(session, prepared->plan);
 	rc = units_on(session, __builtin_ctzll(shards), &sending->leg, err);
 	if (rc <= 0)
 		return rc;

@@ -7,6 +7,7 @@
 #include "catalog/catalog.h"
 #include "route/snapshot.h"
 #include "session/listen.h"
+#include "session/reads.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -153,9 +154,12 @@ static int route_several(struct session *session, const struct plan *plan, struc
 		if (rc < 0)
 			return rc;
 		transaction |= kind == STMT_BEGIN || kind == STMT_COMMIT || kind == STMT_ROLLBACK;
-		if (kind == STMT_PREPARE || kind == STMT_EXECUTE || kind == STMT_DEALLOCATE || item->kind == ROUTE_LOCAL) {
+		if (kind == STMT_PREPARE || kind == STMT_EXECUTE || kind == STMT_DEALLOCATE || item->kind == ROUTE_LOCAL ||
+		    reads_is_setting(item->shape)) {
 			err_set(err, ERR_UNSUPPORTED, "%s cannot be sent together with other statements in one query",
-				item->kind == ROUTE_LOCAL ? "a SELECT from the nanu schema" : stmt_kind_sql(kind));
+				reads_is_setting(item->shape) ? "a setting of nanu's own" :
+				item->kind == ROUTE_LOCAL     ? "a SELECT from the nanu schema" :
+								stmt_kind_sql(kind));
 			err_hint(err, "Send the statements one by one.");
 			return err->code;
 		}
@@ -305,6 +309,12 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 	default:
 		break;
 	}
+	if (reads_is_setting(shape) && shape->kind != STMT_SHOW) {
+		rc = reads_set(session, shape, err);
+		if (rc == 0)
+			query_say_tag(session, shape->kind == STMT_SET ? "SET" : "RESET", true);
+		return rc == 0 ? 1 : rc;
+	}
 	if (names_concern(shape))
 		return names_query(session, plan, sql, err);
 	if (needs_every_leg(session, shape))
@@ -405,6 +415,7 @@ int query_function(struct session *session, const struct unit *unit, int shard, 
 	rc = units_on(session, shard, &leg, err);
 	if (rc <= 0)
 		return rc;
+	reads_wrote(session, NULL);
 	leg_send(leg, unit_raw(session, unit));
 	effects_dirty(session, leg);
 	answers_push(session, ANSWER_QUERY);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "session/deadlines.h"
 #include "session/listen.h"
+#include "session/reads.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -31,7 +32,10 @@ static enum reply_mode header(struct backend *backend, char type, uint32_t size)
 	if (type != 'D' && type != 'd' && type != 'V')
 		return REPLY_WHOLE;
 	head = answers_head(session);
-	return head && (head->hidden || head->refused) ? REPLY_SKIP : REPLY_PASS;
+	if (head && (head->hidden || head->refused))
+		return REPLY_SKIP;
+	reads_release(session);
+	return REPLY_PASS;
 }
 
 static void pass(struct backend *backend, struct slice bytes)
@@ -127,8 +131,10 @@ static void ready(struct session *session, struct leg *leg, char tx_status)
 		tx_status = 'E';
 	if (head && (head->kind == ANSWER_QUERY || head->kind == ANSWER_SYNC))
 		answers_pop(session);
-	if (!hidden)
+	if (!hidden) {
+		reads_release(session);
 		effects_ready(session, tx_status);
+	}
 	session_resume(session);
 }
 
@@ -195,8 +201,11 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 	}
 	if (type == 'G' && (!head || leg != session->current))
 		return err_set(err, ERR_PROTOCOL, "the node began a copy that nobody asked for");
-	if (type == 'E' && copies_heal(session, leg, body))
+	reads_hold(session, leg);
+	if (type == 'E' && (copies_heal(session, leg, body) || reads_again(session, leg, body)))
 		return 0;
+	if (type == 'E')
+		reads_release(session);
 	remark = type == 'N' && head && is_remark(head, body);
 	if (remark)
 		head->statement->remarked = true;
@@ -266,6 +275,8 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 	default:
 		break;
 	}
+	if (type == 'C' || type == 'I' || type == 's' || !session->answer_count)
+		reads_release(session);
 	if (!session->answer_count)
 		session_resume(session);
 	return 0;
@@ -352,6 +363,13 @@ static void lost(struct backend *backend, const struct err *why)
 		session_resume(session);
 		return;
 	}
+	reads_hold(session, leg);
+	if (working && reads_again(session, leg, (struct slice){ 0 })) {
+		leg_release(leg, false);
+		session_resume(session);
+		return;
+	}
+	reads_release(session);
 	if (working) {
 		if (units_all_answered(session, leg)) {
 			units_lost(session, leg, NULL);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "session/listen.h"
+#include "session/reads.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -81,8 +82,11 @@ static int leg_of_sequences(struct session *session, const struct plan *plan, in
 
 int sequences_on(struct session *session, const struct plan *plan, int shard, struct leg **ret_leg, struct err *err)
 {
-	int rc = leg_of_sequences(session, plan, shard, ret_leg, err);
+	int rc;
 
+	if (!reads_step(session, plan, shard))
+		return 0;
+	rc = leg_of_sequences(session, plan, shard, ret_leg, err);
 	return rc > 0 ? listen_show(session, plan, *ret_leg, err) : rc;
 }
 

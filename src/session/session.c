@@ -2,6 +2,7 @@
 #include "session/deadlines.h"
 #include "session/listen.h"
 #include "session/peers.h"
+#include "session/reads.h"
 #include "session/replication.h"
 #include "session/session.h"
 
@@ -161,6 +162,7 @@ static void let_go(struct session *session)
 	plan_unref(session->planned);
 	listen_release(session);
 	replication_end(session);
+	reads_free(session->reads);
 	legs_drop(session);
 	login_free(session->login);
 	answers_clear(session);
@@ -265,6 +267,7 @@ void session_fatal(struct session *session, const struct err *err)
 
 	if (session->state == SESSION_CLOSED)
 		return;
+	reads_release(session);
 	if (session->relayed && session->state != SESSION_LOGIN) {      /* perhaps in the middle of a message */
 		session_finish(session);
 		return;
@@ -341,12 +344,15 @@ void session_cancel(struct session *session)
 
 void session_write(struct session *session, struct slice bytes)
 {
-	stream_write(&session->stream, bytes);
+	if (__builtin_expect(session->reads && session->reads->holding, false))
+		reads_keep(session, bytes);
+	else
+		stream_write(&session->stream, bytes);
 }
 
 void session_write_buf(struct session *session, struct buf *buf)
 {
-	stream_write(&session->stream, buf_slice(buf));
+	session_write(session, buf_slice(buf));
 	buf_clear(buf);
 }
 
@@ -443,6 +449,7 @@ void session_configure(struct session *session)
 		session->policy = worker_policy(session->worker, session->database_name, session->user);
 	if (session->state == SESSION_LOGIN || session->relayed)
 		return;
+	reads_begin(session);
 	deadlines_begin(session);
 	if (session->state == SESSION_READY && session->tx_status == 'I' && list_empty(&session->legs))
 		session_renew(session);

@@ -11,7 +11,7 @@
  *   local.c     the nanu schema                   login.c     start-up, authentication, cancel requests
  *   deadlines.c time-outs                         admission.c how many clients there may be
  *   listen.c    LISTEN                            replication.c who replicates
- *   peers.c     cancel requests for other routers
+ *   peers.c     cancel requests for other routers     reads.c   what replicas serve
  */
 #pragma once
 
@@ -37,6 +37,7 @@ struct fan;
 struct hearing;
 struct job;
 struct login;
+struct reads;
 struct snapshot;
 struct spread;
 
@@ -116,6 +117,8 @@ struct leg {
 	struct session *session;
 	struct list_node place;
 	int shard;                      /* index among the database's shards */
+	int node;                       /* index among the topology's nodes */
+	bool replica;                   /* it was a replica when it was chosen: reads.h */
 	enum leg_state state;
 	struct backend *backend;        /* NULL while waiting, and when lost */
 	struct pool_wait wait;
@@ -212,6 +215,7 @@ struct session {
 	bool as_written;                /* this unit is a simple query that cannot be prepared */
 	bool rewinding;                 /* back to an earlier unit: the server is still to be ready */
 	bool skipping;                  /* after an error, up to Sync */
+	bool flushed;                   /* the segment before this ended without a Sync: its portals are still there */
 	bool failed;                    /* this segment had an error */
 	bool job_pending;
 	bool ready_owed;                /* ReadyForQuery waits for the fresh catalog, or for settings to be mended */
@@ -262,6 +266,7 @@ struct session {
 	struct list portals;
 	struct list cursors;            /* that SQL declared: cursors.c */
 	struct hearing *hearing;        /* or NULL: listen.h */
+	struct reads *reads;            /* or NULL: all that it reads is the primary's */
 	struct backend *relayed;        /* of who replicates: replication.h; or NULL */
 	enum replication replication;   /* what the start-up packet asked for */
 };
@@ -385,7 +390,7 @@ void leg_close_copy(struct leg *leg, struct statement *statement);
 struct leg *leg_find(struct session *session, int shard);
 /* Makes every shard of the set a leg that is ready. 1: they are; 0: not yet, units_go() will be called again; negative: cannot be had. */
 must_use int legs_want(struct session *session, uint64_t shards, bool begin, struct err *err);
-struct pool *legs_pool(struct session *session, int shard, struct err *err);     /* NULL: ERR_CONNECT */
+struct pool *legs_pool(struct session *session, int shard, struct err *err);     /* of its primary. NULL: ERR_CONNECT */
 uint64_t legs_shards(const struct session *session);    /* those that have a leg */
 void leg_send(struct leg *leg, struct slice bytes);
 void legs_finish(struct session *session);              /* the segment is over: give back what is not kept */

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/limits.h"
 #include "route/snapshot.h"
+#include "session/reads.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -186,6 +187,7 @@ int spread_start(struct session *session, struct plan *plan, struct slice sql, b
 		units_flush(session);
 		return 0;
 	}
+	reads_wrote(session, plan);
 	for (size_t i = 0; i < plan->shapes.count; i++)
 		definition |= plan->items[i].kind == ROUTE_ALL;
 	if (loose && session->tx_status != 'I') {

@@ -46,6 +46,8 @@ void copies_parse(struct session *session, struct leg *leg, const struct prepare
 const char *copies_ensure(struct session *session, struct leg *leg, const struct prepared *prepared);   /* its name there */
 void copies_used(struct session *session, struct prepared *prepared, struct answer *answer, struct slice name);         /* by that Bind or Describe */
 /* Whether the error is of a copy that no longer fits, and can be kept from the client: the segment is run again from there. */
+/* Back to the unit of the first answer, of which nothing has happened: the server is made ready for it, out of the client's hearing. */
+void copies_take_back(struct session *session, struct leg *leg);
 bool copies_heal(struct session *session, struct leg *leg, struct slice error);
 
 /* automatic.c: the query as a prepared statement; false: it is to be sent as it is. */

@@ -41,6 +41,7 @@ struct services {                       /* shared by all workers; set up before 
 struct worker_counters {
 	uint64_t sessions_total, statements, transactions, errors, refused, fanouts, rows_merged, received_bytes, sent_bytes;
 	uint64_t statement_us;
+	uint64_t replica_reads, replica_retries;
 };
 
 struct listener { struct stream stream; struct worker *worker; };
@@ -88,6 +89,7 @@ struct worker {
 	size_t forwarded_at;
 	struct worker_counters counters;
 	uint64_t started_us;
+	unsigned read_turn;             /* whose replica is next */
 	uint64_t refreshed_us;          /* the last catalog that was asked for because of a name in a database of one shard */
 	bool stopping;
 };

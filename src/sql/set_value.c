@@ -115,3 +115,8 @@ bool set_value_split(struct arena *arena, const char *list, const char ***ret_na
 	}
 	return true;
 }
+
+bool set_value_is_routers(const char *name)
+{
+	return strncmp(name, "nanu.", 5) == 0;
+}

@@ -17,3 +17,6 @@ bool set_value_is_names(const char *setting);
 
 /* `a, "B c"` -> a, B c, as SplitIdentifierString() of PostgreSQL reads it. False when it would refuse. */
 must_use bool set_value_split(struct arena *arena, const char *list, const char ***ret_names, size_t *ret_count);
+
+/* Whether a setting is the router's own, nanu.…, of which no server is told. */
+bool set_value_is_routers(const char *name);

@@ -27,12 +27,20 @@ enum node_tls {                         /* as libpq's sslmode */
 
 enum channel_binding { CHANNEL_BINDING_DISABLE, CHANNEL_BINDING_PREFER, CHANNEL_BINDING_REQUIRE };      /* as libpq's */
 
+/* What a session's reads may see (session/reads.h has what each promises), in order. */
+enum consistency {
+	CONSISTENCY_EVENTUAL, CONSISTENCY_BOUNDED, CONSISTENCY_MONOTONIC, CONSISTENCY_READ_YOUR_WRITES, CONSISTENCY_SESSION, CONSISTENCY_STRONG
+};
+extern const char *const consistency_names[];   /* ends with NULL */
+
 /* What a database and a user may have otherwise than the router: a user's goes before a database's, and that before the router's. Each member
  * has the size of an unsigned. */
 struct policy {
 	enum pool_mode pool_mode;       /* transaction */
 	enum toggle reuse_unnamed;      /* on */
 	enum toggle auto_prepare;       /* off */
+	enum consistency consistency;   /* strong */
+	unsigned max_staleness;         /* ms; 5000 */
 	unsigned pool_size;             /* backends for each (node, database, user) over all workers; 20 */
 	unsigned max_db_connections;    /* backends for each (node, database), over all users; 0: no limit. Not a user's */
 	unsigned max_user_connections;  /* backends for each (node, user), over all databases; 0: no limit. Not a database's */
@@ -105,6 +113,8 @@ struct config {
 	struct tls_context *client_tls_context, *node_tls_context;      /* references; NULL: no TLS on that side, or config_open_tls() is to come */
 
 	struct policy policy;           /* unless a database or user has it otherwise */
+	unsigned max_lag;               /* ms; 5000: a replica further behind serves nothing, until it is half as near again; 0: never mind */
+	unsigned sample_interval;       /* ms; 50: between two samples of a node's positions; 20 times that in a shard without replicas */
 	unsigned client_max;            /* 10000 */
 	unsigned max_connections_per_address;   /* clients of one address; 0: no limit */
 	unsigned max_unauthenticated_connections;       /* clients that have not proven who they are; 0: no limit */

@@ -22,6 +22,10 @@ const char *const channel_binding_names[] = {
 const char *const tls_version_names[] = { [TLS_VERSION_1_2] = "TLSv1.2", [TLS_VERSION_1_3] = "TLSv1.3", NULL };
 static const char *const pool_names[] = { [POOL_TRANSACTION] = "transaction", [POOL_SESSION] = "session", NULL };
 static const char *const toggle_names[] = { [TOGGLE_OFF] = "off", [TOGGLE_ON] = "on", NULL };
+const char *const consistency_names[] = {
+	[CONSISTENCY_EVENTUAL] = "eventual", [CONSISTENCY_BOUNDED] = "bounded", [CONSISTENCY_MONOTONIC] = "monotonic",
+	[CONSISTENCY_READ_YOUR_WRITES] = "read_your_writes", [CONSISTENCY_SESSION] = "session", [CONSISTENCY_STRONG] = "strong", NULL
+};
 static const char *const level_names[] = { "debug", "info", "warn", "error", NULL };
 
 enum { MINUTE_MS = 60 * 1000, DAY_MS = 24 * 60 * MINUTE_MS, TIMEOUT_MS_MAX = INT32_MAX, POOL_SIZE_MAX = 10000,
@@ -98,6 +102,14 @@ const struct setting settings[] = {
 	  .initial = "on", .choices = toggle_names, .overrides = OF_BOTH },
 	{ "auto_prepare", "", "run simple queries that come again, but for their integers, as prepared statements", SETTING_CHOICE,
 	  AT(policy.auto_prepare), .initial = "off", .choices = toggle_names, .overrides = OF_BOTH },
+	{ "consistency", "", "what reads may see, unless the session has set nanu.consistency: strong reads from the primary", SETTING_CHOICE,
+	  AT(policy.consistency), .initial = "strong", .choices = consistency_names, .overrides = OF_BOTH },
+	{ "max_staleness", "ms", "how old what consistency bounded shows may be, unless the session has set nanu.max_staleness", SETTING_COUNT,
+	  AT(policy.max_staleness), .initial = "5000", .max = TIMEOUT_MS_MAX, .overrides = OF_BOTH },
+	{ "max_lag", "ms", "a replica further behind serves no reads, until it is half as far; 0 means that it does", SETTING_COUNT, AT(max_lag),
+	  .initial = "5000", .max = TIMEOUT_MS_MAX },
+	{ "sample_interval", "ms", "how often nodes are asked where they are; in shards without replicas a twentieth as often", SETTING_COUNT,
+	  AT(sample_interval), .initial = "50", .min = 10, .max = MINUTE_MS },
 	{ "pool_size", "backends", "backends for each node, database and user, over all workers", SETTING_COUNT, AT(policy.pool_size),
 	  .initial = "20", .min = 1, .max = POOL_SIZE_MAX, .overrides = OF_BOTH },
 	{ "max_db_connections", "backends", "backends for each node and database, over all users; 0 means no limit", SETTING_COUNT,

@@ -14,8 +14,8 @@ from harness.router import NANU
 from harness.wait import PATIENCE, wait_until
 from harness.wire import Bind, Describe, Execute, Parse, Query, Sync, Wire, fields
 
-TABLES = ["columns", "router", "databases", "nodes", "shards", "tables", "slices", "topology", "pools", "backends", "sessions", "settings",
-          "workers", "stats"]
+TABLES = ["columns", "router", "databases", "nodes", "replication", "shards", "tables", "slices", "topology", "pools", "backends", "sessions",
+          "settings", "workers", "stats"]
 TYPES = {"bigint": 20, "text": 25, "boolean": 16, "timestamp with time zone": 1184}
 
 

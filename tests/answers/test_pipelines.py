@@ -2,7 +2,7 @@
 import pytest
 
 from harness.cluster import DATABASE, USER, USER_PASSWORD
-from harness.wire import Sync, Wire, fields, run
+from harness.wire import Bind, Describe, Execute, Flush, Parse, Sync, Wire, fields, run
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,15 @@ def test_an_error_takes_back_what_was_done_before_it(cluster, wire, shard, sql):
     assert [fields(body)["C"] for kind, body in messages if kind == "E"][0] in ("0A000", "42P01", "22012"), messages
     assert wire.rows("SELECT * FROM t") == []
     assert wire.one("SELECT to_regclass('fresh') IS NULL") == "t"
+
+
+@pytest.mark.parametrize("sql", ["SELECT count(*) FROM t", "SELECT count(*) FROM nanu.tables", "SELECT 2"])
+def test_a_portal_outlives_a_flush(wire, sql):
+    """Of a fan-out, of what the router answers itself, and of a server."""
+    wire.send(Parse(sql), Bind(), Describe("P"), Flush)
+    wire.until("T")
+    wire.send(Execute(), Sync)
+    assert [kind for kind, _ in wire.until("Z")] == ["D", "C", "Z"]
 
 
 @pytest.mark.parametrize("definition", ["CREATE TABLE fresh (a int)", "TRUNCATE t", "CREATE INDEX ON t (v)"])

@@ -477,7 +477,7 @@ static void make_world(void)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, world.peer_fds) < 0)
 		abort();
 	world.now_us = 1000 * 1000;
-	world.snapshot = snapshot_new(1, topology, &catalog);
+	world.snapshot = snapshot_new(1, topology, &catalog, NULL);
 	world.workers[0] = &world.worker;
 	world.services = (struct services){ .config = world.config, .users = users_new(), .quotas = quotas_new(), .workers = world.workers,
 		.worker_count = 1, .admission = admission_new(), .predecessor = -1, .forward_cancel = no_predecessor, .submit = submit };

@@ -10,15 +10,17 @@ USER_PASSWORD = "app-secret"
 
 
 class Cluster:
-    """shards: how many, one node each. servers: these, instead of the farm's. settings: any of nanu.yaml, beside these defaults. locale: of the
-    database. environment: of the router."""
+    """shards: how many; replicas: how many each has. servers: these, instead of the farm's. settings: any of nanu.yaml, beside these defaults.
+    locale: of the database. environment: of the router."""
 
-    def __init__(self, farm, shards=2, locale=None, servers=None, environment=None, **settings):
+    def __init__(self, farm, shards=2, replicas=0, locale=None, servers=None, environment=None, **settings):
         self.servers = servers or farm.servers_for(shards)
+        self.replicas = [farm.replicas_for(server, replicas) for server in self.servers]
         self.node_database = farm.new_database_name()
         self.locale = locale
         for server in self.servers:
             self.create_database(server)
+        self.catch_up()
         self.router = Router(dict(self.describe_nodes(), **dict({"workers": 2, "node_user": SUPERUSER, "node_password": PASSWORD,
                                                                  "admin_users": f"{SUPERUSER}, {USER}"}, **settings)),
                              {SUPERUSER: PASSWORD, USER: USER_PASSWORD}, environment)
@@ -31,12 +33,19 @@ class Cluster:
             conn.execute(f"CREATE DATABASE {self.node_database} OWNER {USER}{collation}")
 
     def describe_nodes(self):
-        numbers = range(1, len(self.servers) + 1)
+        shards = {f"s{i}": {f"n{i}": primary, **{f"n{i}r{j}": replica for j, replica in enumerate(replicas, 1)}}
+                  for i, (primary, replicas) in enumerate(zip(self.servers, self.replicas), 1)}
         return {
-            "nodes": [{"name": f"n{i}", "host": "127.0.0.1", "port": str(server.port)} for i, server in zip(numbers, self.servers)],
-            "shards": [{"name": f"s{i}", "nodes": [f"n{i}"]} for i in numbers],
+            "nodes": [{"name": name, "host": "127.0.0.1", "port": str(server.port)} for nodes in shards.values() for name, server in nodes.items()],
+            "shards": [{"name": name, "nodes": list(nodes)} for name, nodes in shards.items()],
             "databases": [{"name": DATABASE, "node_database": self.node_database}],
         }
+
+    def catch_up(self):
+        """Every replica has what its primary has by now."""
+        for replicas in self.replicas:
+            for replica in replicas:
+                replica.catch_up()
 
     def start(self):
         self.router.start()
@@ -74,5 +83,5 @@ class Cluster:
         """(title, text) of everyone's log."""
         if self.router.log.exists():
             yield f"router, port {self.router.port}", self.router.log.read_text(errors="replace")
-        for server in self.servers:
+        for server in self.servers + [replica for replicas in self.replicas for replica in replicas]:
             yield f"server {server.name}", server.log.read_text(errors="replace")

@@ -59,6 +59,9 @@ class Postgres:
         self.log = folder / f"{name}.log"
         self.settings = dict(SETTINGS, **(settings or {}))
         self.program = None
+        self.make_data(template)
+
+    def make_data(self, template):
         subprocess.run(["cp", "-a", "--reflink=auto", template, self.data], check=True, cwd="/", **as_server_user())
 
     def start(self):
@@ -85,6 +88,39 @@ class Postgres:
         return psycopg.connect(self.conninfo(dbname, **more), autocommit=autocommit)
 
 
+class Replica(Postgres):
+    """A streaming replica of a running server, with a slot of its own."""
+
+    def __init__(self, folder, primary, name, settings=None):
+        self.primary = primary
+        super().__init__(folder, None, name, settings)
+
+    def make_data(self, template):
+        subprocess.run([PROGRAMS / "pg_basebackup", "--dbname", self.primary.conninfo(), "--pgdata", self.data, "--write-recovery-conf",
+                        "--create-slot", "--slot", self.name, "--checkpoint", "fast", "--no-sync"], check=True, cwd="/", **as_server_user())
+
+    def caught_up(self):
+        """Whether it has replayed what its primary has flushed by now."""
+        with self.primary.connect() as conn:
+            flushed, = conn.execute("SELECT pg_current_wal_flush_lsn()").fetchone()
+        with self.connect() as conn:
+            replayed, = conn.execute("SELECT pg_last_wal_replay_lsn() >= %s", [flushed]).fetchone()
+        return replayed
+
+    def catch_up(self):
+        wait_until(self.caught_up, f"replica {self.name} has caught up")
+
+    def pause(self):
+        """It replays nothing more; returns when it has stopped."""
+        with self.connect() as conn:
+            conn.execute("SELECT pg_wal_replay_pause()")
+            wait_until(lambda: conn.execute("SELECT pg_get_wal_replay_pause_state()").fetchone() == ("paused",), f"{self.name} has paused")
+
+    def resume(self):
+        with self.connect() as conn:
+            conn.execute("SELECT pg_wal_replay_resume()")
+
+
 class Farm:
     """The servers of a test session, started when they are first wanted."""
 
@@ -92,6 +128,7 @@ class Farm:
         self.folder = make_folder()
         self.template = None
         self.servers = []
+        self.replicas = {}  # server -> its replicas
         self.database_count = 0
 
     def servers_for(self, count):
@@ -107,11 +144,17 @@ class Farm:
         self.servers_for(0)
         return Postgres(self.folder, self.template, name, settings).start()
 
+    def replicas_for(self, server, count):
+        replicas = self.replicas.setdefault(server, [])
+        while len(replicas) < count:
+            replicas.append(Replica(self.folder, server, f"{server.name}_r{len(replicas) + 1}").start())
+        return replicas[:count]
+
     def new_database_name(self):
         self.database_count += 1
         return f"test_{self.database_count}"
 
     def close(self):
-        for server in self.servers:
+        for server in [replica for replicas in self.replicas.values() for replica in replicas] + self.servers:
             server.stop()
         shutil.rmtree(self.folder)

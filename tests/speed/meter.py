@@ -45,7 +45,8 @@ class Meter:
         self.outputs = self.router.folder / "callgrind"
         self.dumps = 0
         self.router.stop()
-        self.router.under = [*CALLGRIND, f"--callgrind-out-file={self.outputs}"]
+        self.thread = None  # the worker's: the control plane asks nodes meanwhile, as often as it has the time
+        self.router.under = [*CALLGRIND, "--separate-threads=yes", f"--callgrind-out-file={self.outputs}"]
         self.router.start()
         self.clients = [Wire(self.router.port, USER, USER_PASSWORD, DATABASE) for _ in range(CLIENTS)]
         self.watchers, self.lockers = ([cluster.connect_node(shard, user=SUPERUSER, password=PASSWORD) for shard in range(len(cluster.servers))]
@@ -62,7 +63,11 @@ class Meter:
         """Instructions since the last count."""
         subprocess.run(["vgdb", f"--pid={self.router.program.pid}", "--max-invoke-ms=5", "dump"], check=True, capture_output=True, timeout=60)
         self.dumps += 1
-        return int(re.search(r"^totals: (\d+)", pathlib.Path(f"{self.outputs}.{self.dumps}").read_text(), re.M)[1])
+        totals = {path.name[-2:]: int(re.search(r"^totals: (\d+)", path.read_text(), re.M)[1])
+                  for path in self.outputs.parent.glob(f"{self.outputs.name}.{self.dumps}-*")}
+        if self.dumps == 2:  # in the first is what everybody did to begin with
+            self.thread = max(totals, key=totals.get)
+        return totals.get(self.thread, 0)
 
     def each(self, load, few, many):
         """Instructions for one more: load(meter, n) does n. What happens only once is over before, and what a count itself costs is in both."""

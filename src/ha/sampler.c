@@ -1,0 +1,300 @@
+#include "ha/sampler.h"
+
+#include <libpq-fe.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "catalog/ask.h"
+#include "net/env.h"
+#include "route/node_status.h"
+#include "route/snapshot.h"
+
+enum {
+	ALONE_FACTOR = 20,
+	RETRY_MS = 250,                 /* after it could not be reached */
+	SILENT_MS_MAX = 1000,
+};
+
+/* A walreceiver tells the timeline that is streamed; without one, the last restart point does. */
+static const char SAMPLE[] =
+	"SELECT r.recovers,"
+	" CASE WHEN r.recovers THEN coalesce(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn())"
+	"  ELSE pg_catalog.pg_current_wal_flush_lsn() END,"
+	" CASE WHEN r.recovers THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_insert_lsn() END,"
+	" CASE WHEN r.recovers THEN coalesce((SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver),"
+	"   (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()))::text"
+	"  ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END"
+	" FROM (SELECT pg_catalog.pg_is_in_recovery()) r(recovers)";
+
+static const char SIZES[] =
+	"SELECT (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_block_size'),"
+	" (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size')";
+
+struct asked {                          /* a node, and the thread that asks it */
+	struct list_node place;
+	struct sampler *sampler;
+	pthread_t thread;
+	struct node_status *status;     /* a reference */
+	bool wanted;                    /* while sampler_follow() looks: it is in the snapshot */
+
+	/* under the sampler's lock */
+	struct node_status *primary;    /* of its shard; a reference */
+	char *conninfo;
+	unsigned every_ms;
+	uint64_t max_lag_us;
+	bool changed;                   /* conninfo is another one */
+	bool stopping;
+
+	/* the thread's own */
+	char name[64];
+	PGconn *conn;
+	uint64_t block_size, segment_size;
+	bool complained;
+};
+
+struct sampler {
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct list nodes;              /* of struct asked; changed by who follows only */
+};
+
+static uint64_t now_us(void)
+{
+	return env_system()->now_us(env_system()->world);
+}
+
+/* ---- one node, on its own thread ---- */
+
+static void close_connection(struct asked *asked)
+{
+	PQfinish(asked->conn);
+	asked->conn = NULL;
+}
+
+static void silent(struct asked *asked, const char *why)
+{
+	char quoted[600];
+
+	node_status_silent(asked->status);
+	close_connection(asked);
+	if (!asked->complained)
+		log_warn("sampler", "node=%s msg=\"it does not answer: %s\"", asked->name, log_quote(why, quoted, sizeof(quoted)));
+	asked->complained = true;
+}
+
+static bool connect_to(struct asked *asked, const char *conninfo)
+{
+	PGresult *sizes;
+	struct err err;
+
+	asked->conn = PQconnectdb(conninfo);
+	if (PQstatus(asked->conn) != CONNECTION_OK) {
+		silent(asked, PQerrorMessage(asked->conn));
+		return false;
+	}
+	if (ask(asked->conn, SIZES, NULL, PGRES_TUPLES_OK, SILENT_MS_MAX, &sizes, &err) < 0) {
+		silent(asked, err.message);
+		return false;
+	}
+	asked->block_size = strtoull(PQgetvalue(sizes, 0, 0), NULL, 10);
+	asked->segment_size = strtoull(PQgetvalue(sizes, 0, 1), NULL, 10);
+	PQclear(sizes);
+	return true;
+}
+
+static uint64_t read_lsn(const char *text)
+{
+	char *low;
+	uint64_t high = strtoull(text, &low, 16);
+
+	return *low == '/' ? high << 32 | strtoull(low + 1, NULL, 16) : 0;
+}
+
+static bool sample(struct asked *asked, struct node_status *primary, uint64_t max_lag_us)
+{
+	struct node_sample taken = { .begun_us = now_us(), .max_lag_us = max_lag_us };
+	PGresult *result;
+	struct err err;
+
+	if (ask(asked->conn, SAMPLE, NULL, PGRES_TUPLES_OK, SILENT_MS_MAX, &result, &err) < 0) {
+		silent(asked, err.message);
+		return false;
+	}
+	taken.role = PQgetvalue(result, 0, 0)[0] == 't' ? SEEN_REPLICA : SEEN_PRIMARY;
+	taken.flushed = read_lsn(PQgetvalue(result, 0, 1));
+	taken.inserted = read_lsn(PQgetvalue(result, 0, 2));
+	taken.timeline = (uint32_t)strtoul(PQgetvalue(result, 0, 3), NULL, taken.role == SEEN_PRIMARY ? 16 : 10);
+	if (taken.role == SEEN_PRIMARY)
+		taken.inserted = wal_end_of_record(taken.inserted, asked->block_size, asked->segment_size);
+	PQclear(result);
+	node_status_sampled(asked->status, primary, &taken);
+	if (asked->complained)
+		log_info("sampler", "node=%s msg=\"it answers again\"", asked->name);
+	asked->complained = false;
+	return true;
+}
+
+/* The time of the next sample, or the end. Under the lock. */
+static void wait_until(struct asked *asked, uint64_t due_us)
+{
+	struct timespec until = { .tv_sec = (time_t)(due_us / 1000000), .tv_nsec = (long)(due_us % 1000000) * 1000 };
+
+	while (!asked->stopping && !asked->changed && now_us() < due_us)
+		if (pthread_cond_timedwait(&asked->sampler->wake, &asked->sampler->lock, &until) != 0)
+			break;
+}
+
+static void *run(void *argument)
+{
+	struct asked *asked = argument;
+	struct sampler *sampler = asked->sampler;
+
+	pthread_mutex_lock(&sampler->lock);
+	while (!asked->stopping) {
+		struct node_status *primary = node_status_ref(asked->primary);
+		char *conninfo = asked->changed || !asked->conn ? mem_strdup(asked->conninfo) : NULL;
+		unsigned every_ms = asked->every_ms;
+		uint64_t begun_us = now_us(), max_lag_us = asked->max_lag_us;
+		bool answered;
+
+		asked->changed = false;
+		pthread_mutex_unlock(&sampler->lock);
+		if (conninfo)
+			close_connection(asked);
+		answered = (!conninfo || connect_to(asked, conninfo)) && sample(asked, primary, max_lag_us);
+		node_status_unref(primary);
+		mem_free(conninfo);
+		pthread_mutex_lock(&sampler->lock);
+		wait_until(asked, answered ? begun_us + every_ms * UINT64_C(1000) : now_us() + RETRY_MS * UINT64_C(1000));
+	}
+	pthread_mutex_unlock(&sampler->lock);
+	close_connection(asked);
+	return NULL;
+}
+
+/* ---- all of them ---- */
+
+struct sampler *sampler_new(void)
+{
+	struct sampler *sampler = mem_calloc(1, sizeof(*sampler));
+	pthread_condattr_t attributes;
+
+	pthread_mutex_init(&sampler->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);        /* env_system()'s */
+	pthread_cond_init(&sampler->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	list_init(&sampler->nodes);
+	return sampler;
+}
+
+/* Under the lock. */
+static void tell(struct asked *asked, const struct snapshot *snapshot, int node, uint64_t max_lag_us, unsigned every_ms, char *conninfo)
+{
+	int shard = snapshot->topology->nodes[node].shard;
+
+	node_status_unref(asked->primary);
+	asked->primary = node_status_ref(snapshot->statuses[snapshot->topology->shards[shard].primary]);
+	asked->every_ms = snapshot->replicas[shard].count ? every_ms : every_ms * ALONE_FACTOR;
+	asked->max_lag_us = max_lag_us;
+	asked->changed = !asked->conninfo || strcmp(asked->conninfo, conninfo) != 0;
+	mem_free(asked->conninfo);
+	asked->conninfo = conninfo;
+	asked->wanted = true;
+}
+
+static struct asked *find(struct sampler *sampler, const struct node_status *status)
+{
+	LIST_EACH(&sampler->nodes, node) {
+		struct asked *asked = CONTAINER_OF(node, struct asked, place);
+
+		if (asked->status == status)
+			return asked;
+	}
+	return NULL;
+}
+
+static void asked_free(struct asked *asked)
+{
+	node_status_unref(asked->status);
+	node_status_unref(asked->primary);
+	mem_free(asked->conninfo);
+	mem_free(asked);
+}
+
+static void begin(struct sampler *sampler, const struct snapshot *snapshot, int node, uint64_t max_lag_us, unsigned every_ms, char *conninfo)
+{
+	struct asked *asked = mem_calloc(1, sizeof(*asked));
+
+	asked->sampler = sampler;
+	asked->status = node_status_ref(snapshot->statuses[node]);
+	snprintf(asked->name, sizeof(asked->name), "%s", snapshot->topology->nodes[node].name);
+	tell(asked, snapshot, node, max_lag_us, every_ms, conninfo);
+	list_push_back(&sampler->nodes, &asked->place);
+	if (pthread_create(&asked->thread, NULL, run, asked) == 0)
+		return;
+	log_warn("sampler", "node=%s msg=\"cannot start a thread: nothing is read from it\"", asked->name);
+	list_remove(&sampler->nodes, &asked->place);
+	asked_free(asked);
+}
+
+/* Those that are not wanted end together. */
+static void end_others(struct sampler *sampler)
+{
+	struct list_node *node;
+
+	pthread_mutex_lock(&sampler->lock);
+	LIST_EACH(&sampler->nodes, each)
+		CONTAINER_OF(each, struct asked, place)->stopping = !CONTAINER_OF(each, struct asked, place)->wanted;
+	pthread_cond_broadcast(&sampler->wake);
+	pthread_mutex_unlock(&sampler->lock);
+	node = list_first(&sampler->nodes);
+	while (node) {
+		struct asked *asked = CONTAINER_OF(node, struct asked, place);
+
+		node = list_next(&sampler->nodes, node);
+		if (asked->wanted)
+			continue;
+		pthread_join(asked->thread, NULL);
+		list_remove(&sampler->nodes, &asked->place);
+		asked_free(asked);
+	}
+}
+
+void sampler_follow(struct sampler *sampler, const struct snapshot *snapshot, uint64_t max_lag_us, unsigned every_ms,
+		    char *(*conninfo)(void *program, int node), void *program)
+{
+	LIST_EACH(&sampler->nodes, node)
+		CONTAINER_OF(node, struct asked, place)->wanted = false;
+	for (size_t i = 0; i < snapshot->topology->node_count; i++) {
+		char *text = conninfo(program, (int)i);
+		struct asked *asked;
+
+		pthread_mutex_lock(&sampler->lock);
+		asked = find(sampler, snapshot->statuses[i]);
+		if (asked)
+			tell(asked, snapshot, (int)i, max_lag_us, every_ms, text);
+		else
+			begin(sampler, snapshot, (int)i, max_lag_us, every_ms, text);
+		pthread_mutex_unlock(&sampler->lock);
+	}
+	end_others(sampler);
+}
+
+void sampler_free(struct sampler *sampler)
+{
+	if (!sampler)
+		return;
+	LIST_EACH(&sampler->nodes, node)
+		CONTAINER_OF(node, struct asked, place)->wanted = false;
+	end_others(sampler);
+	pthread_cond_destroy(&sampler->wake);
+	pthread_mutex_destroy(&sampler->lock);
+	mem_free(sampler);
+}

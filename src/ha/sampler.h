@@ -1,0 +1,18 @@
+/* sampler: asks every node, many times a second and over one standing connection, for its role and its positions in the WAL (route/node_status.h).
+ *
+ * One thread a node, with blocking libpq.
+ */
+#pragma once
+
+#include <stdint.h>
+
+struct sampler;
+struct snapshot;
+
+struct sampler *sampler_new(void);
+/* From now on the nodes of this snapshot are asked, and others no more; max_lag_us: node_sample's; every_ms: how often, but 20
+ * times as rarely in shards without replicas, where nobody needs positions. `conninfo` gives libpq's conninfo for a connection to its node (an index in the
+ * topology), to be freed with mem_free(); it is called before this returns. By one thread at a time. */
+void sampler_follow(struct sampler *sampler, const struct snapshot *snapshot, uint64_t max_lag_us, unsigned every_ms,
+		    char *(*conninfo)(void *program, int node), void *program);
+void sampler_free(struct sampler *sampler);             /* waits for the threads; NULL is allowed */

@@ -1,0 +1,186 @@
+#include "route/node_status.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { SAMPLES_MAX = 512, FRESH_US_MAX = 2000000, WORDS = sizeof(struct node_seen) / sizeof(uint64_t) };
+
+_Static_assert(sizeof(struct node_seen) % sizeof(uint64_t) == 0, "it is copied word by word");
+
+struct position { uint64_t lsn, us; };  /* all that was shown before `us` ends before `lsn` */
+
+struct node_status {
+	unsigned refs;                  /* atomic */
+	uint64_t id;
+	unsigned version;               /* atomic: odd while `words` are written */
+	uint64_t words[WORDS];          /* atomic, each: a struct node_seen, but for failed_us */
+	uint64_t failed_us;             /* atomic */
+	pthread_mutex_t lock;           /* of the samples, which only those who ask look at */
+	uint32_t timeline;              /* of the samples */
+	size_t count;
+	struct position samples[SAMPLES_MAX];   /* in order of both */
+};
+
+struct node_status *node_status_new(void)
+{
+	static uint64_t last_id;
+	struct node_status *status = mem_calloc(1, sizeof(*status));
+
+	status->refs = 1;
+	status->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+	pthread_mutex_init(&status->lock, NULL);
+	return status;
+}
+
+struct node_status *node_status_ref(struct node_status *status)
+{
+	__atomic_add_fetch(&status->refs, 1, __ATOMIC_RELAXED);
+	return status;
+}
+
+void node_status_unref(struct node_status *status)
+{
+	if (!status || __atomic_sub_fetch(&status->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	pthread_mutex_destroy(&status->lock);
+	mem_free(status);
+}
+
+uint64_t node_status_id(const struct node_status *status)
+{
+	return status->id;
+}
+
+/* ---- what anybody sees: a sequence lock, with one writer ---- */
+
+static void publish(struct node_status *status, const struct node_seen *seen)
+{
+	uint64_t words[WORDS];
+
+	memcpy(words, seen, sizeof(words));
+	__atomic_store_n(&status->version, status->version + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	for (int i = 0; i < WORDS; i++)
+		__atomic_store_n(&status->words[i], words[i], __ATOMIC_RELAXED);
+	__atomic_store_n(&status->version, status->version + 1, __ATOMIC_RELEASE);
+}
+
+struct node_seen node_status_read(const struct node_status *status)
+{
+	uint64_t words[WORDS];
+	struct node_seen seen;
+	unsigned before, after;
+
+	do {
+		before = __atomic_load_n(&status->version, __ATOMIC_ACQUIRE);
+		for (int i = 0; i < WORDS; i++)
+			words[i] = __atomic_load_n(&status->words[i], __ATOMIC_RELAXED);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		after = __atomic_load_n(&status->version, __ATOMIC_RELAXED);
+	} while (before & 1 || before != after);
+	memcpy(&seen, words, sizeof(seen));
+	seen.failed_us = __atomic_load_n(&status->failed_us, __ATOMIC_RELAXED);
+	return seen;
+}
+
+void node_status_failed(struct node_status *status, uint64_t now_us)
+{
+	__atomic_store_n(&status->failed_us, now_us, __ATOMIC_RELAXED);
+}
+
+uint64_t node_seen_lag_us(const struct node_seen *seen, uint64_t now_us)
+{
+	if (!seen->as_of_us)
+		return UINT64_MAX;
+	return now_us > seen->as_of_us ? now_us - seen->as_of_us : 0;
+}
+
+bool node_seen_fit(const struct node_seen *seen, uint64_t now_us)
+{
+	return seen->reachable && !seen->excluded && seen->role == SEEN_REPLICA && seen->sampled_us > seen->failed_us && seen->sampled_us + FRESH_US_MAX > now_us;
+}
+
+/* ---- who asks it ---- */
+
+/* The older a sample, the less its exact time matters: of the older half every second one goes. */
+static void thin_out(struct node_status *status)
+{
+	size_t half = SAMPLES_MAX / 2, kept = 0;
+
+	for (size_t i = 1; i < half; i += 2)
+		status->samples[kept++] = status->samples[i];
+	memmove(&status->samples[kept], &status->samples[half], (status->count - half) * sizeof(status->samples[0]));
+	status->count -= half - kept;
+}
+
+static void remember(struct node_status *status, const struct node_sample *sample)
+{
+	struct position *newest;
+
+	pthread_mutex_lock(&status->lock);
+	if (status->timeline != sample->timeline || (status->count && status->samples[status->count - 1].lsn > sample->inserted))
+		status->count = 0;      /* another history */
+	status->timeline = sample->timeline;
+	newest = status->count ? &status->samples[status->count - 1] : NULL;
+	if (newest && newest->lsn == sample->inserted) {
+		newest->us = sample->begun_us;
+	} else {
+		if (status->count == SAMPLES_MAX)
+			thin_out(status);
+		status->samples[status->count++] = (struct position){ sample->inserted, sample->begun_us };
+	}
+	pthread_mutex_unlock(&status->lock);
+}
+
+/* As of when a replica with this sample shows what the primary has shown. */
+static void compare(struct node_status *primary, const struct node_sample *sample, struct node_seen *seen)
+{
+	pthread_mutex_lock(&primary->lock);
+	if (primary->count && primary->timeline == sample->timeline) {
+		uint64_t newest = primary->samples[primary->count - 1].lsn;
+		size_t i = primary->count;
+
+		while (i > 0 && primary->samples[i - 1].lsn > sample->inserted)
+			i--;
+		seen->as_of_us = i ? primary->samples[i - 1].us : 0;
+		seen->lag_bytes = newest > sample->inserted ? newest - sample->inserted : 0;
+	}
+	pthread_mutex_unlock(&primary->lock);
+}
+
+void node_status_sampled(struct node_status *status, struct node_status *primary, const struct node_sample *sample)
+{
+	struct node_seen seen = { .reachable = true, .role = sample->role, .timeline = sample->timeline, .flushed = sample->flushed,
+		.replayed = sample->role == SEEN_PRIMARY ? sample->flushed : sample->inserted, .sampled_us = sample->begun_us };
+
+	if (sample->role == SEEN_PRIMARY)
+		remember(status, sample);
+	else if (primary != status)
+		compare(primary, sample, &seen);
+	if (sample->role == SEEN_REPLICA && sample->max_lag_us) {
+		uint64_t lag_us = node_seen_lag_us(&seen, sample->begun_us);
+		bool was = node_status_read(status).excluded;
+
+		seen.excluded = lag_us > (was ? sample->max_lag_us / 2 : sample->max_lag_us);
+	}
+	publish(status, &seen);
+}
+
+void node_status_silent(struct node_status *status)
+{
+	struct node_seen seen = node_status_read(status);
+
+	seen.reachable = false;
+	publish(status, &seen);
+}
+
+uint64_t wal_end_of_record(uint64_t inserted, uint64_t block_size, uint64_t segment_size)
+{
+	enum { SHORT_HEADER_SIZE = 24, LONG_HEADER_SIZE = 40 };         /* of a page; of the first of a segment */
+	uint64_t page = inserted - inserted % block_size;
+	uint64_t header = page % segment_size == 0 ? LONG_HEADER_SIZE : SHORT_HEADER_SIZE;
+
+	return inserted - page == header ? page : inserted;
+}

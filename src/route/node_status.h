@@ -1,0 +1,63 @@
+/* node_status: what is known of a node from asking it again and again: its role, its positions in the WAL, its lag.
+ *
+ * One for each node of the topology, shared by all snapshots in which the node stands under the same name and address. One thread writes it (that
+ * of ha/ which asks the node); anybody reads it without waiting. Times are of env_system()'s clock.
+ *
+ * A replica is up to date as of T when it has replayed all that the primary had inserted into its WAL at some moment after T. So a primary remembers
+ * its samples, (T, position) each, T being when it was asked; and the newest of them that a replica has replayed is as of when that one is. Nobody's
+ * clocks are compared, and nothing is written to the database. What was acknowledged, or seen on the primary, before T is in the WAL by T: the
+ * insert position, and not the flush position, bounds also what asynchronous commits have shown.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct node_status;
+
+enum seen_role { SEEN_UNKNOWN, SEEN_PRIMARY, SEEN_REPLICA };
+
+struct node_seen {
+	bool reachable;                 /* it answered when it was asked last */
+	enum seen_role role;            /* as it says itself; SEEN_UNKNOWN: it has never answered */
+	uint32_t timeline;
+	uint64_t flushed, replayed;     /* LSNs; of a primary both are what it has flushed, of a replica `flushed` is what it has received */
+	uint64_t sampled_us;            /* when the newest answer was asked for; 0: never */
+	uint64_t as_of_us;              /* a replica: what the primary had shown before this, it shows too; 0: not known */
+	uint64_t lag_bytes;             /* behind the newest sample of the primary */
+	uint64_t excluded;              /* 1: it was further behind than max_lag, and is not half as near yet */
+	uint64_t failed_us;             /* when a session last found it broken; 0: never */
+};
+
+struct node_status *node_status_new(void);
+struct node_status *node_status_ref(struct node_status *status);
+void node_status_unref(struct node_status *status);     /* NULL is allowed */
+uint64_t node_status_id(const struct node_status *status);      /* unique in this process; never 0 */
+
+struct node_seen node_status_read(const struct node_status *status);
+/* A session could not use it: nobody does until it has been asked anew. From any thread. */
+void node_status_failed(struct node_status *status, uint64_t now_us);
+/* For how long what it shows may be out of date at `now_us`; UINT64_MAX: nobody knows. */
+uint64_t node_seen_lag_us(const struct node_seen *seen, uint64_t now_us);
+/* Whether reads may go to this replica at all: it answers, was asked not long ago, and nobody has found it broken since. */
+bool node_seen_fit(const struct node_seen *seen, uint64_t now_us);
+
+/* ---- for who asks it ---- */
+
+struct node_sample {
+	enum seen_role role;
+	uint32_t timeline;
+	uint64_t flushed;               /* a replica: received */
+	uint64_t inserted;              /* a primary's: the end of the last record in its WAL; a replica's: what it has replayed */
+	uint64_t begun_us;              /* before it was asked */
+	uint64_t max_lag_us;            /* 0: none */
+};
+
+/* `primary`: of its shard; the node itself, when it is that. */
+void node_status_sampled(struct node_status *status, struct node_status *primary, const struct node_sample *sample);
+void node_status_silent(struct node_status *status);
+
+/* The insert position stands behind the header of the next page where the last record has filled one, and no replica gets there before there is
+ * another record. The end of the last record; sizes as wal_block_size and wal_segment_size say. Source: XLogBytePosToRecPtr() and
+ * XLogBytePosToEndRecPtr() of PostgreSQL's xlog.c. */
+uint64_t wal_end_of_record(uint64_t inserted, uint64_t block_size, uint64_t segment_size);

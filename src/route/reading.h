@@ -1,0 +1,10 @@
+/* reading: which statements a replica can serve as the primary would: told from the shape and the catalog, never from keywords. Inside of route/. */
+#pragma once
+
+#include <stdbool.h>
+
+struct resolver;
+struct shape;
+
+/* Whether `shape`, whose tables `resolver` has, changes nothing and asks nothing that is a server's own. What cannot be known is the primary's. */
+bool reading_only(const struct resolver *resolver, const struct shape *shape);

@@ -1,0 +1,480 @@
+#include "session/reads.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "catalog/catalog.h"
+#include "net/env.h"
+#include "route/node_status.h"
+#include "route/snapshot.h"
+#include "session/job.h"
+#include "session/session.h"
+#include "session/units.h"
+#include "sql/set_value.h"
+
+enum { HELD_SIZE_MAX = 4 << 20 };
+
+static uint64_t now_us(void)
+{
+	return env_system()->now_us(env_system()->world);
+}
+
+/* ---- the settings ---- */
+
+static int read_level(const char *text, enum consistency *ret_level)
+{
+	for (int i = 0; consistency_names[i]; i++) {
+		if (strcasecmp(consistency_names[i], text) != 0)
+			continue;
+		*ret_level = (enum consistency)i;
+		return 0;
+	}
+	return ERR_INVALID_VALUE;
+}
+
+/* "500ms", "5 s", "5000" (milliseconds): as PostgreSQL reads settings of time, whole numbers only. */
+static int read_ms(const char *text, uint64_t *ret_ms)
+{
+	static const struct { const char *unit; uint64_t ms; } units[] = {
+		{ "", 1 }, { "ms", 1 }, { "s", 1000 }, { "min", 60 * 1000 }, { "h", 3600 * 1000 }, { "d", 24 * 3600 * 1000 },
+	};
+	char *rest;
+	uint64_t number = strtoull(text, &rest, 10);
+
+	if (rest == text || strchr(text, '-') || number > INT32_MAX)
+		return ERR_INVALID_VALUE;
+	rest += strspn(rest, " ");
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(rest, units[i].unit) != 0)
+			continue;
+		*ret_ms = number * units[i].ms;
+		return *ret_ms <= INT32_MAX ? 0 : ERR_INVALID_VALUE;
+	}
+	return ERR_INVALID_VALUE;
+}
+
+static const char CONSISTENCY[] = "nanu.consistency", MAX_STALENESS[] = "nanu.max_staleness";
+
+static int check(const char *name, const char *text, struct err *err)
+{
+	enum consistency level;
+	uint64_t ms;
+
+	if (strcmp(name, CONSISTENCY) == 0) {
+		if (!text || read_level(text, &level) == 0)
+			return 0;
+		err_set(err, ERR_INVALID_VALUE, "invalid value for parameter \"%s\": \"%s\"", name, text);
+		err_hint(err, "Available values: eventual, bounded, monotonic, read_your_writes, session, strong.");
+		return err->code;
+	}
+	if (strcmp(name, MAX_STALENESS) == 0) {
+		if (!text || read_ms(text, &ms) == 0)
+			return 0;
+		err_set(err, ERR_INVALID_VALUE, "invalid value for parameter \"%s\": \"%s\"", name, text);
+		err_hint(err, "It is a whole number of ms, or with a unit: ms, s, min, h, d.");
+		return err->code;
+	}
+	err_set(err, ERR_UNDEFINED_OBJECT, "unrecognized configuration parameter \"%s\"", name);
+	err_hint(err, "The router's settings are %s and %s.", CONSISTENCY, MAX_STALENESS);
+	return err->code;
+}
+
+bool reads_is_setting(const struct shape *shape)
+{
+	return (shape->kind == STMT_SET || shape->kind == STMT_RESET || shape->kind == STMT_SHOW) && shape->setting && set_value_is_routers(shape->setting);
+}
+
+int reads_set(struct session *session, const struct shape *shape, struct err *err)
+{
+	char *text = shape->setting_value ? set_value_text(shape->setting_value, false) : NULL;
+	int rc = check(shape->setting, text, err);
+
+	mem_free(text);
+	if (rc == 0)
+		carried_change(session, NULL, shape);
+	return rc;
+}
+
+int reads_check(const struct settings *settings, struct err *err)
+{
+	for (size_t i = 0; i < settings->count; i++) {
+		int rc = set_value_is_routers(settings->items[i].name) ? check(settings->items[i].name, settings->items[i].text, err) : 0;
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* What the session, or its transaction, has set; NULL: nothing. */
+static const char *value_of(const struct session *session, const char *name)
+{
+	const struct setting *found = session->local ? settings_find(session->local, name) : NULL;
+
+	if (!found)
+		found = settings_find(session->settings, name);
+	return found ? found->text : NULL;
+}
+
+bool reads_show(struct session *session, struct slice sql, struct job *job)
+{
+	struct plan *plan = units_plan(session, sql);
+	const struct shape *shape = plan->shapes.count == 1 ? plan->items[0].shape : NULL;
+	bool ours = shape && shape->kind == STMT_SHOW && reads_is_setting(shape);
+	const char *value;
+
+	if (ours && check(shape->setting, NULL, &job->err) < 0) {
+		job->rc = job->err.code;
+	} else if (ours) {
+		value = value_of(session, shape->setting);
+		if (!value && strcmp(shape->setting, CONSISTENCY) == 0)
+			value = consistency_names[session->policy->consistency];
+		if (!value)
+			value = arena_printf(&job->arena, "%ums", session->policy->max_staleness);
+		job->columns = arena_alloc(&job->arena, sizeof(*job->columns));
+		job->columns[0] = (struct local_column){ arena_strdup(&job->arena, shape->setting), OID_TEXT };
+		job->column_count = job->row_count = 1;
+		job->values = arena_alloc(&job->arena, sizeof(*job->values));
+		job->values[0] = arena_strdup(&job->arena, value);
+		job->tag = "SHOW";
+	}
+	plan_unref(plan);
+	return ours;
+}
+
+static void read_settings(struct session *session)
+{
+	struct reads *reads = session->reads;
+	const char *level = value_of(session, CONSISTENCY), *staleness = value_of(session, MAX_STALENESS);
+	uint64_t ms = session->policy->max_staleness;
+
+	settings_assign(&reads->settings, session->settings);
+	settings_assign(&reads->local, session->local);
+	reads->policy = session->policy;
+	reads->level = session->policy->consistency;
+	/* set_config() may have been given anything: then the primary serves. */
+	if (level && read_level(level, &reads->level) < 0)
+		reads->level = CONSISTENCY_STRONG;
+	if (staleness && read_ms(staleness, &ms) < 0)
+		ms = 0;
+	reads->max_staleness_us = ms * 1000;
+}
+
+void reads_begin(struct session *session)
+{
+	if (session->reads)
+		session->reads->policy = NULL;  /* it is read anew */
+	if (session->reads || (session->policy->consistency == CONSISTENCY_STRONG && !value_of(session, CONSISTENCY)))
+		return;
+	session->reads = mem_calloc(1, sizeof(*session->reads));
+	buf_init(&session->reads->held, HELD_SIZE_MAX);
+	session->reads->wrote_us = session->reads->read_us = now_us();  /* nobody knows what it did until now */
+}
+
+void reads_free(struct reads *reads)
+{
+	if (!reads)
+		return;
+	settings_unref(reads->settings);
+	settings_unref(reads->local);
+	buf_release(&reads->held);
+	mem_free(reads->read_from);
+	mem_free(reads);
+}
+
+/* ---- which node ---- */
+
+static uint64_t *last_read(struct session *session, int shard)
+{
+	struct reads *reads = session->reads;
+
+	if (!reads->read_from)
+		reads->read_from = mem_calloc(session_shard_count(session), sizeof(*reads->read_from));
+	return &reads->read_from[shard];
+}
+
+static bool suits(struct session *session, const struct node_status *status, uint64_t last, uint64_t at_us)
+{
+	const struct reads *reads = session->reads;
+	struct node_seen seen = node_status_read(status);
+
+	if (!node_seen_fit(&seen, at_us))
+		return false;
+	switch (reads->level) {
+	case CONSISTENCY_EVENTUAL:
+		return true;
+	case CONSISTENCY_BOUNDED:
+		return node_seen_lag_us(&seen, at_us) <= reads->max_staleness_us;
+	case CONSISTENCY_READ_YOUR_WRITES:
+	case CONSISTENCY_SESSION:
+		if (seen.as_of_us < reads->wrote_us)
+			return false;
+		return last == node_status_id(status) || seen.as_of_us >= reads->read_us;
+	case CONSISTENCY_MONOTONIC:
+		return last == node_status_id(status) || seen.as_of_us >= reads->read_us;
+	case CONSISTENCY_STRONG:
+		break;
+	}
+	return false;
+}
+
+int reads_node(struct session *session, int shard, int primary)
+{
+	const struct snapshot *snapshot = session->snapshot;
+	const struct shard_replicas *replicas = &snapshot->replicas[session_database(session)->shards[shard]];
+	struct worker *worker = session->worker;
+	int found = primary;
+	uint64_t *last;
+
+	if (!session->reads->may)
+		return primary;
+	last = last_read(session, shard);
+	for (size_t i = 0; i < replicas->count && found == primary; i++) {
+		int node = replicas->nodes[(worker->read_turn + i) % replicas->count];
+
+		if (suits(session, snapshot->statuses[node], *last, now_us()) &&
+		    !pools_held(&worker->pools, HOLD_NODE, snapshot->topology->nodes[node].name))
+			found = node;
+	}
+	worker->read_turn++;
+	session->reads->may = false;
+	*last = node_status_id(snapshot->statuses[found]);
+	if (found != primary)
+		worker->counters.replica_reads++;
+	return found;
+}
+
+/* The settings, or the policy, are others than those the level was read of. */
+static bool is_outdated(const struct session *session)
+{
+	const struct reads *reads = session->reads;
+
+	return reads->settings != session->settings || reads->local != session->local || reads->policy != session->policy;
+}
+
+static bool only_reads(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->shapes.count; i++)
+		if (!plan->items[i].reads)
+			return false;
+	return plan->shapes.count > 0;
+}
+
+static bool may_write(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->shapes.count; i++) {
+		switch (plan->shapes.items[i].kind) {
+		case STMT_EMPTY:
+		case STMT_BEGIN:
+		case STMT_COMMIT:
+		case STMT_ROLLBACK:
+		case STMT_SAVEPOINT:
+		case STMT_RELEASE:
+		case STMT_ROLLBACK_TO:
+		case STMT_SET:
+		case STMT_RESET:
+		case STMT_SHOW:
+		case STMT_SET_TRANSACTION:
+			break;
+		default:
+			if (!plan->items[i].reads)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* A segment goes to a replica as a whole: a query, or one statement that is parsed at most, and what uses it or others that read. */
+static bool segment_reads(struct session *session)
+{
+	const struct unit *now = &session->units[session->unit_at];
+	struct slice parsed = { 0 };
+	struct cursor cursor;
+
+	if (now->kind == UNIT_QUERY)
+		return true;
+	if (now->kind == UNIT_PARSE) {
+		cursor = cursor_of(unit_body(session, now));
+		parsed = cursor_cstr(&cursor);
+	}
+	for (const struct unit *unit = now + 1; unit < session->units + session->unit_count; unit++) {
+		const struct prepared *prepared;
+		struct slice name;
+
+		if (unit->kind == UNIT_PARSE || unit->left)
+			return false;
+		if (unit->kind != UNIT_BIND)
+			continue;
+		cursor = cursor_of(unit_body(session, unit));
+		cursor_cstr(&cursor);
+		name = cursor_cstr(&cursor);
+		if (parsed.data && slice_eq(name, parsed))
+			continue;
+		prepared = prepared_find(session, name);
+		if (!prepared || !only_reads(prepared->plan))
+			return false;
+	}
+	return session->units[session->unit_count - 1].kind == UNIT_SYNC;
+}
+
+/* What only the primary can do follows what a replica was asked for. */
+static bool leave(struct session *session, struct leg *leg)
+{
+	if (session->answer_count && leg == session->current) {
+		units_flush(session);
+		return false;
+	}
+	if (leg->state != LEG_READY)
+		return false;
+	if (leg->needs_sync) {
+		leg_sync_hidden(leg);
+		return false;
+	}
+	leg_release(leg, true);
+	return true;
+}
+
+bool reads_choose(struct session *session, const struct plan *plan, int shard)
+{
+	struct reads *reads = session->reads;
+	bool only = only_reads(plan);
+	struct leg *leg;
+
+	if (is_outdated(session))
+		read_settings(session);
+	reads->wrote |= !only && may_write(plan);
+	leg = leg_find(session, shard);
+	if (session->tx_status != 'I') {
+		reads->may = reads->in_tx && session->tx_status == 'T';
+		return true;
+	}
+	reads->may = only && reads->level != CONSISTENCY_STRONG && !session->pins && reads->failed_in != session->segment && !leg && segment_reads(session);
+	if (leg && leg->replica && (!only || reads->failed_in == session->segment))
+		return leave(session, leg);
+	if (reads->may)
+		reads->unit = session->unit_at + (session->units[session->unit_at].kind == UNIT_PARSE);
+	return true;
+}
+
+void reads_wrote(struct session *session, const struct plan *plan)
+{
+	if (session->reads)
+		session->reads->wrote |= !plan || may_write(plan);
+}
+
+void reads_begin_tx(struct session *session, const struct shape *shape)
+{
+	struct reads *reads = session->reads;
+
+	if (!reads)
+		return;
+	if (is_outdated(session))
+		read_settings(session);
+	reads->in_tx = shape && shape->tx_read_only && reads->level != CONSISTENCY_STRONG && !session->pins &&
+		       (!shape->tx_isolation || strcmp(shape->tx_isolation, "serializable") != 0);
+}
+
+void reads_give_up(struct session *session, int node)
+{
+	node_status_failed(session->snapshot->statuses[node], now_us());
+	session->reads->failed_in = session->segment;
+	session->reads->may = session->reads->in_tx = false;
+}
+
+void reads_ready(struct session *session)
+{
+	struct reads *reads = session->reads;
+
+	if (!reads)
+		return;
+	reads->read_us = now_us();
+	if (reads->wrote)
+		reads->wrote_us = reads->read_us;
+	reads->wrote = reads->in_tx = false;
+}
+
+/* ---- again ---- */
+
+void reads_hold(struct session *session, const struct leg *leg)
+{
+	if (leg->replica && session->tx_status == 'I' && session->reads->failed_in != session->segment && !leg->told)
+		session->reads->holding = true;
+}
+
+void reads_keep(struct session *session, struct slice bytes)
+{
+	buf_add_slice(&session->reads->held, bytes);
+}
+
+void reads_say_held(struct session *session)
+{
+	struct reads *reads = session->reads;
+
+	reads->holding = false;
+	if (reads->held.size)
+		session_write_buf(session, &reads->held);
+	buf_release(&reads->held);
+}
+
+/* What the primary, or the same statement a little later, need not say too. */
+static bool is_of_replica(struct slice error)
+{
+	static const char *const classes[] = { "08", "0A", "25", "3F", "40", "42", "55", "57P", "58", "XX" };
+	struct slice state = error_field(error, 'C');
+
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		if (state.size == 5 && strncmp(state.data, classes[i], strlen(classes[i])) == 0)
+			return true;
+	return false;
+}
+
+/* How often one of these messages is held. */
+static unsigned count_held(const struct reads *reads, char type)
+{
+	unsigned count = 0;
+
+	for (size_t at = 0; at + FRAME_HEADER_SIZE <= reads->held.size;) {
+		struct cursor cursor = cursor_of(slice_make(reads->held.data + at + 1, 4));
+
+		count += reads->held.data[at] == type;
+		at += 1 + cursor_u32(&cursor);
+	}
+	return count;
+}
+
+bool reads_again(struct session *session, struct leg *leg, struct slice error)
+{
+	struct reads *reads = session->reads;
+	struct answer *head = answers_head(session);
+	bool lost = !error.size, parsed;
+
+	/* Notifications must not be dropped with the rest, and two statements not be parsed again. */
+	if (!reads || !reads->holding || !leg->replica || !head || (!lost && !is_of_replica(error)) || count_held(reads, '1') > 1 ||
+	    count_held(reads, 'A'))
+		return false;
+	parsed = head->owes_parse || count_held(reads, '1');
+	reads->holding = false;
+	buf_release(&reads->held);
+	reads_give_up(session, leg->node);
+	session->worker->counters.replica_retries++;
+	if (head->kind == ANSWER_PARSE && !head->hidden)
+		reads->unit = head->unit;
+	if (lost) {
+		while (session->answer_count) {
+			answers_take_back(session);
+			if (answers_head(session))
+				answers_pop(session);
+		}
+		portals_clear(session);
+		session->skipping = session->copy_sync_owed = false;
+	} else if (head->kind == ANSWER_QUERY) {
+		head->hidden = session->rewinding = true;
+	} else {
+		copies_take_back(session, leg);
+	}
+	session->unit_at = reads->unit;
+	session->parse_owed = parsed;
+	return true;
+}

@@ -1,0 +1,200 @@
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "route/node_status.h"
+
+enum { SECOND = 1000000, LSN = 1 << 20 };
+
+struct pair { struct node_status *primary, *replica; };
+
+static struct pair make(void)
+{
+	return (struct pair){ node_status_new(), node_status_new() };
+}
+
+static void end(struct pair pair)
+{
+	node_status_unref(pair.primary);
+	node_status_unref(pair.replica);
+}
+
+static void primary_at(struct pair pair, uint64_t us, uint64_t lsn, uint32_t timeline)
+{
+	struct node_sample sample = { .role = SEEN_PRIMARY, .timeline = timeline, .flushed = lsn, .inserted = lsn, .begun_us = us };
+
+	node_status_sampled(pair.primary, pair.primary, &sample);
+}
+
+static struct node_seen replica_at(struct pair pair, uint64_t us, uint64_t lsn, uint32_t timeline, uint64_t max_lag_us)
+{
+	struct node_sample sample = { .role = SEEN_REPLICA, .timeline = timeline, .flushed = lsn, .inserted = lsn, .begun_us = us,
+		.max_lag_us = max_lag_us };
+
+	node_status_sampled(pair.replica, pair.primary, &sample);
+	return node_status_read(pair.replica);
+}
+
+static void a_replica_is_as_of_the_newest_sample_that_it_has_replayed(void **state)
+{
+	struct pair pair = make();
+
+	assert_int_equal(replica_at(pair, SECOND, 5, 1, 0).as_of_us, 0);        /* nobody has asked the primary yet */
+	primary_at(pair, 1 * SECOND, 100, 1);
+	primary_at(pair, 2 * SECOND, 200, 1);
+	primary_at(pair, 3 * SECOND, 300, 1);
+	assert_int_equal(replica_at(pair, 4 * SECOND, 99, 1, 0).as_of_us, 0);
+	assert_int_equal(replica_at(pair, 4 * SECOND, 100, 1, 0).as_of_us, 1 * SECOND);
+	assert_int_equal(replica_at(pair, 4 * SECOND, 299, 1, 0).as_of_us, 2 * SECOND);
+	assert_int_equal(replica_at(pair, 4 * SECOND, 299, 1, 0).lag_bytes, 1);
+	assert_int_equal(replica_at(pair, 4 * SECOND, 300, 1, 0).as_of_us, 3 * SECOND);
+	assert_int_equal(replica_at(pair, 4 * SECOND, 400, 1, 0).as_of_us, 3 * SECOND);
+	assert_int_equal(replica_at(pair, 4 * SECOND, 400, 1, 0).lag_bytes, 0);
+	end(pair);
+}
+
+static void while_nothing_is_written_it_stays_up_to_date(void **state)
+{
+	struct pair pair = make();
+	struct node_seen seen;
+
+	for (int i = 1; i <= 100; i++)
+		primary_at(pair, (uint64_t)i * SECOND, 100, 1);
+	seen = replica_at(pair, 100 * SECOND, 100, 1, 0);
+	assert_int_equal(seen.as_of_us, 100 * SECOND);
+	assert_int_equal(node_seen_lag_us(&seen, 101 * SECOND), SECOND);
+	end(pair);
+}
+
+static void another_history_tells_nothing(void **state)
+{
+	struct pair pair = make();
+
+	primary_at(pair, 1 * SECOND, 100, 1);
+	assert_int_equal(replica_at(pair, 2 * SECOND, 100, 2, 0).as_of_us, 0);
+	primary_at(pair, 3 * SECOND, 90, 2);    /* promoted: what was remembered is of the old one */
+	assert_int_equal(replica_at(pair, 4 * SECOND, 89, 2, 0).as_of_us, 0);
+	assert_int_equal(replica_at(pair, 4 * SECOND, 90, 2, 0).as_of_us, 3 * SECOND);
+	assert_int_equal(replica_at(pair, 4 * SECOND, 200, 1, 0).as_of_us, 0);
+	end(pair);
+}
+
+/* A day of samples, of which few are kept: the time that is told is never later than the true one, and never much earlier. */
+static void what_is_forgotten_makes_no_time_too_late(void **state)
+{
+	enum { SAMPLES = 20 * 60 * 60 * 24, STEP_US = SECOND / 20 };
+	struct pair pair = make();
+
+	for (uint64_t i = 1; i <= SAMPLES; i++)
+		primary_at(pair, i * STEP_US, i * LSN, 1);
+	for (uint64_t behind = 0; behind < SAMPLES; behind = behind * 2 + 1) {
+		uint64_t truth = (SAMPLES - behind) * STEP_US, told = replica_at(pair, SAMPLES * (uint64_t)STEP_US, (SAMPLES - behind) * LSN, 1, 0).as_of_us;
+
+		assert_true(told <= truth);
+		if (behind < 255)
+			assert_int_equal(told, truth);
+		else if (told)
+			assert_true(truth - told <= behind * (uint64_t)STEP_US);
+	}
+	end(pair);
+}
+
+static void who_is_too_far_behind_is_excluded_until_he_is_half_as_far(void **state)
+{
+	struct pair pair = make();
+	struct node_seen seen;
+
+	for (int i = 1; i <= 10; i++)
+		primary_at(pair, (uint64_t)i * SECOND, (uint64_t)i, 1);
+	seen = replica_at(pair, 10 * SECOND, 5, 1, 5 * SECOND);
+	assert_true(!seen.excluded && node_seen_fit(&seen, 10 * SECOND));
+	seen = replica_at(pair, 10 * SECOND, 4, 1, 5 * SECOND);
+	assert_true(seen.excluded && !node_seen_fit(&seen, 10 * SECOND));
+	assert_true(replica_at(pair, 10 * SECOND, 5, 1, 5 * SECOND).excluded);
+	assert_true(replica_at(pair, 10 * SECOND, 7, 1, 5 * SECOND).excluded);
+	assert_false(replica_at(pair, 10 * SECOND, 8, 1, 5 * SECOND).excluded);
+	assert_false(replica_at(pair, 10 * SECOND, 1, 1, 0).excluded);
+	end(pair);
+}
+
+static void only_who_answers_and_was_not_found_broken_is_fit(void **state)
+{
+	struct pair pair = make();
+	struct node_seen seen = node_status_read(pair.replica);
+
+	assert_false(node_seen_fit(&seen, 1));
+	primary_at(pair, SECOND, 1, 1);
+	seen = replica_at(pair, 2 * SECOND, 1, 1, 0);
+	assert_true(node_seen_fit(&seen, 2 * SECOND));
+	assert_false(node_seen_fit(&seen, 5 * SECOND));         /* asked too long ago */
+	node_status_failed(pair.replica, 2 * SECOND + 1);
+	seen = node_status_read(pair.replica);
+	assert_false(node_seen_fit(&seen, 2 * SECOND + 1));
+	seen = replica_at(pair, 3 * SECOND, 1, 1, 0);
+	assert_true(node_seen_fit(&seen, 3 * SECOND));
+	node_status_silent(pair.replica);
+	seen = node_status_read(pair.replica);
+	assert_true(!node_seen_fit(&seen, 3 * SECOND) && seen.replayed == 1);
+	seen = node_status_read(pair.primary);
+	assert_false(node_seen_fit(&seen, SECOND));
+	end(pair);
+}
+
+static void the_header_of_an_empty_page_is_no_record(void **state)
+{
+	const uint64_t segment = 16 << 20;
+
+	assert_int_equal(wal_end_of_record(0x3000028, 8192, segment), 0x3000000);
+	assert_int_equal(wal_end_of_record(0x3002018, 8192, segment), 0x3002000);
+	assert_int_equal(wal_end_of_record(0x3002028, 8192, segment), 0x3002028);
+	assert_int_equal(wal_end_of_record(0x3000018, 8192, segment), 0x3000018);
+	assert_int_equal(wal_end_of_record(0x3002030, 8192, segment), 0x3002030);
+	assert_int_equal(wal_end_of_record(0x1000028, 8192, segment * 4), 0x1000028);
+	assert_int_equal(wal_end_of_record(0x1000018, 8192, segment * 4), 0x1000000);
+}
+
+static void *write_often(void *argument)
+{
+	struct pair *pair = argument;
+
+	for (uint64_t i = 1; i <= 200000; i++)
+		replica_at(*pair, i, i, (uint32_t)i, 0);
+	return NULL;
+}
+
+static void who_reads_sees_one_sample_whole(void **state)
+{
+	struct pair pair = make();
+	struct node_seen seen;
+	pthread_t writer;
+
+	assert_int_equal(pthread_create(&writer, NULL, write_often, &pair), 0);
+	do {
+		seen = node_status_read(pair.replica);
+		assert_int_equal(seen.flushed, seen.replayed);
+		assert_int_equal(seen.flushed, seen.sampled_us);
+		assert_int_equal(seen.flushed, seen.timeline);
+	} while (seen.flushed < 200000);
+	pthread_join(writer, NULL);
+	end(pair);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_replica_is_as_of_the_newest_sample_that_it_has_replayed),
+		cmocka_unit_test(while_nothing_is_written_it_stays_up_to_date),
+		cmocka_unit_test(another_history_tells_nothing),
+		cmocka_unit_test(what_is_forgotten_makes_no_time_too_late),
+		cmocka_unit_test(who_is_too_far_behind_is_excluded_until_he_is_half_as_far),
+		cmocka_unit_test(only_who_answers_and_was_not_found_broken_is_fit),
+		cmocka_unit_test(the_header_of_an_empty_page_is_no_record),
+		cmocka_unit_test(who_reads_sees_one_sample_whole),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
