@@ -51,7 +51,7 @@ void plane_publish(struct plane *plane, struct topology *topology, struct catalo
 	snapshot_unref(old);
 }
 
-static char *sampler_conninfo(void *program, int index)
+static char *sampler_conninfo(void *program, int index, bool served)
 {
 	enum { CONNECT_SECONDS_MAX = 2, SIZE_MAX_ = 8192 };
 	const struct plane *plane = program;
@@ -61,7 +61,7 @@ static char *sampler_conninfo(void *program, int index)
 	char *conninfo;
 	struct buf out;
 
-	for (size_t i = topology->database_count; i-- > 0;)
+	for (size_t i = 0; served && i < topology->database_count; i++)
 		for (size_t j = 0; j < topology->databases[i].shard_count; j++)
 			if (topology->databases[i].shards[j] == node->shard)
 				database = topology->databases[i].node_database;

@@ -45,15 +45,16 @@ struct asked {                          /* a node, and the thread that asks it *
 
 	/* under the sampler's lock */
 	struct node_status *primary;    /* of its shard; a reference */
-	char *conninfo;
+	char *conninfos[2];             /* to a database that nobody minds it in; to one that is served */
 	unsigned every_ms;
 	uint64_t max_lag_us;
-	bool changed;                   /* conninfo is another one */
+	bool changed;                   /* conninfos are others */
 	bool stopping;
 
 	/* the thread's own */
 	char name[64];
 	PGconn *conn;
+	bool served;                    /* that database is tried now */
 	uint64_t block_size, segment_size;
 	bool complained;
 };
@@ -82,10 +83,10 @@ static void silent(struct asked *asked, const char *why)
 	char quoted[600];
 
 	node_status_silent(asked->status);
-	close_connection(asked);
 	if (!asked->complained)
 		log_warn("sampler", "node=%s msg=\"it does not answer: %s\"", asked->name, log_quote(why, quoted, sizeof(quoted)));
 	asked->complained = true;
+	close_connection(asked);        /* `why` may be its */
 }
 
 static bool connect_to(struct asked *asked, const char *conninfo)
@@ -95,6 +96,7 @@ static bool connect_to(struct asked *asked, const char *conninfo)
 
 	asked->conn = PQconnectdb(conninfo);
 	if (PQstatus(asked->conn) != CONNECTION_OK) {
+		asked->served = !asked->served;
 		silent(asked, PQerrorMessage(asked->conn));
 		return false;
 	}
@@ -158,7 +160,7 @@ static void *run(void *argument)
 	pthread_mutex_lock(&sampler->lock);
 	while (!asked->stopping) {
 		struct node_status *primary = node_status_ref(asked->primary);
-		char *conninfo = asked->changed || !asked->conn ? mem_strdup(asked->conninfo) : NULL;
+		char *conninfo = asked->changed || !asked->conn ? mem_strdup(asked->conninfos[asked->served]) : NULL;
 		unsigned every_ms = asked->every_ms;
 		uint64_t begun_us = now_us(), max_lag_us = asked->max_lag_us;
 		bool answered;
@@ -195,7 +197,7 @@ struct sampler *sampler_new(void)
 }
 
 /* Under the lock. */
-static void tell(struct asked *asked, const struct snapshot *snapshot, int node, uint64_t max_lag_us, unsigned every_ms, char *conninfo)
+static void tell(struct asked *asked, const struct snapshot *snapshot, int node, uint64_t max_lag_us, unsigned every_ms, char *conninfos[2])
 {
 	int shard = snapshot->topology->nodes[node].shard;
 
@@ -203,9 +205,11 @@ static void tell(struct asked *asked, const struct snapshot *snapshot, int node,
 	asked->primary = node_status_ref(snapshot->statuses[snapshot->topology->shards[shard].primary]);
 	asked->every_ms = snapshot->replicas[shard].count ? every_ms : every_ms * ALONE_FACTOR;
 	asked->max_lag_us = max_lag_us;
-	asked->changed = !asked->conninfo || strcmp(asked->conninfo, conninfo) != 0;
-	mem_free(asked->conninfo);
-	asked->conninfo = conninfo;
+	for (int i = 0; i < 2; i++) {
+		asked->changed |= !asked->conninfos[i] || strcmp(asked->conninfos[i], conninfos[i]) != 0;
+		mem_free(asked->conninfos[i]);
+		asked->conninfos[i] = conninfos[i];
+	}
 	asked->wanted = true;
 }
 
@@ -224,18 +228,19 @@ static void asked_free(struct asked *asked)
 {
 	node_status_unref(asked->status);
 	node_status_unref(asked->primary);
-	mem_free(asked->conninfo);
+	mem_free(asked->conninfos[0]);
+	mem_free(asked->conninfos[1]);
 	mem_free(asked);
 }
 
-static void begin(struct sampler *sampler, const struct snapshot *snapshot, int node, uint64_t max_lag_us, unsigned every_ms, char *conninfo)
+static void begin(struct sampler *sampler, const struct snapshot *snapshot, int node, uint64_t max_lag_us, unsigned every_ms, char *conninfos[2])
 {
 	struct asked *asked = mem_calloc(1, sizeof(*asked));
 
 	asked->sampler = sampler;
 	asked->status = node_status_ref(snapshot->statuses[node]);
 	snprintf(asked->name, sizeof(asked->name), "%s", snapshot->topology->nodes[node].name);
-	tell(asked, snapshot, node, max_lag_us, every_ms, conninfo);
+	tell(asked, snapshot, node, max_lag_us, every_ms, conninfos);
 	list_push_back(&sampler->nodes, &asked->place);
 	if (pthread_create(&asked->thread, NULL, run, asked) == 0)
 		return;
@@ -268,20 +273,20 @@ static void end_others(struct sampler *sampler)
 }
 
 void sampler_follow(struct sampler *sampler, const struct snapshot *snapshot, uint64_t max_lag_us, unsigned every_ms,
-		    char *(*conninfo)(void *program, int node), void *program)
+		    char *(*conninfo)(void *program, int node, bool served), void *program)
 {
 	LIST_EACH(&sampler->nodes, node)
 		CONTAINER_OF(node, struct asked, place)->wanted = false;
 	for (size_t i = 0; i < snapshot->topology->node_count; i++) {
-		char *text = conninfo(program, (int)i);
+		char *texts[] = { conninfo(program, (int)i, false), conninfo(program, (int)i, true) };
 		struct asked *asked;
 
 		pthread_mutex_lock(&sampler->lock);
 		asked = find(sampler, snapshot->statuses[i]);
 		if (asked)
-			tell(asked, snapshot, (int)i, max_lag_us, every_ms, text);
+			tell(asked, snapshot, (int)i, max_lag_us, every_ms, texts);
 		else
-			begin(sampler, snapshot, (int)i, max_lag_us, every_ms, text);
+			begin(sampler, snapshot, (int)i, max_lag_us, every_ms, texts);
 		pthread_mutex_unlock(&sampler->lock);
 	}
 	end_others(sampler);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct sampler;
@@ -12,7 +13,8 @@ struct snapshot;
 struct sampler *sampler_new(void);
 /* From now on the nodes of this snapshot are asked, and others no more; max_lag_us: node_sample's; every_ms: how often, but 20
  * times as rarely in shards without replicas, where nobody needs positions. `conninfo` gives libpq's conninfo for a connection to its node (an index in the
- * topology), to be freed with mem_free(); it is called before this returns. By one thread at a time. */
+ * topology), to be freed with mem_free(); `served`: to a database that sessions use, rather than to one that nobody minds an open connection to,
+ * which a node may not have. It is called before this returns. By one thread at a time. */
 void sampler_follow(struct sampler *sampler, const struct snapshot *snapshot, uint64_t max_lag_us, unsigned every_ms,
-		    char *(*conninfo)(void *program, int node), void *program);
+		    char *(*conninfo)(void *program, int node, bool served), void *program);
 void sampler_free(struct sampler *sampler);             /* waits for the threads; NULL is allowed */
