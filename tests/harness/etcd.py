@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 
 from .program import Program, free_port
+from .router import is_stopped
 from .wait import wait_until
 
 
@@ -47,8 +48,9 @@ class Member:
         self.program.stop(signal.SIGKILL)
 
     def freeze(self):
-        self.program.popen.send_signal(signal.SIGSTOP)
         self.frozen = True
+        self.program.popen.send_signal(signal.SIGSTOP)
+        wait_until(lambda: is_stopped(self.program.pid), "the member has stopped", interval_s=0)
 
     def thaw(self):
         if self.frozen:
