@@ -6,9 +6,12 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
+struct arena;
 struct config;
 struct database;
 struct job;
@@ -21,6 +24,31 @@ struct users;
 /* Answers at once; waits for nodes and changes the topology; waits for sessions. */
 enum admin_lane { ADMIN_ANSWERS, ADMIN_CHANGES, ADMIN_WAITS, ADMIN_LANE_COUNT };
 
+/* How a topology becomes the current one. Where several routers share the store, it is stored in any case. */
+enum topology_change {
+	CHANGE_ANNOUNCE,                /* statements are refused meanwhile: it is everybody's, of all routers, on return, or an error tells who lacks it */
+	CHANGE_STORE,                   /* it is to stay: stored before it is anybody's */
+	CHANGE_TAKE_BACK,               /* what was announced is not to be */
+};
+
+enum { ROUTER_NAME_SIZE = 192, ROUTER_ADDRESS_SIZE = 128 };
+
+struct router_row {                     /* a router that shares the store */
+	char name[ROUTER_NAME_SIZE];    /* NAME/INSTANCE */
+	char address[ROUTER_ADDRESS_SIZE];
+	int pid;
+	uint64_t epoch;                 /* that it has confirmed */
+	bool heard;                     /* from, lately */
+	bool self;
+};
+
+struct store_view {                     /* what nanu.router and nanu.routers tell of the store */
+	const char *kind;               /* "sqlite", "etcd" */
+	const char *state;              /* "ok", or what is wrong */
+	const struct router_row *routers;
+	size_t router_count;
+};
+
 struct admin {                          /* what the program lets it see and do */
 	const struct config *config;
 	struct services *services;
@@ -28,8 +56,13 @@ struct admin {                          /* what the program lets it see and do *
 	enum admin_lane lane;           /* what the caller may do */
 	bool (*stopping)(void *program);                        /* the router ends: who waits should stop */
 	struct snapshot *(*snapshot)(void *program);            /* a new reference to the newest */
-	/* Makes `topology` the current one on every worker; `durable`: after it was stored. ERR_CONFLICT: changed meanwhile by someone else. */
-	int (*change)(void *program, struct topology *topology, bool durable, struct err *err);
+	/* Makes `topology` the current one on every worker. ERR_CONFLICT: changed meanwhile by someone else; follow() has what. */
+	int (*change)(void *program, struct topology *topology, enum topology_change how, struct err *err);
+	int (*follow)(void *program, struct err *err);          /* takes what other routers have stored */
+	const char *me;                                         /* this router, as sharded_by says it */
+	void (*store)(void *program, struct arena *arena, struct store_view *ret_view);         /* what is known; asks nobody */
+	int (*forget_router)(void *program, const char *name, struct err *err);
+	int (*restore_topology)(void *program, struct err *err);
 	int (*refresh)(void *program, const char *database, struct err *err);           /* reads the database's schema anew */
 	int (*reload)(void *program, struct err *err);          /* reads the configuration anew */
 };

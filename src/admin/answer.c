@@ -21,6 +21,8 @@ static const struct {
 	{ "explain", admin_explain, ADMIN_ANSWERS, false, OID_TEXT },
 	{ "shard_table", admin_shard_table, ADMIN_CHANGES, false, OID_TEXT },   /* also the table's owner */
 	{ "reload", admin_reload, ADMIN_CHANGES, true, OID_TEXT },
+	{ "forget_router", admin_forget_router, ADMIN_CHANGES, true, OID_TEXT },
+	{ "restore_topology", admin_restore_topology, ADMIN_CHANGES, true, OID_TEXT },
 	{ "pause", admin_pause, ADMIN_WAITS, true, OID_TEXT },
 	{ "drain", admin_drain, ADMIN_WAITS, true, OID_TEXT },
 	{ "resume", admin_resume, ADMIN_ANSWERS, true, OID_TEXT },

@@ -101,6 +101,7 @@ static int fill_table(struct query *query, const struct admin_table *table)
 	int rc = create_table(query, table, &filling.insert);
 
 	if (rc == SQLITE_OK && !query->job->describe_only) {
+		query->admin->store(query->admin->program, filling.arena, &filling.store);
 		table->fill(&filling);
 		rc = filling.rc;
 	}

@@ -49,6 +49,31 @@ int admin_reload(struct admin *admin, struct job *job, const struct call *call)
 	return rc < 0 ? rc : say(job, call, OID_TEXT, "the configuration was read anew");
 }
 
+int admin_forget_router(struct admin *admin, struct job *job, const struct call *call)
+{
+	static const char *const names[] = { "name", NULL };
+	const char *name = call_arg(call, 0, "name", NULL);
+	int rc = call_check(call, names, &job->err);
+
+	if (rc == 0 && !name) {
+		rc = err_set(&job->err, ERR_INVALID_VALUE, "which router?");
+		err_hint(&job->err, "SELECT name FROM nanu.routers lists them.");
+	}
+	if (rc == 0)
+		rc = admin->forget_router(admin->program, name, &job->err);
+	return rc < 0 ? rc : say(job, call, OID_TEXT, "forgotten: changes do not wait for it any more");
+}
+
+int admin_restore_topology(struct admin *admin, struct job *job, const struct call *call)
+{
+	static const char *const names[] = { NULL };
+	int rc = call_check(call, names, &job->err);
+
+	if (rc == 0)
+		rc = admin->restore_topology(admin->program, &job->err);
+	return rc < 0 ? rc : say(job, call, OID_TEXT, "restored: the store has this router's topology");
+}
+
 /* ---- pause, drain, resume ---- */
 
 struct holding {                        /* what every worker is asked for */

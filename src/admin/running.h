@@ -10,6 +10,10 @@ struct call;
 struct job;
 
 int admin_reload(struct admin *admin, struct job *job, const struct call *call);        /* nanu.reload() */
+/* nanu.forget_router('name'): it is gone for good, and nothing waits for it any more. nanu.restore_topology(): the store, which was restored from an old
+ * copy, is given this router's topology. */
+int admin_forget_router(struct admin *admin, struct job *job, const struct call *call);
+int admin_restore_topology(struct admin *admin, struct job *job, const struct call *call);
 /* nanu.pause('database'), nanu.drain('node'): answer when no backend of it is left. ERR_WRONG_STATE when it was resumed meanwhile. */
 int admin_pause(struct admin *admin, struct job *job, const struct call *call);
 int admin_drain(struct admin *admin, struct job *job, const struct call *call);

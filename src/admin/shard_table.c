@@ -1,7 +1,7 @@
 /* The steps, so that no row is ever placed by two rules at once:
  *
  *   1. everything that can be refused is looked for
- *   2. every worker refuses the table ("is being sharded"), so that nothing new is sent to it
+ *   2. every worker, of every router on this store, refuses the table ("is being sharded"), so that nothing new is sent to it
  *   3. it is locked on all shards (which waits for what was sent before) and must be empty
  *   4. the placement is stored, and given to every worker
  *   5. the locks are let go
@@ -417,38 +417,94 @@ static int split_sequences(struct work *work)
 
 /* ---- the steps ---- */
 
-static int publish(struct work *work, bool durable)
+/* The table as the topology has it: NULL, or what this call announced. ERR_WRONG_STATE: another router was faster. */
+static int find_announced(struct work *work, const struct topology *topology, const struct sharded_table **ret_table)
+{
+	const struct database *database = topology_database(topology, work->database->name);
+
+	*ret_table = database ? database_table(database, work->table->schema, work->table->name) : NULL;
+	if (!database || database->shard_count != work->database->shard_count)
+		return err_set(work->err, ERR_CONFLICT, "the shards of database \"%s\" were changed meanwhile", work->database->name);
+	if (*ret_table && (!(*ret_table)->being_sharded || strcmp((*ret_table)->sharded_by, work->admin->me) != 0))
+		return sharded_already(work, work->table->name);
+	return 0;
+}
+
+static int publish_once(struct work *work, enum topology_change how)
 {
 	struct snapshot *newest = work->admin->snapshot(work->admin->program);
 	struct topology *next = NULL;
+	const struct sharded_table *announced;
 	struct sharded_table table = {
 		.schema = work->table->schema, .name = work->table->name, .key_column = work->key->name, .key_type = work->key->type,
 		.key_kind = work->key_kind, .placement = placement_hash(&work->job->arena, work->database->shard_count),
-		.being_sharded = !durable, .colocation = (int)work->key_kind + 1,
+		.being_sharded = how == CHANGE_ANNOUNCE, .sharded_by = how == CHANGE_ANNOUNCE ? work->admin->me : NULL,
+		.colocation = (int)work->key_kind + 1,
 	};
-	int rc = topology_with_table(newest->topology, work->database->name, &table, &next, work->err);
+	int rc = find_announced(work, newest->topology, &announced);
 
+	if (rc == 0 && !announced && how == CHANGE_STORE)
+		rc = err_set(work->err, ERR_WRONG_STATE, "the sharding of table \"%s\" was taken back meanwhile", work->table->name);
 	if (rc == 0)
-		rc = work->admin->change(work->admin->program, next, durable, work->err);
+		rc = topology_with_table(newest->topology, work->database->name, &table, &next, work->err);
+	if (rc == 0)
+		rc = work->admin->change(work->admin->program, next, how, work->err);
 	topology_unref(next);
 	snapshot_unref(newest);
 	return rc;
 }
 
+/* Another router's change that came before is no reason to fail: this one is made upon it. */
+static int publish(struct work *work, enum topology_change how)
+{
+	int rc = publish_once(work, how);
+
+	for (int tries = 0; rc == ERR_CONFLICT && tries < CHANGE_TRIES_MAX; tries++) {
+		rc = work->admin->follow(work->admin->program, work->err);
+		if (rc == 0)
+			rc = publish_once(work, how);
+	}
+	return rc;
+}
+
+/* What cannot be taken back now, as the store is away, is when it is back. */
 static void take_back(struct work *work)
 {
-	struct snapshot *newest = work->admin->snapshot(work->admin->program);
-	struct topology *next = NULL;
+	const struct sharded_table *announced;
+	struct err first = *work->err;
+	int rc = ERR_CONFLICT;
 
-	if (topology_without_table(newest->topology, work->database->name, work->table->schema, work->table->name, &next, NULL) == 0)
-		(void)!work->admin->change(work->admin->program, next, false, NULL);
-	topology_unref(next);
-	snapshot_unref(newest);
+	for (int tries = 0; rc == ERR_CONFLICT && tries < CHANGE_TRIES_MAX; tries++) {
+		struct snapshot *newest = work->admin->snapshot(work->admin->program);
+		struct topology *next = NULL;
+
+		rc = find_announced(work, newest->topology, &announced);
+		if (rc == 0 && announced)
+			rc = topology_without_table(newest->topology, work->database->name, work->table->schema, work->table->name, &next, NULL);
+		if (next)
+			rc = work->admin->change(work->admin->program, next, CHANGE_TAKE_BACK, work->err);
+		topology_unref(next);
+		snapshot_unref(newest);
+		if (rc == ERR_CONFLICT && work->admin->follow(work->admin->program, work->err) < 0)
+			break;
+	}
+	*work->err = first;
+}
+
+static int commit_all(struct work *work)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < work->database->shard_count; i++)
+		if (run(work, i, "COMMIT", NULL) < 0)
+			rc = work->err->code;
+	return rc;
 }
 
 static int shard(struct work *work, const char *table, const char *key)
 {
 	int rc = find_table(work, table);
+	bool storing = false;
 
 	if (rc == 0)
 		rc = find_key(work, key);
@@ -471,25 +527,30 @@ static int shard(struct work *work, const char *table, const char *key)
 	if (rc == 0 && !hooks_allow_sharding(work->database, catalog_of(work), work->table, work->err))
 		rc = work->err->code;
 	if (rc == 0)
-		rc = publish(work, false);
-	if (rc < 0)
-		return rc;
-	rc = lock_all(work);
+		rc = publish(work, CHANGE_ANNOUNCE);
+	if (rc == 0)
+		rc = lock_all(work);
 	if (rc == 0)
 		rc = split_sequences(work);
 	for (size_t i = 0; rc == 0 && i < work->database->shard_count; i++)
 		if (PQtransactionStatus(work->conns[i]) != PQTRANS_INTRANS)
 			rc = err_set(work->err, ERR_BACKEND_LOST, "the connection to a shard was lost");
-	if (rc == 0)
-		rc = publish(work, true);
+	storing = rc == 0;
+	if (storing)
+		rc = publish(work, CHANGE_STORE);
+	if (storing && rc == ERR_UNKNOWN_OUTCOME) {
+		/* Sequences that are split do no harm to a table that is not sharded, and whole ones would to one that is. */
+		struct err unknown = *work->err;
+
+		(void)!commit_all(work);
+		*work->err = unknown;
+		return rc;
+	}
 	if (rc < 0) {
 		take_back(work);
 		return rc;
 	}
-	for (size_t i = 0; i < work->database->shard_count; i++)
-		if (run(work, i, "COMMIT", NULL) < 0)
-			rc = work->err->code;
-	return rc;
+	return commit_all(work);
 }
 
 int admin_shard_table(struct admin *admin, struct job *job, const struct call *call)

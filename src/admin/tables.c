@@ -30,7 +30,17 @@ const struct admin_table admin_tables[] = {
 		{ "workers", INT, "worker threads" },
 		{ "sessions", INT, "clients that are connected now" },
 		{ "epoch", INT, "of the topology" },
-		{ "snapshot", INT, "version of the snapshot: grows when the topology or a schema changes" }), REPORT_COUNTERS, fill_router },
+		{ "snapshot", INT, "version of the snapshot: grows when the topology or a schema changes" },
+		{ "store", TEXT, "what keeps the topology: sqlite or etcd" },
+		{ "store_state", TEXT, "ok; away: changes of the topology wait for it; or what is wrong" }), REPORT_COUNTERS, fill_router },
+	{ "routers", "the routers that share an etcd, each process of theirs; without etcd there are none", COLUMNS(
+		{ "name", TEXT, "its router_name" },
+		{ "instance", TEXT, "which process: a take-over has two" },
+		{ "address", TEXT, "where it listens: host:port" },
+		{ "pid", INT, "of the process" },
+		{ "epoch", INT, "of the topology that all of its workers have; NULL: it is not heard from" },
+		{ "heard", BOOL, "whether it is heard from; one that is not may still serve, and keeps changes from being made: nanu.forget_router()" },
+		{ "is_this", BOOL, "whether it is the one that answers" }), REPORT_NONE, fill_routers },
 	{ "databases", "the databases that clients can connect to", COLUMNS(
 		{ "name", TEXT, "as clients say it" },
 		{ "node_database", TEXT, "what it is called on the nodes" },

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "admin/admin.h"
 #include "admin/report.h"
 #include "admin/translate.h"
 
@@ -24,6 +25,7 @@ struct filling {                        /* one table being filled */
 	const struct config *config;
 	const struct snapshot *snapshot;
 	const struct reports *reports;  /* with what the named tables need */
+	struct store_view store;
 	struct arena *arena;
 };
 
@@ -69,3 +71,4 @@ void fill_sessions(struct filling *filling);
 void fill_workers(struct filling *filling);
 void fill_stats(struct filling *filling);
 void fill_router(struct filling *filling);
+void fill_routers(struct filling *filling);

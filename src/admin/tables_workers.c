@@ -1,4 +1,5 @@
 #include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "admin/tables.h"
@@ -178,5 +179,27 @@ void fill_router(struct filling *filling)
 	row_size(filling, sessions);
 	row_size(filling, filling->snapshot->topology->epoch);
 	row_size(filling, filling->snapshot->version);
+	row_text(filling, filling->store.kind);
+	row_text(filling, filling->store.state);
 	row_end(filling);
+}
+
+void fill_routers(struct filling *filling)
+{
+	for (size_t i = 0; i < filling->store.router_count; i++) {
+		const struct router_row *row = &filling->store.routers[i];
+		size_t name_size = strcspn(row->name, "/");
+
+		row_text(filling, arena_strndup(filling->arena, row->name, name_size));
+		row_text(filling, row->name[name_size] ? row->name + name_size + 1 : "");
+		row_text(filling, row->address);
+		row_int(filling, row->pid);
+		if (row->heard)
+			row_size(filling, row->epoch);
+		else
+			row_null(filling);
+		row_bool(filling, row->heard);
+		row_bool(filling, row->self);
+		row_end(filling);
+	}
 }

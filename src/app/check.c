@@ -28,7 +28,7 @@ static int check_store(struct config *config, struct err *err)
 {
 	struct topology *stored = NULL, *topology = NULL;
 	struct store_entry entry;
-	int rc = store_look_sqlite(config->store, STORE_KEY_TOPOLOGY, &entry, err);
+	int rc = store_look(config, STORE_KEY_TOPOLOGY, &entry, err);
 
 	if (rc < 0)
 		return rc;

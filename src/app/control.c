@@ -7,11 +7,15 @@
 #include "admin/admin.h"
 #include "app/notify.h"
 #include "app/plane.h"
+#include "app/routers.h"
+#include "app/watch.h"
+#include "base/arena.h"
 #include "base/mem.h"
 #include "ha/sampler.h"
 #include "route/snapshot.h"
 #include "session/job.h"
 #include "session/session.h"
+#include "store/store.h"
 #include "topo/config.h"
 #include "topo/topology.h"
 
@@ -35,6 +39,8 @@ struct control {
 	struct lane lanes[LANE_COUNT];
 	pthread_mutex_t lock;
 	bool stopping;
+	struct watch *watch;            /* NULL: no other router shares the store. Atomic */
+	bool follow_waits;              /* atomic: a job of the watch's is in the queue */
 };
 
 /* ---- what the admin floor may do ---- */
@@ -44,11 +50,56 @@ static struct snapshot *admin_snapshot(void *program)
 	return control_snapshot(program);
 }
 
-static int admin_change(void *program, struct topology *topology, bool durable, struct err *err)
+static int admin_change(void *program, struct topology *topology, enum topology_change how, struct err *err)
 {
 	struct control *control = program;
 
-	return plane_change(&control->plane, topology, durable, err);
+	return plane_change(&control->plane, topology, how, err);
+}
+
+static int admin_follow(void *program, struct err *err)
+{
+	struct control *control = program;
+
+	return plane_take_newer(&control->plane, err);
+}
+
+static int admin_forget_router(void *program, const char *name, struct err *err)
+{
+	struct control *control = program;
+
+	return plane_forget_router(&control->plane, name, err);
+}
+
+static int admin_restore_topology(void *program, struct err *err)
+{
+	struct control *control = program;
+
+	return plane_restore_topology(&control->plane, err);
+}
+
+static void admin_store(void *program, struct arena *arena, struct store_view *ret_view)
+{
+	struct control *control = program;
+	struct plane *plane = &control->plane;
+	struct router_row *rows, *copy;
+	size_t count = 0;
+
+	*ret_view = (struct store_view){ .kind = plane->routers ? "etcd" : "sqlite", .state = "ok" };
+	if (!plane->routers)
+		return;
+	pthread_mutex_lock(&plane->lock);
+	if (plane->went_back)
+		ret_view->state = arena_strdup(arena, plane->went_back->message);
+	pthread_mutex_unlock(&plane->lock);
+	if (watch_is_away(__atomic_load_n(&control->watch, __ATOMIC_ACQUIRE)))
+		ret_view->state = "away";
+	rows = routers_seen(plane->routers, &count);
+	copy = arena_alloc(arena, (count + 1) * sizeof(*copy));
+	memcpy(copy, rows, count * sizeof(*copy));
+	mem_free(rows);
+	ret_view->routers = copy;
+	ret_view->router_count = count;
 }
 
 static int admin_refresh(void *program, const char *database, struct err *err)
@@ -95,7 +146,9 @@ static int run(struct control *control, enum lane_name lane, struct job *job)
 	struct admin admin = {
 		.lane = (enum admin_lane)lane, .stopping = admin_stopping,
 		.services = control->plane.services, .program = control,
-		.snapshot = admin_snapshot, .change = admin_change, .refresh = admin_refresh, .reload = admin_reload,
+		.snapshot = admin_snapshot, .change = admin_change, .refresh = admin_refresh, .reload = admin_reload, .follow = admin_follow,
+		.me = control->plane.routers ? routers_me(control->plane.routers) : "", .store = admin_store,
+		.forget_router = admin_forget_router, .restore_topology = admin_restore_topology,
 	};
 	struct config *config = plane_config(&control->plane);
 	int other = -1;
@@ -106,7 +159,12 @@ static int run(struct control *control, enum lane_name lane, struct job *job)
 	case JOB_REFRESH:
 		job->rc = plane_refresh(&control->plane, job->database, &job->err);
 		break;
+	case JOB_DEFINED:
+		job->rc = plane_refresh(&control->plane, job->database, &job->err);
+		plane_defined(&control->plane, job->database, watch_is_away(control->watch));
+		break;
 	case JOB_FOLLOW:
+		__atomic_store_n(&control->follow_waits, false, __ATOMIC_RELAXED);
 		job->rc = plane_follow(&control->plane, &job->err);
 		if (job->rc < 0)
 			plane_log_failure("cannot follow the store", &job->err);
@@ -126,6 +184,8 @@ static int run(struct control *control, enum lane_name lane, struct job *job)
 		break;
 	}
 	config_unref(config);
+	if (lane == LANE_NODES)
+		plane_await(&control->plane);   /* who hears that it was done finds it done through every router */
 	return other;
 }
 
@@ -274,6 +334,23 @@ void control_free(struct control *control)
 	mem_free(control);
 }
 
+static void store_changed_now(void *argument)
+{
+	struct control *control = argument;
+
+	if (!__atomic_exchange_n(&control->follow_waits, true, __ATOMIC_RELAXED))
+		control_follow(control);
+}
+
+static int start_watch(struct control *control, struct err *err)
+{
+	struct watch *watch = watch_start(control->plane.store, control->plane.routers, control->plane.config->router_timeout, store_changed_now,
+					  control);
+
+	__atomic_store_n(&control->watch, watch, __ATOMIC_RELEASE);
+	return watch ? 0 : err_set(err, ERR_NOMEM, "cannot start the control plane's threads");
+}
+
 int control_start(struct control *control, struct services *services, struct err *err)
 {
 	int rc = plane_settle(&control->plane, err);
@@ -292,15 +369,21 @@ int control_start(struct control *control, struct services *services, struct err
 			return err_set(err, ERR_NOMEM, "cannot start the control plane's threads");
 		lane->started = true;
 	}
-	return 0;
+	return control->plane.routers ? start_watch(control, err) : 0;
 }
 
 void control_stop(struct control *control)
 {
+	struct watch *watch = control->watch;
 	struct job *job;
 
 	pthread_mutex_lock(&control->lock);
 	control->stopping = true;
+	pthread_mutex_unlock(&control->lock);
+	__atomic_store_n(&control->plane.stopping, true, __ATOMIC_RELAXED);
+	if (control->plane.routers)
+		store_interrupt(control->plane.store);
+	pthread_mutex_lock(&control->lock);
 	for (int i = 0; i < LANE_COUNT; i++)
 		pthread_cond_signal(&control->lanes[i].wake);
 	pthread_mutex_unlock(&control->lock);
@@ -309,6 +392,8 @@ void control_stop(struct control *control)
 			pthread_join(control->lanes[i].thread, NULL);
 		control->lanes[i].started = false;
 	}
+	__atomic_store_n(&control->watch, NULL, __ATOMIC_RELEASE);
+	watch_stop(watch);
 	for (int i = 0; i < LANE_COUNT; i++) {
 		while ((job = dequeue(&control->lanes[i]))) {
 			job->rc = err_set(&job->err, ERR_SHUTDOWN, "the router is shutting down");

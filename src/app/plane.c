@@ -5,11 +5,14 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "admin/admin.h"
+#include "app/routers.h"
 #include "app/takeover.h"
 #include "base/buf.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "ha/sampler.h"
@@ -18,6 +21,8 @@
 #include "store/store.h"
 #include "topo/config.h"
 #include "topo/topology.h"
+
+enum { PLACE_SIZE = 128 };
 
 int plane_load_catalog(const struct plane *plane, const struct config *config, const struct topology *topology, const struct database *database,
 		       struct catalog **ret_catalog, struct err *err)
@@ -84,10 +89,16 @@ void plane_sample(struct plane *plane)
 
 int plane_save(struct plane *plane, const struct topology *topology, struct err *err)
 {
-	char *json = topology_to_json(topology);
-	int rc = store_swap(plane->store, STORE_KEY_TOPOLOGY, plane->revision, json, &plane->revision, err);
+	int rc = agree_may_change(plane, err);
+	char *json;
 
+	if (rc < 0)
+		return rc;
+	json = topology_to_json(topology);
+	rc = store_swap(plane->store, STORE_KEY_TOPOLOGY, plane->revision, json, &plane->revision, err);
 	mem_free(json);
+	if (rc == 0)
+		plane->awaited_epoch = topology->epoch;
 	for (int i = 0; rc == 0 && i < NEIGHBOUR_COUNT; i++)
 		takeover_tell_store(__atomic_load_n(&plane->peers[i], __ATOMIC_RELAXED));
 	return rc;
@@ -154,18 +165,19 @@ static struct topology *follow(const struct snapshot *old, size_t index, const s
 	return topology;
 }
 
-int plane_refresh(struct plane *plane, const char *only, struct err *err)
+/* What was read is kept only together with what follows from it for the topology: else nobody would find it again. */
+static int refresh(struct plane *plane, const char *only, struct err *err)
 {
 	struct snapshot *old = plane->snapshot;
 	size_t count = old->topology->database_count;
 	struct catalog **catalogs = mem_calloc(count + 1, sizeof(*catalogs));
 	struct topology *topology = topology_ref(old->topology);
-	bool changed = false;
+	bool changed = false, edited;
+	struct err why;
 	int rc = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		const struct database *database = &old->topology->databases[i];
-		struct err why;
 
 		catalogs[i] = old->catalogs[i] ? catalog_ref(old->catalogs[i]) : NULL;
 		if (only ? strcmp(only, database->name) != 0 : catalogs[i] != NULL)
@@ -182,19 +194,38 @@ int plane_refresh(struct plane *plane, const char *only, struct err *err)
 		topology = follow(old, i, catalogs[i], topology);
 		changed = true;
 	}
-	if (topology != old->topology && plane_save(plane, topology, err) < 0) {
-		plane_log_failure("cannot store the topology", err);
-		topology_unref(topology);
-		topology = topology_ref(old->topology);
+	edited = topology != old->topology;
+	if (edited && plane_save(plane, topology, &why) < 0) {
+		rc = why.code;
+		if (err)
+			*err = why;
+		if (rc != ERR_CONFLICT)
+			plane_log_failure("cannot store the topology", &why);
+		changed = false;
 	}
 	if (changed) {
 		plane_publish(plane, topology, catalogs);
+		if (plane->routers && edited)
+			agree_published(plane);
 	} else {
 		topology_unref(topology);
 		for (size_t i = 0; i < count; i++)
 			catalog_unref(catalogs[i]);
 	}
 	mem_free(catalogs);
+	return rc;
+}
+
+int plane_refresh(struct plane *plane, const char *only, struct err *err)
+{
+	int rc = refresh(plane, only, err);
+
+	/* Another router was faster. */
+	for (int tries = 0; rc == ERR_CONFLICT && plane->routers && tries < CHANGE_TRIES_MAX; tries++) {
+		rc = agree_take_newer(plane, err);
+		if (rc == 0)
+			rc = refresh(plane, only, err);
+	}
 	return rc;
 }
 
@@ -242,12 +273,14 @@ static int join_store(struct plane *plane, struct err *err)
 	return 0;
 }
 
-int plane_change(struct plane *plane, struct topology *topology, bool durable, struct err *err)
+int plane_change(struct plane *plane, struct topology *topology, enum topology_change how, struct err *err)
 {
 	size_t count = plane->snapshot->topology->database_count;
 	struct catalog **catalogs;
 	int rc;
 
+	if (plane->routers)
+		return agree_change(plane, topology, how, err);
 	if (lock_store(plane, F_WRLCK, false) < 0) {
 		if (errno != EAGAIN && errno != EACCES)
 			return err_set(err, ERR_IO, "cannot lock the store: %m");
@@ -256,7 +289,7 @@ int plane_change(struct plane *plane, struct topology *topology, bool durable, s
 		return err->code;
 	}
 	catalogs = mem_calloc(count + 1, sizeof(*catalogs));
-	rc = durable ? plane_save(plane, topology, err) : 0;
+	rc = how == CHANGE_STORE ? plane_save(plane, topology, err) : 0;
 	if (rc == 0) {
 		for (size_t i = 0; i < count; i++)
 			catalogs[i] = plane->snapshot->catalogs[i] ? catalog_ref(plane->snapshot->catalogs[i]) : NULL;
@@ -281,6 +314,8 @@ static int first_topology(struct plane *plane, struct topology **ret_topology, s
 	if (entry.value)
 		rc = topology_from_json(entry.value, &stored, err);
 	mem_free(entry.value);
+	if (rc == 0 && plane->routers)
+		rc = agree_check_start(plane, stored ? stored->epoch : 0, err);
 	if (rc == 0)
 		rc = config_topology(plane->config, stored, ret_topology, err);
 	if (rc == 0)
@@ -289,9 +324,64 @@ static int first_topology(struct plane *plane, struct topology **ret_topology, s
 	return rc;
 }
 
+/* Routers that start together on an empty etcd: one stores the first topology, on which nothing runs yet, and the others go on from it. */
+static int first_of_all(struct plane *plane, struct topology **topology, struct err *err)
+{
+	int rc = 0;
+
+	for (int tries = 0; tries < CHANGE_TRIES_MAX; tries++) {
+		topology_unref(*topology);
+		*topology = NULL;
+		rc = first_topology(plane, topology, err);
+		if (rc < 0 || plane->revision || !plane->routers)
+			return rc;
+		rc = plane_save(plane, *topology, err);
+		if (rc != ERR_CONFLICT) {
+			plane->unsaved = false;
+			return rc;
+		}
+	}
+	return rc;
+}
+
 int plane_settle(struct plane *plane, struct err *err)
 {
-	return plane->unsaved ? plane_save(plane, plane->snapshot->topology, err) : 0;
+	int rc = plane->unsaved ? plane_save(plane, plane->snapshot->topology, err) : 0;
+
+	if (rc < 0 || !plane->routers)
+		return rc;
+	agree_published(plane);
+	return agree_confirm(plane, err);
+}
+
+/* What is the same for the processes of this router alone: their lock, in this run of the machine. */
+static void place_of(const struct plane *plane, char place[PLACE_SIZE])
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+	char boot[64] = "";
+	struct stat info = { 0 };
+
+	if (file) {
+		if (fscanf(file, "%63s", boot) != 1)
+			boot[0] = '\0';
+		fclose(file);
+	}
+	if (fstat(plane->lock_fd, &info) < 0)
+		info.st_ino = 0;
+	snprintf(place, PLACE_SIZE, "%s:%llx:%llx", boot, (unsigned long long)info.st_dev, (unsigned long long)info.st_ino);
+}
+
+/* While it is alone on the lock, no other process of this router can enter: what it finds of them is of the dead. */
+static int join_routers(struct plane *plane, struct err *err)
+{
+	bool alone = lock_store(plane, F_WRLCK, false) == 0;
+	char place[PLACE_SIZE];
+	int rc;
+
+	place_of(plane, place);
+	rc = routers_join(plane->store, plane->config, place, alone, &plane->routers, err);
+	lock_store(plane, F_RDLCK, false);
+	return rc < 0 ? rc : agree_learn_schemas(plane, err);
 }
 
 int plane_init(struct plane *plane, struct config *config, struct users *users, struct err *err)
@@ -302,11 +392,13 @@ int plane_init(struct plane *plane, struct config *config, struct users *users, 
 
 	*plane = (struct plane){ .config = config_ref(config), .users = users, .lock_fd = -1, .peers = { -1, -1 } };
 	pthread_mutex_init(&plane->lock, NULL);
-	rc = store_open_sqlite(config->store, &plane->store, err);
+	rc = store_open(config, &plane->store, err);
 	if (rc == 0)
 		rc = join_store(plane, err);
+	if (rc == 0 && config->etcd_hosts)
+		rc = join_routers(plane, err);
 	if (rc == 0)
-		rc = first_topology(plane, &topology, err);
+		rc = first_of_all(plane, &topology, err);
 	if (rc < 0)
 		return rc;
 	catalogs = mem_calloc(topology->database_count + 1, sizeof(*catalogs));
@@ -327,6 +419,8 @@ void plane_release(struct plane *plane)
 {
 	sampler_free(plane->sampler);
 	snapshot_unref(plane->snapshot);
+	routers_leave(plane->routers);
+	mem_free(plane->went_back);
 	store_close(plane->store);
 	if (plane->lock_fd >= 0)
 		close(plane->lock_fd);

@@ -61,23 +61,33 @@ static struct catalog *known_catalog(const struct snapshot *old, const struct to
 	return old->catalogs[before - old->topology->databases];
 }
 
-static struct catalog **find_catalogs(const struct plane *plane, const struct news *news)
+static struct catalog **find_catalogs(const struct plane *plane, const struct config *config, const struct topology *topology)
 {
-	struct catalog **catalogs = mem_calloc(news->topology->database_count + 1, sizeof(*catalogs));
+	struct catalog **catalogs = mem_calloc(topology->database_count + 1, sizeof(*catalogs));
 
-	for (size_t i = 0; i < news->topology->database_count; i++) {
-		const struct database *database = &news->topology->databases[i];
-		struct catalog *known = known_catalog(plane->snapshot, news->topology, database);
+	for (size_t i = 0; i < topology->database_count; i++) {
+		const struct database *database = &topology->databases[i];
+		struct catalog *known = known_catalog(plane->snapshot, topology, database);
 		struct err why;
 
 		if (known) {
 			catalogs[i] = catalog_ref(known);
-		} else if (plane_load_catalog(plane, news->config, news->topology, database, &catalogs[i], &why) < 0) {
+		} else if (plane_load_catalog(plane, config, topology, database, &catalogs[i], &why) < 0) {
 			catalogs[i] = NULL;
 			plane_log_failure("cannot read the schema yet", &why);
 		}
 	}
 	return catalogs;
+}
+
+void plane_publish_topology(struct plane *plane, struct topology *topology)
+{
+	struct catalog **catalogs = find_catalogs(plane, plane->config, topology);
+
+	plane_publish(plane, topology, catalogs);
+	mem_free(catalogs);
+	if (plane->routers)
+		agree_published(plane);
 }
 
 static void tell(const struct config *config)
@@ -96,18 +106,21 @@ static void tell(const struct config *config)
 int plane_reload(struct plane *plane, struct err *err)
 {
 	struct news news = { 0 };
-	struct snapshot *old = plane->snapshot;
+	struct snapshot *old;
 	struct config *before = plane->config;
 	struct catalog **catalogs;
-	int rc = read_all(plane, &news, err);
+	int rc = plane->routers ? agree_take_newer(plane, err) : 0;
 
+	old = plane->snapshot;
+	if (rc == 0)
+		rc = read_all(plane, &news, err);
 	if (rc == 0 && news.topology->epoch != old->topology->epoch)
 		rc = plane_save(plane, news.topology, err);
 	if (rc < 0) {
 		news_release(&news);
 		return rc;
 	}
-	catalogs = find_catalogs(plane, &news);
+	catalogs = find_catalogs(plane, news.config, news.topology);
 	users_replace(plane->users, news.users);
 	pthread_mutex_lock(&plane->lock);
 	plane->config = config_ref(news.config);
@@ -116,6 +129,8 @@ int plane_reload(struct plane *plane, struct err *err)
 	log_set_level(news.config->log_level);
 	services_configure(plane->services, plane->config, plane->snapshot);
 	plane_sample(plane);
+	if (plane->routers)
+		agree_published(plane);
 	snapshot_unref(old);
 	config_unref(before);
 	mem_free(catalogs);
@@ -126,21 +141,24 @@ int plane_reload(struct plane *plane, struct err *err)
 
 int plane_follow(struct plane *plane, struct err *err)
 {
-	struct news news = { .config = config_ref(plane->config) };
-	struct catalog **catalogs;
+	struct topology *topology = NULL;
 	struct store_entry entry;
-	int rc = store_get(plane->store, STORE_KEY_TOPOLOGY, &entry, err);
+	int rc;
 
+	if (plane->routers)
+		return agree_follow(plane, true, err);
+	rc = store_get(plane->store, STORE_KEY_TOPOLOGY, &entry, err);
 	if (rc == 0 && entry.value && entry.revision != plane->revision)
-		rc = topology_from_json(entry.value, &news.topology, err);
-	if (rc == 0)
-		mem_free(entry.value);
-	if (news.topology) {
+		rc = topology_from_json(entry.value, &topology, err);
+	mem_free(entry.value);
+	if (topology) {
 		plane->revision = entry.revision;
-		catalogs = find_catalogs(plane, &news);
-		plane_publish(plane, topology_ref(news.topology), catalogs);
-		mem_free(catalogs);
+		plane_publish_topology(plane, topology);
 	}
-	news_release(&news);
 	return rc;
+}
+
+int plane_take_newer(struct plane *plane, struct err *err)
+{
+	return plane->routers ? agree_take_newer(plane, err) : 0;
 }

@@ -335,7 +335,7 @@ static int run_workers(const struct config *config, struct services *services, s
 static int seed_users(const struct config *config, struct users *users, struct err *err)
 {
 	struct store *store = NULL;
-	int rc = store_open_sqlite(config->store, &store, err);
+	int rc = store_open(config, &store, err);
 
 	if (rc == 0)
 		rc = users_seed(users, store, err);

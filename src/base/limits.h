@@ -48,4 +48,9 @@ enum {
 	ADMIN_ANSWER_SIZE_MAX = 64 << 20,       /* bytes of one answer of the nanu schema */
 	ADMIN_TIME_MS_MAX = 1000,               /* for which one statement on the nanu schema may run */
 	MAILBOX_COUNT_MAX = 65536,
+
+	STORE_LIST_MAX = 4096,                  /* keys of one list of the store */
+	STORE_ANSWER_SIZE_MAX = 64 << 20,       /* bytes of one answer of etcd */
+	ETCD_MEMBERS_MAX = 16,                  /* addresses in etcd_hosts */
+	CHANGE_TRIES_MAX = 10,                  /* a change that other routers' changes come before is tried again */
 };

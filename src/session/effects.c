@@ -308,7 +308,7 @@ void effects_ready(struct session *session, char tx_status)
 	if (tx_status == 'I' && session->definitions) {
 		session->definitions = false;
 		session->ready_owed = true;
-		local_refresh(session);
+		local_defined(session);
 		return;
 	}
 	if (legs_mend(session)) {

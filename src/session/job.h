@@ -16,6 +16,7 @@
 
 enum job_kind {
 	JOB_REFRESH,                    /* read the catalogs anew and publish a snapshot */
+	JOB_DEFINED,                    /* the same after definitions that this session has run: other routers are to do so, too */
 	JOB_SECRET,                     /* fetch the verifier of `user` from a node into the users */
 	JOB_RELOAD,                     /* read the configuration anew */
 	JOB_FOLLOW,                     /* the store has another topology */

@@ -35,6 +35,11 @@ void local_refresh(struct session *session)
 	submit(session, job_new(JOB_REFRESH, session->worker->loop, session->number));
 }
 
+void local_defined(struct session *session)
+{
+	submit(session, job_new(JOB_DEFINED, session->worker->loop, session->number));
+}
+
 static void take_bind(struct job *job, struct local *local, const struct bind *bind)
 {
 	struct cursor cursor = cursor_of(bind->result_formats);
@@ -259,7 +264,7 @@ void local_answered(struct session *session, struct job *job)
 		return;
 	}
 	session->job_pending = false;
-	if (job->kind == JOB_REFRESH) {
+	if (job->kind == JOB_REFRESH || job->kind == JOB_DEFINED) {
 		/* The statement that waits for it is planned anew with what is known now. */
 		if (session->tx_status == 'I' && list_empty(&session->legs))
 			legs_finish(session);

@@ -466,3 +466,4 @@ must_use int local_start(struct session *session, struct slice sql, const struct
 			 enum local_form form, uint32_t row_max, struct err *err);
 void local_answered(struct session *session, struct job *job);
 void local_refresh(struct session *session);
+void local_defined(struct session *session);            /* the same when this session has run definitions */

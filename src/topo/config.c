@@ -305,6 +305,22 @@ static bool somebody_may_log_in(const struct config *config)
 	return false;
 }
 
+static int check_etcd(const struct reading *reading)
+{
+	const struct config *config = reading->config;
+	const char *name = config->router_name;
+
+	if (!config->etcd_cert_file != !config->etcd_key_file)
+		return refuse(reading, config->etcd_cert_file ? "etcd_cert_file" : "etcd_key_file",
+			      "etcd_cert_file and etcd_key_file need each other");
+	if (config->etcd_password && !config->etcd_user)
+		return refuse(reading, "etcd_password", "etcd_password needs an etcd_user");
+	if (name && (strlen(name) >= NAME_SIZE_MAX || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-") != strlen(name)))
+		return refuse(reading, "router_name", "router_name has at most %d letters, digits, dots, colons, hyphens and underscores, not \"%s\"",
+			      NAME_SIZE_MAX - 1, name);
+	return 0;
+}
+
 /* What only two settings together can get wrong. */
 static int check_settings(const struct reading *reading)
 {
@@ -319,6 +335,8 @@ static int check_settings(const struct reading *reading)
 	if (!config->auth_user)
 		config->auth_user = config->node_user;
 	rc = check_tls(reading);
+	if (rc == 0)
+		rc = check_etcd(reading);
 	if (rc == 0)
 		rc = read_hba(reading);
 	if (rc == 0 && !somebody_may_log_in(config))

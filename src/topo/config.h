@@ -89,6 +89,13 @@ struct config {
 	struct config_peer peer_list[ROUTER_ID_MAX + 1];        /* read; without this router itself */
 	unsigned peer_count;
 	char *store;                    /* path of the SQLite file; default nanu.db beside the configuration file */
+	char *etcd_hosts;               /* addresses of etcd's members, comma-separated: the store is etcd then; NULL: it is the file */
+	char *etcd_prefix;              /* before every key; /nanu/ */
+	char *etcd_user, *etcd_password;        /* NULL: nobody logs in */
+	char *etcd_ca_file, *etcd_cert_file, *etcd_key_file;    /* PEM; NULL: the system's roots, no certificate */
+	unsigned etcd_timeout;          /* ms; 5000: one call, over all members */
+	unsigned router_timeout;        /* ms; 10000: for routers to hear from each other, and to confirm a change */
+	char *router_name;              /* among the routers on one etcd; NULL: the machine's name and listen_port */
 
 	enum auth_method auth;          /* scram; without `hba` */
 	struct hba_rule *hba;           /* never empty: without rules in the file, what `auth` means */
@@ -164,7 +171,7 @@ must_use int config_topology(const struct config *config, const struct topology 
 			     struct err *err);
 
 /* One row a setting, for nanu.settings and `nanu serve --help` (then without a configuration: NULL, and the values are the defaults).
- * Fills at most rows_max rows; returns how many settings there are. The value of node_password is hidden. */
+ * Fills at most rows_max rows; returns how many settings there are. Passwords are not shown. */
 struct setting_row {
 	const char *name, *unit, *description;
 	char value[256], default_value[256];

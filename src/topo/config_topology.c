@@ -118,6 +118,7 @@ static int keep_table(const struct topology *stored, const struct database *old,
 	ret_table->schema = arena_strdup(arena, table->schema);
 	ret_table->name = arena_strdup(arena, table->name);
 	ret_table->key_column = arena_strdup(arena, table->key_column);
+	ret_table->sharded_by = table->sharded_by ? arena_strdup(arena, table->sharded_by) : NULL;
 	ret_table->placement = placement;
 	return 0;
 }

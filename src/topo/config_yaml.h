@@ -9,7 +9,7 @@
 
 struct lines;
 
-enum { YAML_OVERRIDES_MAX = 64 };
+enum { YAML_OVERRIDES_MAX = 128 };
 
 /* overrides: in the order of the settings table; NULL when not given. */
 struct yaml_node_entry { char *name, *host, *port, *region, *zone; };   /* port, region, zone: NULL when not given */

@@ -57,6 +57,21 @@ const struct setting settings[] = {
 	  AT(application_name_add_host), .initial = "false" },
 	{ "store", "", "SQLite file that keeps the topology", SETTING_PATH, AT(store), .initial = "nanu.db",
 	  .restart = true },
+	{ "etcd_hosts", "", "addresses of etcd's members, \"http://10.0.0.1:2379, …\": it keeps the topology, for several routers, and not the file",
+	  SETTING_TEXT, AT(etcd_hosts), .restart = true },
+	{ "etcd_prefix", "", "what every key in etcd begins with", SETTING_TEXT, AT(etcd_prefix), .initial = "/nanu/", .restart = true },
+	{ "etcd_user", "", "who logs in to etcd; when not given, nobody does", SETTING_TEXT, AT(etcd_user), .restart = true },
+	{ "etcd_password", "", "that user's password", SETTING_TEXT, AT(etcd_password), .restart = true, .secret = true },
+	{ "etcd_ca_file", "", "roots that etcd's certificates must come from (PEM); when not given, the system's", SETTING_PATH, AT(etcd_ca_file),
+	  .restart = true },
+	{ "etcd_cert_file", "", "certificate that etcd is shown (PEM)", SETTING_PATH, AT(etcd_cert_file), .restart = true },
+	{ "etcd_key_file", "", "its private key (PEM)", SETTING_PATH, AT(etcd_key_file), .restart = true },
+	{ "etcd_timeout", "ms", "longest wait for an answer of etcd, over all its members", SETTING_COUNT, AT(etcd_timeout), .initial = "5000",
+	  .min = 100, .max = 10 * MINUTE_MS, .restart = true },
+	{ "router_timeout", "ms", "routers on one etcd that are not heard from for so long, or do not confirm a change, keep it from being made",
+	  SETTING_COUNT, AT(router_timeout), .initial = "10000", .min = 1000, .max = 10 * MINUTE_MS, .restart = true },
+	{ "router_name", "", "this router's name among those on one etcd; when not given, the machine's name and listen_port", SETTING_TEXT,
+	  AT(router_name), .restart = true },
 	{ "pid_file", "", "file that names the process while it accepts clients", SETTING_PATH, AT(pid_file), .restart = true },
 	{ "takeover_socket", "", "Unix socket through which a new process takes over (nanu serve --takeover)", SETTING_PATH,
 	  AT(takeover_socket), .initial = "nanu.sock", .restart = true },
@@ -76,7 +91,7 @@ const struct setting settings[] = {
 	{ "auth_cache_ms_max", "ms", "for how long its answer is believed", SETTING_COUNT, AT(auth_cache_ms_max), .initial = "60000", .min = 0,
 	  .max = DAY_MS },
 	{ "node_user", "", "user that nanu itself connects to the nodes as", SETTING_TEXT, AT(node_user), .initial = "postgres" },
-	{ "node_password", "", "its password; when not given, the users file's", SETTING_TEXT, AT(node_password) },
+	{ "node_password", "", "its password; when not given, the users file's", SETTING_TEXT, AT(node_password), .secret = true },
 	{ "admin_users", "", "who may shard every table and steer the router, separated by commas; when not given, node_user", SETTING_TEXT,
 	  AT(admin_users) },
 	{ "client_tls", "", "TLS with clients; when not given, allow when there is a client_tls_cert_file, else disable", SETTING_CHOICE,
@@ -296,7 +311,7 @@ static void show_value(const struct setting *setting, const struct config *confi
 		text = *(char *const *)source;
 		break;
 	}
-	if (text && setting->offset == offsetof(struct config, node_password))
+	if (text && setting->secret)
 		text = "(hidden)";
 	snprintf(out, size, "%s", text ? text : "");
 }

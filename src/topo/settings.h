@@ -27,6 +27,7 @@ struct setting {
 	const char *const *choices;     /* SETTING_CHOICE: the enum's values in order; SETTING_WORD: what is allowed. Ends with NULL */
 	unsigned overrides;             /* where it may be given otherwise: OF_DATABASE, OF_USER; it is a member of struct policy then */
 	bool restart;                   /* a change takes effect at the next start, not at a reload */
+	bool secret;                    /* its value is not shown */
 };
 
 extern const struct setting settings[];

@@ -82,6 +82,7 @@ static void copy_table(struct arena *arena, struct sharded_table *copy, const st
 	copy->schema = arena_strdup(arena, old->schema);
 	copy->name = arena_strdup(arena, old->name);
 	copy->key_column = arena_strdup(arena, old->key_column);
+	copy->sharded_by = old->sharded_by ? arena_strdup(arena, old->sharded_by) : NULL;
 	copy->placement = placement;
 }
 

@@ -37,7 +37,8 @@ struct sharded_table {
 	uint32_t key_type;              /* a built-in OID */
 	enum key_kind key_kind;
 	const struct placement *placement; /* its shards are indexes into the database's `shards` */
-	bool being_sharded;             /* statements on it are refused for this moment; never stored */
+	bool being_sharded;             /* statements on it are refused for this moment; stored only where several routers share the store */
+	const char *sharded_by;         /* of one that is being sharded: the router that does it, as routers.h names it; else NULL */
 	int colocation;                 /* tables with the same number are colocated */
 };
 

@@ -7,6 +7,7 @@
  *	      "tables": [ { "schema": "public", "name": "orders", "key_column": "user_id", "key_type": 20, "colocation": 1,
  *	          "placement": { "name": "hash", "slices": [ { "from": "-9223372036854775808", "shard": "s1" }, … ] } } ] } ] }
  *
+ * A table that is being sharded has "being_sharded": "router", too: who does it.
  * Indexes are written as names, so that a person can read it; bounds as strings, because most readers of JSON lose what is beyond 2^53.
  */
 #include <errno.h>
@@ -27,7 +28,7 @@ static const char *const role_names[] = { [NODE_PRIMARY] = "primary", [NODE_REPL
 static json_t *table_to_json(const struct topology *topology, const struct database *database, const struct sharded_table *table)
 {
 	const struct placement *placement = table->placement;
-	json_t *slices = json_array();
+	json_t *slices = json_array(), *object;
 
 	for (size_t i = 0; i < placement->slice_count; i++) {
 		const char *shard = topology->shards[database->shards[placement->shards[i]]].name;
@@ -36,9 +37,12 @@ static json_t *table_to_json(const struct topology *topology, const struct datab
 		snprintf(from, sizeof(from), "%" PRId64, placement->bounds[i]);
 		json_array_append_new(slices, json_pack("{s:s, s:s}", "from", from, "shard", shard));
 	}
-	return json_pack("{s:s, s:s, s:s, s:I, s:i, s:{s:s, s:o}}", "schema", table->schema, "name", table->name, "key_column",
-			 table->key_column, "key_type", (json_int_t)table->key_type, "colocation", table->colocation, "placement",
-			 "name", placement->name, "slices", slices);
+	object = json_pack("{s:s, s:s, s:s, s:I, s:i, s:{s:s, s:o}}", "schema", table->schema, "name", table->name, "key_column",
+			   table->key_column, "key_type", (json_int_t)table->key_type, "colocation", table->colocation, "placement",
+			   "name", placement->name, "slices", slices);
+	if (table->being_sharded)
+		json_object_set_new(object, "being_sharded", json_string(table->sharded_by ? table->sharded_by : ""));
+	return object;
 }
 
 static json_t *database_to_json(const struct topology *topology, const struct database *database)
@@ -220,14 +224,14 @@ static int read_placement(const struct topology *topology, struct arena *arena, 
 static int read_table(const struct topology *topology, struct arena *arena, const struct database *database, json_t *object,
 		      struct sharded_table *table, struct err *err)
 {
-	const char *schema, *name, *key_column, *placement;
+	const char *schema, *name, *key_column, *placement, *sharded_by = NULL;
 	json_error_t error;
 	json_int_t key_type;
 	json_t *slices;
 
-	if (json_unpack_ex(object, &error, JSON_STRICT, "{s:s, s:s, s:s, s:I, s:i, s:{s:s, s:o}}", "schema", &schema, "name", &name,
+	if (json_unpack_ex(object, &error, JSON_STRICT, "{s:s, s:s, s:s, s:I, s:i, s:{s:s, s:o}, s?:s}", "schema", &schema, "name", &name,
 			   "key_column", &key_column, "key_type", &key_type, "colocation", &table->colocation, "placement", "name",
-			   &placement, "slices", &slices) < 0)
+			   &placement, "slices", &slices, "being_sharded", &sharded_by) < 0)
 		return bad_json(err, "tables", &error);
 	if (key_type < 1 || key_type > UINT32_MAX)
 		return err_set(err, ERR_CONFIG, "table \"%s\" has no valid type of its key", name);
@@ -235,6 +239,8 @@ static int read_table(const struct topology *topology, struct arena *arena, cons
 	table->name = arena_strdup(arena, name);
 	table->key_column = arena_strdup(arena, key_column);
 	table->key_type = (uint32_t)key_type;
+	table->being_sharded = sharded_by != NULL;
+	table->sharded_by = sharded_by ? arena_strdup(arena, sharded_by) : NULL;
 	if (key_kind_of_type(table->key_type, &table->key_kind, NULL) < 0)
 		return err_set(err, ERR_CONFIG, "the key of table \"%s\" has type %u, which cannot be a key", name, table->key_type);
 	return read_placement(topology, arena, database, table->name, placement, slices, &table->placement, err);

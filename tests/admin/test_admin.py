@@ -15,7 +15,7 @@ from harness.wait import PATIENCE, wait_until
 from harness.wire import Bind, Describe, Execute, Parse, Query, Sync, Wire, fields
 
 TABLES = ["columns", "router", "databases", "nodes", "replication", "shards", "tables", "slices", "topology", "pools", "backends", "sessions",
-          "settings", "workers", "stats"]
+          "settings", "workers", "stats", "routers"]
 TYPES = {"bigint": 20, "text": 25, "boolean": 16, "timestamp with time zone": 1184}
 
 

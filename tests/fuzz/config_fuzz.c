@@ -24,7 +24,7 @@ static void read_users(const char *path)
 
 static void read_config(const char *path)
 {
-	struct setting_row rows[64];
+	struct setting_row rows[128];
 	struct topology *topology;
 	struct config *config;
 	struct err err = { 0 };
@@ -34,7 +34,7 @@ static void read_config(const char *path)
 			abort();
 		return;
 	}
-	config_settings(config, rows, 64);
+	config_settings(config, rows, 128);
 	if (config_topology(config, NULL, &topology, &err) == 0)
 		topology_unref(topology);
 	config_unref(config);

@@ -11,14 +11,15 @@ USER_PASSWORD = "app-secret"
 
 class Cluster:
     """shards: how many; replicas: how many each has. servers: these, instead of the farm's. settings: any of nanu.yaml, beside these defaults.
-    locale: of the database. environment: of the router."""
+    locale: of the database. environment: of the router. shares: another cluster, whose servers and databases this one's router serves, too."""
 
-    def __init__(self, farm, shards=2, replicas=0, locale=None, servers=None, environment=None, **settings):
-        self.servers = servers or farm.servers_for(shards)
-        self.replicas = [farm.replicas_for(server, replicas) for server in self.servers]
-        self.node_database = farm.new_database_name()
+    def __init__(self, farm, shards=2, replicas=0, locale=None, servers=None, environment=None, shares=None, **settings):
+        self.servers = servers or (shares.servers if shares else farm.servers_for(shards))
+        self.replicas = shares.replicas if shares else [farm.replicas_for(server, replicas) for server in self.servers]
+        self.node_database = shares.node_database if shares else farm.new_database_name()
         self.locale = locale
-        for server in self.servers:
+        self.owned = self.servers if not shares else []
+        for server in self.owned:
             self.create_database(server)
         self.catch_up()
         self.router = Router(dict(self.describe_nodes(), **dict({"workers": 2, "node_user": SUPERUSER, "node_password": PASSWORD,
@@ -75,7 +76,7 @@ class Cluster:
                 self.router.stop()
         finally:
             self.router.remove()
-            for server in self.servers:
+            for server in self.owned:
                 with server.connect() as conn:
                     conn.execute(f"DROP DATABASE {self.node_database} WITH (FORCE)")
 

@@ -110,7 +110,7 @@ static void foreign_and_newer_files_are_refused(void **state)
 		const char *reason;
 	} cases[] = {
 		{ "CREATE TABLE mine (x)", ERR_CONFIG, "not a store of nanu" },
-		{ "DROP TABLE mine; PRAGMA application_id = 1851879029; PRAGMA user_version = 2", ERR_CONFIG, "format 2" },
+		{ "DROP TABLE mine; PRAGMA application_id = 1851879029; PRAGMA user_version = 3", ERR_CONFIG, "format 3" },
 	};
 	FILE *file;
 	struct err err;

@@ -119,6 +119,11 @@ static void mistakes_are_refused_with_line_and_reason(void **state)
 		{ "node_tls: verify-full\n" REST, 1, "needs node_tls_ca_file", "" },
 		{ "node_tls_cert_file: a\n" REST, 1, "needs node_tls_key_file", "" },
 		{ "node_channel_binding: require\n" REST, 1, "channel binding needs TLS", "" },
+		{ "etcd_hosts: 'http://a:1'\netcd_cert_file: a\n" REST, 2, "etcd_cert_file and etcd_key_file need each other", "" },
+		{ "etcd_key_file: a\n" REST, 1, "etcd_cert_file and etcd_key_file need each other", "" },
+		{ "etcd_password: a\n" REST, 1, "etcd_password needs an etcd_user", "" },
+		{ "router_name: a/b\n" REST, 1, "router_name has at most 63 letters, digits", "" },
+		{ "router_timeout: 100\n" REST, 1, "router_timeout must be from 1000", "" },
 		{ "tls_version_min: TLSv1.1\n" REST, 1, "tls_version_min must be one of TLSv1.2, TLSv1.3", "" },
 		{ "auth: trust\nhba: [{method: trust}]\n" REST, 1, "exclude each other", "" },
 		{ "hba:\n  - {method: trust}\n  - {type: hostssl}\n" REST, 3, "\"method\" is missing", "" },
@@ -213,9 +218,9 @@ static void only_near_names_are_suggested(void **state)
 
 static void settings_show_values_and_defaults(void **state)
 {
-	struct config *config = read_text("pool_size: 7\nnode_password: secret\n" REST);
-	struct setting_row rows[64];
-	size_t count = config_settings(config, rows, 64);
+	struct config *config = read_text("pool_size: 7\nnode_password: secret\netcd_user: nanu\netcd_password: secret\n" REST);
+	struct setting_row rows[128];
+	size_t count = config_settings(config, rows, 128);
 	bool seen = false;
 
 	assert_int_equal(count, setting_count);
@@ -231,7 +236,7 @@ static void settings_show_values_and_defaults(void **state)
 	}
 	assert_true(seen);
 	assert_int_equal(config_settings(config, rows, 1), count);
-	assert_int_equal(config_settings(NULL, rows, 64), count);
+	assert_int_equal(config_settings(NULL, rows, 128), count);
 	assert_string_equal(rows[0].value, "127.0.0.1");
 	config_unref(config);
 }
@@ -241,7 +246,7 @@ static void the_example_is_valid_and_whole(void **state)
 {
 	static char text[64 << 10];
 	struct config *config = NULL;
-	struct setting_row rows[64];
+	struct setting_row rows[128];
 	struct err err = { 0 };
 	FILE *file = fopen(EXAMPLES "/nanu.yaml", "re");
 
@@ -250,7 +255,7 @@ static void the_example_is_valid_and_whole(void **state)
 	fclose(file);
 	if (config_read(EXAMPLES "/nanu.yaml", &config, &err) < 0)
 		fail_msg("%s", err.message);
-	for (size_t i = config_settings(config, rows, 64); i-- > 0;) {
+	for (size_t i = config_settings(config, rows, 128); i-- > 0;) {
 		char line[80];
 
 		snprintf(line, sizeof(line), "\n# %s: ", rows[i].name);       /* one that has no default, and needs files */
@@ -284,13 +289,13 @@ static void what_needs_a_restart_stays_as_it_runs(void **state)
 {
 	struct config *running = read_text("workers: 2\npool_size: 2\n" REST);
 	struct config *fresh = read_text("workers: 3\npool_size: 3\nstore: elsewhere.db\n" REST);
-	struct setting_row rows[64];
+	struct setting_row rows[128];
 
 	config_follow(fresh, running);
 	assert_int_equal(fresh->workers, 2);
 	assert_int_equal(fresh->policy.pool_size, 3);
 	assert_string_equal(fresh->store, running->store);
-	for (size_t i = config_settings(fresh, rows, 64); i-- > 0;)
+	for (size_t i = config_settings(fresh, rows, 128); i-- > 0;)
 		assert_int_equal(rows[i].pending, strcmp(rows[i].name, "workers") == 0 || strcmp(rows[i].name, "store") == 0);
 	config_unref(running);
 	config_unref(fresh);

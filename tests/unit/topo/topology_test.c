@@ -61,6 +61,28 @@ static void text_becomes_structs(void **state)
 	topology_unref(topology);
 }
 
+static void a_table_that_is_being_sharded_says_by_whom(void **state)
+{
+	struct topology *topology = read_text(WHOLE), *next = NULL, *again;
+	struct sharded_table table = *database_table(topology_database(topology, "shop"), "public", "orders");
+	char *json;
+
+	table.being_sharded = true;
+	table.sharded_by = "r1/7-abc";
+	assert_int_equal(topology_with_table(topology, "shop", &table, &next, NULL), 0);
+	json = topology_to_json(next);
+	again = read_text(json);
+	assert_true(database_table(topology_database(again, "shop"), "public", "orders")->being_sharded);
+	assert_string_equal(database_table(topology_database(again, "shop"), "public", "orders")->sharded_by, "r1/7-abc");
+	mem_free(json);
+	topology_unref(again);
+	topology_unref(next);
+	json = topology_to_json(topology);
+	assert_null(strstr(json, "being_sharded"));
+	mem_free(json);
+	topology_unref(topology);
+}
+
 static void text_form_survives_the_round_trip(void **state)
 {
 	struct topology *first = read_text(WHOLE), *second;
@@ -226,6 +248,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_becomes_structs),
+		cmocka_unit_test(a_table_that_is_being_sharded_says_by_whom),
 		cmocka_unit_test(text_form_survives_the_round_trip),
 		cmocka_unit_test(every_cut_of_the_text_is_refused),
 		cmocka_unit_test(wrong_texts_are_refused_with_the_reason),
