@@ -82,10 +82,10 @@ static void silent(struct asked *asked, const char *why)
 	char quoted[600];
 
 	node_status_silent(asked->status);
-	close_connection(asked);
 	if (!asked->complained)
 		log_warn("sampler", "node=%s msg=\"it does not answer: %s\"", asked->name, log_quote(why, quoted, sizeof(quoted)));
 	asked->complained = true;
+	close_connection(asked);        /* after the log: `why` may be its */
 }
 
 static bool connect_to(struct asked *asked, const char *conninfo)
