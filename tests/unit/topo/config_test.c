@@ -217,8 +217,8 @@ static void only_near_names_are_suggested(void **state)
 static void settings_show_values_and_defaults(void **state)
 {
 	struct config *config = read_text("pool_size: 7\nnode_password: secret\n" REST);
-	struct setting_row rows[64];
-	size_t count = config_settings(config, rows, 64);
+	struct setting_row rows[128];
+	size_t count = config_settings(config, rows, 128);
 	bool seen = false;
 
 	assert_int_equal(count, setting_count);
@@ -234,7 +234,7 @@ static void settings_show_values_and_defaults(void **state)
 	}
 	assert_true(seen);
 	assert_int_equal(config_settings(config, rows, 1), count);
-	assert_int_equal(config_settings(NULL, rows, 64), count);
+	assert_int_equal(config_settings(NULL, rows, 128), count);
 	assert_string_equal(rows[0].value, "127.0.0.1");
 	config_unref(config);
 }
@@ -244,7 +244,7 @@ static void the_example_is_valid_and_whole(void **state)
 {
 	static char text[64 << 10];
 	struct config *config = NULL;
-	struct setting_row rows[64];
+	struct setting_row rows[128];
 	struct err err = { 0 };
 	FILE *file = fopen(EXAMPLES "/nanu.yaml", "re");
 
@@ -253,7 +253,7 @@ static void the_example_is_valid_and_whole(void **state)
 	fclose(file);
 	if (config_read(EXAMPLES "/nanu.yaml", &config, &err) < 0)
 		fail_msg("%s", err.message);
-	for (size_t i = config_settings(config, rows, 64); i-- > 0;) {
+	for (size_t i = config_settings(config, rows, 128); i-- > 0;) {
 		char line[80];
 
 		snprintf(line, sizeof(line), "\n# %s: ", rows[i].name);       /* one that has no default, and needs files */
@@ -287,13 +287,13 @@ static void what_needs_a_restart_stays_as_it_runs(void **state)
 {
 	struct config *running = read_text("workers: 2\npool_size: 2\n" REST);
 	struct config *fresh = read_text("workers: 3\npool_size: 3\nstore: elsewhere.db\n" REST);
-	struct setting_row rows[64];
+	struct setting_row rows[128];
 
 	config_follow(fresh, running);
 	assert_int_equal(fresh->workers, 2);
 	assert_int_equal(fresh->policy.pool_size, 3);
 	assert_string_equal(fresh->store, running->store);
-	for (size_t i = config_settings(fresh, rows, 64); i-- > 0;)
+	for (size_t i = config_settings(fresh, rows, 128); i-- > 0;)
 		assert_int_equal(rows[i].pending, strcmp(rows[i].name, "workers") == 0 || strcmp(rows[i].name, "store") == 0);
 	config_unref(running);
 	config_unref(fresh);
