@@ -46,6 +46,12 @@ static bool fit(const struct told *told, uint64_t *ret_value)
 	return told->seen.role == SEEN_REPLICA;
 }
 
+static bool excluded(const struct told *told, uint64_t *ret_value)
+{
+	*ret_value = told->seen.excluded;
+	return told->seen.role == SEEN_REPLICA;
+}
+
 static bool lag_bytes(const struct told *told, uint64_t *ret_value)
 {
 	*ret_value = told->seen.lag_bytes;
@@ -75,6 +81,7 @@ static const struct {
 	{ "nanu_node_flushed_lsn_bytes", "Position in the WAL up to which it has flushed, or a replica has received.", false, flushed },
 	{ "nanu_node_replayed_lsn_bytes", "Position in the WAL up to which a replica has replayed.", false, replayed },
 	{ "nanu_node_fit", "1 when reads may go to this replica.", false, fit },
+	{ "nanu_node_excluded", "1 when this replica serves no reads because of max_lag.", false, excluded },
 	{ "nanu_node_lag_bytes", "WAL that a replica has still to replay.", false, lag_bytes },
 	{ "nanu_node_lag_seconds", "For how long what a replica shows may be out of date.", true, lag_us },
 	{ "nanu_node_sample_age_seconds", "Since the newest answer was asked for.", true, sample_age_us },

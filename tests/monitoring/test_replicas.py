@@ -11,7 +11,7 @@ from .once import start_cluster, start_own  # noqa: F401
 
 @pytest.fixture(scope="module")
 def cluster(start_cluster):
-    made = with_http(start_cluster, shards=2, replicas=1)
+    made = with_http(start_cluster, shards=2, replicas=1, max_lag=0)
     wait_for_status(made, "/replica?max_lag=5s", 200)
     return made
 
@@ -76,6 +76,29 @@ def test_metrics_tell_roles_and_positions(cluster):
     assert {dict(labels)["node"]: value for labels, value in told.all("nanu_node_in_recovery").items()} == {"n1": 0, "n2": 0, "n1r1": 1, "n2r1": 1}
     assert told.sum("nanu_node_up") == 4 and told.sum("nanu_node_fit") == 2
     assert not told.all("nanu_node_lag_seconds", node="n1")
+
+
+def test_one_that_max_lag_excludes_is_not_found_however_long_one_would_wait(start_own):
+    cluster = with_http(start_own, shards=1, replicas=1, max_lag=200)
+    wait_for_status(cluster, "/replica", 200)
+    replica = cluster.replicas[0][0]
+    replica.pause()
+    try:
+        write(cluster)
+        wait_for_status(cluster, "/replica?max_lag=1d", 503)
+        assert metrics(cluster).one("nanu_node_excluded", node="n1r1") == 1 and metrics(cluster).one("nanu_node_fit", node="n1r1") == 0
+    finally:
+        replica.resume()
+    wait_for_status(cluster, "/replica?max_lag=1d", 200)
+
+
+def test_reads_from_replicas_are_counted(cluster):
+    before = metrics(cluster).one("nanu_replica_reads_total")
+    with cluster.connect() as conn:
+        conn.execute("SET nanu.consistency = eventual")
+        for _ in range(5):
+            conn.execute("SELECT 1")
+    wait_until(lambda: metrics(cluster).one("nanu_replica_reads_total") >= before + 1, "they are counted")
 
 
 def test_without_replicas_there_is_none(start_own):
