@@ -9,6 +9,7 @@
 #include "route/snapshot.h"
 #include "session/listen.h"
 #include "session/session.h"
+#include "session/visit.h"
 #include "topo/topology.h"
 
 enum { REPORT_BLOCK_SIZE = 16 << 10 };
@@ -26,7 +27,7 @@ static void tell_pool(struct report *report, const struct pool *pool)
 		.opening = pool->opening.count, .cleaning = pool->cleaning.count, .waiting = pool->waiting.count,
 		.size_max = __atomic_load_n(&quota->limit, __ATOMIC_RELAXED), .used = __atomic_load_n(&quota->used, __ATOMIC_RELAXED),
 		.opened_total = pool->opened_count, .failed_total = pool->failed_count, .lent_total = pool->lent_count,
-		.wait_total = pool->wait_count, .wait_us = pool->wait_us,
+		.wait_total = pool->wait_count, .wait_us = pool->wait_us, .statements = pool->statement_count,
 		.last_failure = failure->code ? arena_strdup(&report->arena, failure->message) : NULL,
 		.unreachable = failure->code == ERR_CONNECT || failure->code == ERR_BACKEND_LOST,
 	};
@@ -147,6 +148,26 @@ static void tell_sessions(struct report *report, const struct worker *worker)
 	}
 }
 
+static enum report_doing doing(const struct session *session)
+{
+	if (session->state == SESSION_LOGIN)
+		return DOING_LOGIN;
+	if (session->state == SESSION_WORKING)
+		return DOING_STATEMENTS;
+	return session->tx_status == 'I' ? DOING_NOTHING : DOING_NOTHING_IN_TRANSACTION;
+}
+
+static void tell_sums(struct report *report, const struct worker *worker)
+{
+	report->sent_bytes = worker->counters.sent_bytes;
+	LIST_EACH(&worker->sessions, node) {
+		const struct session *session = CONTAINER_OF(node, struct session, place);
+
+		report->doing[doing(session)]++;
+		report->sent_bytes += session->stream.sent_bytes;
+	}
+}
+
 static void tell_holds(struct report *report, const struct worker *worker)
 {
 	size_t position = 0;
@@ -167,6 +188,8 @@ static void tell(struct worker *worker, void *argument)
 
 	report->engine = loop_engine_name(worker->loop);
 	report->counters = worker->counters;
+	for (size_t i = 0; i < STMT_KIND_COUNT_; i++)
+		report->statements += worker->counters.statements[i];
 	report->plan_hits = worker->plans.hits;
 	report->plan_misses = worker->plans.misses;
 	report->plans = worker->plans.plans.count;
@@ -178,14 +201,21 @@ static void tell(struct worker *worker, void *argument)
 		tell_holds(report, worker);
 	if (reports->wanted & REPORT_SESSIONS)
 		tell_sessions(report, worker);
+	if (reports->wanted & REPORT_SUMS)
+		tell_sums(report, worker);
 }
 
-void reports_init(struct reports *reports, struct services *services, unsigned wanted)
+static void prepare(struct reports *reports, const struct services *services, unsigned wanted)
 {
 	*reports = (struct reports){ .wanted = wanted, .count = services->worker_count };
 	reports->items = mem_calloc(reports->count + 1, sizeof(*reports->items));
 	for (unsigned i = 0; i < reports->count; i++)
 		arena_init(&reports->items[i].arena, REPORT_BLOCK_SIZE);
+}
+
+void reports_init(struct reports *reports, struct services *services, unsigned wanted)
+{
+	prepare(reports, services, wanted);
 	services_visit(services, tell, reports);
 }
 
@@ -195,4 +225,31 @@ void reports_release(struct reports *reports)
 		arena_release(&reports->items[i].arena);
 	mem_free(reports->items);
 	*reports = (struct reports){ 0 };
+}
+
+static void release(void *argument)
+{
+	struct reports *reports = argument;
+
+	reports_release(reports);
+	mem_free(reports);
+}
+
+struct visit *reports_visit(struct services *services, unsigned wanted, const struct reports **ret_reports)
+{
+	struct reports *reports = mem_alloc(sizeof(*reports));
+
+	prepare(reports, services, wanted);
+	*ret_reports = reports;
+	return visit_new(services, tell, reports, release);
+}
+
+bool reports_hold(const struct reports *reports, enum hold what, const char *name)
+{
+	const struct report *report = &reports->items[0];
+
+	for (size_t i = 0; i < report->hold_count; i++)
+		if (report->holds[i].what == what && strcmp(report->holds[i].name, name) == 0)
+			return true;
+	return false;
 }

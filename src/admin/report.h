@@ -11,13 +11,18 @@
 #include "base/arena.h"
 #include "session/worker.h"
 
-enum { REPORT_POOLS = 1, REPORT_BACKENDS = 2, REPORT_SESSIONS = 4, REPORT_HOLDS = 16 };
+struct visit;
+
+enum { REPORT_POOLS = 1, REPORT_BACKENDS = 2, REPORT_SESSIONS = 4, REPORT_HOLDS = 16, REPORT_SUMS = 32 };
+
+/* What sessions are doing. */
+enum report_doing { DOING_LOGIN, DOING_NOTHING, DOING_NOTHING_IN_TRANSACTION, DOING_STATEMENTS, DOING_COUNT };
 
 struct report_pool {
 	const char *node, *database, *user;
 	size_t idle, lent, opening, cleaning, waiting;
 	unsigned size_max, used;        /* over all workers */
-	uint64_t opened_total, failed_total, lent_total, wait_total, wait_us;
+	uint64_t opened_total, failed_total, lent_total, wait_total, wait_us, statements;
 	const char *last_failure;       /* NULL: the last opening succeeded */
 	bool unreachable;               /* and it failed because nobody answered */
 };
@@ -46,6 +51,9 @@ struct report {                         /* of one worker */
 	struct arena arena;
 	const char *engine;
 	struct worker_counters counters;
+	uint64_t statements;            /* of every kind */
+	uint64_t doing[DOING_COUNT];    /* REPORT_SUMS: sessions */
+	uint64_t sent_bytes;            /* REPORT_SUMS: to sessions that have ended, and to those that are there */
 	uint64_t plan_hits, plan_misses, plans, uptime_us;
 	uint64_t session_count;         /* there are, whether asked for or not */
 	struct report_pool *pools;
@@ -67,3 +75,9 @@ struct reports {
 /* Asks every worker. Not from a worker's thread. */
 void reports_init(struct reports *reports, struct services *services, unsigned wanted);
 void reports_release(struct reports *reports);
+
+/* Whether it is held, as every worker knows; with REPORT_HOLDS. */
+bool reports_hold(const struct reports *reports, enum hold what, const char *name);
+
+/* The same for who must not wait for ever. *ret_reports is to be read when visit_wait() says that all have, and goes with the visit. */
+struct visit *reports_visit(struct services *services, unsigned wanted, const struct reports **ret_reports);

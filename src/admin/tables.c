@@ -185,11 +185,11 @@ const struct admin_table admin_tables[] = {
 		{ "plans", INT, "plans that are kept" },
 		{ "received_bytes", INT, "from clients" },
 		{ "sent_bytes", INT, "to clients" },
-		{ "statement_ms", INT, "time that statements took, in all" }), REPORT_COUNTERS, fill_workers },
+		{ "statement_ms", INT, "time that statements took, in all" }), REPORT_COUNTERS | REPORT_SUMS, fill_workers },
 	{ "stats", "the counters of nanu.workers, summed over all workers", COLUMNS(
 		{ "name", TEXT, "the counter" },
 		{ "value", INT, "the sum" },
-		{ "description", TEXT, "what it counts" }), REPORT_COUNTERS, fill_stats },
+		{ "description", TEXT, "what it counts" }), REPORT_COUNTERS | REPORT_SUMS, fill_stats },
 };
 
 const size_t admin_table_count = sizeof(admin_tables) / sizeof(admin_tables[0]);

@@ -21,17 +21,6 @@ static const char *type_text(uint32_t type)
 	return NULL;
 }
 
-/* Every worker knows the same. */
-static bool is_held(const struct reports *reports, enum hold what, const char *name)
-{
-	const struct report *report = &reports->items[0];
-
-	for (size_t i = 0; i < report->hold_count; i++)
-		if (report->holds[i].what == what && strcmp(report->holds[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 void fill_databases(struct filling *filling)
 {
 	const struct topology *topology = filling->snapshot->topology;
@@ -48,8 +37,8 @@ void fill_databases(struct filling *filling)
 		row_bool(filling, catalog != NULL);
 		row_text(filling, catalog ? catalog->server_version : NULL);
 		row_text(filling, catalog ? catalog->encoding : NULL);
-		row_bool(filling, is_held(filling->reports, HOLD_DATABASE, database->node_database));
-		row_bool(filling, is_held(filling->reports, HOLD_LOGIN, database->name));
+		row_bool(filling, reports_hold(filling->reports, HOLD_DATABASE, database->node_database));
+		row_bool(filling, reports_hold(filling->reports, HOLD_LOGIN, database->name));
 		row_end(filling);
 	}
 }
@@ -104,7 +93,7 @@ void fill_nodes(struct filling *filling)
 		row_size(filling, state.lent);
 		row_size(filling, state.waiting);
 		row_text(filling, state.last_failure);
-		row_bool(filling, is_held(filling->reports, HOLD_NODE, node->name));
+		row_bool(filling, reports_hold(filling->reports, HOLD_NODE, node->name));
 		row_end(filling);
 	}
 }

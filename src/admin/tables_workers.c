@@ -102,7 +102,7 @@ void fill_sessions(struct filling *filling)
 static const struct { const char *name; size_t offset; unsigned divisor; } counters[] = {
 	{ "sessions", offsetof(struct report, session_count), 1 },
 	{ "sessions_total", offsetof(struct report, counters.sessions_total), 1 },
-	{ "statements", offsetof(struct report, counters.statements), 1 },
+	{ "statements", offsetof(struct report, statements), 1 },
 	{ "transactions", offsetof(struct report, counters.transactions), 1 },
 	{ "errors", offsetof(struct report, counters.errors), 1 },
 	{ "refused", offsetof(struct report, counters.refused), 1 },
@@ -114,7 +114,7 @@ static const struct { const char *name; size_t offset; unsigned divisor; } count
 	{ "plan_misses", offsetof(struct report, plan_misses), 1 },
 	{ "plans", offsetof(struct report, plans), 1 },
 	{ "received_bytes", offsetof(struct report, counters.received_bytes), 1 },
-	{ "sent_bytes", offsetof(struct report, counters.sent_bytes), 1 },
+	{ "sent_bytes", offsetof(struct report, sent_bytes), 1 },
 	{ "statement_ms", offsetof(struct report, counters.statement_us), 1000 },
 };
 

@@ -42,21 +42,31 @@ static int check_store(struct config *config, struct err *err)
 	return rc;
 }
 
-/* The address, at a port that the system chooses: listen_port may be the running router's. */
-static int check_address(struct config *config, struct err *err)
+/* The address, at a port that the system chooses: the one that is configured may be the running router's. */
+static int check_address(const struct listening *where, struct err *err)
 {
 	struct addrinfo *found;
-	int fd, rc = listening_address(config, 0, &found, err);
+	int fd, rc = listening_address(where, 0, &found, err);
 
 	if (rc < 0)
 		return rc;
-	fd = listening_socket(config, found);
+	fd = listening_socket(where, found);
 	if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0)
-		rc = err_set(err, ERR_CONFIG, "cannot listen on listen_host \"%s\": %m", config->listen_host);
+		rc = err_set(err, ERR_CONFIG, "cannot listen on %s \"%s\": %m", where->setting, where->host);
 	if (fd >= 0)
 		close(fd);
 	freeaddrinfo(found);
 	return rc;
+}
+
+static int check_listen_host(struct config *config, struct err *err)
+{
+	return check_address(&(struct listening){ "listen_host", config->listen_host }, err);
+}
+
+static int check_http_host(struct config *config, struct err *err)
+{
+	return config->http_port ? check_address(&(struct listening){ "http_host", config->http_host }, err) : 0;
 }
 
 static int check_loop(struct config *config, struct err *err)
@@ -72,7 +82,9 @@ static int check_loop(struct config *config, struct err *err)
 
 unsigned check_start(struct config *config)
 {
-	static int (*const checks[])(struct config *config, struct err *err) = { config_open_tls, check_users, check_store, check_address, check_loop };
+	static int (*const checks[])(struct config *config, struct err *err) = {
+		config_open_tls, check_users, check_store, check_listen_host, check_http_host, check_loop,
+	};
 	unsigned problems = 0;
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {

@@ -407,6 +407,11 @@ struct snapshot *control_snapshot(struct control *control)
 	return plane_snapshot(&control->plane);
 }
 
+struct config *control_config(struct control *control)
+{
+	return plane_config(&control->plane);
+}
+
 void control_reload(struct control *control)
 {
 	enqueue(&control->lanes[LANE_NODES], job_new(JOB_RELOAD, NULL, 0));

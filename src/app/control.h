@@ -21,6 +21,7 @@ struct topology;
 must_use int control_new(struct config *config, struct users *users, struct control **ret_control, struct err *err);
 void control_free(struct control *control);
 struct snapshot *control_snapshot(struct control *control);     /* a new reference to the newest */
+struct config *control_config(struct control *control);         /* the same */
 
 /* The first topology is stored; the threads take jobs from now on. `services->submit` is set to reach it. ERR_CONFLICT, ERR_IO, ERR_NOMEM. */
 must_use int control_start(struct control *control, struct services *services, struct err *err);

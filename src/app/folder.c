@@ -81,7 +81,8 @@ int folder_save(struct folder *folder, struct err *err)
 
 	for (unsigned i = 0; i < folder->node_count; i++)
 		json_array_append_new(ports, json_integer(folder->node_ports[i]));
-	root = json_pack("{s:i, s:i, s:o}", "nanu_playground", FORMAT_VERSION, "port", (int)folder->port, "node_ports", ports);
+	root = json_pack("{s:i, s:i, s:i, s:o}", "nanu_playground", FORMAT_VERSION, "port", (int)folder->port, "http_port", (int)folder->http_port,
+			 "node_ports", ports);
 	text = json_dumps(root, JSON_INDENT(2));
 	json_decref(root);
 	rc = folder_write(folder, mark_name, text, 0644, err);
@@ -108,17 +109,18 @@ static int load(struct folder *folder, struct err *err)
 {
 	const char *path = folder_file(folder, mark_name);
 	json_t *root = json_load_file(path, 0, NULL), *ports;
-	int version = 0, port = 0;
+	int version = 0, port = 0, http_port = 0;       /* of an older nanu's there is none */
 	int rc = 0;
 
-	if (json_unpack(root, "{s:i, s:i, s:o}", "nanu_playground", &version, "port", &port, "node_ports", &ports) < 0 || port < 0 ||
-	    port > UINT16_MAX)
+	if (json_unpack(root, "{s:i, s:i, s?i, s:o}", "nanu_playground", &version, "port", &port, "http_port", &http_port, "node_ports", &ports) < 0 ||
+	    port < 0 || port > UINT16_MAX || http_port < 0 || http_port > UINT16_MAX)
 		rc = err_set(err, ERR_CONFIG, "%s cannot be understood", path);
 	else if (version > FORMAT_VERSION)
 		rc = err_set(err, ERR_CONFIG, "%s was made by a newer nanu", folder->path);
 	else if (load_ports(folder, ports) < 0)
 		rc = err_set(err, ERR_CONFIG, "%s has no valid ports", path);
 	folder->port = (uint16_t)port;
+	folder->http_port = (uint16_t)http_port;
 	json_decref(root);
 	return rc;
 }

@@ -29,6 +29,7 @@ struct folder {
 	int lock_fd;                    /* -1: not held */
 	bool fresh;                     /* it was made just now */
 	uint16_t port;                  /* the router's; 0: not chosen yet */
+	uint16_t http_port;             /* where it answers HTTP; 0: not chosen yet */
 	unsigned node_count;            /* 0: not chosen yet */
 	uint16_t node_ports[SHARDS_MAX];
 	char password[PLAYGROUND_PASSWORD_SIZE];
@@ -52,7 +53,7 @@ const char *folder_file(struct folder *folder, const char *name);
 /* Writes a file whole, by way of a new one that takes its place. */
 must_use int folder_write(struct folder *folder, const char *name, const char *text, mode_t mode, struct err *err);
 
-/* Remembers port, node_count and node_ports. */
+/* Remembers port, http_port, node_count and node_ports. */
 must_use int folder_save(struct folder *folder, struct err *err);
 
 /* Removes all that a playground has made, and the folder when nothing else is in it (*ret_left says whether there was). */

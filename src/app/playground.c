@@ -233,6 +233,7 @@ static void print_how_to_connect(const struct playground *playground)
 	       shop_name, shop_name, folder->port, shop_name);
 	for (size_t i = 0; i < sizeof(statements_to_try) / sizeof(statements_to_try[0]); i++)
 		printf("  %s\n", statements_to_try[i]);
+	printf("\nFor Prometheus: http://127.0.0.1:%u/metrics\n", folder->http_port);
 	printf("\nConfiguration, data and logs are in %s. ", folder->path);
 	if (playground->options.mode == MODE_DETACH)
 		printf("To stop: nanu playground --stop --dir %s\n", folder->path);

@@ -76,7 +76,7 @@ static int config_fits(const struct router *router, struct err *err)
 		err_hint(err, "Mend it, or remove it: a new one will be written.");
 		return rc;
 	}
-	fits = config->listen_port == folder->port && config->nodes_count == folder->node_count;
+	fits = config->listen_port == folder->port && config->http_port == folder->http_port && config->nodes_count == folder->node_count;
 	for (unsigned i = 0; fits && i < folder->node_count; i++)
 		fits = config->nodes[i].port == folder->node_ports[i];
 	config_unref(config);
@@ -91,9 +91,9 @@ static int write_config(struct router *router, struct err *err)
 
 	buf_init(&text, CONFIG_SIZE_MAX);
 	buf_printf(&text, "# Written by nanu playground. Settings may be changed here and last; when a port changes, it is written anew.\n"
-			  "listen_port: %u\npid_file: nanu.pid\nusers_file: users.txt\nauth_from_nodes: false\nnode_user: postgres\nnode_password: '%s'\n"
+			  "listen_port: %u\nhttp_port: %u\npid_file: nanu.pid\nusers_file: users.txt\nauth_from_nodes: false\nnode_user: postgres\nnode_password: '%s'\n"
 			  "admin_users: 'postgres, %s'\nnodes:\n",
-		   folder->port, folder->password, router->user);
+		   folder->port, folder->http_port, folder->password, router->user);
 	for (unsigned i = 0; i < folder->node_count; i++)
 		buf_printf(&text, "  - {name: n%u, host: 127.0.0.1, port: %u}\n", i + 1, folder->node_ports[i]);
 	buf_add_text(&text, "shards:\n");
@@ -106,12 +106,26 @@ static int write_config(struct router *router, struct err *err)
 	return rc;
 }
 
+/* The last one, unless somebody else has it now. */
+static int choose_http_port(struct router *router, struct err *err)
+{
+	struct folder *folder = router->folder;
+	int rc;
+
+	if (folder->http_port && (router->process.pid || port_is_free(folder->http_port)))
+		return 0;
+	rc = port_choose(&folder->http_port, err);
+	return rc < 0 ? rc : folder_save(folder, err);
+}
+
 int router_configure(struct router *router, const char *password, bool *ret_written, struct err *err)
 {
 	struct folder *folder = router->folder;
 	const char *users = arena_printf(&folder->arena, "\"postgres\" \"%s\"\n\"%s\" \"%s\"\n", folder->password, router->user, password);
-	int rc = config_fits(router, err);
+	int rc = choose_http_port(router, err);
 
+	if (rc == 0)
+		rc = config_fits(router, err);
 	*ret_written = rc == 0;
 	if (rc == 0)
 		rc = write_config(router, err);

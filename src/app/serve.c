@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "admin/http.h"
 #include "app/check.h"
 #include "app/command.h"
 #include "app/control.h"
@@ -62,14 +63,20 @@ struct thread {
 	pthread_barrier_t *ready;
 };
 
+static struct listening for_clients(const struct config *config)
+{
+	return (struct listening){ "listen_host", config->listen_host };
+}
+
 static int listen_on(const struct config *config, struct err *err)
 {
+	struct listening where = for_clients(config);
 	struct addrinfo *found;
-	int fd, on = 1, rc = listening_address(config, config->listen_port, &found, err);
+	int fd, on = 1, rc = listening_address(&where, config->listen_port, &found, err);
 
 	if (rc < 0)
 		return rc;
-	fd = listening_socket(config, found);
+	fd = listening_socket(&where, found);
 	/* Those who are accepted have these, too: tcp(7), and SO_KEEPALIVE as PostgreSQL sets it, so that clients that vanished do not stay. */
 	if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 || setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 ||
@@ -87,12 +94,13 @@ static int listen_on(const struct config *config, struct err *err)
 /* SO_REUSEPORT lets our own workers share the port; it must not let two routers do so by accident. */
 static int port_is_free(const struct config *config, struct err *err)
 {
+	struct listening where = for_clients(config);
 	struct addrinfo *found;
-	int fd, rc = listening_address(config, config->listen_port, &found, err);
+	int fd, rc = listening_address(&where, config->listen_port, &found, err);
 
 	if (rc < 0)
 		return rc;
-	fd = listening_socket(config, found);
+	fd = listening_socket(&where, found);
 	if (fd >= 0) {
 		if (bind(fd, found->ai_addr, found->ai_addrlen) < 0)
 			rc = err_set(err, ERR_IO, "cannot listen on %s:%u: %m", config->listen_host, config->listen_port);
@@ -177,25 +185,20 @@ static void wait_for_signal(const struct config *config, const sigset_t *signals
 	log_info("serve", "signal=%d msg=\"stopping\"", signal);
 }
 
-/* The sockets that clients connect to: those of the process that is taken over, at least one for each worker. */
-struct listeners {
-	int fds[TAKEOVER_FDS_MAX];
-	size_t count;
-	int peer;                       /* the connection to that process; -1: there is none */
-};
-
 /* The sockets that were handed over listen where the configuration says. */
 static int same_address(const struct config *config, int fd, struct err *err)
 {
 	struct sockaddr_storage address = { 0 };
 	socklen_t size = sizeof(address);
 	char host[INET6_ADDRSTRLEN] = "?", port[8] = "?";
+	struct listening where = for_clients(config);
 	struct addrinfo *wanted;
-	int rc = listening_address(config, config->listen_port, &wanted, err);
+	int rc = listening_address(&where, config->listen_port, &wanted, err);
 
 	if (rc < 0)
 		return rc;
-	if (getsockname(fd, (struct sockaddr *)&address, &size) < 0 || size != wanted->ai_addrlen || memcmp(&address, wanted->ai_addr, size) != 0) {
+	if (!listening_at(wanted, fd)) {
+		(void)!getsockname(fd, (struct sockaddr *)&address, &size);
 		(void)!getnameinfo((struct sockaddr *)&address, size, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
 		rc = err_set(err, ERR_CONFIG, "the running router listens on %s:%s, and not on listen_host and listen_port, %s:%u", host, port,
 			     config->listen_host, config->listen_port);
@@ -205,18 +208,22 @@ static int same_address(const struct config *config, int fd, struct err *err)
 	return rc;
 }
 
-static void close_listeners(struct listeners *listeners)
+static void close_listeners(struct listeners *listeners, int *peer)
 {
 	for (size_t i = 0; i < listeners->count; i++)
 		close(listeners->fds[i]);
-	if (listeners->peer >= 0)
-		close(listeners->peer);
-	*listeners = (struct listeners){ .peer = -1 };
+	if (listeners->http_fd >= 0)
+		close(listeners->http_fd);
+	if (*peer >= 0)
+		close(*peer);
+	*listeners = (struct listeners){ .http_fd = -1 };
+	*peer = -1;
 }
 
-static int open_listeners(const struct config *config, bool take_over, unsigned workers, struct listeners *listeners, struct err *err)
+/* `peer`: the connection to the process that is taken over; -1: there is none. */
+static int open_listeners(const struct config *config, bool take_over, unsigned workers, struct listeners *listeners, int *peer, struct err *err)
 {
-	int rc = take_over ? takeover_take(config, listeners->fds, &listeners->count, &listeners->peer, err) : port_is_free(config, err);
+	int rc = take_over ? takeover_take(config, listeners, peer, err) : port_is_free(config, err);
 
 	if (rc == 0 && !take_over)
 		rc = takeover_alone(config, err);
@@ -230,8 +237,10 @@ static int open_listeners(const struct config *config, bool take_over, unsigned 
 		else
 			listeners->fds[listeners->count++] = fd;
 	}
+	if (rc == 0)
+		rc = listening_http(config, &listeners->http_fd, err);
 	if (rc < 0)
-		close_listeners(listeners);
+		close_listeners(listeners, peer);
 	return rc;
 }
 
@@ -264,16 +273,34 @@ static void remove_pid_file(const struct config *config)
 	fclose(file);
 }
 
+static struct snapshot *newest_snapshot(void *control)
+{
+	return control_snapshot(control);
+}
+
+static struct config *newest_config(void *control)
+{
+	return control_config(control);
+}
+
+static int start_http(struct services *services, struct control *control, int fd, struct http **ret_http, struct err *err)
+{
+	struct http_source source = { .services = services, .program = control, .snapshot = newest_snapshot, .config = newest_config };
+
+	return http_start(&source, fd, ret_http, err);
+}
+
 static int run_workers(const struct config *config, struct services *services, struct control *control, unsigned count, bool take_over,
 		       const sigset_t *signals, struct err *err)
 {
-	struct listeners listeners = { .peer = -1 };
+	struct listeners listeners = { .http_fd = -1 };
 	struct thread *threads = mem_calloc(count, sizeof(*threads));
 	struct snapshot *snapshot = control_snapshot(control);
 	struct takeover *takeover = NULL;
+	struct http *http = NULL;
 	pthread_barrier_t ready;
 	unsigned started = 0;
-	int rc = open_listeners(config, take_over, count, &listeners, err);
+	int peer = -1, rc = open_listeners(config, take_over, count, &listeners, &peer, err);
 
 	if (rc < 0) {
 		snapshot_unref(snapshot);
@@ -308,17 +335,20 @@ static int run_workers(const struct config *config, struct services *services, s
 	}
 	if (rc == 0)
 		rc = control_start(control, services, err);
+	if (rc == 0 && listeners.http_fd >= 0)
+		rc = start_http(services, control, listeners.http_fd, &http, err);
 	pthread_barrier_wait(&ready);
 	if (rc == 0) {
 		log_info("serve", "listen=%s:%u workers=%u io=%s version=%s msg=\"ready\"", config->listen_host, config->listen_port, count,
 			 loop_engine_name(threads[0].worker.loop), NANU_VERSION);
-		takeover = takeover_start(config, services, control, listeners.fds, listeners.count, listeners.peer);
+		takeover = takeover_start(config, services, control, http, &listeners, peer);
 		write_pid_file(config);
 		notify_ready();
 		wait_for_signal(config, signals, control, takeover);
 	}
 	remove_pid_file(config);
 	takeover_stop(takeover);
+	http_stop(http);
 	control_stop(control);
 	for (unsigned i = 0; i < started; i++)
 		if (threads[i].rc == 0)

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "admin/http.h"
 #include "app/control.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -21,14 +22,16 @@
 
 enum { MESSAGE_SIZE = 16, POLL_MS = 50, ANSWER_MS_MAX = 10000, LEAVE_MS_MIN = 500, LOOK_MS = 200, LOOK_MS_MAX = 5000 };
 
-struct message { char what[MESSAGE_SIZE]; uint32_t pid, secret; };      /* pid, secret: of "cancel" */
+/* pid and secret are of "cancel". In "take" and "listeners", `secret` is 1 when whoever sends it knows that the last of the sockets can be the one
+ * for HTTP, and that it is. */
+struct message { char what[MESSAGE_SIZE]; uint32_t pid, secret; };
 
 struct takeover {
 	const struct config *config;
 	struct services *services;
 	struct control *control;
-	int fds[TAKEOVER_FDS_MAX];      /* copies of the listeners */
-	size_t fd_count;
+	struct http *http;
+	struct listeners listeners;     /* copies */
 	int listener;                   /* -1: nobody can take over (any more) */
 	int successor, predecessor;     /* connections; -1: there is none, or it is over */
 	int kept[2];                    /* the same, to be closed in the end: other threads may still send */
@@ -99,12 +102,13 @@ static bool send_message(int fd, const char *what, uint32_t pid, uint32_t secret
 
 union ancillary {
 	struct cmsghdr header;
-	char bytes[CMSG_SPACE(TAKEOVER_FDS_MAX * sizeof(int))];
+	char bytes[CMSG_SPACE((TAKEOVER_FDS_MAX + 1) * sizeof(int))];
 };
 
-static bool send_listeners(int fd, const int *fds, size_t count)
+static bool send_listeners(int fd, const struct listeners *listeners, bool with_http)
 {
-	struct message message = { .what = "listeners" };
+	struct message message = { .what = "listeners", .secret = with_http && listeners->http_fd >= 0 };
+	size_t count = listeners->count + message.secret;
 	struct iovec iov = { &message, sizeof(message) };
 	union ancillary ancillary = { 0 };
 	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ancillary, .msg_controllen = CMSG_SPACE(count * sizeof(int)) };
@@ -113,7 +117,9 @@ static bool send_listeners(int fd, const int *fds, size_t count)
 	rights->cmsg_level = SOL_SOCKET;
 	rights->cmsg_type = SCM_RIGHTS;
 	rights->cmsg_len = CMSG_LEN(count * sizeof(int));
-	memcpy(CMSG_DATA(rights), fds, count * sizeof(int));
+	memcpy(CMSG_DATA(rights), listeners->fds, listeners->count * sizeof(int));
+	if (message.secret)
+		memcpy(CMSG_DATA(rights) + listeners->count * sizeof(int), &listeners->http_fd, sizeof(int));
 	return sendmsg(fd, &header, MSG_NOSIGNAL) == (ssize_t)sizeof(message);
 }
 
@@ -136,8 +142,9 @@ void takeover_tell_store(int peer)
 
 /* ---- the new process ---- */
 
-static int receive_listeners(int fd, int *fds, size_t *ret_count, struct err *err)
+static int receive_listeners(int fd, struct listeners *ret_listeners, struct err *err)
 {
+	size_t count;
 	struct message message = { 0 };
 	struct iovec iov = { &message, sizeof(message) };
 	union ancillary ancillary;
@@ -151,8 +158,13 @@ static int receive_listeners(int fd, int *fds, size_t *ret_count, struct err *er
 	rights = CMSG_FIRSTHDR(&header);
 	if (!rights || rights->cmsg_type != SCM_RIGHTS || header.msg_flags & MSG_CTRUNC)
 		return err_set(err, ERR_CONNECT, "the running router handed no listening sockets over");
-	*ret_count = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	memcpy(fds, CMSG_DATA(rights), *ret_count * sizeof(int));
+	count = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	*ret_listeners = (struct listeners){ .count = count - (message.secret && count), .http_fd = -1 };
+	if (ret_listeners->count > TAKEOVER_FDS_MAX)
+		return err_set(err, ERR_CONNECT, "the running router handed too many listening sockets over");
+	memcpy(ret_listeners->fds, CMSG_DATA(rights), ret_listeners->count * sizeof(int));
+	if (ret_listeners->count < count)
+		memcpy(&ret_listeners->http_fd, CMSG_DATA(rights) + ret_listeners->count * sizeof(int), sizeof(int));
 	return 0;
 }
 
@@ -169,17 +181,17 @@ int takeover_alone(const struct config *config, struct err *err)
 	return rc;
 }
 
-int takeover_take(const struct config *config, int *fds, size_t *ret_count, int *ret_peer, struct err *err)
+int takeover_take(const struct config *config, struct listeners *ret_listeners, int *ret_peer, struct err *err)
 {
 	int fd = open_socket(), rc;
 
 	if (fd < 0 || with_address(config->takeover_socket, connect, fd) < 0) {
 		rc = err_set(err, ERR_CONNECT, "no running router to take over from at \"%s\": %m", config->takeover_socket);
 		err_hint(err, "Start the first one without --takeover.");
-	} else if (!send_message(fd, "take", 0, 0)) {
+	} else if (!send_message(fd, "take", 0, 1)) {
 		rc = err_set(err, ERR_CONNECT, "the router at \"%s\" cannot be spoken to: %m", config->takeover_socket);
 	} else {
-		rc = receive_listeners(fd, fds, ret_count, err);
+		rc = receive_listeners(fd, ret_listeners, err);
 	}
 	if (rc < 0 && fd >= 0)
 		close(fd);
@@ -213,8 +225,13 @@ static void accept_successor(struct takeover *takeover)
 /* A socket that nobody accepts from would keep clients waiting, and the port from whoever starts next. */
 static void close_copies(struct takeover *takeover)
 {
-	while (takeover->fd_count)
-		close(takeover->fds[--takeover->fd_count]);
+	struct listeners *copies = &takeover->listeners;
+
+	while (copies->count)
+		close(copies->fds[--copies->count]);
+	if (copies->http_fd >= 0)
+		close(copies->http_fd);
+	copies->http_fd = -1;
 }
 
 /* The successor accepts from now on. */
@@ -227,6 +244,7 @@ static void leave(struct takeover *takeover)
 	takeover->listener = -1;
 	close_copies(takeover);
 	services_leave(takeover->services);
+	http_leave(takeover->http);
 	control_share(takeover->control, NEIGHBOUR_AFTER, takeover->successor);
 	control_follow(takeover->control);
 }
@@ -247,7 +265,7 @@ static bool hear(struct takeover *takeover, int fd)
 		return false;
 	message.what[MESSAGE_SIZE - 1] = '\0';
 	if (strcmp(message.what, "take") == 0)
-		return send_listeners(fd, takeover->fds, takeover->fd_count);
+		return send_listeners(fd, &takeover->listeners, message.secret == 1);
 	if (strcmp(message.what, "ready") == 0)
 		leave(takeover);
 	else if (strcmp(message.what, "cancel") == 0)
@@ -324,17 +342,19 @@ static void *run(void *argument)
 	return NULL;
 }
 
-struct takeover *takeover_start(const struct config *config, struct services *services, struct control *control, const int *fds, size_t count,
-				int peer)
+struct takeover *takeover_start(const struct config *config, struct services *services, struct control *control, struct http *http,
+				const struct listeners *listeners, int peer)
 {
 	struct takeover *takeover = mem_calloc(1, sizeof(*takeover));
+	struct listeners *copies = &takeover->listeners;
 
-	*takeover = (struct takeover){ .config = config, .services = services, .control = control, .successor = -1, .predecessor = peer,
-		.kept = { -1, peer } };
-	for (size_t i = 0; i < count && i < TAKEOVER_FDS_MAX; i++) {
-		takeover->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
-		takeover->fd_count += takeover->fds[i] >= 0;
+	*takeover = (struct takeover){ .config = config, .services = services, .control = control, .http = http, .successor = -1,
+		.predecessor = peer, .kept = { -1, peer } };
+	for (size_t i = 0; i < listeners->count; i++) {
+		copies->fds[copies->count] = fcntl(listeners->fds[i], F_DUPFD_CLOEXEC, 0);
+		copies->count += copies->fds[copies->count] >= 0;
 	}
+	copies->http_fd = listeners->http_fd < 0 ? -1 : fcntl(listeners->http_fd, F_DUPFD_CLOEXEC, 0);
 	takeover->listener = listen_on_path(config->takeover_socket);
 	if (peer >= 0) {
 		takeover->look_until_ms = now_ms() + LOOK_MS_MAX;

@@ -1,4 +1,4 @@
-/* takeover: a new process takes the listening sockets over from the running one, and no client notices.
+/* takeover: a new process takes the listening sockets, that for HTTP among them, over from the running one, and no client notices.
  *
  * Over a Unix socket (setting takeover_socket; SOCK_SEQPACKET, a message each), for the same user or root alone:
  *
@@ -22,21 +22,29 @@
 
 struct config;
 struct control;
+struct http;
 struct services;
 struct takeover;
 
 enum { TAKEOVER_FDS_MAX = 64 };
 
-/* The new process's first step: fills fds (at most TAKEOVER_FDS_MAX). *ret_peer is the connection to the old one. ERR_CONNECT when no router answers. */
-must_use int takeover_take(const struct config *config, int *fds, size_t *ret_count, int *ret_peer, struct err *err);
+struct listeners {                      /* listening sockets */
+	int fds[TAKEOVER_FDS_MAX];      /* for clients: at least one for each worker */
+	size_t count;
+	int http_fd;                    /* -1: there is none */
+};
+
+/* The new process's first step. *ret_peer is the connection to the old one. ERR_CONNECT when no router answers. */
+must_use int takeover_take(const struct config *config, struct listeners *ret_listeners, int *ret_peer, struct err *err);
 
 /* Two routers that do not know of each other must not write one store. ERR_CONFLICT when another one answers at this one's socket. */
 must_use int takeover_alone(const struct config *config, struct err *err);
 
 /* Answers whoever takes over, with these listeners, from a thread of its own. `peer`: the connection to the process that this one took over, which
- * is told that this one is ready; or -1. A socket that cannot be opened is logged, and then nobody can take over. */
-struct takeover *takeover_start(const struct config *config, struct services *services, struct control *control, const int *fds, size_t count,
-				int peer);
+ * is told that this one is ready; or -1. `http` is told when another has taken over; NULL: there is none. A socket that cannot be opened is logged,
+ * and then nobody can take over. */
+struct takeover *takeover_start(const struct config *config, struct services *services, struct control *control, struct http *http,
+				const struct listeners *listeners, int peer);
 void takeover_stop(struct takeover *takeover);          /* before the workers end; NULL is allowed */
 void takeover_free(struct takeover *takeover);          /* when nobody can ask for its connections any more; NULL is allowed */
 

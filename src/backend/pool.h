@@ -61,6 +61,7 @@ struct pool {
 	struct timer pause;             /* after a failed opening nothing is opened for a moment */
 	struct timer sparing;           /* for what has been idle for a while */
 	uint64_t opened_count, failed_count, lent_count, wait_count, wait_us;
+	uint64_t statement_count;       /* that its backends have run to their end, as whoever borrowed them says */
 };
 
 enum { POOLS_RECENT = 16 };

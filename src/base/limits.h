@@ -47,6 +47,14 @@ enum {
 	ADMIN_STATEMENT_SIZE_MAX = 64 << 10,    /* the text of a statement on the nanu schema */
 	ADMIN_ANSWER_SIZE_MAX = 64 << 20,       /* bytes of one answer of the nanu schema */
 	ADMIN_TIME_MS_MAX = 1000,               /* for which one statement on the nanu schema may run */
+	HTTP_CONNECTIONS_MAX = 100,             /* of those who ask over HTTP; a newcomer takes the place of the quietest */
+	HTTP_CONNECTIONS_ROOM = 16,             /* more, which are being closed */
+	HTTP_REQUEST_SIZE_MAX = 16 << 10,       /* a request's head, and the buffers of its connection */
+	HTTP_TURN_MS_MAX = 30 * 1000,           /* from one end of an answer to the next, or the connection is closed */
+	HTTP_WORKER_MS_MAX = 1000,              /* for a worker to answer */
+	METRICS_MS_MIN = 100,                   /* between two looks at all pools and sessions for /metrics */
+	METRICS_POOLS_MAX = 2000,               /* pools told one by one; above, users are summed */
+	METRICS_SIZE_MAX = 16 << 20,            /* bytes of /metrics */
 	MAILBOX_COUNT_MAX = 65536,
 
 	STORE_LIST_MAX = 4096,                  /* keys of one list of the store */

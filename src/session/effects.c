@@ -217,7 +217,9 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 		return;
 	shape = plan->items[item].shape;
 	session->statements++;
-	session->worker->counters.statements++;
+	session->worker->counters.statements[shape->kind]++;
+	if (leg && leg->backend)
+		leg->backend->pool->statement_count++;
 	started(session, leg, &plan->items[item]);
 	cursors_note(session, leg, shape);
 	switch (shape->kind) {

@@ -257,6 +257,9 @@ static void finish(struct session *session)
 	for (size_t i = 0; i < fan->leg_count; i++)
 		if (fan->legs[i].leg)
 			fan->legs[i].leg->working = false;
+	for (size_t i = 0; !failed && i < fan->leg_count; i++)
+		if (fan->legs[i].leg && fan->legs[i].leg->backend)
+			fan->legs[i].leg->backend->pool->statement_count++;
 	if (failed) {
 		session->failed = true;
 		session->worker->counters.errors++;

@@ -1,9 +1,9 @@
 #include "session/reads.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/duration.h"
 #include "base/mem.h"
 #include "catalog/catalog.h"
 #include "net/env.h"
@@ -34,33 +34,12 @@ static int read_level(const char *text, enum consistency *ret_level)
 	return ERR_INVALID_VALUE;
 }
 
-/* "500ms", "5 s", "5000" (milliseconds): as PostgreSQL reads settings of time, whole numbers only. */
-static int read_ms(const char *text, uint64_t *ret_ms)
-{
-	static const struct { const char *unit; uint64_t ms; } units[] = {
-		{ "", 1 }, { "ms", 1 }, { "s", 1000 }, { "min", 60 * 1000 }, { "h", 3600 * 1000 }, { "d", 24 * 3600 * 1000 },
-	};
-	char *rest;
-	uint64_t number = strtoull(text, &rest, 10);
-
-	if (rest == text || strchr(text, '-') || number > INT32_MAX)
-		return ERR_INVALID_VALUE;
-	rest += strspn(rest, " ");
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strcmp(rest, units[i].unit) != 0)
-			continue;
-		*ret_ms = number * units[i].ms;
-		return *ret_ms <= INT32_MAX ? 0 : ERR_INVALID_VALUE;
-	}
-	return ERR_INVALID_VALUE;
-}
-
 static const char CONSISTENCY[] = "nanu.consistency", MAX_STALENESS[] = "nanu.max_staleness";
 
 static int check(const char *name, const char *text, struct err *err)
 {
 	enum consistency level;
-	uint64_t ms;
+	uint64_t us;
 
 	if (strcmp(name, CONSISTENCY) == 0) {
 		if (!text || read_level(text, &level) == 0)
@@ -70,10 +49,10 @@ static int check(const char *name, const char *text, struct err *err)
 		return err->code;
 	}
 	if (strcmp(name, MAX_STALENESS) == 0) {
-		if (!text || read_ms(text, &ms) == 0)
+		if (!text || duration_read(text, &us))
 			return 0;
 		err_set(err, ERR_INVALID_VALUE, "invalid value for parameter \"%s\": \"%s\"", name, text);
-		err_hint(err, "It is a whole number of ms, or with a unit: ms, s, min, h, d.");
+		err_hint(err, "It is a number of ms, or with a unit: us, ms, s, min, h, d.");
 		return err->code;
 	}
 	err_set(err, ERR_UNDEFINED_OBJECT, "unrecognized configuration parameter \"%s\"", name);
@@ -148,7 +127,7 @@ static void read_settings(struct session *session)
 {
 	struct reads *reads = session->reads;
 	const char *level = value_of(session, CONSISTENCY), *staleness = value_of(session, MAX_STALENESS);
-	uint64_t ms = session->policy->max_staleness;
+	uint64_t staleness_us = session->policy->max_staleness * UINT64_C(1000);
 
 	settings_assign(&reads->settings, session->settings);
 	settings_assign(&reads->local, session->local);
@@ -157,9 +136,9 @@ static void read_settings(struct session *session)
 	/* set_config() may have been given anything: then the primary serves. */
 	if (level && read_level(level, &reads->level) < 0)
 		reads->level = CONSISTENCY_STRONG;
-	if (staleness && read_ms(staleness, &ms) < 0)
-		ms = 0;
-	reads->max_staleness_us = ms * 1000;
+	if (staleness && !duration_read(staleness, &staleness_us))
+		staleness_us = 0;
+	reads->max_staleness_us = staleness_us;
 }
 
 void reads_begin(struct session *session)

@@ -150,6 +150,8 @@ static void let_go(struct session *session)
 	if (session->state == SESSION_CLOSED)
 		return;
 	session->state = SESSION_CLOSED;
+	worker->counters.sent_bytes += session->stream.sent_bytes;
+	session->stream.sent_bytes = 0;         /* what it still hears is counted when its stream is closed */
 	loop_disarm(worker->loop, &session->timer);
 	loop_forget(worker->loop, &session->resume);
 	map_remove(&worker->by_number, slice_make(&session->number, sizeof(session->number)));

@@ -114,6 +114,8 @@ static void finish(struct session *session)
 		LIST_EACH(&session->legs, node) {
 			struct leg *leg = CONTAINER_OF(node, struct leg, place);
 
+			if (leg->backend && leg != spread->lead)
+				leg->backend->pool->statement_count += spread->plan->shapes.count;
 			if (leg->backend && spread->lead && leg->in_tx)
 				settings_assign(&leg->backend->settings, spread->lead->backend->settings);
 		}

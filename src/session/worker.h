@@ -14,6 +14,7 @@
 #include "net/loop.h"
 #include "net/stream.h"
 #include "route/plan_cache.h"
+#include "sql/shape.h"
 
 struct admission;
 struct config;
@@ -38,10 +39,16 @@ struct services {                       /* shared by all workers; set up before 
 	void (*submit)(struct services *services, struct job *job);     /* from any thread */
 };
 
+/* Whole queries by the time that they took: counters.durations[i] took less than 2^i us, and not less than half of that. */
+enum { DURATION_COUNT = 32 };
+
 struct worker_counters {
-	uint64_t sessions_total, statements, transactions, errors, refused, fanouts, rows_merged, received_bytes, sent_bytes;
+	uint64_t sessions_total, transactions, errors, refused, fanouts, rows_merged, received_bytes;
+	uint64_t sent_bytes;            /* to sessions that have ended */
+	uint64_t statements[STMT_KIND_COUNT_];
 	uint64_t statement_us;
 	uint64_t replica_reads, replica_retries;
+	uint64_t durations[DURATION_COUNT];
 };
 
 struct listener { struct stream stream; struct worker *worker; };

@@ -321,6 +321,11 @@ static int check_etcd(const struct reading *reading)
 	return 0;
 }
 
+static bool hosts_meet(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0 || strcmp(a, "*") == 0 || strcmp(b, "*") == 0;
+}
+
 /* What only two settings together can get wrong. */
 static int check_settings(const struct reading *reading)
 {
@@ -330,6 +335,8 @@ static int check_settings(const struct reading *reading)
 
 	if (config_read_peers(config, &reason) < 0)
 		return refuse(reading, "peers", "%s", reason.message);
+	if (config->http_port == config->listen_port && hosts_meet(config->http_host, config->listen_host))
+		return refuse(reading, "http_port", "http_port and listen_port are both %u: each needs a port of its own", config->http_port);
 	if (!config->admin_users)
 		config->admin_users = arena_strdup(&config->arena, config->node_user);
 	if (!config->auth_user)

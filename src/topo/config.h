@@ -77,6 +77,8 @@ struct config {
 
 	char *listen_host;              /* 127.0.0.1 */
 	uint16_t listen_port;           /* 6432 */
+	char *http_host;                /* 127.0.0.1 */
+	uint16_t http_port;             /* 0: nothing is answered over HTTP */
 	unsigned workers;               /* 0: one a core */
 	enum io_engine io;              /* auto */
 	char *log_level;                /* info */

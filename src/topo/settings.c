@@ -46,6 +46,10 @@ const struct setting settings[] = {
 	  .initial = "127.0.0.1", .restart = true },
 	{ "listen_port", "", "port that clients connect to", SETTING_PORT, AT(listen_port), .initial = "6432",
 	  .restart = true },
+	{ "http_host", "", "address that load balancers and Prometheus connect to; * means every address", SETTING_TEXT, AT(http_host),
+	  .initial = "127.0.0.1", .restart = true },
+	{ "http_port", "", "port for /health, /ready, /primary, /replica and /metrics; when not given, there is none", SETTING_PORT, AT(http_port),
+	  .restart = true },
 	{ "workers", "threads", "worker threads; 0 means one a core", SETTING_COUNT, AT(workers), .initial = "0", .min = 0,
 	  .max = WORKERS_MAX, .restart = true },
 	{ "io", "", "event loop: auto takes io_uring when the kernel allows it, epoll otherwise", SETTING_CHOICE, AT(io),
@@ -297,7 +301,7 @@ static void show_value(const struct setting *setting, const struct config *confi
 			snprintf(out, size, "%u", *(const unsigned *)source);
 		return;
 	case SETTING_PORT:
-		snprintf(out, size, "%u", *(const uint16_t *)source);
+		snprintf(out, size, *(const uint16_t *)source ? "%u" : "", *(const uint16_t *)source);
 		return;
 	case SETTING_SWITCH:
 		text = *(const bool *)source ? "true" : "false";

@@ -1,43 +1,10 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "topo/topology.h"
 
-/* Well-formed UTF-8 (Unicode 15, table 3-7). The text form is JSON, which can hold nothing else. */
-static bool utf8_valid(const char *text)
-{
-	const unsigned char *at = (const unsigned char *)text;
-
-	while (*at) {
-		unsigned char low = 0x80, high = 0xbf;
-		int follow;
-
-		if (*at < 0x80)
-			follow = 0;
-		else if (*at >= 0xc2 && *at <= 0xdf)
-			follow = 1;
-		else if (*at >= 0xe0 && *at <= 0xef)
-			follow = 2;
-		else if (*at >= 0xf0 && *at <= 0xf4)
-			follow = 3;
-		else
-			return false;
-		if (*at == 0xe0)
-			low = 0xa0;
-		else if (*at == 0xed)
-			high = 0x9f;
-		else if (*at == 0xf0)
-			low = 0x90;
-		else if (*at == 0xf4)
-			high = 0x8f;
-		at++;
-		for (; follow > 0; follow--, at++, low = 0x80, high = 0xbf)
-			if (*at < low || *at > high)
-				return false;
-	}
-	return true;
-}
-
+/* Names are UTF-8: the text form is JSON, which can hold nothing else. */
 static int check_name(const char *what, const char *name, struct err *err)
 {
 	if (!name || !*name)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 import psycopg
 import pytest
@@ -113,6 +114,14 @@ def test_the_printed_statements_work(running):
     with psycopg.connect(url, autocommit=True) as conn:
         for statement in statements:
             assert conn.execute(statement).fetchall(), statement
+
+
+def test_the_printed_metrics_are_there(running):
+    url = re.search(r"http://127.0.0.1:\d+/metrics", running.output).group()
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        assert b"nanu_build_info" in answer.read()
+    with urllib.request.urlopen(url.replace("/metrics", "/ready"), timeout=20) as answer:
+        assert answer.status == 200
 
 
 def test_rows_are_spread_over_the_servers(running):

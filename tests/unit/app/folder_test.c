@@ -71,6 +71,7 @@ static void what_is_saved_is_remembered(void **state)
 	strcpy(password, folder->password);
 	folder->port = 7000;
 	folder->node_count = 2;
+	folder->http_port = 7003;
 	folder->node_ports[0] = 7001;
 	folder->node_ports[1] = 7002;
 	assert_int_equal(folder_save(folder, NULL), 0);
@@ -80,6 +81,7 @@ static void what_is_saved_is_remembered(void **state)
 	assert_int_equal(folder->port, 7000);
 	assert_int_equal(folder->node_count, 2);
 	assert_int_equal(folder->node_ports[1], 7002);
+	assert_int_equal(folder->http_port, 7003);
 	assert_string_equal(folder->password, password);
 	folder_free(folder);
 }
