@@ -12,6 +12,7 @@
 #include "base/err.h"
 
 struct arena;
+struct buf;
 struct config;
 struct database;
 struct job;
@@ -73,6 +74,9 @@ must_use int admin_answer(struct admin *admin, struct job *job);
 
 /* Whether `user` is one of admin_users. */
 bool admin_is_admin(const struct config *config, const char *user);
+
+/* Writes key='value' with quotes and backslashes made safe. */
+void admin_conninfo_add(struct buf *out, const char *key, const char *value);
 
 /* libpq's conninfo for nanu's own connection to a node; mem_free() it. */
 char *admin_conninfo(const struct config *config, const struct node *node, const char *database);

@@ -4,6 +4,7 @@
 #include "admin/admin.h"
 #include "admin/call.h"
 #include "admin/explain.h"
+#include "admin/node.h"
 #include "admin/params.h"
 #include "admin/query.h"
 #include "admin/running.h"
@@ -20,6 +21,8 @@ static const struct {
 } functions[] = {
 	{ "explain", admin_explain, ADMIN_ANSWERS, false, OID_TEXT },
 	{ "shard_table", admin_shard_table, ADMIN_CHANGES, false, OID_TEXT },   /* also the table's owner */
+	{ "add_node", admin_add_node, ADMIN_CHANGES, true, OID_TEXT },
+	{ "remove_node", admin_remove_node, ADMIN_CHANGES, true, OID_TEXT },
 	{ "reload", admin_reload, ADMIN_CHANGES, true, OID_TEXT },
 	{ "forget_router", admin_forget_router, ADMIN_CHANGES, true, OID_TEXT },
 	{ "restore_topology", admin_restore_topology, ADMIN_CHANGES, true, OID_TEXT },

@@ -60,6 +60,7 @@ const struct admin_table admin_tables[] = {
 		{ "zone", TEXT, "where in the region; empty: not given" },
 		{ "role", TEXT, "primary or replica" },
 		{ "shard", TEXT, "the shard that it belongs to" },
+		{ "added", BOOL, "whether it was added while the router ran, and not by the configuration" },
 		{ "reachable", BOOL, "as the last connections tell; NULL: none was tried" },
 		{ "connections", INT, "backends that are open now" },
 		{ "lent", INT, "of these, lent to a session" },

@@ -96,6 +96,7 @@ void fill_nodes(struct filling *filling)
 		row_text(filling, node->zone);
 		row_text(filling, node->role == NODE_PRIMARY ? "primary" : "replica");
 		row_text(filling, topology->shards[node->shard].name);
+		row_bool(filling, node->added);
 		if (state.connections || state.failed)
 			row_bool(filling, state.connections > 0);
 		else

@@ -23,6 +23,8 @@ struct node {
 	const char *region, *zone;      /* "" when not given */
 	enum node_role role;
 	int shard;                      /* index into the topology's shards */
+	bool added;                     /* while the router ran (nanu.add_node), and not by the configuration */
+	const char *slot;               /* of an added replica: its replication slot on the primary; "": none, or nobody knows */
 };
 
 struct shard {
@@ -84,6 +86,16 @@ must_use int topology_check(const struct topology *topology, struct err *err);
  * wrong: ERR_CONFIG. */
 char *topology_to_json(const struct topology *topology);                /* mem_free() it */
 must_use int topology_from_json(const char *json, struct topology **ret_topology, struct err *err);
+
+/* The index of the node or shard of this name; -1: there is none. */
+int topology_node(const struct topology *topology, const char *name);
+int topology_shard(const struct topology *topology, const char *name);
+
+/* A copy of `old` at epoch + 1 with one node more, behind the others; its strings are copied. ERR_CONFIG: another node has its name or its
+ * address, or topology_check() says why. */
+must_use int topology_with_node(const struct topology *old, const struct node *node, struct topology **ret_topology, struct err *err);
+/* The same without the node. ERR_NOT_FOUND: there is none of this name; ERR_CONFIG: it is a primary. */
+must_use int topology_without_node(const struct topology *old, const char *name, struct topology **ret_topology, struct err *err);
 
 /* A copy of `old` at epoch + 1 in which `database` has `table` (replaced when it is there already, by schema and name). */
 must_use int topology_with_table(const struct topology *old, const char *database, const struct sharded_table *table,

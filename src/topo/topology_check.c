@@ -65,6 +65,8 @@ static int check_nodes(const struct topology *topology, struct err *err)
 			return err_set(err, ERR_CONFIG, "node \"%s\" has no port", node->name);
 		if (!utf8_valid(node->region) || !utf8_valid(node->zone))
 			return err_set(err, ERR_CONFIG, "region or zone of node \"%s\" is not valid UTF-8", node->name);
+		if (strlen(node->slot) >= NAME_SIZE_MAX || !utf8_valid(node->slot))
+			return err_set(err, ERR_CONFIG, "the slot of node \"%s\" has no usable name", node->name);
 		if (node->shard < 0 || (size_t)node->shard >= topology->shard_count)
 			return err_set(err, ERR_CONFIG, "node \"%s\" belongs to no shard", node->name);
 		for (size_t j = 0; j < i; j++)
