@@ -17,6 +17,7 @@ struct config;
 struct database;
 struct job;
 struct node;
+struct replication_watch;
 struct services;
 struct snapshot;
 struct topology;
@@ -54,6 +55,7 @@ struct admin {                          /* what the program lets it see and do *
 	const struct config *config;
 	struct services *services;
 	void *program;
+	struct replication_watch *watch;
 	enum admin_lane lane;           /* what the caller may do */
 	bool (*stopping)(void *program);                        /* the router ends: who waits should stop */
 	struct snapshot *(*snapshot)(void *program);            /* a new reference to the newest */

@@ -15,6 +15,7 @@
 #include "admin/admin.h"
 #include "admin/call.h"
 #include "admin/node_ask.h"
+#include "admin/replication.h"
 #include "admin/running.h"
 #include "base/limits.h"
 #include "catalog/catalog.h"
@@ -32,21 +33,11 @@ struct identity {
 	const char *slot;               /* that it streams with; "": none */
 };
 
-/* A database that the shard's nodes have. */
-static const char *database_on(const struct topology *topology, int shard)
-{
-	for (size_t i = 0; i < topology->database_count; i++)
-		for (size_t j = 0; j < topology->databases[i].shard_count; j++)
-			if (topology->databases[i].shards[j] == shard)
-				return topology->databases[i].node_database;
-	return "postgres";
-}
-
 static int identify(struct admin *admin, struct job *job, const struct topology *topology, const struct node *node, struct identity *ret)
 {
 	PGresult *result = NULL;
 	PGconn *conn;
-	int rc = node_open(admin->config, node, database_on(topology, node->shard), &conn, &job->err);
+	int rc = node_open(admin->config, node, topology_node_database(topology, node->shard), &conn, &job->err);
 
 	if (rc == 0)
 		rc = node_ask(conn, node->name, "SELECT pg_catalog.pg_is_in_recovery(), s.system_identifier, pg_catalog.current_setting('primary_slot_name')"
@@ -162,11 +153,13 @@ static int check_standby(struct admin *admin, struct job *job, const struct topo
 	return 0;
 }
 
-/* Stored, and everybody's. Takes the reference. */
-static int publish(struct admin *admin, struct job *job, struct topology *next)
+/* Stored, and everybody's; and the primary waits for the replicas that there are now. Takes the reference. */
+static int publish(struct admin *admin, struct job *job, struct topology *next, int shard)
 {
 	int rc = admin->change(admin->program, next, true, &job->err);
 
+	if (rc == 0)
+		replication_settle(admin, next, shard);
 	topology_unref(next);
 	return rc;
 }
@@ -187,7 +180,7 @@ static int add(struct admin *admin, struct job *job, const struct call *call, co
 	if (rc == 0)
 		rc = topology_with_node(topology, &node, &next, &job->err);
 	if (rc == 0)
-		rc = publish(admin, job, next);
+		rc = publish(admin, job, next, node.shard);
 	return rc < 0 ? rc : admin_say(job, call, OID_TEXT, arena_printf(&job->arena, "%s is a replica of %s", node.name,
 									 topology->shards[node.shard].name));
 }
@@ -244,7 +237,7 @@ static int drop_slot(struct admin *admin, struct job *job, const struct topology
 
 	if (!*node->slot)
 		return 0;
-	rc = node_open(admin->config, primary, database_on(topology, node->shard), &conn, &why);
+	rc = node_open(admin->config, primary, topology_node_database(topology, node->shard), &conn, &why);
 	if (rc == 0)
 		rc = drop_slot_by(conn, primary, node->slot, &why);
 	PQfinish(conn);
@@ -294,7 +287,7 @@ int admin_remove_node(struct admin *admin, struct job *job, const struct call *c
 	if (rc == 0)
 		rc = topology_without_node(snapshot->topology, node->name, &next, &job->err);
 	if (rc == 0)
-		rc = publish(admin, job, next);
+		rc = publish(admin, job, next, node->shard);
 	if (rc == 0)
 		rc = drop_slot(admin, job, snapshot->topology, node);
 	if (rc == 0)

@@ -88,7 +88,11 @@ const struct admin_table admin_tables[] = {
 		{ "is_home", BOOL, "whether tables that are not sharded stand here" },
 		{ "nodes", INT, "number of its nodes" },
 		{ "sharded_tables", INT, "number of sharded tables with rows here" },
-		{ "slices", INT, "number of slices that it holds, over all of them" }), REPORT_NONE, fill_shards },
+		{ "slices", INT, "number of slices that it holds, over all of them" },
+		{ "replication", TEXT, "async, semi-sync or sync: how many replicas a commit waits for" },
+		{ "sync_count", INT, "of semi-sync: for how many; NULL: it is not that" },
+		{ "when_missing", TEXT, "block or degrade: what happens when too few replicas stream; NULL: async" },
+		{ "replication_state", TEXT, "ok; degraded: it waits for fewer; blocked: commits wait; NULL: async, or not looked at yet" }), REPORT_NONE, fill_shards },
 	{ "tables", "the sharded tables", COLUMNS(
 		{ "database", TEXT, "as clients say it" },
 		{ "schema", TEXT, "the table's schema" },

@@ -39,7 +39,8 @@ static const struct section {
 	  "SELECT * FROM nanu.router", true },
 	{ "nodes", "Nodes", "SELECT name, host, port, region, zone, role, shard, reachable, connections, lent, waiting, last_failure"
 	  " FROM nanu.nodes ORDER BY name", "SELECT * FROM nanu.nodes ORDER BY name", false },
-	{ "shards", "Shards", "SELECT name, database, primary_node AS primary, is_home AS home, nodes, sharded_tables AS tables, slices"
+	{ "shards", "Shards", "SELECT name, database, primary_node AS primary, is_home AS home, nodes, sharded_tables AS tables, slices,"
+	  " replication, sync_count AS k, when_missing, replication_state AS state"
 	  " FROM nanu.shards ORDER BY database, name", "SELECT * FROM nanu.shards ORDER BY database, name", false },
 	{ "tables", "Sharded tables", "SELECT database, schema, name, key_column AS key, key_type AS type, placement, slices FROM nanu.tables"
 	  " ORDER BY database, schema, name", "SELECT * FROM nanu.tables ORDER BY database, schema, name", false },

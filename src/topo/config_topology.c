@@ -123,6 +123,19 @@ static int keep_added_nodes(const struct config *config, const struct topology *
 	return 0;
 }
 
+/* How shards are replicated is said while the router runs. */
+static void keep_replication(const struct topology *stored, struct topology *topology)
+{
+	struct shard *shards = (struct shard *)(uintptr_t)topology->shards;
+
+	for (size_t i = 0; i < topology->shard_count; i++) {
+		int before = topology_shard(stored, shards[i].name);
+
+		if (before >= 0)
+			shards[i].replication = stored->shards[before].replication;
+	}
+}
+
 /* The place in `database` of the shard that stands at place `old_place` of the stored database. */
 static int same_shard(const struct topology *stored, const struct database *old, int old_place, const struct topology *topology,
 		      const struct database *database)
@@ -225,8 +238,10 @@ int config_topology(const struct config *config, const struct topology *stored, 
 
 	add_nodes_and_shards(config, topology);
 	add_databases(config, topology);
-	if (stored)
+	if (stored) {
+		keep_replication(stored, topology);
 		rc = keep_added_nodes(config, stored, topology, err);
+	}
 	for (size_t i = 0; stored && rc == 0 && i < stored->database_count; i++)
 		rc = keep_database(stored, &stored->databases[i], topology, err);
 	if (rc == 0)

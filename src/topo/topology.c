@@ -38,6 +38,15 @@ const struct database *topology_database(const struct topology *topology, const 
 	return NULL;
 }
 
+const char *topology_node_database(const struct topology *topology, int shard)
+{
+	for (size_t i = 0; i < topology->database_count; i++)
+		for (size_t j = 0; j < topology->databases[i].shard_count; j++)
+			if (topology->databases[i].shards[j] == shard)
+				return topology->databases[i].node_database;
+	return "postgres";
+}
+
 int topology_node(const struct topology *topology, const char *name)
 {
 	for (size_t i = 0; i < topology->node_count; i++)
@@ -274,5 +283,28 @@ int topology_without_node(const struct topology *old, const char *name, struct t
 	copy->node_count--;
 	for (size_t i = 0; i < copy->shard_count; i++)
 		shards[i].primary -= shards[i].primary > gone;
+	return end_edit(copy, ret_topology, err);
+}
+
+size_t topology_replicas(const struct topology *topology, int shard, int *ret)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < topology->node_count; i++)
+		if (topology->nodes[i].shard == shard && topology->nodes[i].role == NODE_REPLICA)
+			ret[count++] = (int)i;
+	return count;
+}
+
+int topology_with_replication(const struct topology *old, const char *shard, const struct replication_rule *replication,
+			      struct topology **ret_topology, struct err *err)
+{
+	int index = topology_shard(old, shard);
+	struct topology *copy;
+
+	if (index < 0)
+		return err_set(err, ERR_NOT_FOUND, "the topology has no shard \"%s\"", shard);
+	copy = topology_copy(old, old->epoch + 1);
+	((struct shard *)(uintptr_t)copy->shards)[index].replication = *replication;
 	return end_edit(copy, ret_topology, err);
 }

@@ -11,6 +11,8 @@
  *
  * A node that was added while the router ran has two members more: "added": true, and "slot", its replication slot on the primary.
  *
+ * A shard that is not replicated asynchronously has one more: "replication": { "mode": "semi-sync", "count": 1, "when_missing": "degrade" }.
+ *
  * Indexes are written as names, so that a person can read it; bounds as strings, because most readers of JSON lose what is beyond 2^53.
  */
 #include <errno.h>
@@ -73,6 +75,18 @@ static json_t *node_to_json(const struct topology *topology, const struct node *
 	return object;
 }
 
+static json_t *shard_to_json(const struct topology *topology, const struct shard *shard)
+{
+	const struct replication_rule *replication = &shard->replication;
+	json_t *object = json_pack("{s:s, s:s}", "name", shard->name, "primary", topology->nodes[shard->primary].name);
+
+	if (replication->mode != REPLICATION_ASYNC)
+		json_object_set_new(object, "replication", json_pack("{s:s, s:i, s:s}", "mode", replication_mode_name(replication->mode), "count",
+								     (int)replication->count, "when_missing",
+								     replication->degrades ? "degrade" : "block"));
+	return object;
+}
+
 char *topology_to_json(const struct topology *topology)
 {
 	json_t *nodes = json_array(), *shards = json_array(), *databases = json_array(), *root;
@@ -81,8 +95,7 @@ char *topology_to_json(const struct topology *topology)
 	for (size_t i = 0; i < topology->node_count; i++)
 		json_array_append_new(nodes, node_to_json(topology, &topology->nodes[i]));
 	for (size_t i = 0; i < topology->shard_count; i++)
-		json_array_append_new(shards, json_pack("{s:s, s:s}", "name", topology->shards[i].name, "primary",
-							topology->nodes[topology->shards[i].primary].name));
+		json_array_append_new(shards, shard_to_json(topology, &topology->shards[i]));
 	for (size_t i = 0; i < topology->database_count; i++)
 		json_array_append_new(databases, database_to_json(topology, &topology->databases[i]));
 	root = json_pack("{s:I, s:o, s:o, s:o}", "epoch", (json_int_t)topology->epoch, "nodes", nodes, "shards", shards, "databases",
@@ -108,6 +121,25 @@ static int place_of_shard(const struct topology *topology, const struct database
 	return -1;
 }
 
+static int read_replication(json_t *object, const char *shard, struct replication_rule *replication, struct err *err)
+{
+	const char *mode, *missing;
+	json_error_t error;
+	int count;
+
+	if (!object)
+		return 0;
+	if (json_unpack_ex(object, &error, JSON_STRICT, "{s:s, s:i, s:s}", "mode", &mode, "count", &count, "when_missing", &missing) < 0)
+		return bad_json(err, "replication", &error);
+	replication->degrades = strcmp(missing, "degrade") == 0;
+	replication->count = (unsigned)count;
+	if (!replication_mode_read(mode, &replication->mode) || replication->mode == REPLICATION_ASYNC ||
+	    (replication->mode == REPLICATION_SYNC && count != 0) || count < 0 || count > NODES_MAX ||
+	    (!replication->degrades && strcmp(missing, "block") != 0))
+		return err_set(err, ERR_CONFIG, "shard \"%s\" is replicated in no valid way", shard);
+	return 0;
+}
+
 static int read_shards(struct topology *topology, json_t *array, struct err *err)
 {
 	struct shard *shards;
@@ -118,10 +150,15 @@ static int read_shards(struct topology *topology, json_t *array, struct err *err
 	shards = arena_calloc(&topology->arena, json_array_size(array), sizeof(*shards));
 	for (size_t i = 0; i < json_array_size(array); i++) {
 		const char *name, *primary;
+		json_t *replication = NULL;
+		int rc;
 
-		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s}", "name", &name, "primary",
-				   &primary) < 0)
+		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s, s?o}", "name", &name, "primary",
+				   &primary, "replication", &replication) < 0)
 			return bad_json(err, "shards", &error);
+		rc = read_replication(replication, name, &shards[i].replication, err);
+		if (rc < 0)
+			return rc;
 		shards[i].name = arena_strdup(&topology->arena, name);
 		shards[i].primary = -1;
 		for (size_t j = 0; j < topology->node_count; j++)

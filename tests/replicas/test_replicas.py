@@ -1,10 +1,7 @@
 """`nanu add-replica`, `nanu remove-replica`, nanu.add_node() and nanu.remove_node(), on real servers that stream."""
 import contextlib
-import os
-import pathlib
 import shutil
 import signal
-import subprocess
 import threading
 
 import psycopg
@@ -13,8 +10,9 @@ import pytest
 from harness.cluster import DATABASE, USER, USER_PASSWORD
 from harness.postgres import PASSWORD, SUPERUSER, Postgres, make_folder, make_template
 from harness.program import free_port
-from harness.router import NANU
 from harness.wait import PATIENCE, wait_until
+
+from .replica import Replica, nanu
 
 SLOW = ["--max-rate", "1M"]  # the copy of an empty server takes half a minute
 
@@ -29,72 +27,6 @@ def above():
     folder = make_folder()
     yield folder
     shutil.rmtree(folder)
-
-
-def is_alive(pid):
-    try:
-        return "State:\tZ" not in pathlib.Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
-
-
-def nanu(*words):
-    return subprocess.run([NANU, *map(str, words)], capture_output=True, text=True, timeout=120 * PATIENCE, cwd="/")
-
-
-class Replica:
-    """One of shard s1, as the command makes it."""
-
-    def __init__(self, cluster, data):
-        self.cluster = cluster
-        self.data = data
-        self.port = free_port()
-
-    def words(self, *more):
-        return ["add-replica", "s1", "--config", self.cluster.router.config, "--data", self.data, "--port", self.port, *more]
-
-    def add(self, *more):
-        return nanu(*self.words(*more))
-
-    def begin(self, *more):
-        return subprocess.Popen(list(map(str, [NANU, *self.words(*more)])), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/")
-
-    def remove(self, name="n1a", *more):
-        return nanu("remove-replica", name, "--config", self.cluster.router.config, *more)
-
-    def connect(self, dbname=None):
-        return psycopg.connect(host="127.0.0.1", port=self.port, user=SUPERUSER, password=PASSWORD, dbname=dbname or self.cluster.node_database,
-                               autocommit=True)
-
-    def pid(self):
-        try:
-            return int((self.data / "postmaster.pid").read_text().split()[0])
-        except OSError:
-            return 0
-
-    def runs(self):
-        return bool(self.pid()) and is_alive(self.pid())
-
-    def slots(self):
-        with self.cluster.servers[0].connect() as conn:
-            return conn.execute("SELECT slot_name, active, temporary FROM pg_replication_slots").fetchall()
-
-    def in_router(self):
-        with self.cluster.connect() as conn:
-            return conn.execute("SELECT name, host, port, role, shard, added FROM nanu.nodes WHERE port = %s", [self.port]).fetchall()
-
-    def clear(self):
-        """Whatever a test left of it."""
-        for (name, *_) in self.in_router():
-            self.remove(name)
-        if self.runs():
-            pid = self.pid()
-            os.kill(pid, signal.SIGQUIT)
-            wait_until(lambda: not is_alive(pid), "its server has ended")
-        with self.cluster.servers[0].connect() as conn:
-            conn.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT temporary AND NOT active")
-        for path in self.data.parent.glob(f"{self.data.name}*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @pytest.fixture

@@ -182,6 +182,27 @@ static void a_node_that_the_file_names_belongs_to_the_file(void **state)
 	topology_unref(stored);
 }
 
+/* s1 has a replica, n3. */
+static void replication_stays_as_it_was_chosen(void **state)
+{
+	struct topology *stored = stored_topology(), *chosen, *next = NULL;
+	struct topology *turned;
+	struct err err;
+
+	assert_int_equal(topology_with_replication(stored, "s1", &(struct replication_rule){ REPLICATION_SYNC, 0, true }, &chosen, NULL), 0);
+	turned = make_good(NODES REVERSED "databases:\n  - {name: shop, shards: [s1, s2]}\n", chosen);
+	assert_int_equal(turned->shards[1].replication.mode, REPLICATION_SYNC);
+	assert_true(turned->shards[1].replication.degrades);
+	assert_int_equal(turned->shards[0].replication.mode, REPLICATION_ASYNC);
+	assert_int_equal(make("nodes:\n  - {name: n1, host: a}\n  - {name: n2, host: b}\nshards:\n  - {name: s1, nodes: [n1]}\n"
+			      "  - {name: s2, nodes: [n2]}\ndatabases:\n  - {name: shop}\n", chosen, &next, &err), ERR_CONFIG);
+	assert_null(next);
+	assert_non_null(strstr(err.hint, "nanu.set_replication('s1', 'async')"));
+	topology_unref(turned);
+	topology_unref(chosen);
+	topology_unref(stored);
+}
+
 static void an_added_node_whose_shard_goes_is_not_forgotten(void **state)
 {
 	struct topology *stored = make_good("nodes:\n  - {name: n1, host: a}\n  - {name: n2, host: b}\nshards:\n  - {name: s1, nodes: [n1]}\n"
@@ -211,6 +232,7 @@ int main(void)
 		cmocka_unit_test(an_added_node_stays_beside_those_of_the_file),
 		cmocka_unit_test(a_node_that_the_file_names_belongs_to_the_file),
 		cmocka_unit_test(an_added_node_whose_shard_goes_is_not_forgotten),
+		cmocka_unit_test(replication_stays_as_it_was_chosen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, scratch_remove);

@@ -26,6 +26,9 @@
 	"{\"name\": \"n1\", \"host\": \"10.0.0.1\", \"port\": 5432, \"region\": \"eu\", \"zone\": \"a\", \"role\": \"primary\", " \
 	"\"shard\": \"s1\"}"
 #define SHARDS "{\"name\": \"s1\", \"primary\": \"n1\"}, {\"name\": \"s2\", \"primary\": \"n2\"}"
+#define REPLICATED(mode, count, missing) \
+	"{\"name\": \"s1\", \"primary\": \"n1\", \"replication\": {\"mode\": \"" mode "\", \"count\": " count ", \"when_missing\": \"" missing "\"}}, " \
+	"{\"name\": \"s2\", \"primary\": \"n2\"}"
 #define TABLE(slices) \
 	"{\"schema\": \"public\", \"name\": \"orders\", \"key_column\": \"user_id\", \"key_type\": 20, \"colocation\": 1, " \
 	"\"placement\": {\"name\": \"hash\", \"slices\": [" slices "]}}"
@@ -136,6 +139,12 @@ static void wrong_texts_are_refused_with_the_reason(void **state)
 		{ TEXT_OF(NODES, "{\"name\": \"s1\", \"primary\": \"n3\"}, {\"name\": \"s2\", \"primary\": \"n2\"}", "\"s1\"", ""),
 		  "is not a primary" },
 		{ TEXT_OF(NODES, SHARDS, "", ""), "has no shards" },
+		{ TEXT_OF(NODES, REPLICATED("semi-sync", "2", "block"), "\"s1\"", ""), "waits for 2 replicas, and has 1" },
+		{ TEXT_OF(NODES, REPLICATED("semi-sync", "-1", "block"), "\"s1\"", ""), "in no valid way" },
+		{ TEXT_OF(NODES, REPLICATED("async", "0", "block"), "\"s1\"", ""), "in no valid way" },
+		{ TEXT_OF(NODES, REPLICATED("sync", "1", "block"), "\"s1\"", ""), "in no valid way" },
+		{ TEXT_OF(NODES, REPLICATED("sync", "0", "hope"), "\"s1\"", ""), "in no valid way" },
+		{ TEXT_OF(NODES, REPLICATED("often", "0", "block"), "\"s1\"", ""), "in no valid way" },
 		{ TEXT_OF(NODES, SHARDS, "\"s9\"", ""), "\"s9\", which is not there" },
 		{ TEXT_OF(NODES, SHARDS, "\"s1\", \"s1\"", ""), "twice" },
 		{ TEXT_OF(NODES, SHARDS, "\"s1\", \"s2\"", TABLE("")), "does not begin at the lowest hash" },
@@ -311,6 +320,36 @@ static void a_node_that_breaks_a_promise_is_refused(void **state)
 	topology_unref(old);
 }
 
+/* Of s1, which has a replica. */
+static void replication_is_chosen_and_survives_the_text(void **state)
+{
+	const struct replication_rule rule = { REPLICATION_SEMI_SYNC, 1, true };
+	struct topology *old = read_text(WHOLE), *new, *again, *less = NULL;
+	struct err err;
+	char *text;
+
+	assert_int_equal(old->shards[0].replication.mode, REPLICATION_ASYNC);
+	assert_int_equal(topology_with_replication(old, "s1", &rule, &new, NULL), 0);
+	text = topology_to_json(new);
+	again = read_text(text);
+	mem_free(text);
+	assert_int_equal(again->epoch, 8);
+	assert_int_equal(again->shards[0].replication.mode, REPLICATION_SEMI_SYNC);
+	assert_int_equal(again->shards[0].replication.count, 1);
+	assert_true(again->shards[0].replication.degrades);
+	assert_int_equal(again->shards[1].replication.mode, REPLICATION_ASYNC);
+	assert_int_equal(topology_without_node(again, "n3", &less, &err), ERR_CONFIG);
+	assert_non_null(strstr(err.message, "waits for 1 replica, and has 0"));
+	assert_int_equal(topology_with_replication(old, "s2", &rule, &less, &err), ERR_CONFIG);
+	assert_int_equal(topology_with_replication(old, "s2", &(struct replication_rule){ REPLICATION_SYNC, 0, false }, &less, &err), ERR_CONFIG);
+	assert_int_equal(topology_with_replication(old, "s1", &(struct replication_rule){ REPLICATION_SEMI_SYNC, 0, false }, &less, &err), ERR_CONFIG);
+	assert_int_equal(topology_with_replication(old, "s9", &rule, &less, &err), ERR_NOT_FOUND);
+	assert_null(less);
+	topology_unref(old);
+	topology_unref(new);
+	topology_unref(again);
+}
+
 static void shard_names_read_as_a_list(void **state)
 {
 	struct topology *topology = read_text(WHOLE);
@@ -337,6 +376,7 @@ int main(void)
 		cmocka_unit_test(a_node_is_added_and_taken_out_again),
 		cmocka_unit_test(primaries_are_found_when_a_node_before_them_goes),
 		cmocka_unit_test(a_node_that_breaks_a_promise_is_refused),
+		cmocka_unit_test(replication_is_chosen_and_survives_the_text),
 		cmocka_unit_test(shard_names_read_as_a_list),
 	};
 
