@@ -12,10 +12,12 @@
 #include "base/err.h"
 
 struct arena;
+struct buf;
 struct config;
 struct database;
 struct job;
 struct node;
+struct replication_watch;
 struct services;
 struct snapshot;
 struct topology;
@@ -53,6 +55,7 @@ struct admin {                          /* what the program lets it see and do *
 	const struct config *config;
 	struct services *services;
 	void *program;
+	struct replication_watch *watch;
 	enum admin_lane lane;           /* what the caller may do */
 	bool (*stopping)(void *program);                        /* the router ends: who waits should stop */
 	struct snapshot *(*snapshot)(void *program);            /* a new reference to the newest */
@@ -73,6 +76,9 @@ must_use int admin_answer(struct admin *admin, struct job *job);
 
 /* Whether `user` is one of admin_users. */
 bool admin_is_admin(const struct config *config, const char *user);
+
+/* Writes key='value' with quotes and backslashes made safe. */
+void admin_conninfo_add(struct buf *out, const char *key, const char *value);
 
 /* libpq's conninfo for nanu's own connection to a node; mem_free() it. */
 char *admin_conninfo(const struct config *config, const struct node *node, const char *database);

@@ -4,8 +4,10 @@
 #include "admin/admin.h"
 #include "admin/call.h"
 #include "admin/explain.h"
+#include "admin/node.h"
 #include "admin/params.h"
 #include "admin/query.h"
+#include "admin/replication.h"
 #include "admin/running.h"
 #include "admin/shard_table.h"
 #include "catalog/catalog.h"
@@ -20,6 +22,9 @@ static const struct {
 } functions[] = {
 	{ "explain", admin_explain, ADMIN_ANSWERS, false, OID_TEXT },
 	{ "shard_table", admin_shard_table, ADMIN_CHANGES, false, OID_TEXT },   /* also the table's owner */
+	{ "add_node", admin_add_node, ADMIN_CHANGES, true, OID_TEXT },
+	{ "remove_node", admin_remove_node, ADMIN_CHANGES, true, OID_TEXT },
+	{ "set_replication", admin_set_replication, ADMIN_CHANGES, true, OID_TEXT },
 	{ "reload", admin_reload, ADMIN_CHANGES, true, OID_TEXT },
 	{ "forget_router", admin_forget_router, ADMIN_CHANGES, true, OID_TEXT },
 	{ "restore_topology", admin_restore_topology, ADMIN_CHANGES, true, OID_TEXT },
@@ -53,7 +58,7 @@ static int refuse(struct job *job, const struct call *call)
 
 static int no_function(struct job *job, const struct call *call)
 {
-	char hint[300];
+	char hint[384];
 	size_t used = (size_t)snprintf(hint, sizeof(hint), "The functions of nanu are ");
 
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]) && used < sizeof(hint); i++)

@@ -13,8 +13,7 @@
 
 enum { CONNINFO_SIZE_MAX = 8192 };
 
-/* key='value' with quotes and backslashes made safe. */
-static void add(struct buf *out, const char *key, const char *value)
+void admin_conninfo_add(struct buf *out, const char *key, const char *value)
 {
 	buf_printf(out, "%s='", key);
 	for (; *value; value++) {
@@ -31,26 +30,26 @@ static char *conninfo_of(const struct config *config, const struct node *node, c
 	struct buf out;
 
 	buf_init(&out, CONNINFO_SIZE_MAX);
-	add(&out, "host", node->host);
+	admin_conninfo_add(&out, "host", node->host);
 	snprintf(number, sizeof(number), "%u", node->port);
-	add(&out, "port", number);
-	add(&out, "dbname", database);
-	add(&out, "user", user);
+	admin_conninfo_add(&out, "port", number);
+	admin_conninfo_add(&out, "dbname", database);
+	admin_conninfo_add(&out, "user", user);
 	if (password)
-		add(&out, "password", password);
+		admin_conninfo_add(&out, "password", password);
 	snprintf(number, sizeof(number), "%u", config->connect_ms_max / 1000 + 1);
-	add(&out, "connect_timeout", number);
-	add(&out, "application_name", "nanu");
-	add(&out, "sslmode", node_tls_names[config->node_tls]);
-	add(&out, "channel_binding", channel_binding_names[config->node_channel_binding]);
-	add(&out, "ssl_min_protocol_version", tls_version_names[config->tls_version_min]);
+	admin_conninfo_add(&out, "connect_timeout", number);
+	admin_conninfo_add(&out, "application_name", "nanu");
+	admin_conninfo_add(&out, "sslmode", node_tls_names[config->node_tls]);
+	admin_conninfo_add(&out, "channel_binding", channel_binding_names[config->node_channel_binding]);
+	admin_conninfo_add(&out, "ssl_min_protocol_version", tls_version_names[config->tls_version_min]);
 	if (config->node_tls_ca_file)
-		add(&out, "sslrootcert", config->node_tls_ca_file);
+		admin_conninfo_add(&out, "sslrootcert", config->node_tls_ca_file);
 	if (config->node_tls_cert_file) {
-		add(&out, "sslcert", config->node_tls_cert_file);
-		add(&out, "sslkey", config->node_tls_key_file);
+		admin_conninfo_add(&out, "sslcert", config->node_tls_cert_file);
+		admin_conninfo_add(&out, "sslkey", config->node_tls_key_file);
 	}
-	add(&out, "client_encoding", "UTF8");
+	admin_conninfo_add(&out, "client_encoding", "UTF8");
 	buf_add_u8(&out, 0);
 	return out.data;        /* the caller's from here on */
 }

@@ -27,8 +27,7 @@ bool admin_is_admin(const struct config *config, const char *user)
 	return false;
 }
 
-/* One row of one value. */
-static int say(struct job *job, const struct call *call, uint32_t type, const char *text)
+int admin_say(struct job *job, const struct call *call, uint32_t type, const char *text)
 {
 	job->columns = arena_alloc(&job->arena, sizeof(*job->columns));
 	job->columns[0] = (struct local_column){ call->column, type };
@@ -46,7 +45,7 @@ int admin_reload(struct admin *admin, struct job *job, const struct call *call)
 
 	if (rc == 0)
 		rc = admin->reload(admin->program, &job->err);
-	return rc < 0 ? rc : say(job, call, OID_TEXT, "the configuration was read anew");
+	return rc < 0 ? rc : admin_say(job, call, OID_TEXT, "the configuration was read anew");
 }
 
 int admin_forget_router(struct admin *admin, struct job *job, const struct call *call)
@@ -61,7 +60,7 @@ int admin_forget_router(struct admin *admin, struct job *job, const struct call 
 	}
 	if (rc == 0)
 		rc = admin->forget_router(admin->program, name, &job->err);
-	return rc < 0 ? rc : say(job, call, OID_TEXT, "forgotten: changes do not wait for it any more");
+	return rc < 0 ? rc : admin_say(job, call, OID_TEXT, "forgotten: changes do not wait for it any more");
 }
 
 int admin_restore_topology(struct admin *admin, struct job *job, const struct call *call)
@@ -71,7 +70,7 @@ int admin_restore_topology(struct admin *admin, struct job *job, const struct ca
 
 	if (rc == 0)
 		rc = admin->restore_topology(admin->program, &job->err);
-	return rc < 0 ? rc : say(job, call, OID_TEXT, "restored: the store has this router's topology");
+	return rc < 0 ? rc : admin_say(job, call, OID_TEXT, "restored: the store has this router's topology");
 }
 
 /* ---- pause, drain, resume ---- */
@@ -168,7 +167,7 @@ static int hold_and_wait(struct admin *admin, struct job *job, const struct call
 	}
 	services_visit(admin->services, hold_one, &holding);
 	rc = wait_until_empty(admin, job, &holding);
-	return rc < 0 ? rc : say(job, call, OID_TEXT, done);
+	return rc < 0 ? rc : admin_say(job, call, OID_TEXT, done);
 }
 
 int admin_pause(struct admin *admin, struct job *job, const struct call *call)
@@ -205,7 +204,7 @@ int admin_resume(struct admin *admin, struct job *job, const struct call *call)
 	if (rc < 0)
 		return rc;
 	services_visit(admin->services, hold_one, &holding);
-	return say(job, call, OID_TEXT, "resumed");
+	return admin_say(job, call, OID_TEXT, "resumed");
 }
 
 static int let_in(struct admin *admin, struct job *job, const struct call *call, bool disable)
@@ -220,7 +219,7 @@ static int let_in(struct admin *admin, struct job *job, const struct call *call,
 	if (rc < 0)
 		return rc;
 	services_visit(admin->services, hold_one, &holding);
-	return say(job, call, OID_TEXT, disable ? "disabled: it takes no new connections" : "enabled");
+	return admin_say(job, call, OID_TEXT, disable ? "disabled: it takes no new connections" : "enabled");
 }
 
 int admin_disable(struct admin *admin, struct job *job, const struct call *call)
@@ -274,7 +273,7 @@ static int hit_session(struct admin *admin, struct job *job, const struct call *
 		return job->err.code;
 	}
 	services_visit(admin->services, hit, &target);
-	return say(job, call, OID_BOOL, target.found ? "t" : "f");
+	return admin_say(job, call, OID_BOOL, target.found ? "t" : "f");
 }
 
 int admin_terminate_session(struct admin *admin, struct job *job, const struct call *call)

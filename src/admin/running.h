@@ -5,9 +5,14 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 struct admin;
 struct call;
 struct job;
+
+/* The answer of a function: one row of one value, which outlives the call. Returns 0. */
+int admin_say(struct job *job, const struct call *call, uint32_t type, const char *text);
 
 int admin_reload(struct admin *admin, struct job *job, const struct call *call);        /* nanu.reload() */
 /* nanu.forget_router('name'): it is gone for good, and nothing waits for it any more. nanu.restore_topology(): the store, which was restored from an old

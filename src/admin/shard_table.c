@@ -15,6 +15,7 @@
 #include "admin/admin.h"
 #include "admin/call.h"
 #include "admin/regclass.h"
+#include "admin/running.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "catalog/catalog.h"
@@ -584,15 +585,9 @@ int admin_shard_table(struct admin *admin, struct job *job, const struct call *c
 	work.snapshot = admin->snapshot(admin->program);
 	work.database = topology_database(work.snapshot->topology, job->database);
 	rc = work.database ? shard(&work, table, key) : err_set(&job->err, ERR_NO_DATABASE, "database \"%s\" does not exist", job->database);
-	if (rc == 0) {
-		job->columns = arena_alloc(&job->arena, sizeof(*job->columns));
-		job->columns[0] = (struct local_column){ call->column, OID_TEXT };
-		job->column_count = job->row_count = 1;
-		job->values = arena_alloc(&job->arena, sizeof(*job->values));
-		job->values[0] = arena_printf(&job->arena, "%s.%s by hash(%s) over %zu shards", work.table->schema, work.table->name,
-					      work.key->name, work.database->shard_count);
-		job->tag = "SELECT 1";
-	}
+	if (rc == 0)
+		rc = admin_say(job, call, OID_TEXT, arena_printf(&job->arena, "%s.%s by hash(%s) over %zu shards", work.table->schema,
+								 work.table->name, work.key->name, work.database->shard_count));
 	for (size_t i = 0; i < SHARDS_MAX; i++)
 		PQfinish(work.conns[i]);
 	snapshot_unref(work.snapshot);

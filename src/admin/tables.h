@@ -15,6 +15,7 @@
 #include "admin/translate.h"
 
 struct config;
+struct replication_watch;
 struct services;
 struct snapshot;
 
@@ -24,6 +25,7 @@ struct filling {                        /* one table being filled */
 	int rc;                         /* SQLite's, of the first failure */
 	const struct config *config;
 	const struct snapshot *snapshot;
+	struct replication_watch *watch;
 	const struct reports *reports;  /* with what the named tables need */
 	struct store_view store;
 	struct arena *arena;

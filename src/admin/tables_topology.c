@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "admin/replication.h"
 #include "admin/tables.h"
 #include "base/mem.h"
 #include "catalog/catalog.h"
@@ -85,6 +86,7 @@ void fill_nodes(struct filling *filling)
 		row_text(filling, node->zone);
 		row_text(filling, node->role == NODE_PRIMARY ? "primary" : "replica");
 		row_text(filling, topology->shards[node->shard].name);
+		row_bool(filling, node->added);
 		if (state.connections || state.failed)
 			row_bool(filling, state.connections > 0);
 		else
@@ -167,6 +169,21 @@ static void count_slices(const struct database *database, size_t place, size_t *
 	}
 }
 
+static void row_replication(struct filling *filling, const struct shard *shard)
+{
+	const struct replication_rule *replication = &shard->replication;
+	enum replication_state state;
+
+	row_text(filling, replication_mode_name(replication->mode));
+	if (replication->mode == REPLICATION_SEMI_SYNC)
+		row_int(filling, replication->count);
+	else
+		row_null(filling);
+	row_text(filling, replication->mode == REPLICATION_ASYNC ? NULL : replication->degrades ? "degrade" : "block");
+	row_text(filling, replication->mode != REPLICATION_ASYNC && replication_watch_state(filling->watch, shard->name, &state) ?
+		 replication_state_name(state) : NULL);
+}
+
 static size_t count_nodes(const struct topology *topology, int shard)
 {
 	size_t count = 0;
@@ -195,6 +212,7 @@ void fill_shards(struct filling *filling)
 			row_size(filling, count_nodes(topology, database->shards[j]));
 			row_size(filling, tables);
 			row_size(filling, slices);
+			row_replication(filling, shard);
 			row_end(filling);
 		}
 	}

@@ -13,22 +13,15 @@
 
 #include "app/port.h"
 #include "app/progress.h"
+#include "app/server.h"
 
 enum {
 	INITDB_AT_ONCE = 2,
 	INITDB_MS_MAX = 120 * 1000,
 	START_MS_MAX = 60 * 1000,
 	START_TRIES = 3,
-	STOP_MS_MAX = 30 * 1000,
 	POLL_MS = 20,
 };
-
-static bool is_server(pid_t pid, const void *context)
-{
-	const struct cluster_node *node = context;
-
-	return process_stands_in(pid, "postgres", node->data);
-}
 
 static const char *pid_file(struct cluster *cluster, const struct cluster_node *node)
 {
@@ -37,10 +30,10 @@ static const char *pid_file(struct cluster *cluster, const struct cluster_node *
 
 static bool find_server(struct cluster *cluster, struct cluster_node *node)
 {
-	return node->process.pid || process_find(process_read_pid(pid_file(cluster, node)), is_server, node, &node->process);
+	return server_find(&cluster->folder->arena, node->data, &node->process);
 }
 
-static const char *find_programs(struct arena *arena)
+const char *cluster_programs(struct arena *arena, struct err *err)
 {
 	static const char debian[] = "/usr/lib/postgresql/15/bin";
 	char *rest, *part;
@@ -52,33 +45,54 @@ static const char *find_programs(struct arena *arena)
 		if (*part == '/' && access(arena_printf(arena, "%s/initdb", part), X_OK) == 0 &&
 		    access(arena_printf(arena, "%s/postgres", part), X_OK) == 0)
 			return part;
+	err_set(err, ERR_NOT_FOUND, "PostgreSQL 15 is not installed: there is no initdb");
+	err_hint(err, "The package is postgresql-15; tools/setup installs it.");
 	return NULL;
+}
+
+static void add_node(struct cluster *cluster, const char *name, uint16_t *port, struct cluster_node *primary, bool added)
+{
+	struct arena *arena = &cluster->folder->arena;
+	struct cluster_node *node = &cluster->nodes[cluster->node_count++];
+
+	*node = (struct cluster_node){ .port = port, .primary = primary, .added = added, .process = PROCESS_NONE };
+	snprintf(node->name, sizeof(node->name), "%s", name);
+	node->data = folder_file(cluster->folder, node->name);
+	node->log = arena_printf(arena, "%s/log/%s.log", cluster->folder->path, node->name);
+	find_server(cluster, node);
 }
 
 int cluster_init(struct cluster *cluster, struct folder *folder, const struct identity *identity, struct err *err)
 {
 	struct arena *arena = &folder->arena;
-	int rc;
 
-	*cluster = (struct cluster){ .folder = folder, .identity = *identity, .node_count = folder->node_count };
-	cluster->programs = find_programs(arena);
-	if (!cluster->programs) {
-		rc = err_set(err, ERR_NOT_FOUND, "PostgreSQL 15 is not installed: there is no initdb");
-		err_hint(err, "The package is postgresql-15; tools/setup installs it.");
-		return rc;
-	}
-	cluster->nodes = arena_calloc(arena, folder->node_count, sizeof(*cluster->nodes));
-	for (unsigned i = 0; i < folder->node_count; i++) {
-		struct cluster_node *node = &cluster->nodes[i];
+	*cluster = (struct cluster){ .folder = folder, .identity = *identity, .shard_count = folder->shard_count };
+	cluster->programs = cluster_programs(arena, err);
+	if (!cluster->programs)
+		return ERR_NOT_FOUND;
+	cluster->nodes = arena_calloc(arena, folder->shard_count + folder->replica_count, sizeof(*cluster->nodes));
+	for (unsigned i = 0; i < folder->shard_count; i++)
+		add_node(cluster, arena_printf(arena, "n%u", i + 1), &folder->primary_ports[i], NULL, false);
+	for (unsigned i = 0; i < folder->replica_count; i++) {
+		struct folder_replica *replica = &folder->replicas[i];
 
-		snprintf(node->name, sizeof(node->name), "n%u", i + 1);
-		node->data = folder_file(folder, node->name);
-		node->log = arena_printf(arena, "%s/log/%s.log", folder->path, node->name);
-		node->port = &folder->node_ports[i];
-		node->process = PROCESS_NONE;
-		find_server(cluster, node);
+		add_node(cluster, replica->name, &replica->port, &cluster->nodes[replica->shard], replica->added);
 	}
 	return 0;
+}
+
+struct cluster_node *cluster_node(const struct cluster *cluster, const char *name)
+{
+	for (unsigned i = 0; i < cluster->node_count; i++)
+		if (strcmp(cluster->nodes[i].name, name) == 0)
+			return &cluster->nodes[i];
+	return NULL;
+}
+
+char *cluster_conninfo(const struct cluster *cluster, const struct cluster_node *node)
+{
+	return arena_printf(&cluster->folder->arena, "host=127.0.0.1 port=%u user=postgres password=%s dbname=postgres connect_timeout=10",
+			    *node->port, cluster->folder->password);
 }
 
 void cluster_release(struct cluster *cluster)
@@ -166,7 +180,7 @@ static int run_initdbs(struct cluster *cluster, int password, unsigned missing, 
 	int rc = 0;
 
 	while (done < missing) {
-		for (; rc == 0 && running_count < INITDB_AT_ONCE && next < cluster->node_count; next++) {
+		for (; rc == 0 && running_count < INITDB_AT_ONCE && next < cluster->shard_count; next++) {
 			struct cluster_node *node = &cluster->nodes[next];
 
 			if (access(node->data, F_OK) == 0)
@@ -207,7 +221,7 @@ int cluster_create(struct cluster *cluster, struct err *err)
 
 	if (mkdir(log, 0700) < 0 && errno != EEXIST)
 		return err_set(err, ERR_IO, "cannot make %s: %s", log, strerror(errno));
-	for (unsigned i = 0; i < cluster->node_count; i++)
+	for (unsigned i = 0; i < cluster->shard_count; i++)
 		missing += access(cluster->nodes[i].data, F_OK) < 0;
 	if (missing == 0)
 		return 0;
@@ -228,6 +242,8 @@ int cluster_create(struct cluster *cluster, struct err *err)
 static int spawn_server(struct cluster *cluster, struct cluster_node *node, struct err *err)
 {
 	struct arena *arena = &cluster->folder->arena;
+	/* A replica needs as much room as its primary for what the primary may have at once. Neither a replica that is away for long nor many
+	 * replicas shall fill the disk or the memory of who plays. */
 	char *argv[] = {
 		arena_printf(arena, "%s/postgres", cluster->programs),
 		(char *)"-D", (char *)(uintptr_t)node->data,
@@ -236,7 +252,11 @@ static int spawn_server(struct cluster *cluster, struct cluster_node *node, stru
 		(char *)"-c", (char *)"unix_socket_directories=",
 		(char *)"-c", (char *)"max_prepared_transactions=64",
 		(char *)"-c", (char *)"max_connections=200",
-		(char *)"-c", (char *)"shared_buffers=64MB",
+		(char *)"-c", (char *)(node->primary ? "shared_buffers=32MB" : "shared_buffers=64MB"),
+		(char *)"-c", (char *)"max_wal_senders=24",
+		(char *)"-c", (char *)"max_replication_slots=24",
+		(char *)"-c", (char *)"max_slot_wal_keep_size=256MB",
+		(char *)"-c", (char *)"wal_retrieve_retry_interval=500ms",
 		(char *)"-c", arena_printf(arena, "cluster_name=nanu-%s", node->name),
 		NULL,
 	};
@@ -300,7 +320,7 @@ static int wait_for_leftovers(struct cluster *cluster, struct cluster_node *node
 	return 0;
 }
 
-static int launch(struct cluster *cluster, struct cluster_node *node, struct err *err)
+int cluster_launch(struct cluster *cluster, struct cluster_node *node, bool moves, struct err *err)
 {
 	int rc = wait_for_leftovers(cluster, node, err);
 
@@ -309,6 +329,8 @@ static int launch(struct cluster *cluster, struct cluster_node *node, struct err
 	/* A postmaster believes its file when any process has the pid in it, also another program's, or a zombie that nobody reaps. No postgres
 	 * stands in this folder: that was just seen. */
 	unlink(pid_file(cluster, node));
+	if (*node->port && !port_is_free(*node->port) && !moves)
+		return err_set(err, ERR_WRONG_STATE, "port %u of server %s is in use by another program", *node->port, node->name);
 	if (!(*node->port && port_is_free(*node->port))) {
 		rc = port_choose(node->port, err);
 		if (rc == 0)
@@ -318,14 +340,14 @@ static int launch(struct cluster *cluster, struct cluster_node *node, struct err
 }
 
 /* A server that ends while it starts is started again: somebody may have taken its port just before it, or the next try tells why. */
-static int bring_up(struct cluster *cluster, struct cluster_node *node, struct err *err)
+int cluster_start_node(struct cluster *cluster, struct cluster_node *node, bool moves, struct err *err)
 {
 	int status = 0, rc = 0;
 	char how[64];
 
 	for (int i = 0; i < START_TRIES; i++) {
 		if (!find_server(cluster, node))
-			rc = launch(cluster, node, err);
+			rc = cluster_launch(cluster, node, moves, err);
 		if (rc == 0)
 			rc = wait_until_ready(cluster, node, &status, err);
 		if (rc <= 0)
@@ -340,17 +362,19 @@ static int bring_up(struct cluster *cluster, struct cluster_node *node, struct e
 
 int cluster_start(struct cluster *cluster, unsigned *ret_started, struct err *err)
 {
-	unsigned running = cluster_running(cluster);
+	unsigned running = 0;
 	int rc = 0;
 
-	*ret_started = cluster->node_count - running;
+	for (unsigned i = 0; i < cluster->shard_count; i++)
+		running += process_running(&cluster->nodes[i].process);
+	*ret_started = cluster->shard_count - running;
 	progress_begin("starting servers");
-	for (unsigned i = 0; rc == 0 && i < cluster->node_count; i++)
+	for (unsigned i = 0; rc == 0 && i < cluster->shard_count; i++)
 		if (!find_server(cluster, &cluster->nodes[i]))
-			rc = launch(cluster, &cluster->nodes[i], err);
-	for (unsigned i = 0; rc == 0 && i < cluster->node_count; i++) {
-		rc = bring_up(cluster, &cluster->nodes[i], err);
-		progress_set((double)(i + 1) / cluster->node_count);
+			rc = cluster_launch(cluster, &cluster->nodes[i], true, err);
+	for (unsigned i = 0; rc == 0 && i < cluster->shard_count; i++) {
+		rc = cluster_start_node(cluster, &cluster->nodes[i], true, err);
+		progress_set((double)(i + 1) / cluster->shard_count);
 	}
 	if (rc < 0) {
 		progress_drop();
@@ -381,9 +405,7 @@ static int prepare_node(struct cluster *cluster, const struct cluster_node *node
 			struct err *err)
 {
 	struct arena *arena = &cluster->folder->arena;
-	char *info = arena_printf(arena, "host=127.0.0.1 port=%u user=postgres password=%s dbname=postgres connect_timeout=10", *node->port,
-				  cluster->folder->password);
-	PGconn *conn = PQconnectdb(info);
+	PGconn *conn = PQconnectdb(cluster_conninfo(cluster, node));
 	bool role = false, database = false;
 	int rc = 0;
 
@@ -405,7 +427,7 @@ int cluster_prepare(struct cluster *cluster, const char *name, const char *passw
 {
 	int rc = 0;
 
-	for (unsigned i = 0; rc == 0 && i < cluster->node_count; i++)
+	for (unsigned i = 0; rc == 0 && i < cluster->shard_count; i++)
 		rc = prepare_node(cluster, &cluster->nodes[i], name, password, err);
 	return rc;
 }
@@ -431,10 +453,14 @@ static void ask_to_end(struct cluster *cluster, int signal, int wait_ms)
 
 void cluster_stop(struct cluster *cluster)
 {
-	static const int signals[] = { SIGINT, SIGQUIT, SIGKILL };     /* fast, immediate, and no choice */
-
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]) && cluster_running(cluster); i++)
-		ask_to_end(cluster, signals[i], STOP_MS_MAX);
+	for (size_t i = 0; i < sizeof(server_stop_signals) / sizeof(server_stop_signals[0]) && cluster_running(cluster); i++)
+		ask_to_end(cluster, server_stop_signals[i], SERVER_STOP_MS_MAX);
 	for (unsigned i = 0; i < cluster->node_count; i++)
 		process_reap(&cluster->nodes[i].process);
+}
+
+void cluster_stop_node(struct cluster *cluster, struct cluster_node *node)
+{
+	if (find_server(cluster, node))
+		server_stop(&node->process);
 }

@@ -5,9 +5,11 @@
 #include <time.h>
 
 #include "admin/admin.h"
+#include "admin/replication.h"
 #include "app/notify.h"
 #include "app/plane.h"
 #include "app/routers.h"
+#include "app/sync_watch.h"
 #include "app/watch.h"
 #include "base/arena.h"
 #include "base/mem.h"
@@ -37,6 +39,8 @@ struct lane {                           /* jobs, and the thread that runs them o
 struct control {
 	struct plane plane;             /* changed by the thread of LANE_NODES only */
 	struct lane lanes[LANE_COUNT];
+	struct replication_watch replication;
+	struct sync_watch *sync;        /* NULL: it does not run */
 	pthread_mutex_t lock;
 	bool stopping;
 	struct watch *watch;            /* NULL: no other router shares the store. Atomic */
@@ -145,7 +149,7 @@ static int run(struct control *control, enum lane_name lane, struct job *job)
 {
 	struct admin admin = {
 		.lane = (enum admin_lane)lane, .stopping = admin_stopping,
-		.services = control->plane.services, .program = control,
+		.services = control->plane.services, .program = control, .watch = &control->replication,
 		.snapshot = admin_snapshot, .change = admin_change, .refresh = admin_refresh, .reload = admin_reload, .follow = admin_follow,
 		.me = control->plane.routers ? routers_me(control->plane.routers) : "", .store = admin_store,
 		.forget_router = admin_forget_router, .restore_topology = admin_restore_topology,
@@ -310,6 +314,7 @@ int control_new(struct config *config, struct users *users, struct control **ret
 	int rc;
 
 	pthread_mutex_init(&control->lock, NULL);
+	replication_watch_init(&control->replication);
 	for (int i = 0; i < LANE_COUNT; i++) {
 		control->lanes[i] = (struct lane){ .control = control, .name = (enum lane_name)i };
 		pthread_cond_init(&control->lanes[i].wake, NULL);
@@ -328,6 +333,7 @@ void control_free(struct control *control)
 	if (!control)
 		return;
 	plane_release(&control->plane);
+	replication_watch_release(&control->replication);
 	pthread_mutex_destroy(&control->lock);
 	for (int i = 0; i < LANE_COUNT; i++)
 		pthread_cond_destroy(&control->lanes[i].wake);
@@ -369,6 +375,8 @@ int control_start(struct control *control, struct services *services, struct err
 			return err_set(err, ERR_NOMEM, "cannot start the control plane's threads");
 		lane->started = true;
 	}
+	if (sync_watch_start(&control->plane, &control->replication, &control->sync, err) < 0)
+		return err->code;
 	return control->plane.routers ? start_watch(control, err) : 0;
 }
 
@@ -377,6 +385,8 @@ void control_stop(struct control *control)
 	struct watch *watch = control->watch;
 	struct job *job;
 
+	sync_watch_stop(control->sync);
+	control->sync = NULL;
 	pthread_mutex_lock(&control->lock);
 	control->stopping = true;
 	pthread_mutex_unlock(&control->lock);

@@ -12,9 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/progress.h"
 #include "base/mem.h"
 
-enum { FORMAT_VERSION = 1, PATH_SIZE = 4096, FOLDER_BLOCK_SIZE = 4 << 10, TREE_FDS = 32 };
+enum {
+	FORMAT_VERSION = 2, PATH_SIZE = 4096, FOLDER_BLOCK_SIZE = 4 << 10, TREE_FDS = 32, LIST_MS_MAX = 300 * 1000, LIST_TURN_MS = 50,
+	FOLDER_BYTE = 0, LIST_BYTE = 1,         /* of the file `lock` */
+};
 
 static const char mark_name[] = "playground.json";
 static const char system_folder[] = "/var/lib/nanu";
@@ -74,15 +78,21 @@ int folder_write(struct folder *folder, const char *name, const char *text, mode
 
 int folder_save(struct folder *folder, struct err *err)
 {
-	json_t *ports = json_array();
+	json_t *ports = json_array(), *replicas = json_array();
 	json_t *root;
 	char *text;
 	int rc;
 
-	for (unsigned i = 0; i < folder->node_count; i++)
-		json_array_append_new(ports, json_integer(folder->node_ports[i]));
-	root = json_pack("{s:i, s:i, s:i, s:o}", "nanu_playground", FORMAT_VERSION, "port", (int)folder->port, "http_port", (int)folder->http_port,
-			 "node_ports", ports);
+	for (unsigned i = 0; i < folder->shard_count; i++)
+		json_array_append_new(ports, json_integer(folder->primary_ports[i]));
+	for (unsigned i = 0; i < folder->replica_count; i++) {
+		const struct folder_replica *replica = &folder->replicas[i];
+
+		json_array_append_new(replicas, json_pack("{s:s, s:i, s:i, s:b}", "name", replica->name, "shard", (int)replica->shard + 1, "port",
+							  (int)replica->port, "added", replica->added));
+	}
+	root = json_pack("{s:i, s:i, s:i, s:o, s:o}", "nanu_playground", FORMAT_VERSION, "port", (int)folder->port, "http_port", (int)folder->http_port,
+			 "node_ports", ports, "replicas", replicas);
 	text = json_dumps(root, JSON_INDENT(2));
 	json_decref(root);
 	rc = folder_write(folder, mark_name, text, 0644, err);
@@ -94,30 +104,110 @@ static int load_ports(struct folder *folder, json_t *ports)
 {
 	if (json_array_size(ports) > SHARDS_MAX)
 		return -1;
-	folder->node_count = (unsigned)json_array_size(ports);
-	for (unsigned i = 0; i < folder->node_count; i++) {
+	folder->shard_count = (unsigned)json_array_size(ports);
+	for (unsigned i = 0; i < folder->shard_count; i++) {
 		json_int_t port = json_integer_value(json_array_get(ports, i));
 
-		if (port < 1 || port > UINT16_MAX)
+		if (port < 0 || port > UINT16_MAX)
 			return -1;
-		folder->node_ports[i] = (uint16_t)port;
+		folder->primary_ports[i] = (uint16_t)port;
 	}
 	return 0;
+}
+
+static void name_replica(char name[PLAYGROUND_NODE_SIZE], unsigned shard, char letter)
+{
+	snprintf(name, PLAYGROUND_NODE_SIZE, "n%u%c", (shard + 1) % 1000, letter);
+}
+
+/* A name is a path, too: it is believed only as it would be given. */
+static bool is_name_of(const char *name, unsigned shard)
+{
+	char wanted[PLAYGROUND_NODE_SIZE];
+
+	for (char letter = 'a'; letter < 'a' + PLAYGROUND_REPLICAS_MAX; letter++) {
+		name_replica(wanted, shard, letter);
+		if (strcmp(name, wanted) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* An older playground has none. */
+static int load_replicas(struct folder *folder, json_t *array)
+{
+	if (json_array_size(array) > NODES_MAX)
+		return -1;
+	folder->replica_count = 0;
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		struct folder_replica *replica = &folder->replicas[i];
+		int shard, port, added;
+		const char *name;
+
+		if (json_unpack(json_array_get(array, i), "{s:s, s:i, s:i, s:b}", "name", &name, "shard", &shard, "port", &port, "added", &added) < 0 ||
+		    shard < 1 || (unsigned)shard > folder->shard_count || port < 0 || port > UINT16_MAX || !is_name_of(name, (unsigned)shard - 1))
+			return -1;
+		*replica = (struct folder_replica){ .shard = (unsigned)shard - 1, .port = (uint16_t)port, .added = added };
+		snprintf(replica->name, sizeof(replica->name), "%s", name);
+		folder->replica_count++;
+	}
+	return 0;
+}
+
+static bool has_replica(const struct folder *folder, const char *name)
+{
+	for (unsigned i = 0; i < folder->replica_count; i++)
+		if (strcmp(folder->replicas[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+struct folder_replica *folder_add_replica(struct folder *folder, unsigned shard, bool added)
+{
+	struct folder_replica *replica;
+	char name[PLAYGROUND_NODE_SIZE];
+
+	if (folder->replica_count + folder->shard_count >= NODES_MAX)
+		return NULL;
+	for (char letter = 'a'; letter < 'a' + PLAYGROUND_REPLICAS_MAX; letter++) {
+		name_replica(name, shard, letter);
+		if (has_replica(folder, name))
+			continue;
+		replica = &folder->replicas[folder->replica_count++];
+		*replica = (struct folder_replica){ .shard = shard, .added = added };
+		memcpy(replica->name, name, sizeof(name));
+		return replica;
+	}
+	return NULL;
+}
+
+void folder_drop_replica(struct folder *folder, const char *name)
+{
+	for (unsigned i = 0; i < folder->replica_count; i++) {
+		struct folder_replica *replica = &folder->replicas[i];
+
+		if (strcmp(replica->name, name) != 0)
+			continue;
+		memmove(replica, replica + 1, (folder->replica_count - 1 - i) * sizeof(*replica));
+		folder->replica_count--;
+		return;
+	}
 }
 
 static int load(struct folder *folder, struct err *err)
 {
 	const char *path = folder_file(folder, mark_name);
-	json_t *root = json_load_file(path, 0, NULL), *ports;
+	json_t *root = json_load_file(path, 0, NULL), *ports, *replicas = NULL;
 	int version = 0, port = 0, http_port = 0;       /* of an older nanu's there is none */
 	int rc = 0;
 
-	if (json_unpack(root, "{s:i, s:i, s?i, s:o}", "nanu_playground", &version, "port", &port, "http_port", &http_port, "node_ports", &ports) < 0 ||
+	if (json_unpack(root, "{s:i, s:i, s?i, s:o, s?o}", "nanu_playground", &version, "port", &port, "http_port", &http_port, "node_ports", &ports,
+			"replicas", &replicas) < 0 ||
 	    port < 0 || port > UINT16_MAX || http_port < 0 || http_port > UINT16_MAX)
 		rc = err_set(err, ERR_CONFIG, "%s cannot be understood", path);
 	else if (version > FORMAT_VERSION)
 		rc = err_set(err, ERR_CONFIG, "%s was made by a newer nanu", folder->path);
-	else if (load_ports(folder, ports) < 0)
+	else if (load_ports(folder, ports) < 0 || load_replicas(folder, replicas) < 0)
 		rc = err_set(err, ERR_CONFIG, "%s has no valid ports", path);
 	folder->port = (uint16_t)port;
 	folder->http_port = (uint16_t)http_port;
@@ -234,10 +324,11 @@ void folder_free(struct folder *folder)
 	mem_free(folder);
 }
 
-/* A record lock: it goes with its process, however that ends, is not inherited by the servers, and the kernel knows whose it is. */
-int folder_lock(struct folder *folder, pid_t *ret_holder, struct err *err)
+/* A record lock: it goes with its process, however that ends, is not inherited by the servers, and the kernel knows whose it is. 1: another process
+ * has it, and *ret_holder is its pid. */
+static int lock_byte(struct folder *folder, int byte, pid_t *ret_holder, struct err *err)
 {
-	struct flock wanted = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock wanted = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
 
 	if (folder->lock_fd < 0)
 		folder->lock_fd = open(folder_file(folder, "lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -249,7 +340,39 @@ int folder_lock(struct folder *folder, pid_t *ret_holder, struct err *err)
 		return err_set(err, ERR_IO, "cannot lock %s: %s", folder->path, strerror(errno));
 	if (fcntl(folder->lock_fd, F_GETLK, &wanted) == 0 && wanted.l_type != F_UNLCK)
 		*ret_holder = wanted.l_pid;
+	return 1;
+}
+
+int folder_lock(struct folder *folder, pid_t *ret_holder, struct err *err)
+{
+	int rc = lock_byte(folder, FOLDER_BYTE, ret_holder, err);
+
+	if (rc <= 0)
+		return rc;
 	return err_set(err, ERR_WRONG_STATE, "another 'nanu playground' (pid %d) works in %s", (int)*ret_holder, folder->path);
+}
+
+int folder_lock_list(struct folder *folder, struct err *err)
+{
+	pid_t holder = 0;
+	int rc = lock_byte(folder, LIST_BYTE, &holder, err);
+
+	for (int waited_ms = 0; rc > 0 && waited_ms < LIST_MS_MAX; waited_ms += LIST_TURN_MS) {
+		rc = progress_wait(NULL, 0, LIST_TURN_MS, err);
+		if (rc == 0)
+			rc = lock_byte(folder, LIST_BYTE, &holder, err);
+	}
+	if (rc > 0)
+		return err_set(err, ERR_WRONG_STATE, "another process (pid %d) changes the playground in %s", (int)holder, folder->path);
+	return rc < 0 ? rc : load(folder, err);
+}
+
+void folder_unlock_list(struct folder *folder)
+{
+	struct flock list = { .l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = LIST_BYTE, .l_len = 1 };
+
+	if (folder->lock_fd >= 0)
+		fcntl(folder->lock_fd, F_SETLK, &list);
 }
 
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
@@ -264,19 +387,27 @@ int folder_remove_tree(const char *path, struct err *err)
 	return 0;
 }
 
+int folder_remove_data(struct folder *folder, const char *name, struct err *err)
+{
+	static const char *const endings[] = { "", ".new", ".adding" };
+	const char *data = folder_file(folder, name);
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < sizeof(endings) / sizeof(endings[0]); i++)
+		rc = folder_remove_tree(arena_printf(&folder->arena, "%s%s", data, endings[i]), err);
+	return rc;
+}
+
 int folder_remove(struct folder *folder, bool *ret_left, struct err *err)
 {
 	static const char *const files[] = { "password", "nanu.yaml", "users.txt", "nanu.db", "nanu.db-wal", "nanu.db-shm", "nanu.db-lock", "nanu.pid",
 					     "shop.loaded", "lock" };
 	int rc = folder_remove_tree(folder_file(folder, "log"), err);
 
-	for (unsigned i = 1; rc == 0 && i <= folder->node_count; i++) {
-		const char *data = folder_file(folder, arena_printf(&folder->arena, "n%u", i));
-
-		rc = folder_remove_tree(data, err);
-		if (rc == 0)
-			rc = folder_remove_tree(arena_printf(&folder->arena, "%s.new", data), err);
-	}
+	for (unsigned i = 1; rc == 0 && i <= folder->shard_count; i++)
+		rc = folder_remove_data(folder, arena_printf(&folder->arena, "n%u", i), err);
+	for (unsigned i = 0; rc == 0 && i < folder->replica_count; i++)
+		rc = folder_remove_data(folder, folder->replicas[i].name, err);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)

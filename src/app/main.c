@@ -2,8 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/add_replica.h"
 #include "app/command.h"
 #include "app/playground.h"
+#include "app/remove_replica.h"
 #include "app/serve.h"
 #include "app/status.h"
 #include "base/mem.h"
@@ -12,6 +14,8 @@ static const struct command commands[] = {
 	{ "serve", serve_main, "run the router that a configuration file describes", serve_usage },
 	{ "playground", playground_main, "start local PostgreSQL servers, the router, and a sharded shop to play with",
 	  playground_usage },
+	{ "add-replica", add_replica_main, "make a replica of a shard on this machine, while everything runs", add_replica_usage },
+	{ "remove-replica", remove_replica_main, "take away a replica that was added", remove_replica_usage },
 	{ "status", status_main, "show what a running router says of itself", status_usage },
 };
 
@@ -27,7 +31,7 @@ static void print_commands(FILE *out)
 {
 	fputs("nanu: one port over many PostgreSQL servers\n\nUsage: nanu COMMAND [OPTION ...]\n\n", out);
 	for (int i = 0; i < COMMAND_COUNT; i++)
-		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
+		fprintf(out, "  %-15s %s\n", commands[i].name, commands[i].summary);
 	fputs("\n'nanu COMMAND --help' (or -h) describes a command; 'nanu --version' says which nanu this is.\n", out);
 }
 

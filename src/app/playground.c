@@ -9,11 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/add_replica.h"
 #include "app/cluster.h"
 #include "app/command.h"
 #include "app/folder.h"
 #include "app/port.h"
 #include "app/progress.h"
+#include "app/replica.h"
 #include "app/router.h"
 #include "app/shop.h"
 #include "base/limits.h"
@@ -27,22 +29,24 @@ const char playground_usage[] =
 	"\n"
 	"  --dir DIR     where everything is kept (default: .nanu)\n"
 	"  --port N      port of the router on 127.0.0.1 (default: 6432, or the last one)\n"
-	"  --shards N    number of servers, chosen at the first start (default: 2)\n"
+	"  --shards N    number of shards, each with a primary; chosen at the first start (default: 2)\n"
+	"  --replicas N  streaming replicas of each shard, 0 to 8; a later start may add some (default: 2)\n"
 	"  --detach      leave everything running in the background\n"
 	"  --stop        stop what runs, keep the data\n"
 	"  --clean       stop what runs, delete the data\n"
 	"  --help, --version\n";
 
-enum { PORT_DEFAULT = 6432, NODES_DEFAULT = 2, PATH_SIZE = 4096, STOP_MS_MAX = 60 * 1000, LOCK_POLL_MS = 50, PORT_MS_MAX = 5 * 1000 };
+enum { PORT_DEFAULT = 6432, SHARDS_DEFAULT = 2, REPLICAS_DEFAULT = 2, PATH_SIZE = 4096, STOP_MS_MAX = 60 * 1000, LOCK_POLL_MS = 50, PORT_MS_MAX = 5 * 1000 };
 
 /* The name of database, user and password: whoever plays should not have to remember more. It listens on 127.0.0.1 alone. */
 static const char shop_name[] = "shop";
 
-/* Each works, and shows another side: one shard, all shards merged, and what the router thinks. */
+/* Each works, and shows another side: one shard, all shards merged, what the router thinks, and who is there. */
 static const char *const statements_to_try[] = {
 	"SELECT id, status, total, placed FROM orders WHERE user_id = 42 ORDER BY id;",
 	"SELECT city, count(*) FROM users GROUP BY city ORDER BY city LIMIT 5;",
 	"SELECT * FROM nanu.explain('SELECT count(*) FROM order_items WHERE user_id = 42');",
+	"SELECT name, role, shard, port FROM nanu.nodes ORDER BY name;",
 };
 
 enum mode { MODE_FOREGROUND, MODE_DETACH, MODE_STOP, MODE_CLEAN };
@@ -51,6 +55,8 @@ struct options {
 	char dir[PATH_SIZE];            /* "": the default */
 	unsigned port;                  /* 0: not given */
 	unsigned shards;                /* 0: not given */
+	unsigned replicas;
+	bool has_replicas;              /* they were given */
 	enum mode mode;
 };
 
@@ -62,11 +68,11 @@ struct playground {
 	struct router router;
 };
 
-static int read_number(const char *name, const char *text, unsigned max, unsigned *ret_number)
+static int read_number(const char *name, const char *text, unsigned min, unsigned max, unsigned *ret_number)
 {
 	struct err err;
 
-	if (setting_number(name, text, 1, max, ret_number, &err) == 0)
+	if (setting_number(name, text, min, max, ret_number, &err) == 0)
 		return 0;
 	fprintf(stderr, "nanu playground: %s\n", err.message);
 	return -1;
@@ -88,6 +94,7 @@ static int read_options(int argc, char **argv, struct options *options)
 		{ "dir", required_argument, NULL, 'd' },
 		{ "port", required_argument, NULL, 'p' },
 		{ "shards", required_argument, NULL, 's' },
+		{ "replicas", required_argument, NULL, 'r' },
 		{ "detach", no_argument, NULL, MODE_DETACH },
 		{ "stop", no_argument, NULL, MODE_STOP },
 		{ "clean", no_argument, NULL, MODE_CLEAN },
@@ -99,13 +106,16 @@ static int read_options(int argc, char **argv, struct options *options)
 		if (option == 'd')
 			snprintf(options->dir, sizeof(options->dir), "%s", optarg);
 		else if (option == 'p')
-			rc = read_number("--port", optarg, UINT16_MAX, &options->port);
+			rc = read_number("--port", optarg, 1, UINT16_MAX, &options->port);
 		else if (option == 's')
-			rc = read_number("--shards", optarg, SHARDS_MAX, &options->shards);
+			rc = read_number("--shards", optarg, 1, SHARDS_MAX, &options->shards);
+		else if (option == 'r')
+			rc = read_number("--replicas", optarg, 0, PLAYGROUND_REPLICAS_MAX, &options->replicas);
 		else if (option == '?')
 			rc = -1;
 		else
 			rc = read_mode(options, (enum mode)option);
+		options->has_replicas |= option == 'r';
 	}
 	if (rc == 0 && optind < argc) {
 		fprintf(stderr, "nanu playground: unexpected argument '%s'\n", argv[optind]);
@@ -126,21 +136,57 @@ static void forget_pg_environment(void)
 		unsetenv(names[i]);
 }
 
+/* Replicas of a shard, without those that were added by hand. */
+static unsigned count_replicas(const struct folder *folder, unsigned shard)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < folder->replica_count; i++)
+		count += folder->replicas[i].shard == shard && !folder->replicas[i].added;
+	return count;
+}
+
+static int settle_replicas(struct folder *folder, unsigned wanted, struct err *err)
+{
+	int rc;
+
+	for (unsigned i = 0; i < folder->shard_count; i++) {
+		unsigned count = count_replicas(folder, i);
+
+		if (count > wanted) {
+			rc = err_set(err, ERR_WRONG_STATE, "the playground in %s has %u replica%s of each shard, not %u", folder->path, count,
+				     count == 1 ? "" : "s", wanted);
+			err_hint(err, "Leave --replicas out, choose another --dir, or delete this one: nanu playground --clean --dir %s", folder->path);
+			return rc;
+		}
+		for (; count < wanted; count++)
+			if (!folder_add_replica(folder, i, false))
+				return err_set(err, ERR_LIMIT, "there is no room for %u replicas of each of %u shards: a playground has at most %d servers, "
+					       "a shard %d replicas", wanted, folder->shard_count, NODES_MAX, PLAYGROUND_REPLICAS_MAX);
+	}
+	return 0;
+}
+
 /* Ports and number of nodes: what was asked for, what is remembered, or the default. */
 static int settle_choices(struct playground *playground, struct err *err)
 {
 	struct folder *folder = playground->folder;
 	const struct options *options = &playground->options;
-	int rc;
+	bool fresh = folder->shard_count == 0;
+	int rc = 0;
 
-	if (folder->node_count && options->shards && options->shards != folder->node_count) {
-		rc = err_set(err, ERR_WRONG_STATE, "the playground in %s has %u shards, not %u", folder->path, folder->node_count,
+	if (!fresh && options->shards && options->shards != folder->shard_count) {
+		rc = err_set(err, ERR_WRONG_STATE, "the playground in %s has %u shards, not %u", folder->path, folder->shard_count,
 			     options->shards);
 		err_hint(err, "Leave --shards out, choose another --dir, or delete this one: nanu playground --clean --dir %s", folder->path);
 		return rc;
 	}
-	if (folder->node_count == 0)
-		folder->node_count = options->shards ? options->shards : NODES_DEFAULT;
+	if (fresh)
+		folder->shard_count = options->shards ? options->shards : SHARDS_DEFAULT;
+	if (options->has_replicas || fresh)
+		rc = settle_replicas(folder, options->has_replicas ? options->replicas : REPLICAS_DEFAULT, err);
+	if (rc < 0)
+		return rc;
 	if (options->port)
 		folder->port = (uint16_t)options->port;
 	else if (folder->port == 0)
@@ -201,6 +247,33 @@ static int load_shop(struct playground *playground, struct err *err)
 	return rc < 0 ? rc : folder_write(folder, "shop.loaded", "", 0600, err);
 }
 
+/* Replicas that were added are in the router's store; not one whose adding was cut short. */
+static int tell_router(struct playground *playground, struct err *err)
+{
+	struct folder *folder = playground->folder;
+	PGconn *conn = NULL;
+	int rc = 0;
+
+	for (unsigned i = playground->cluster.shard_count; rc == 0 && i < playground->cluster.node_count; i++) {
+		const struct cluster_node *node = &playground->cluster.nodes[i];
+
+		if (!node->added || !node->process.pid)
+			continue;
+		if (!conn)
+			conn = PQconnectdb(arena_printf(&folder->arena, "host=127.0.0.1 port=%u user=postgres password=%s dbname=%s connect_timeout=10",
+							folder->port, folder->password, shop_name));
+		if (PQstatus(conn) != CONNECTION_OK)
+			rc = err_set(err, ERR_CONNECT, "the router cannot be reached: %s", PQerrorMessage(conn));
+		else
+			rc = add_replica_register(conn, node->name, arena_printf(&folder->arena, "s%s", node->primary->name + 1), "127.0.0.1", *node->port,
+						  err);
+		if (rc == 0)
+			replica_unmark(&folder->arena, node->data);
+	}
+	PQfinish(conn);
+	return rc;
+}
+
 static int bring_up(struct playground *playground, struct err *err)
 {
 	unsigned started;
@@ -211,12 +284,28 @@ static int bring_up(struct playground *playground, struct err *err)
 	if (rc == 0)
 		rc = cluster_prepare(&playground->cluster, shop_name, shop_name, err);
 	if (rc == 0)
+		rc = cluster_follow(&playground->cluster, err);
+	if (rc == 0)
 		rc = start_router(playground, err);
+	if (rc == 0)
+		rc = tell_router(playground, err);
 	return rc < 0 ? rc : load_shop(playground, err);
+}
+
+/* Another process may have added replicas since, or taken some away. */
+static void look_again(struct playground *playground)
+{
+	struct err err;
+
+	if (folder_lock_list(playground->folder, &err) < 0)
+		return;
+	cluster_release(&playground->cluster);
+	(void)!cluster_init(&playground->cluster, playground->folder, &playground->identity, &err);
 }
 
 static void take_down(struct playground *playground)
 {
+	look_again(playground);
 	if (!playground->router.process.pid && !cluster_running(&playground->cluster))
 		return;
 	progress_begin("stopping");
@@ -229,11 +318,14 @@ static void print_how_to_connect(const struct playground *playground)
 {
 	const struct folder *folder = playground->folder;
 
-	printf("\nReady. Connect with any PostgreSQL driver:\n\n  psql 'postgresql://%s:%s@127.0.0.1:%u/%s'\n\nThree statements to try:\n\n",
+	printf("\nReady. Connect with any PostgreSQL driver:\n\n  psql 'postgresql://%s:%s@127.0.0.1:%u/%s'\n\nFour statements to try:\n\n",
 	       shop_name, shop_name, folder->port, shop_name);
 	for (size_t i = 0; i < sizeof(statements_to_try) / sizeof(statements_to_try[0]); i++)
 		printf("  %s\n", statements_to_try[i]);
 	printf("\nFor Prometheus: http://127.0.0.1:%u/metrics\n", folder->http_port);
+	if (folder->replica_count)
+		printf("\nEach shard has its primary and %u replica%s. One more, while all runs: nanu add-replica s1 --dir %s\n", count_replicas(folder, 0),
+		       count_replicas(folder, 0) == 1 ? "" : "s", folder->path);
 	printf("\nConfiguration, data and logs are in %s. ", folder->path);
 	if (playground->options.mode == MODE_DETACH)
 		printf("To stop: nanu playground --stop --dir %s\n", folder->path);
@@ -246,7 +338,7 @@ static void print_how_to_connect(const struct playground *playground)
 static int stand_by(struct playground *playground, struct err *err)
 {
 	struct cluster *cluster = &playground->cluster;
-	struct pollfd fds[SHARDS_MAX + 1];
+	struct pollfd fds[NODES_MAX + 1];
 	char how[64];
 	int rc;
 
@@ -279,6 +371,7 @@ static int run(struct playground *playground, struct err *err)
 {
 	int rc = bring_up(playground, err);
 
+	folder_unlock_list(playground->folder);
 	if (rc == 0) {
 		print_how_to_connect(playground);
 		if (playground->options.mode == MODE_DETACH)
@@ -312,6 +405,9 @@ static int start(struct playground *playground, struct err *err)
 			err_hint(err, "Stop it: nanu playground --stop --dir %s", playground->folder->path);
 		return rc;
 	}
+	rc = folder_lock_list(playground->folder, err);
+	if (rc < 0)
+		return rc;
 	old_port = playground->folder->port;
 	router_init(&playground->router, playground->folder, shop_name);
 	rc = check_port(playground, old_port, err);

@@ -31,6 +31,7 @@ int identity_for_servers(struct identity *ret_identity, struct err *err)
 	}
 	*ret_identity = (struct identity){ .uid = user->pw_uid, .gid = user->pw_gid, .other = getuid() == 0 };
 	snprintf(ret_identity->name, sizeof(ret_identity->name), "%s", user->pw_name);
+	snprintf(ret_identity->home, sizeof(ret_identity->home), "%s", user->pw_dir);
 	return 0;
 }
 
@@ -91,7 +92,7 @@ static void become_program(const struct spawn *spawn, int log_fd, pid_t parent)
 	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 || dup2(log_fd, STDOUT_FILENO) < 0 || dup2(log_fd, STDERR_FILENO) < 0 ||
 	    chdir("/") < 0)
 		return;
-	if (spawn->identity && spawn->identity->other && !become(spawn->identity))
+	if (spawn->identity && spawn->identity->other && (!become(spawn->identity) || setenv("HOME", spawn->identity->home, 1) < 0))
 		return;
 	if (spawn->dies_with_parent && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent))
 		return;
@@ -238,6 +239,13 @@ void process_signal(const struct process *process, int signal)
 {
 	if (process->pid != 0)
 		pidfd_send_signal(process->pidfd, signal, NULL, 0);
+}
+
+/* The group bears the pid as long as the child is not reaped. */
+void process_kill_all(const struct process *process)
+{
+	if (process->pid != 0 && process->child)
+		kill(-process->pid, SIGKILL);
 }
 
 int process_reap(struct process *process)

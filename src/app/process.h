@@ -13,6 +13,7 @@
 /* Whom servers run as: PostgreSQL refuses root, so root runs them as user postgres. */
 struct identity {
 	char name[64];
+	char home[256];                 /* where libpq looks for certificates and passwords */
 	uid_t uid;
 	gid_t gid;
 	bool other;                     /* not the user who runs this program */
@@ -59,6 +60,8 @@ bool process_stands_in(pid_t pid, const char *program, const char *folder);
 bool process_any_in(const char *program, const char *folder);
 
 bool process_running(const struct process *process);
+/* Ends a process that process_spawn() started, with all that it started in its session. */
+void process_kill_all(const struct process *process);
 void process_signal(const struct process *process, int signal);
 
 /* Reaps an ended child and forgets the process. Returns what waitpid() says of a child; 0 for one that was found. */

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 
 must_use int progress_start(struct err *err);
 
@@ -24,7 +25,7 @@ void progress_drop(void);
 
 /* Waits until one of the descriptors (at most PROGRESS_FDS_MAX) is ready or wait_ms have passed, moving the line meanwhile. The number that are
  * ready; ERR_CANCELED when a signal asked the program to end. */
-enum { PROGRESS_FDS_MAX = 128 };
+enum { PROGRESS_FDS_MAX = NODES_MAX + 1 };
 must_use int progress_wait(struct pollfd *fds, size_t count, int wait_ms, struct err *err);
 
 /* From now on such signals no longer end a wait: the program is already stopping. */

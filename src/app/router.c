@@ -61,11 +61,20 @@ void router_release(struct router *router)
 	router->process = PROCESS_NONE;
 }
 
+static bool has_node(const struct config *config, const char *name, uint16_t port)
+{
+	for (unsigned i = 0; i < config->nodes_count; i++)
+		if (strcmp(config->nodes[i].name, name) == 0)
+			return config->nodes[i].port == port;
+	return false;
+}
+
 /* 1: nanu.yaml is there and leads to this playground's ports; 0: it must be written. */
 static int config_fits(const struct router *router, struct err *err)
 {
 	const struct folder *folder = router->folder;
 	struct config *config;
+	unsigned count = 0;
 	bool fits;
 	int rc;
 
@@ -76,11 +85,38 @@ static int config_fits(const struct router *router, struct err *err)
 		err_hint(err, "Mend it, or remove it: a new one will be written.");
 		return rc;
 	}
-	fits = config->listen_port == folder->port && config->http_port == folder->http_port && config->nodes_count == folder->node_count;
-	for (unsigned i = 0; fits && i < folder->node_count; i++)
-		fits = config->nodes[i].port == folder->node_ports[i];
+	fits = config->listen_port == folder->port && config->http_port == folder->http_port;
+	for (unsigned i = 0; i < folder->shard_count; i++, count++)
+		fits &= has_node(config, arena_printf(&router->folder->arena, "n%u", i + 1), folder->primary_ports[i]);
+	for (unsigned i = 0; i < folder->replica_count; i++) {
+		const struct folder_replica *replica = &folder->replicas[i];
+
+		if (replica->added)
+			continue;
+		fits &= has_node(config, replica->name, replica->port);
+		count++;
+	}
+	fits &= config->nodes_count == count;
 	config_unref(config);
 	return fits;
+}
+
+static void write_nodes(const struct folder *folder, struct buf *text)
+{
+	buf_add_text(text, "nodes:\n");
+	for (unsigned i = 0; i < folder->shard_count; i++)
+		buf_printf(text, "  - {name: n%u, host: 127.0.0.1, port: %u}\n", i + 1, folder->primary_ports[i]);
+	for (unsigned i = 0; i < folder->replica_count; i++)
+		if (!folder->replicas[i].added)
+			buf_printf(text, "  - {name: %s, host: 127.0.0.1, port: %u}\n", folder->replicas[i].name, folder->replicas[i].port);
+	buf_add_text(text, "shards:\n");
+	for (unsigned i = 0; i < folder->shard_count; i++) {
+		buf_printf(text, "  - {name: s%u, nodes: [n%u", i + 1, i + 1);
+		for (unsigned j = 0; j < folder->replica_count; j++)
+			if (!folder->replicas[j].added && folder->replicas[j].shard == i)
+				buf_printf(text, ", %s", folder->replicas[j].name);
+		buf_add_text(text, "]}\n");
+	}
 }
 
 static int write_config(struct router *router, struct err *err)
@@ -92,13 +128,9 @@ static int write_config(struct router *router, struct err *err)
 	buf_init(&text, CONFIG_SIZE_MAX);
 	buf_printf(&text, "# Written by nanu playground. Settings may be changed here and last; when a port changes, it is written anew.\n"
 			  "listen_port: %u\nhttp_port: %u\npid_file: nanu.pid\nusers_file: users.txt\nauth_from_nodes: false\nnode_user: postgres\nnode_password: '%s'\n"
-			  "admin_users: 'postgres, %s'\nnodes:\n",
+			  "admin_users: 'postgres, %s'\n",
 		   folder->port, folder->http_port, folder->password, router->user);
-	for (unsigned i = 0; i < folder->node_count; i++)
-		buf_printf(&text, "  - {name: n%u, host: 127.0.0.1, port: %u}\n", i + 1, folder->node_ports[i]);
-	buf_add_text(&text, "shards:\n");
-	for (unsigned i = 0; i < folder->node_count; i++)
-		buf_printf(&text, "  - {name: s%u, nodes: [n%u]}\n", i + 1, i + 1);
+	write_nodes(folder, &text);
 	buf_printf(&text, "databases:\n  - name: %s\n", router->user);
 	buf_add_u8(&text, 0);
 	rc = folder_write(router->folder, "nanu.yaml", text.data, 0600, err);

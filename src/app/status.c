@@ -8,14 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "app/command.h"
-#include "app/folder.h"
-#include "app/process.h"
+#include "app/reach.h"
 #include "base/err.h"
 #include "catalog/catalog.h"
-#include "topo/config.h"
 
 const char status_usage[] =
 	"Usage: nanu status [OPTION ...]\n"
@@ -31,8 +28,6 @@ const char status_usage[] =
 	"  --json            everything, as JSON\n"
 	"  --help, --version\n";
 
-enum { PATH_SIZE = 4096, CONNECT_SECONDS = 10, PARAMS_MAX = 8 };
-
 /* Order, WHERE and columns are what a person wants to see; JSON has every column. */
 static const struct section {
 	const char *name;
@@ -44,7 +39,8 @@ static const struct section {
 	  "SELECT * FROM nanu.router", true },
 	{ "nodes", "Nodes", "SELECT name, host, port, region, zone, role, shard, reachable, connections, lent, waiting, last_failure"
 	  " FROM nanu.nodes ORDER BY name", "SELECT * FROM nanu.nodes ORDER BY name", false },
-	{ "shards", "Shards", "SELECT name, database, primary_node AS primary, is_home AS home, nodes, sharded_tables AS tables, slices"
+	{ "shards", "Shards", "SELECT name, database, primary_node AS primary, is_home AS home, nodes, sharded_tables AS tables, slices,"
+	  " replication, sync_count AS k, when_missing, replication_state AS state"
 	  " FROM nanu.shards ORDER BY database, name", "SELECT * FROM nanu.shards ORDER BY database, name", false },
 	{ "tables", "Sharded tables", "SELECT database, schema, name, key_column AS key, key_type AS type, placement, slices FROM nanu.tables"
 	  " ORDER BY database, schema, name", "SELECT * FROM nanu.tables ORDER BY database, schema, name", false },
@@ -60,108 +56,9 @@ static const struct section {
 enum { SECTION_COUNT = sizeof(sections) / sizeof(sections[0]) };
 
 struct options {
-	const char *dir, *config, *dsn, *host, *port, *user, *dbname;
+	struct reach reach;
 	bool json;
 };
-
-/* ---- where the router is ---- */
-
-/* libpq's parameters, one after another. */
-struct params {
-	const char *names[PARAMS_MAX + 1], *values[PARAMS_MAX + 1];
-	size_t count;
-};
-
-static void add_param(struct params *params, const char *name, const char *value)
-{
-	if (!value || params->count == PARAMS_MAX)
-		return;
-	params->names[params->count] = name;
-	params->values[params->count++] = value;
-}
-
-/* The configuration's path: as given, of the playground given or here, or ./nanu.yaml. */
-static int config_path(const struct options *options, char path[PATH_SIZE], struct err *err)
-{
-	struct identity identity;
-	char dir[PATH_SIZE];
-
-	if (options->config) {
-		snprintf(path, PATH_SIZE, "%s", options->config);
-		return 0;
-	}
-	if (options->dir) {
-		snprintf(path, PATH_SIZE, "%s/nanu.yaml", options->dir);
-		return 0;
-	}
-	if (identity_for_servers(&identity, NULL) == 0 && folder_default(&identity, dir, NULL) == 0 &&
-	    snprintf(path, PATH_SIZE, "%s/nanu.yaml", dir) < PATH_SIZE && access(path, F_OK) == 0)
-		return 0;
-	snprintf(path, PATH_SIZE, "nanu.yaml");
-	if (access(path, F_OK) == 0)
-		return 0;
-	err_set(err, ERR_NOT_FOUND, "there is no playground and no nanu.yaml in this folder");
-	err_hint(err, "Say where the router is: --dir, --config, --dsn, or --host and --port.");
-	return ERR_NOT_FOUND;
-}
-
-static PGconn *connect_by_config(const struct config *config)
-{
-	bool any = strcmp(config->listen_host, "*") == 0 || strcmp(config->listen_host, "0.0.0.0") == 0 || strcmp(config->listen_host, "::") == 0;
-	struct params params = { 0 };
-	char port[16], timeout[16];
-
-	snprintf(port, sizeof(port), "%u", config->listen_port);
-	snprintf(timeout, sizeof(timeout), "%d", CONNECT_SECONDS);
-	add_param(&params, "host", any ? "127.0.0.1" : config->listen_host);
-	add_param(&params, "port", port);
-	add_param(&params, "user", config->node_user);
-	add_param(&params, "password", config->node_password);
-	add_param(&params, "dbname", config->databases_count ? config->databases[0].name : NULL);
-	add_param(&params, "connect_timeout", timeout);
-	add_param(&params, "application_name", "nanu status");
-	return PQconnectdbParams(params.names, params.values, 0);
-}
-
-static PGconn *connect_by_options(const struct options *options)
-{
-	struct params params = { 0 };
-	char timeout[16];
-
-	snprintf(timeout, sizeof(timeout), "%d", CONNECT_SECONDS);
-	add_param(&params, "connect_timeout", timeout);
-	add_param(&params, "application_name", "nanu status");
-	add_param(&params, "dbname", options->dsn ? options->dsn : options->dbname);
-	add_param(&params, "host", options->host);
-	add_param(&params, "port", options->port);
-	add_param(&params, "user", options->user);
-	return PQconnectdbParams(params.names, params.values, 1);
-}
-
-static int reach(const struct options *options, PGconn **ret_conn, struct err *err)
-{
-	struct config *config;
-	char path[PATH_SIZE];
-	int rc = 0;
-
-	if (options->dsn || options->host || options->port || options->user || options->dbname) {
-		*ret_conn = connect_by_options(options);
-	} else {
-		rc = config_path(options, path, err);
-		if (rc == 0)
-			rc = config_read(path, &config, err);
-		if (rc < 0)
-			return rc;
-		*ret_conn = connect_by_config(config);
-		config_unref(config);
-	}
-	if (PQstatus(*ret_conn) == CONNECTION_OK)
-		return 0;
-	rc = err_set(err, ERR_CONNECT, "the router cannot be reached: %s", PQerrorMessage(*ret_conn));
-	for (size_t size = strlen(err->message); size && err->message[size - 1] == '\n'; size--)
-		err->message[size - 1] = '\0';
-	return rc;
-}
 
 static int ask(PGconn *conn, const char *sql, PGresult **ret_result, struct err *err)
 {
@@ -334,8 +231,9 @@ static int read_options(int argc, char **argv, struct options *options)
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		const char **places[] = { ['d'] = &options->dir, ['c'] = &options->config, ['s'] = &options->dsn, ['h'] = &options->host,
-					  ['p'] = &options->port, ['u'] = &options->user, ['n'] = &options->dbname };
+		struct reach *reach = &options->reach;
+		const char **places[] = { ['d'] = &reach->dir, ['c'] = &reach->config, ['s'] = &reach->dsn, ['h'] = &reach->host,
+					  ['p'] = &reach->port, ['u'] = &reach->user, ['n'] = &reach->dbname };
 
 		if (option == '?')
 			return -1;
@@ -360,7 +258,7 @@ int status_main(int argc, char **argv)
 
 	if (read_options(argc, argv, &options) < 0)
 		return command_misused("status");
-	rc = reach(&options, &conn, &err);
+	rc = reach_router(&options.reach, "nanu status", &conn, &err);
 	if (rc == 0 && options.json)
 		rc = print_json(conn, &err);
 	for (size_t i = 0; rc == 0 && !options.json && i < SECTION_COUNT; i++)

@@ -167,8 +167,8 @@ must_use int config_open_tls(struct config *config, struct err *err);
 bool config_same_node_tls(const struct config *a, const struct config *b);
 
 /* The first topology of a configuration (epoch 1, no tables), and: the nodes, shards and databases of the configuration with the tables of
- * `stored`, at stored's epoch when nothing changed and at the next one when something did. ERR_CONFIG when a stored table stands in a database
- * or on a shard that the configuration no longer has, and when a database's home shard is not the stored one: its data would be lost. */
+ * `stored` the nodes that were added and the replication that was chosen while the router ran, at stored's epoch when nothing changed and at the next one when something did. ERR_CONFIG when a stored table stands in a database
+ * or on a shard that the configuration no longer has, when a database's home shard is not the stored one: its data would be lost; when the shard of an added node is gone; and when a shard has fewer replicas than it waits for. */
 must_use int config_topology(const struct config *config, const struct topology *stored, struct topology **ret_topology,
 			     struct err *err);
 

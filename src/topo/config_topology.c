@@ -34,6 +34,7 @@ static void add_nodes_and_shards(const struct config *config, struct topology *t
 			.region = arena_strdup(arena, config->nodes[i].region),
 			.zone = arena_strdup(arena, config->nodes[i].zone),
 			.shard = -1,
+			.slot = "",
 		};
 	for (unsigned i = 0; i < config->shards_count; i++) {
 		const struct config_shard *shard = &config->shards[i];
@@ -73,6 +74,66 @@ static void add_databases(const struct config *config, struct topology *topology
 	}
 	topology->databases = databases;
 	topology->database_count = config->databases_count;
+}
+
+/* A name that the configuration gives belongs to it, and so does an address, whatever it calls the node there. */
+static bool is_configured(const struct config *config, const struct node *node)
+{
+	for (unsigned i = 0; i < config->nodes_count; i++)
+		if (strcmp(config->nodes[i].name, node->name) == 0 ||
+		    (config->nodes[i].port == node->port && strcmp(config->nodes[i].host, node->host) == 0))
+			return true;
+	return false;
+}
+
+/* The nodes that were added while the router ran stand behind those of the configuration. */
+static int keep_added_nodes(const struct config *config, const struct topology *stored, struct topology *topology, struct err *err)
+{
+	struct arena *arena = &topology->arena;
+	struct node *nodes = arena_calloc(arena, topology->node_count + stored->node_count, sizeof(*nodes));
+	size_t count = topology->node_count;
+
+	memcpy(nodes, topology->nodes, count * sizeof(*nodes));
+	for (size_t i = 0; i < stored->node_count; i++) {
+		const struct node *node = &stored->nodes[i];
+		const char *shard = stored->shards[node->shard].name;
+
+		if (!node->added || is_configured(config, node))
+			continue;
+		nodes[count] = (struct node){
+			.name = arena_strdup(arena, node->name),
+			.host = arena_strdup(arena, node->host),
+			.port = node->port,
+			.region = arena_strdup(arena, node->region),
+			.zone = arena_strdup(arena, node->zone),
+			.role = NODE_REPLICA,
+			.shard = topology_shard(topology, shard),
+			.added = true,
+			.slot = arena_strdup(arena, node->slot),
+		};
+		if (nodes[count++].shard >= 0)
+			continue;
+		err_set(err, ERR_CONFIG, "node \"%s\", which was added while the router ran, belongs to shard \"%s\", which is not in the "
+			"configuration", node->name, shard);
+		err_hint(err, "Put the shard back, and take the node away first: SELECT nanu.remove_node('%s').", node->name);
+		return ERR_CONFIG;
+	}
+	topology->nodes = nodes;
+	topology->node_count = count;
+	return 0;
+}
+
+/* How shards are replicated is said while the router runs. */
+static void keep_replication(const struct topology *stored, struct topology *topology)
+{
+	struct shard *shards = (struct shard *)(uintptr_t)topology->shards;
+
+	for (size_t i = 0; i < topology->shard_count; i++) {
+		int before = topology_shard(stored, shards[i].name);
+
+		if (before >= 0)
+			shards[i].replication = stored->shards[before].replication;
+	}
 }
 
 /* The place in `database` of the shard that stands at place `old_place` of the stored database. */
@@ -177,6 +238,10 @@ int config_topology(const struct config *config, const struct topology *stored, 
 
 	add_nodes_and_shards(config, topology);
 	add_databases(config, topology);
+	if (stored) {
+		keep_replication(stored, topology);
+		rc = keep_added_nodes(config, stored, topology, err);
+	}
 	for (size_t i = 0; stored && rc == 0 && i < stored->database_count; i++)
 		rc = keep_database(stored, &stored->databases[i], topology, err);
 	if (rc == 0)

@@ -38,6 +38,31 @@ const struct database *topology_database(const struct topology *topology, const 
 	return NULL;
 }
 
+const char *topology_node_database(const struct topology *topology, int shard)
+{
+	for (size_t i = 0; i < topology->database_count; i++)
+		for (size_t j = 0; j < topology->databases[i].shard_count; j++)
+			if (topology->databases[i].shards[j] == shard)
+				return topology->databases[i].node_database;
+	return "postgres";
+}
+
+int topology_node(const struct topology *topology, const char *name)
+{
+	for (size_t i = 0; i < topology->node_count; i++)
+		if (strcmp(topology->nodes[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+int topology_shard(const struct topology *topology, const char *name)
+{
+	for (size_t i = 0; i < topology->shard_count; i++)
+		if (strcmp(topology->shards[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
 const struct sharded_table *database_table(const struct database *database, const char *schema, const char *name)
 {
 	for (size_t i = 0; i < database->table_count; i++) {
@@ -65,6 +90,16 @@ static void *copy_array(struct arena *arena, const void *old, size_t count, size
 	if (count)
 		memcpy(copy, old, count * size);
 	return copy;
+}
+
+static void copy_node(struct arena *arena, struct node *copy, const struct node *old)
+{
+	*copy = *old;
+	copy->name = arena_strdup(arena, old->name);
+	copy->host = arena_strdup(arena, old->host);
+	copy->region = arena_strdup(arena, old->region);
+	copy->zone = arena_strdup(arena, old->zone);
+	copy->slot = arena_strdup(arena, old->slot);
 }
 
 static void copy_table(struct arena *arena, struct sharded_table *copy, const struct sharded_table *old)
@@ -106,16 +141,12 @@ struct topology *topology_copy(const struct topology *old, uint64_t epoch)
 {
 	struct topology *copy = topology_new(epoch);
 	struct arena *arena = &copy->arena;
-	struct node *nodes = copy_array(arena, old->nodes, old->node_count, sizeof(*nodes));
+	struct node *nodes = arena_calloc(arena, old->node_count, sizeof(*nodes));
 	struct shard *shards = copy_array(arena, old->shards, old->shard_count, sizeof(*shards));
 	struct database *databases = arena_calloc(arena, old->database_count, sizeof(*databases));
 
-	for (size_t i = 0; i < old->node_count; i++) {
-		nodes[i].name = arena_strdup(arena, old->nodes[i].name);
-		nodes[i].host = arena_strdup(arena, old->nodes[i].host);
-		nodes[i].region = arena_strdup(arena, old->nodes[i].region);
-		nodes[i].zone = arena_strdup(arena, old->nodes[i].zone);
-	}
+	for (size_t i = 0; i < old->node_count; i++)
+		copy_node(arena, &nodes[i], &old->nodes[i]);
 	for (size_t i = 0; i < old->shard_count; i++)
 		shards[i].name = arena_strdup(arena, old->shards[i].name);
 	for (size_t i = 0; i < old->database_count; i++)
@@ -214,5 +245,66 @@ int topology_without_table(const struct topology *old, const char *database_name
 	after = database->table_count - 1 - (size_t)(table - database->tables);
 	memmove(table, table + 1, after * sizeof(*table));
 	database->table_count--;
+	return end_edit(copy, ret_topology, err);
+}
+
+int topology_with_node(const struct topology *old, const struct node *node, struct topology **ret_topology, struct err *err)
+{
+	struct topology *copy;
+	struct node *nodes;
+
+	for (size_t i = 0; i < old->node_count; i++)
+		if (old->nodes[i].port == node->port && strcmp(old->nodes[i].host, node->host) == 0)
+			return err_set(err, ERR_CONFIG, "%s port %u is node \"%s\" already", node->host, node->port, old->nodes[i].name);
+	copy = topology_copy(old, old->epoch + 1);
+	nodes = arena_calloc(&copy->arena, old->node_count + 1, sizeof(*nodes));
+	memcpy(nodes, copy->nodes, old->node_count * sizeof(*nodes));
+	copy_node(&copy->arena, &nodes[old->node_count], node);
+	copy->nodes = nodes;
+	copy->node_count++;
+	return end_edit(copy, ret_topology, err);
+}
+
+int topology_without_node(const struct topology *old, const char *name, struct topology **ret_topology, struct err *err)
+{
+	int gone = topology_node(old, name);
+	struct topology *copy;
+	struct shard *shards;
+	struct node *nodes;
+
+	if (gone < 0)
+		return err_set(err, ERR_NOT_FOUND, "the topology has no node \"%s\"", name);
+	if (old->shards[old->nodes[gone].shard].primary == gone)
+		return err_set(err, ERR_CONFIG, "node \"%s\" is the primary of shard \"%s\"", name, old->shards[old->nodes[gone].shard].name);
+	copy = topology_copy(old, old->epoch + 1);
+	nodes = (struct node *)(uintptr_t)copy->nodes;
+	shards = (struct shard *)(uintptr_t)copy->shards;
+	memmove(nodes + gone, nodes + gone + 1, (old->node_count - 1 - (size_t)gone) * sizeof(*nodes));
+	copy->node_count--;
+	for (size_t i = 0; i < copy->shard_count; i++)
+		shards[i].primary -= shards[i].primary > gone;
+	return end_edit(copy, ret_topology, err);
+}
+
+size_t topology_replicas(const struct topology *topology, int shard, int *ret)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < topology->node_count; i++)
+		if (topology->nodes[i].shard == shard && topology->nodes[i].role == NODE_REPLICA)
+			ret[count++] = (int)i;
+	return count;
+}
+
+int topology_with_replication(const struct topology *old, const char *shard, const struct replication_rule *replication,
+			      struct topology **ret_topology, struct err *err)
+{
+	int index = topology_shard(old, shard);
+	struct topology *copy;
+
+	if (index < 0)
+		return err_set(err, ERR_NOT_FOUND, "the topology has no shard \"%s\"", shard);
+	copy = topology_copy(old, old->epoch + 1);
+	((struct shard *)(uintptr_t)copy->shards)[index].replication = *replication;
 	return end_edit(copy, ret_topology, err);
 }

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "place/place.h"
+#include "topo/replication.h"
 
 enum node_role { NODE_PRIMARY, NODE_REPLICA };
 
@@ -23,11 +24,14 @@ struct node {
 	const char *region, *zone;      /* "" when not given */
 	enum node_role role;
 	int shard;                      /* index into the topology's shards */
+	bool added;                     /* while the router ran (nanu.add_node), and not by the configuration */
+	const char *slot;               /* of an added replica: its replication slot on the primary; "": none, or nobody knows */
 };
 
 struct shard {
 	const char *name;
 	int primary;                    /* index into nodes */
+	struct replication_rule replication; /* async unless nanu.set_replication() said otherwise */
 };
 
 struct sharded_table {
@@ -66,6 +70,9 @@ struct topology {
 struct topology *topology_ref(struct topology *topology);
 void topology_unref(struct topology *topology);
 
+/* The name on the nodes of a database that the shard has; "postgres" when it has none. */
+const char *topology_node_database(const struct topology *topology, int shard);
+
 const struct database *topology_database(const struct topology *topology, const char *name);
 const struct sharded_table *database_table(const struct database *database, const char *schema, const char *name);
 
@@ -84,6 +91,22 @@ must_use int topology_check(const struct topology *topology, struct err *err);
  * wrong: ERR_CONFIG. */
 char *topology_to_json(const struct topology *topology);                /* mem_free() it */
 must_use int topology_from_json(const char *json, struct topology **ret_topology, struct err *err);
+
+/* The index of the node or shard of this name; -1: there is none. */
+int topology_node(const struct topology *topology, const char *name);
+int topology_shard(const struct topology *topology, const char *name);
+
+/* A copy of `old` at epoch + 1 with one node more, behind the others; its strings are copied. ERR_CONFIG: another node has its name or its
+ * address, or topology_check() says why. */
+must_use int topology_with_node(const struct topology *old, const struct node *node, struct topology **ret_topology, struct err *err);
+/* The same without the node. ERR_NOT_FOUND: there is none of this name; ERR_CONFIG: it is a primary. */
+must_use int topology_without_node(const struct topology *old, const char *name, struct topology **ret_topology, struct err *err);
+
+/* A copy of `old` at epoch + 1 in which the shard is replicated so. ERR_NOT_FOUND; ERR_CONFIG: it has too few replicas for that. */
+must_use int topology_with_replication(const struct topology *old, const char *shard, const struct replication_rule *replication,
+				       struct topology **ret_topology, struct err *err);
+/* The replicas of a shard: indexes of nodes into `ret`, which has room for NODES_MAX; returns how many. */
+size_t topology_replicas(const struct topology *topology, int shard, int *ret);
 
 /* A copy of `old` at epoch + 1 in which `database` has `table` (replaced when it is there already, by schema and name). */
 must_use int topology_with_table(const struct topology *old, const char *database, const struct sharded_table *table,

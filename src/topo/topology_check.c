@@ -32,6 +32,8 @@ static int check_nodes(const struct topology *topology, struct err *err)
 			return err_set(err, ERR_CONFIG, "node \"%s\" has no port", node->name);
 		if (!utf8_valid(node->region) || !utf8_valid(node->zone))
 			return err_set(err, ERR_CONFIG, "region or zone of node \"%s\" is not valid UTF-8", node->name);
+		if (strlen(node->slot) >= NAME_SIZE_MAX || !utf8_valid(node->slot))
+			return err_set(err, ERR_CONFIG, "the slot of node \"%s\" has no usable name", node->name);
 		if (node->shard < 0 || (size_t)node->shard >= topology->shard_count)
 			return err_set(err, ERR_CONFIG, "node \"%s\" belongs to no shard", node->name);
 		for (size_t j = 0; j < i; j++)
@@ -39,6 +41,24 @@ static int check_nodes(const struct topology *topology, struct err *err)
 				return err_set(err, ERR_CONFIG, "two nodes are named \"%s\"", node->name);
 	}
 	return 0;
+}
+
+/* The primary cannot be told to wait for replicas that are not there at all. */
+static int check_replication(const struct topology *topology, int index, struct err *err)
+{
+	const struct shard *shard = &topology->shards[index];
+	size_t wanted = shard->replication.mode == REPLICATION_SEMI_SYNC ? shard->replication.count : shard->replication.mode == REPLICATION_SYNC;
+	int replicas[NODES_MAX];
+	size_t count = topology_replicas(topology, index, replicas);
+
+	if (shard->replication.mode == REPLICATION_SEMI_SYNC && wanted == 0)
+		return err_set(err, ERR_CONFIG, "shard \"%s\" is semi-sync and waits for no replica", shard->name);
+	if (wanted <= count)
+		return 0;
+	err_set(err, ERR_CONFIG, "shard \"%s\" is %s and waits for %zu replica%s, and has %zu", shard->name,
+		replication_mode_name(shard->replication.mode), wanted, wanted == 1 ? "" : "s", count);
+	err_hint(err, "Add replicas, or change that first: SELECT nanu.set_replication('%s', 'async').", shard->name);
+	return ERR_CONFIG;
 }
 
 static int check_shards(const struct topology *topology, struct err *err)
@@ -66,6 +86,9 @@ static int check_shards(const struct topology *topology, struct err *err)
 			    (int)j != shard->primary)
 				return err_set(err, ERR_CONFIG, "shard \"%s\" has two primaries, \"%s\" and \"%s\"",
 					       shard->name, primary->name, topology->nodes[j].name);
+		rc = check_replication(topology, (int)i, err);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }

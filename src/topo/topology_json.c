@@ -8,6 +8,11 @@
  *	          "placement": { "name": "hash", "slices": [ { "from": "-9223372036854775808", "shard": "s1" }, … ] } } ] } ] }
  *
  * A table that is being sharded has "being_sharded": "router", too: who does it.
+ *
+ * A node that was added while the router ran has two members more: "added": true, and "slot", its replication slot on the primary.
+ *
+ * A shard that is not replicated asynchronously has one more: "replication": { "mode": "semi-sync", "count": 1, "when_missing": "degrade" }.
+ *
  * Indexes are written as names, so that a person can read it; bounds as strings, because most readers of JSON lose what is beyond 2^53.
  */
 #include <errno.h>
@@ -57,22 +62,40 @@ static json_t *database_to_json(const struct topology *topology, const struct da
 			 "tables", tables);
 }
 
+static json_t *node_to_json(const struct topology *topology, const struct node *node)
+{
+	json_t *object = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "name", node->name, "host", node->host, "port", (int)node->port,
+				   "region", node->region, "zone", node->zone, "role", role_names[node->role], "shard",
+				   topology->shards[node->shard].name);
+
+	if (node->added) {
+		json_object_set_new(object, "added", json_true());
+		json_object_set_new(object, "slot", json_string(node->slot));
+	}
+	return object;
+}
+
+static json_t *shard_to_json(const struct topology *topology, const struct shard *shard)
+{
+	const struct replication_rule *replication = &shard->replication;
+	json_t *object = json_pack("{s:s, s:s}", "name", shard->name, "primary", topology->nodes[shard->primary].name);
+
+	if (replication->mode != REPLICATION_ASYNC)
+		json_object_set_new(object, "replication", json_pack("{s:s, s:i, s:s}", "mode", replication_mode_name(replication->mode), "count",
+								     (int)replication->count, "when_missing",
+								     replication->degrades ? "degrade" : "block"));
+	return object;
+}
+
 char *topology_to_json(const struct topology *topology)
 {
 	json_t *nodes = json_array(), *shards = json_array(), *databases = json_array(), *root;
 	char *text, *copy;
 
-	for (size_t i = 0; i < topology->node_count; i++) {
-		const struct node *node = &topology->nodes[i];
-
-		json_array_append_new(nodes, json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "name", node->name, "host",
-						       node->host, "port", (int)node->port, "region", node->region, "zone",
-						       node->zone, "role", role_names[node->role], "shard",
-						       topology->shards[node->shard].name));
-	}
+	for (size_t i = 0; i < topology->node_count; i++)
+		json_array_append_new(nodes, node_to_json(topology, &topology->nodes[i]));
 	for (size_t i = 0; i < topology->shard_count; i++)
-		json_array_append_new(shards, json_pack("{s:s, s:s}", "name", topology->shards[i].name, "primary",
-							topology->nodes[topology->shards[i].primary].name));
+		json_array_append_new(shards, shard_to_json(topology, &topology->shards[i]));
 	for (size_t i = 0; i < topology->database_count; i++)
 		json_array_append_new(databases, database_to_json(topology, &topology->databases[i]));
 	root = json_pack("{s:I, s:o, s:o, s:o}", "epoch", (json_int_t)topology->epoch, "nodes", nodes, "shards", shards, "databases",
@@ -89,14 +112,6 @@ static int bad_json(struct err *err, const char *where, const json_error_t *erro
 	return err_set(err, ERR_CONFIG, "the topology's text form is wrong at %s: %s", where, error->text);
 }
 
-static int index_of_shard(const struct topology *topology, const char *name)
-{
-	for (size_t i = 0; i < topology->shard_count; i++)
-		if (strcmp(topology->shards[i].name, name) == 0)
-			return (int)i;
-	return -1;
-}
-
 /* The place of the named shard in the database's own list. */
 static int place_of_shard(const struct topology *topology, const struct database *database, const char *name)
 {
@@ -104,6 +119,25 @@ static int place_of_shard(const struct topology *topology, const struct database
 		if (strcmp(topology->shards[database->shards[i]].name, name) == 0)
 			return (int)i;
 	return -1;
+}
+
+static int read_replication(json_t *object, const char *shard, struct replication_rule *replication, struct err *err)
+{
+	const char *mode, *missing;
+	json_error_t error;
+	int count;
+
+	if (!object)
+		return 0;
+	if (json_unpack_ex(object, &error, JSON_STRICT, "{s:s, s:i, s:s}", "mode", &mode, "count", &count, "when_missing", &missing) < 0)
+		return bad_json(err, "replication", &error);
+	replication->degrades = strcmp(missing, "degrade") == 0;
+	replication->count = (unsigned)count;
+	if (!replication_mode_read(mode, &replication->mode) || replication->mode == REPLICATION_ASYNC ||
+	    (replication->mode == REPLICATION_SYNC && count != 0) || count < 0 || count > NODES_MAX ||
+	    (!replication->degrades && strcmp(missing, "block") != 0))
+		return err_set(err, ERR_CONFIG, "shard \"%s\" is replicated in no valid way", shard);
+	return 0;
 }
 
 static int read_shards(struct topology *topology, json_t *array, struct err *err)
@@ -116,10 +150,15 @@ static int read_shards(struct topology *topology, json_t *array, struct err *err
 	shards = arena_calloc(&topology->arena, json_array_size(array), sizeof(*shards));
 	for (size_t i = 0; i < json_array_size(array); i++) {
 		const char *name, *primary;
+		json_t *replication = NULL;
+		int rc;
 
-		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s}", "name", &name, "primary",
-				   &primary) < 0)
+		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s, s?o}", "name", &name, "primary",
+				   &primary, "replication", &replication) < 0)
 			return bad_json(err, "shards", &error);
+		rc = read_replication(replication, name, &shards[i].replication, err);
+		if (rc < 0)
+			return rc;
 		shards[i].name = arena_strdup(&topology->arena, name);
 		shards[i].primary = -1;
 		for (size_t j = 0; j < topology->node_count; j++)
@@ -142,12 +181,12 @@ static int read_nodes(struct topology *topology, json_t *array, struct err *err)
 		return err_set(err, ERR_CONFIG, "more than %d nodes", NODES_MAX);
 	nodes = arena_calloc(arena, json_array_size(array), sizeof(*nodes));
 	for (size_t i = 0; i < json_array_size(array); i++) {
-		const char *name, *host, *region, *zone, *role, *shard;
-		int port;
+		const char *name, *host, *region, *zone, *role, *shard, *slot = "";
+		int port, added = 0;
 
-		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "name",
+		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s?b, s?s}", "name",
 				   &name, "host", &host, "port", &port, "region", &region, "zone", &zone, "role", &role, "shard",
-				   &shard) < 0)
+				   &shard, "added", &added, "slot", &slot) < 0)
 			return bad_json(err, "nodes", &error);
 		if (strcmp(role, "primary") != 0 && strcmp(role, "replica") != 0)
 			return err_set(err, ERR_CONFIG, "node \"%s\" has an unknown role \"%s\"", name, role);
@@ -161,6 +200,8 @@ static int read_nodes(struct topology *topology, json_t *array, struct err *err)
 			.zone = arena_strdup(arena, zone),
 			.role = strcmp(role, "primary") == 0 ? NODE_PRIMARY : NODE_REPLICA,
 			.shard = -1,
+			.added = added,
+			.slot = arena_strdup(arena, added ? slot : ""),
 		};
 	}
 	topology->nodes = nodes;
@@ -173,7 +214,7 @@ static void link_nodes(struct topology *topology, json_t *array)
 	struct node *nodes = (struct node *)(uintptr_t)topology->nodes;
 
 	for (size_t i = 0; i < topology->node_count; i++)
-		nodes[i].shard = index_of_shard(topology, json_string_value(json_object_get(json_array_get(array, i), "shard")));
+		nodes[i].shard = topology_shard(topology, json_string_value(json_object_get(json_array_get(array, i), "shard")));
 }
 
 static int read_bound(const char *text, int64_t *ret_bound)
@@ -268,7 +309,7 @@ static int read_database(struct topology *topology, json_t *object, struct datab
 	for (size_t i = 0; i < json_array_size(names); i++) {
 		const char *shard = json_string_value(json_array_get(names, i));
 
-		shards[i] = shard ? index_of_shard(topology, shard) : -1;
+		shards[i] = shard ? topology_shard(topology, shard) : -1;
 		if (shards[i] < 0)
 			return err_set(err, ERR_CONFIG, "database \"%s\" names shard \"%s\", which is not there", name,
 				       shard ? shard : "");

@@ -12,11 +12,11 @@ def nanu(*words):
 
 
 def subcommands():
-    return re.findall(r"^  (\w+) +\S", nanu("--help").stdout, re.M)
+    return re.findall(r"^  ([\w-]+) +\S", nanu("--help").stdout, re.M)
 
 
 def test_there_are_subcommands():
-    assert "playground" in subcommands()
+    assert {"playground", "add-replica"} <= set(subcommands())
 
 
 def test_help_of_each_says_how_it_is_used():

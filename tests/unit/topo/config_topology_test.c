@@ -130,6 +130,97 @@ static void what_would_lose_rows_is_refused(void **state)
 	topology_unref(stored);
 }
 
+/* Database shop over s1 and s2, and node n4, added to s1 while the router ran. */
+static struct topology *with_added_node(void)
+{
+	struct topology *stored = stored_topology(), *with;
+	const struct node node = { .name = "n4", .host = "d", .port = 5432, .region = "", .zone = "z", .role = NODE_REPLICA, .shard = 0, .added = true,
+				   .slot = "n4" };
+
+	assert_int_equal(topology_with_node(stored, &node, &with, NULL), 0);
+	topology_unref(stored);
+	return with;
+}
+
+static void an_added_node_stays_beside_those_of_the_file(void **state)
+{
+	struct topology *stored = with_added_node();
+	struct topology *same = make_good(NODES IN_ORDER "databases:\n  - {name: shop}\n", stored);
+	struct topology *turned = make_good(NODES REVERSED "databases:\n  - {name: shop, shards: [s1, s2]}\n", stored);
+	const struct node *node = &turned->nodes[topology_node(turned, "n4")];
+
+	assert_int_equal(same->epoch, stored->epoch);
+	assert_true(same->nodes[topology_node(same, "n4")].added);
+	assert_int_equal(turned->epoch, stored->epoch + 1);
+	assert_string_equal(turned->shards[node->shard].name, "s1");
+	assert_string_equal(node->zone, "z");
+	assert_string_equal(node->slot, "n4");
+	topology_unref(same);
+	topology_unref(turned);
+	topology_unref(stored);
+}
+
+/* By its name, wherever it is then, or by its address, whatever it is called then. */
+static void a_node_that_the_file_names_belongs_to_the_file(void **state)
+{
+	static const char *const lines[] = { "  - {name: n4, host: elsewhere}\n", "  - {name: n5, host: d}\n" };
+	struct topology *stored = with_added_node();
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		struct topology *topology;
+		char text[512];
+
+		snprintf(text, sizeof(text), NODES "%sshards:\n  - {name: s1, nodes: [n1, n3, n%zu]}\n  - {name: s2, nodes: [n2]}\n"
+			 "databases:\n  - {name: shop}\n", lines[i], i + 4);
+		topology = make_good(text, stored);
+		assert_int_equal(topology->node_count, 4);
+		assert_int_equal(topology->epoch, stored->epoch + 1);
+		for (size_t j = 0; j < topology->node_count; j++)
+			assert_false(topology->nodes[j].added);
+		topology_unref(topology);
+	}
+	topology_unref(stored);
+}
+
+/* s1 has a replica, n3. */
+static void replication_stays_as_it_was_chosen(void **state)
+{
+	struct topology *stored = stored_topology(), *chosen, *next = NULL;
+	struct topology *turned;
+	struct err err;
+
+	assert_int_equal(topology_with_replication(stored, "s1", &(struct replication_rule){ REPLICATION_SYNC, 0, true }, &chosen, NULL), 0);
+	turned = make_good(NODES REVERSED "databases:\n  - {name: shop, shards: [s1, s2]}\n", chosen);
+	assert_int_equal(turned->shards[1].replication.mode, REPLICATION_SYNC);
+	assert_true(turned->shards[1].replication.degrades);
+	assert_int_equal(turned->shards[0].replication.mode, REPLICATION_ASYNC);
+	assert_int_equal(make("nodes:\n  - {name: n1, host: a}\n  - {name: n2, host: b}\nshards:\n  - {name: s1, nodes: [n1]}\n"
+			      "  - {name: s2, nodes: [n2]}\ndatabases:\n  - {name: shop}\n", chosen, &next, &err), ERR_CONFIG);
+	assert_null(next);
+	assert_non_null(strstr(err.hint, "nanu.set_replication('s1', 'async')"));
+	topology_unref(turned);
+	topology_unref(chosen);
+	topology_unref(stored);
+}
+
+static void an_added_node_whose_shard_goes_is_not_forgotten(void **state)
+{
+	struct topology *stored = make_good("nodes:\n  - {name: n1, host: a}\n  - {name: n2, host: b}\nshards:\n  - {name: s1, nodes: [n1]}\n"
+					    "  - {name: s2, nodes: [n2]}\ndatabases:\n  - {name: shop, shards: [s2]}\n", NULL), *with, *next = NULL;
+	const struct node node = { .name = "n4", .host = "d", .port = 5432, .region = "", .zone = "", .role = NODE_REPLICA, .shard = 0, .added = true,
+				   .slot = "" };
+	struct err err;
+
+	assert_int_equal(topology_with_node(stored, &node, &with, NULL), 0);
+	assert_int_equal(make("nodes:\n  - {name: n2, host: b}\nshards:\n  - {name: s2, nodes: [n2]}\ndatabases:\n  - {name: shop}\n", with, &next, &err),
+			 ERR_CONFIG);
+	assert_null(next);
+	assert_non_null(strstr(err.message, "belongs to shard \"s1\""));
+	assert_non_null(strstr(err.hint, "nanu.remove_node('n4')"));
+	topology_unref(with);
+	topology_unref(stored);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -138,6 +229,10 @@ int main(void)
 		cmocka_unit_test(another_configuration_raises_the_epoch_and_keeps_the_tables),
 		cmocka_unit_test(slices_follow_their_shards_by_name),
 		cmocka_unit_test(what_would_lose_rows_is_refused),
+		cmocka_unit_test(an_added_node_stays_beside_those_of_the_file),
+		cmocka_unit_test(a_node_that_the_file_names_belongs_to_the_file),
+		cmocka_unit_test(an_added_node_whose_shard_goes_is_not_forgotten),
+		cmocka_unit_test(replication_stays_as_it_was_chosen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, scratch_remove);

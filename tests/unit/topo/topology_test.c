@@ -18,7 +18,17 @@
 	"\"shard\": \"s2\"}," \
 	"{\"name\": \"n3\", \"host\": \"10.0.0.3\", \"port\": 5432, \"region\": \"\", \"zone\": \"\", \"role\": \"replica\", " \
 	"\"shard\": \"s1\"}"
+#define NODES_TURNED \
+	"{\"name\": \"n3\", \"host\": \"10.0.0.3\", \"port\": 5432, \"region\": \"\", \"zone\": \"\", \"role\": \"replica\", " \
+	"\"shard\": \"s1\"}," \
+	"{\"name\": \"n2\", \"host\": \"/run/pg\", \"port\": 5433, \"region\": \"\", \"zone\": \"\", \"role\": \"primary\", " \
+	"\"shard\": \"s2\"}," \
+	"{\"name\": \"n1\", \"host\": \"10.0.0.1\", \"port\": 5432, \"region\": \"eu\", \"zone\": \"a\", \"role\": \"primary\", " \
+	"\"shard\": \"s1\"}"
 #define SHARDS "{\"name\": \"s1\", \"primary\": \"n1\"}, {\"name\": \"s2\", \"primary\": \"n2\"}"
+#define REPLICATED(mode, count, missing) \
+	"{\"name\": \"s1\", \"primary\": \"n1\", \"replication\": {\"mode\": \"" mode "\", \"count\": " count ", \"when_missing\": \"" missing "\"}}, " \
+	"{\"name\": \"s2\", \"primary\": \"n2\"}"
 #define TABLE(slices) \
 	"{\"schema\": \"public\", \"name\": \"orders\", \"key_column\": \"user_id\", \"key_type\": 20, \"colocation\": 1, " \
 	"\"placement\": {\"name\": \"hash\", \"slices\": [" slices "]}}"
@@ -129,6 +139,12 @@ static void wrong_texts_are_refused_with_the_reason(void **state)
 		{ TEXT_OF(NODES, "{\"name\": \"s1\", \"primary\": \"n3\"}, {\"name\": \"s2\", \"primary\": \"n2\"}", "\"s1\"", ""),
 		  "is not a primary" },
 		{ TEXT_OF(NODES, SHARDS, "", ""), "has no shards" },
+		{ TEXT_OF(NODES, REPLICATED("semi-sync", "2", "block"), "\"s1\"", ""), "waits for 2 replicas, and has 1" },
+		{ TEXT_OF(NODES, REPLICATED("semi-sync", "-1", "block"), "\"s1\"", ""), "in no valid way" },
+		{ TEXT_OF(NODES, REPLICATED("async", "0", "block"), "\"s1\"", ""), "in no valid way" },
+		{ TEXT_OF(NODES, REPLICATED("sync", "1", "block"), "\"s1\"", ""), "in no valid way" },
+		{ TEXT_OF(NODES, REPLICATED("sync", "0", "hope"), "\"s1\"", ""), "in no valid way" },
+		{ TEXT_OF(NODES, REPLICATED("often", "0", "block"), "\"s1\"", ""), "in no valid way" },
 		{ TEXT_OF(NODES, SHARDS, "\"s9\"", ""), "\"s9\", which is not there" },
 		{ TEXT_OF(NODES, SHARDS, "\"s1\", \"s1\"", ""), "twice" },
 		{ TEXT_OF(NODES, SHARDS, "\"s1\", \"s2\"", TABLE("")), "does not begin at the lowest hash" },
@@ -233,6 +249,107 @@ static void a_table_goes(void **state)
 	topology_unref(old);
 }
 
+static struct node added_node(const char *name, const char *host)
+{
+	return (struct node){ .name = name, .host = host, .port = 5432, .region = "eu", .zone = "", .role = NODE_REPLICA, .shard = 1, .added = true,
+			      .slot = "n4_slot" };
+}
+
+static void a_node_is_added_and_taken_out_again(void **state)
+{
+	struct topology *old = read_text(WHOLE), *with, *without, *again;
+	struct node node = added_node("n4", "10.0.0.4");
+	char *text;
+
+	assert_int_equal(topology_with_node(old, &node, &with, NULL), 0);
+	assert_int_equal(old->node_count, 3);
+	topology_unref(old);
+	assert_int_equal(with->epoch, 8);
+	assert_int_equal(topology_node(with, "n4"), 3);
+	assert_int_equal(with->nodes[3].shard, 1);
+	text = topology_to_json(with);
+	again = read_text(text);
+	mem_free(text);
+	assert_true(again->nodes[3].added);
+	assert_string_equal(again->nodes[3].slot, "n4_slot");
+	assert_false(again->nodes[0].added);
+	assert_string_equal(again->nodes[0].slot, "");
+	assert_int_equal(topology_without_node(again, "n4", &without, NULL), 0);
+	assert_int_equal(without->epoch, 9);
+	assert_int_equal(topology_node(without, "n4"), -1);
+	topology_unref(with);
+	topology_unref(again);
+	topology_unref(without);
+}
+
+/* Shards find their primaries by index. */
+static void primaries_are_found_when_a_node_before_them_goes(void **state)
+{
+	struct topology *old = read_text(TEXT_OF(NODES_TURNED, SHARDS, "\"s1\", \"s2\"", "")), *without;
+
+	assert_int_equal(topology_without_node(old, "n3", &without, NULL), 0);
+	assert_string_equal(without->nodes[without->shards[0].primary].name, "n1");
+	assert_string_equal(without->nodes[without->shards[1].primary].name, "n2");
+	topology_unref(old);
+	topology_unref(without);
+}
+
+static void a_node_that_breaks_a_promise_is_refused(void **state)
+{
+	struct topology *old = read_text(WHOLE), *new = NULL;
+	struct node node = added_node("n1", "10.0.0.4");
+	struct err err;
+
+	assert_int_equal(topology_with_node(old, &node, &new, &err), ERR_CONFIG);
+	assert_non_null(strstr(err.message, "two nodes are named \"n1\""));
+	node = added_node("n4", "10.0.0.1");
+	assert_int_equal(topology_with_node(old, &node, &new, &err), ERR_CONFIG);
+	assert_non_null(strstr(err.message, "is node \"n1\" already"));
+	node = added_node("n4", "10.0.0.4");
+	node.role = NODE_PRIMARY;
+	assert_int_equal(topology_with_node(old, &node, &new, &err), ERR_CONFIG);
+	node = added_node("n4", "10.0.0.4");
+	node.shard = 2;
+	assert_int_equal(topology_with_node(old, &node, &new, &err), ERR_CONFIG);
+	node = added_node("\xff", "10.0.0.4");
+	assert_int_equal(topology_with_node(old, &node, &new, &err), ERR_CONFIG);
+	assert_int_equal(topology_without_node(old, "n1", &new, &err), ERR_CONFIG);
+	assert_non_null(strstr(err.message, "is the primary of shard \"s1\""));
+	assert_int_equal(topology_without_node(old, "n9", &new, &err), ERR_NOT_FOUND);
+	assert_null(new);
+	topology_unref(old);
+}
+
+/* Of s1, which has a replica. */
+static void replication_is_chosen_and_survives_the_text(void **state)
+{
+	const struct replication_rule rule = { REPLICATION_SEMI_SYNC, 1, true };
+	struct topology *old = read_text(WHOLE), *new, *again, *less = NULL;
+	struct err err;
+	char *text;
+
+	assert_int_equal(old->shards[0].replication.mode, REPLICATION_ASYNC);
+	assert_int_equal(topology_with_replication(old, "s1", &rule, &new, NULL), 0);
+	text = topology_to_json(new);
+	again = read_text(text);
+	mem_free(text);
+	assert_int_equal(again->epoch, 8);
+	assert_int_equal(again->shards[0].replication.mode, REPLICATION_SEMI_SYNC);
+	assert_int_equal(again->shards[0].replication.count, 1);
+	assert_true(again->shards[0].replication.degrades);
+	assert_int_equal(again->shards[1].replication.mode, REPLICATION_ASYNC);
+	assert_int_equal(topology_without_node(again, "n3", &less, &err), ERR_CONFIG);
+	assert_non_null(strstr(err.message, "waits for 1 replica, and has 0"));
+	assert_int_equal(topology_with_replication(old, "s2", &rule, &less, &err), ERR_CONFIG);
+	assert_int_equal(topology_with_replication(old, "s2", &(struct replication_rule){ REPLICATION_SYNC, 0, false }, &less, &err), ERR_CONFIG);
+	assert_int_equal(topology_with_replication(old, "s1", &(struct replication_rule){ REPLICATION_SEMI_SYNC, 0, false }, &less, &err), ERR_CONFIG);
+	assert_int_equal(topology_with_replication(old, "s9", &rule, &less, &err), ERR_NOT_FOUND);
+	assert_null(less);
+	topology_unref(old);
+	topology_unref(new);
+	topology_unref(again);
+}
+
 static void shard_names_read_as_a_list(void **state)
 {
 	struct topology *topology = read_text(WHOLE);
@@ -256,6 +373,10 @@ int main(void)
 		cmocka_unit_test(a_table_that_is_there_is_replaced),
 		cmocka_unit_test(a_table_that_breaks_a_promise_is_refused),
 		cmocka_unit_test(a_table_goes),
+		cmocka_unit_test(a_node_is_added_and_taken_out_again),
+		cmocka_unit_test(primaries_are_found_when_a_node_before_them_goes),
+		cmocka_unit_test(a_node_that_breaks_a_promise_is_refused),
+		cmocka_unit_test(replication_is_chosen_and_survives_the_text),
 		cmocka_unit_test(shard_names_read_as_a_list),
 	};
 

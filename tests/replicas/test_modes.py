@@ -1,0 +1,239 @@
+"""nanu.set_replication(): whom a primary waits for, and what happens when replicas are missing."""
+import shutil
+import threading
+
+import psycopg
+import pytest
+
+from harness.postgres import PASSWORD, SUPERUSER, make_folder
+from harness.wait import PATIENCE, wait_until
+
+from .replica import Replica
+
+
+@pytest.fixture(scope="module")
+def above():
+    folder = make_folder()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def server(farm):
+    """A primary of its own: others must not wait for these replicas."""
+    made = farm.extra_server("modes")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster(server, start_cluster):
+    made = start_cluster(servers=[server])
+    made.execute("CREATE TABLE written (id bigserial, filler text)")
+    return made
+
+
+@pytest.fixture(scope="module")
+def replicas(cluster, above, io):
+    made = [Replica(cluster, above / f"{io}-{name}") for name in ("n1a", "n1b")]
+    for replica in made:
+        done = replica.add()
+        assert done.returncode == 0, done.stderr
+    yield made
+    cluster.execute("SELECT nanu.set_replication('s1', 'async')")
+    for replica in made:
+        replica.clear()
+
+
+@pytest.fixture(autouse=True)
+def whole(cluster, replicas):
+    """Each test begins and ends with two replicas that stream, and async."""
+    yield
+    for replica in replicas:
+        if not replica.runs():
+            replica.start()
+    wait_until(lambda: streaming(cluster) == ["n1a", "n1b"], "both stream again")
+    cluster.execute("SELECT nanu.set_replication('s1', 'async')")
+
+
+def streaming(cluster):
+    with cluster.servers[0].connect() as conn:
+        return [row[0] for row in conn.execute("SELECT application_name FROM pg_stat_replication WHERE state = 'streaming' ORDER BY 1")]
+
+
+def choose(cluster, mode, **more):
+    arguments = "".join(f", {name} => '{value}'" for name, value in more.items())
+    return cluster.execute(f"SELECT nanu.set_replication('s1', '{mode}'{arguments})")
+
+
+def names(cluster):
+    with cluster.servers[0].connect() as conn:
+        return conn.execute("SHOW synchronous_standby_names").fetchone()[0]
+
+
+def shown(cluster):
+    return cluster.execute("SELECT replication, sync_count, when_missing, replication_state FROM nanu.shards WHERE name = 's1'")[0]
+
+
+def state(cluster):
+    return shown(cluster)[3]
+
+
+def insert(cluster):
+    cluster.execute("INSERT INTO written (filler) VALUES ('x')")
+
+
+def test_each_mode_reaches_the_primary_and_is_shown(cluster):
+    assert shown(cluster) == ("async", None, None, None) and names(cluster) == ""
+    assert choose(cluster, "semi-sync") == [("s1 is semi-sync",)]
+    assert names(cluster) == 'ANY 1 ("n1a", "n1b")' and shown(cluster) == ("semi-sync", 1, "block", "ok")
+    choose(cluster, "semi-sync", k=2, when_missing="degrade")
+    assert names(cluster) == 'ANY 2 ("n1a", "n1b")' and shown(cluster) == ("semi-sync", 2, "degrade", "ok")
+    choose(cluster, "sync")
+    assert names(cluster) == 'FIRST 2 ("n1a", "n1b")' and shown(cluster) == ("sync", None, "block", "ok")
+    with cluster.servers[0].connect() as conn:
+        assert conn.execute("SELECT bool_and(sync_state = 'sync') FROM pg_stat_replication").fetchone() == (True,)
+    choose(cluster, "async")
+    assert names(cluster) == "" and shown(cluster) == ("async", None, None, None)
+
+
+def test_modes_change_under_writing_without_an_error(cluster):
+    problems, stop, written = [], threading.Event(), [0]
+
+    def write():
+        try:
+            with cluster.connect() as conn:
+                while not stop.is_set():
+                    conn.execute("INSERT INTO written (filler) VALUES ('x')")
+                    written[0] += 1
+        except Exception as problem:
+            problems.append(problem)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for mode in "semi-sync", "sync", "semi-sync", "async", "sync", "async":
+            choose(cluster, mode)
+            before = written[0]
+            wait_until(lambda: problems or written[0] > before + 20, f"clients go on in mode {mode}")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not problems
+
+
+def test_a_mode_outlives_restart_and_reload(cluster):
+    choose(cluster, "semi-sync", k=2, when_missing="degrade")
+    cluster.router.stop()
+    cluster.router.start()
+    wait_until(lambda: shown(cluster) == ("semi-sync", 2, "degrade", "ok"), "it is as it was")
+    cluster.execute("SELECT nanu.reload()")
+    assert shown(cluster) == ("semi-sync", 2, "degrade", "ok") and names(cluster) == 'ANY 2 ("n1a", "n1b")'
+
+
+def test_what_others_change_on_the_primary_is_put_right(cluster, server):
+    choose(cluster, "sync")
+    with server.connect() as conn:
+        conn.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
+        conn.execute("SELECT pg_reload_conf()")
+    wait_until(lambda: names(cluster) == "", "it was changed")
+    wait_until(lambda: names(cluster) == 'FIRST 2 ("n1a", "n1b")', "it is put right")
+
+
+def test_with_block_commits_wait_until_the_replica_is_back(cluster, replicas):
+    choose(cluster, "sync", when_missing="block")
+    replicas[1].kill()
+    wait_until(lambda: state(cluster) == "blocked", "it is shown")
+    thread = threading.Thread(target=insert, args=[cluster])
+    thread.start()
+    with cluster.servers[0].connect() as conn:
+        wait_until(lambda: conn.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'").fetchone(), "the commit waits")
+        replicas[1].start()
+        thread.join(60 * PATIENCE)
+        assert not thread.is_alive()
+    wait_until(lambda: state(cluster) == "ok", "it is shown")
+
+
+def test_with_block_semi_sync_goes_on_with_the_other(cluster, replicas):
+    choose(cluster, "semi-sync")
+    replicas[1].kill()
+    wait_until(lambda: streaming(cluster) == ["n1a"], "it is gone")
+    insert(cluster)
+    assert state(cluster) == "ok" and names(cluster) == 'ANY 1 ("n1a", "n1b")'
+
+
+@pytest.mark.parametrize("mode, more, with_one, with_none", [
+    ("sync", {}, 'FIRST 1 ("n1a")', ""), ("semi-sync", {"k": 2}, 'ANY 1 ("n1a", "n1b")', ""),
+])
+def test_with_degrade_commits_go_on_and_it_is_shown_until_replicas_are_back(cluster, replicas, mode, more, with_one, with_none):
+    choose(cluster, mode, when_missing="degrade", **more)
+    whole_names = names(cluster)
+    replicas[1].kill()
+    insert(cluster)  # waits until the primary waits for fewer
+    wait_until(lambda: state(cluster) == "degraded" and names(cluster) == with_one, "one is missing")
+    replicas[0].kill()
+    insert(cluster)
+    wait_until(lambda: names(cluster) == with_none, "both are missing")
+    assert "state=degraded" in cluster.router.program.log_text()
+    for replica in replicas:
+        replica.start()
+    wait_until(lambda: state(cluster) == "ok" and names(cluster) == whole_names, "both are back")
+
+
+def test_a_replica_that_is_added_or_removed_counts_at_once(cluster, replicas, above, io):
+    choose(cluster, "sync")
+    third = Replica(cluster, above / f"{io}-n1c")
+    try:
+        done = third.add()
+        assert done.returncode == 0, done.stderr
+        wait_until(lambda: names(cluster) == 'FIRST 3 ("n1a", "n1b", "n1c")', "it is waited for")
+        assert third.remove("n1c", "--stop").returncode == 0
+        assert names(cluster) == 'FIRST 2 ("n1a", "n1b")'
+        insert(cluster)
+    finally:
+        third.clear()
+
+
+@pytest.mark.parametrize("arguments, sqlstate, match", [
+    ("'s9', 'sync'", "42704", 'shard "s9" does not exist'),
+    ("'s1', 'often'", "22023", "async, semi-sync or sync"),
+    ("'s1'", "22023", "async, semi-sync or sync"),
+    ("'s1', 'semi-sync', k => 0", "22023", "k must be a whole number"),
+    ("'s1', 'semi-sync', k => 'x'", "22023", "k must be a whole number"),
+    ("'s1', 'semi-sync', k => 3", "55000", "waits for 3 replicas, and has 2"),
+    ("'s1', 'sync', k => 1", "22023", "k is of mode semi-sync only"),
+    ("'s1', 'sync', when_missing => 'panic'", "22023", "when_missing is 'block' or 'degrade'"),
+])
+def test_a_wrong_call_is_refused(cluster, arguments, sqlstate, match):
+    with pytest.raises(psycopg.Error, match=match) as error:
+        cluster.execute(f"SELECT nanu.set_replication({arguments})")
+    assert error.value.sqlstate == sqlstate
+    assert names(cluster) == "" and shown(cluster)[0] == "async"
+
+
+def test_blocking_from_the_beginning_is_refused(cluster, replicas):
+    replicas[1].kill()
+    wait_until(lambda: streaming(cluster) == ["n1a"], "it is gone")
+    with pytest.raises(psycopg.Error, match="too few replicas of shard") as error:
+        choose(cluster, "sync")
+    assert error.value.sqlstate == "55000" and "application_name" in error.value.diag.message_hint
+    assert names(cluster) == "" and shown(cluster)[0] == "async"
+    choose(cluster, "sync", when_missing="degrade")
+    assert names(cluster) == 'FIRST 1 ("n1a")' and state(cluster) == "degraded"
+
+
+def test_a_replica_that_is_needed_is_not_removed(cluster, replicas):
+    choose(cluster, "semi-sync", k=2)
+    done = replicas[0].remove("n1a")
+    assert done.returncode == 1 and "waits for 2 replicas, and has 1" in done.stderr
+    assert streaming(cluster) == ["n1a", "n1b"]
+
+
+def test_only_administrators_and_outside_transactions(cluster, start_own):
+    with cluster.connect(user=SUPERUSER, password=PASSWORD) as conn, conn.transaction():
+        with pytest.raises(psycopg.errors.ActiveSqlTransaction):
+            conn.execute("SELECT nanu.set_replication('s1', 'sync')")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        start_own(shards=1, admin_users="postgres").execute("SELECT nanu.set_replication('s1', 'async')")
