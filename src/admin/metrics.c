@@ -108,8 +108,9 @@ static void write_durations(const struct scene *scene, struct buf *out)
 			  "From a whole query (a simple query, or extended-protocol messages up to Sync) to the end of its answer.");
 	for (size_t i = 0; i < DURATION_COUNT; i++) {
 		count += sum_of(scene->reports, OF(counters.durations) + i * sizeof(uint64_t));
-		if (i >= BOUND_FIRST && i <= BOUND_LAST) {
-			const char *bound = arena_printf(scene->arena, "%llu.%06llu", (1ULL << i) / 1000000, (1ULL << i) % 1000000);
+		if (i + 1 >= BOUND_FIRST && i + 1 <= BOUND_LAST) {
+			unsigned long long bound_us = 1ULL << (i + 1);
+			const char *bound = arena_printf(scene->arena, "%llu.%06llu", bound_us / 1000000, bound_us % 1000000);
 
 			exposition_count(out, bucket, LABELS(scene->arena, { "le", bound }), NULL, count);
 		}

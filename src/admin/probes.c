@@ -8,9 +8,11 @@
 #include "admin/scene.h"
 #include "route/node_status.h"
 #include "route/snapshot.h"
+#include "topo/config.h"
 #include "topo/topology.h"
 
-enum { REASON_SIZE = 256, SILENT_US_MAX = 5000000 };
+/* A node that was asked longer ago than any node is, and SILENT_US_MAX, has nobody who asks it. */
+enum { REASON_SIZE = 256, SILENT_US_MAX = 5000000, INTERVALS_MAX = 40 };
 
 struct verdict {
 	const struct scene *scene;
@@ -135,9 +137,11 @@ static unsigned want(struct verdict *verdict, const struct question *question)
 
 /* ---- primaries ---- */
 
-static bool answers(const struct node_seen *seen, uint64_t now_us)
+static bool answers(const struct node_seen *seen, const struct scene *scene)
 {
-	return seen->reachable && seen->sampled_us > seen->failed_us && seen->sampled_us + SILENT_US_MAX > now_us;
+	uint64_t age_us_max = SILENT_US_MAX + scene->config->sample_interval * UINT64_C(1000) * INTERVALS_MAX;
+
+	return seen->reachable && seen->sampled_us > seen->failed_us && seen->sampled_us + age_us_max > scene->now_us;
 }
 
 static void look_at_primary(struct verdict *verdict, size_t index, json_t *shards)
@@ -147,7 +151,7 @@ static void look_at_primary(struct verdict *verdict, size_t index, json_t *shard
 	const char *node = snapshot->topology->nodes[shard->primary].name;
 	bool held = reports_hold(verdict->scene->reports, HOLD_NODE, node);
 	struct node_seen seen = node_status_read(snapshot->statuses[shard->primary]);
-	bool answered = answers(&seen, verdict->scene->now_us), good = answered && seen.role == SEEN_PRIMARY;
+	bool answered = answers(&seen, verdict->scene), good = answered && seen.role == SEEN_PRIMARY;
 
 	json_array_append_new(shards, json_pack("{s:s, s:s, s:b, s:b}", "shard", shard->name, "node", node, "writable", good, "drained", held));
 	if (good || held)

@@ -273,17 +273,10 @@ void input_go(struct session *session)
 	units_go(session);
 }
 
-static void count_duration(struct worker_counters *counters, uint64_t us)
-{
-	unsigned place = us ? 64 - (unsigned)__builtin_clzll(us) : 0;
-
-	counters->statement_us += us;
-	counters->durations[place < DURATION_COUNT ? place : DURATION_COUNT - 1]++;
-}
-
 void input_done(struct session *session)
 {
 	struct worker *worker = session->worker;
+	uint64_t us;
 
 	slow_log(session);
 	session->flushed = session->unit_count && session->units[session->unit_count - 1].kind == UNIT_FLUSH;
@@ -292,7 +285,9 @@ void input_done(struct session *session)
 	session->unit_count = session->unit_at = 0;
 	session_rest(session);
 	session->state = SESSION_READY;
-	count_duration(&worker->counters, loop_now_us(worker->loop) - session->segment_us);
+	us = loop_now_us(worker->loop) - session->segment_us;
+	worker->counters.statement_us += us;
+	worker->counters.durations[63 - __builtin_clzll(us | 1)]++;
 	legs_finish(session);
 	if (session->state != SESSION_READY)
 		return;

@@ -39,8 +39,8 @@ struct services {                       /* shared by all workers; set up before 
 	void (*submit)(struct services *services, struct job *job);     /* from any thread */
 };
 
-/* Whole queries by the time that they took: counters.durations[i] took less than 2^i us, and not less than half of that. */
-enum { DURATION_COUNT = 32 };
+/* Whole queries by the time that they took: counters.durations[i] took less than 2^(i + 1) us. */
+enum { DURATION_COUNT = 64 };
 
 struct worker_counters {
 	uint64_t sessions_total, transactions, errors, refused, fanouts, rows_merged, received_bytes;
