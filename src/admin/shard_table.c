@@ -505,7 +505,7 @@ static int commit_all(struct work *work)
 static int shard(struct work *work, const char *table, const char *key)
 {
 	int rc = find_table(work, table);
-	bool storing = false;
+	bool announced = false, storing = false;
 
 	if (rc == 0)
 		rc = find_key(work, key);
@@ -527,7 +527,8 @@ static int shard(struct work *work, const char *table, const char *key)
 		rc = check_hooks(work);
 	if (rc == 0 && !hooks_allow_sharding(work->database, catalog_of(work), work->table, work->err))
 		rc = work->err->code;
-	if (rc == 0)
+	announced = rc == 0;
+	if (announced)
 		rc = publish(work, CHANGE_ANNOUNCE);
 	if (rc == 0)
 		rc = lock_all(work);
@@ -547,11 +548,9 @@ static int shard(struct work *work, const char *table, const char *key)
 		*work->err = unknown;
 		return rc;
 	}
-	if (rc < 0) {
+	if (rc < 0 && announced)
 		take_back(work);
-		return rc;
-	}
-	return commit_all(work);
+	return rc < 0 ? rc : commit_all(work);
 }
 
 int admin_shard_table(struct admin *admin, struct job *job, const struct call *call)
