@@ -321,7 +321,7 @@ static void forget(struct leg *leg)
 		mem_free(leg);
 }
 
-static struct pool *pool_of(struct session *session, int node, struct err *err)
+static struct pool *pool_of(struct session *session, int node, bool replica, struct err *err)
 {
 	const struct topology *topology = session->snapshot->topology;
 	struct pool *pool;
@@ -329,7 +329,7 @@ static struct pool *pool_of(struct session *session, int node, struct err *err)
 	if (session->snapshot->addresses[node].size) {
 		pool = pools_get(&session->worker->pools, topology->nodes[node].name, topology->nodes[node].host,
 				 &session->snapshot->addresses[node], session_database(session)->node_database, session->user);
-		pool->replica = topology->nodes[node].role == NODE_REPLICA;
+		pool->replica = replica;
 		return pool;
 	}
 	err_set(err, ERR_CONNECT, "the host name \"%s\" of node \"%s\" cannot be resolved", topology->nodes[node].host, topology->nodes[node].name);
@@ -343,7 +343,7 @@ static int primary_of(const struct session *session, int shard)
 
 struct pool *legs_pool(struct session *session, int shard, struct err *err)
 {
-	return pool_of(session, primary_of(session, shard), err);
+	return pool_of(session, primary_of(session, shard), false, err);
 }
 
 static bool is_urgent(struct pool_wait *wait)
@@ -357,7 +357,20 @@ static bool is_urgent(struct pool_wait *wait)
 	return false;
 }
 
-static int borrow_once(struct session *session, int shard, bool begin, bool *ret_replica, struct err *err)
+static int borrow(struct session *session, int shard, bool begin, struct err *err);
+
+/* Where a replica cannot be had, the primary is asked: reads_node() names a replica once. */
+static int borrow_else(struct leg *leg, int rc, struct err *err)
+{
+	struct session *session = leg->session;
+	int shard = leg->shard;
+	bool replica = leg->replica, begin = leg->begin;
+
+	forget(leg);
+	return replica ? borrow(session, shard, begin, err) : rc;
+}
+
+static int borrow(struct session *session, int shard, bool begin, struct err *err)
 {
 	struct worker *worker = session->worker;
 	struct leg *leg = worker->spare_leg_count ? worker->spare_legs[--worker->spare_leg_count] : mem_alloc(sizeof(*leg));
@@ -367,31 +380,19 @@ static int borrow_once(struct session *session, int shard, bool begin, bool *ret
 
 	*leg = (struct leg){ .session = session, .shard = shard, .node = node, .replica = node != primary, .begin = begin, .state = LEG_WAITING };
 	list_push_back(&session->legs, &leg->place);
-	*ret_replica = leg->replica;
-	pool = pool_of(session, leg->node, err);
-	if (!pool) {
-		forget(leg);
-		return ERR_CONNECT;
-	}
+	pool = pool_of(session, node, node != primary, err);
+	if (!pool)
+		return borrow_else(leg, ERR_CONNECT, err);
 	leg->wait = (struct pool_wait){ .holder = &leg_holder, .held_by = session, .settings = session->settings, .done = wait_done,
 		.urgent = is_urgent, .owner = session->owner, .backend_wanted = session->backend_wanted };
 	rc = pool_acquire(pool, &leg->wait, &backend, err);
 	if (rc == ERR_NOT_FOUND)
 		rc = sequences_refuse(err);
 	if (rc < 0)
-		forget(leg);
-	else if (rc > 0)
+		return borrow_else(leg, rc, err);
+	if (rc > 0)
 		lent(leg, backend);
-	return rc < 0 ? rc : 0;
-}
-
-/* Where a replica cannot be had, the primary is asked. */
-static int borrow(struct session *session, int shard, bool begin, struct err *err)
-{
-	bool replica;
-	int rc = borrow_once(session, shard, begin, &replica, err);
-
-	return rc < 0 && replica ? borrow_once(session, shard, begin, &replica, err) : rc;
+	return 0;
 }
 
 /* A SET that was undone, or a RESET to what the start-up packet had, leaves a leg that carries something else than the session. */

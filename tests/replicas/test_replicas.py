@@ -1,5 +1,6 @@
 """`nanu add-replica`, `nanu remove-replica`, nanu.add_node() and nanu.remove_node(), on real servers that stream."""
 import contextlib
+import itertools
 import shutil
 import signal
 import threading
@@ -14,6 +15,7 @@ from harness.wait import PATIENCE, wait_until
 
 from .replica import Replica, nanu
 
+numbers = itertools.count(1)
 SLOW = ["--max-rate", "1M"]  # the copy of an empty server takes half a minute
 
 
@@ -134,8 +136,15 @@ def test_removing_stops_the_server_when_asked(replica):
     assert (replica.data / "PG_VERSION").exists()
 
 
-def test_a_slot_that_stays_is_named(start_own, farm, above):
-    server = farm.extra_server("primary")
+@pytest.fixture
+def server(farm):
+    """One of its own, stopped after the cluster before it."""
+    made = farm.extra_server(f"primary{next(numbers)}")
+    yield made
+    made.stop()
+
+
+def test_a_slot_that_stays_is_named(server, start_own, above):
     replica = Replica(start_own(servers=[server]), above / "orphan")
     try:
         assert replica.add().returncode == 0
