@@ -7,17 +7,29 @@
 #include "catalog/ask.h"
 #include "topo/topology.h"
 
-int node_open(const struct config *config, const struct node *node, const char *database, PGconn **ret_conn, struct err *err)
+static PGconn *open_database(const struct config *config, const struct node *node, const char *database)
 {
 	char *conninfo = admin_conninfo(config, node, database);
 	PGconn *conn = PQconnectdb(conninfo);
-	const char *message = PQerrorMessage(conn);
 
 	explicit_bzero(conninfo, strlen(conninfo));
 	mem_free(conninfo);
+	return conn;
+}
+
+int node_open(const struct config *config, const struct node *node, const char *served, PGconn **ret_conn, struct err *err)
+{
+	PGconn *conn = open_database(config, node, "postgres");
+	const char *message;
+
+	if (PQstatus(conn) != CONNECTION_OK) {
+		PQfinish(conn);
+		conn = open_database(config, node, served);
+	}
 	*ret_conn = conn;
 	if (PQstatus(conn) == CONNECTION_OK)
 		return 0;
+	message = PQerrorMessage(conn);
 	return err_set(err, ERR_CONNECT, "node \"%s\" cannot be reached: %.*s", node->name, (int)strcspn(message, "\n"), message);
 }
 

@@ -96,20 +96,10 @@ int agree_check_start(struct plane *plane, uint64_t stored_epoch, struct err *er
 
 /* ---- a store that went back ---- */
 
-static bool same_content(const struct topology *a, const struct topology *b)
-{
-	char *left = topology_to_json(a), *right = topology_to_json(b);
-	bool same = strcmp(left, right) == 0;
-
-	mem_free(left);
-	mem_free(right);
-	return same;
-}
-
 /* Every change has an epoch of its own: what is of a lower one, or of the same and another, does not come after what this router has. */
 static bool is_older(const struct topology *ours, const struct topology *stored)
 {
-	return !stored || stored->epoch < ours->epoch || (stored->epoch == ours->epoch && !same_content(stored, ours));
+	return !stored || stored->epoch < ours->epoch || (stored->epoch == ours->epoch && !topology_same(stored, ours));
 }
 
 static void set_went_back(struct plane *plane, struct err *why)

@@ -62,15 +62,9 @@ static char *sampler_conninfo(void *program, int index, bool served)
 	const struct plane *plane = program;
 	const struct topology *topology = plane->snapshot->topology;
 	const struct node *node = &topology->nodes[index];
-	const char *database = "postgres";
-	char *conninfo;
+	char *conninfo = admin_conninfo(plane->config, node, served ? topology_node_database(topology, node->shard) : "postgres");
 	struct buf out;
 
-	for (size_t i = 0; served && i < topology->database_count; i++)
-		for (size_t j = 0; j < topology->databases[i].shard_count; j++)
-			if (topology->databases[i].shards[j] == node->shard)
-				database = topology->databases[i].node_database;
-	conninfo = admin_conninfo(plane->config, node, database);
 	buf_init(&out, SIZE_MAX_);
 	buf_add_text(&out, conninfo);   /* of two settings the second counts */
 	buf_printf(&out, "connect_timeout=%d application_name='nanu sampler'", CONNECT_SECONDS_MAX);

@@ -107,6 +107,10 @@ static bool connect_to(struct asked *asked, const char *conninfo)
 	asked->block_size = strtoull(PQgetvalue(sizes, 0, 0), NULL, 10);
 	asked->segment_size = strtoull(PQgetvalue(sizes, 0, 1), NULL, 10);
 	PQclear(sizes);
+	if (!asked->block_size || !asked->segment_size) {
+		silent(asked, "it does not tell the sizes of its WAL");
+		return false;
+	}
 	return true;
 }
 

@@ -13,7 +13,6 @@ struct position { uint64_t lsn, us; };  /* all that was shown before `us` ends b
 
 struct node_status {
 	unsigned refs;                  /* atomic */
-	uint64_t id;
 	unsigned version;               /* atomic: odd while `words` are written */
 	uint64_t words[WORDS];          /* atomic, each: a struct node_seen, but for failed_us */
 	uint64_t failed_us;             /* atomic */
@@ -23,13 +22,18 @@ struct node_status {
 	struct position samples[SAMPLES_MAX];   /* in order of both */
 };
 
+static uint64_t next_incarnation(void)
+{
+	static uint64_t last;
+
+	return __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+}
+
 struct node_status *node_status_new(void)
 {
-	static uint64_t last_id;
 	struct node_status *status = mem_calloc(1, sizeof(*status));
 
 	status->refs = 1;
-	status->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
 	pthread_mutex_init(&status->lock, NULL);
 	return status;
 }
@@ -46,11 +50,6 @@ void node_status_unref(struct node_status *status)
 		return;
 	pthread_mutex_destroy(&status->lock);
 	mem_free(status);
-}
-
-uint64_t node_status_id(const struct node_status *status)
-{
-	return status->id;
 }
 
 /* ---- what anybody sees: a sequence lock, with one writer ---- */
@@ -152,8 +151,10 @@ static void compare(struct node_status *primary, const struct node_sample *sampl
 
 void node_status_sampled(struct node_status *status, struct node_status *primary, const struct node_sample *sample)
 {
-	struct node_seen seen = { .reachable = true, .role = sample->role, .timeline = sample->timeline, .flushed = sample->flushed,
-		.replayed = sample->role == SEEN_PRIMARY ? sample->flushed : sample->inserted, .sampled_us = sample->begun_us };
+	struct node_seen before = node_status_read(status);
+	struct node_seen seen = { .reachable = true, .incarnation = before.incarnation ? before.incarnation : next_incarnation(), .role = sample->role,
+		.timeline = sample->timeline, .flushed = sample->flushed, .replayed = sample->role == SEEN_PRIMARY ? sample->flushed : sample->inserted,
+		.sampled_us = sample->begun_us };
 
 	if (sample->role == SEEN_PRIMARY)
 		remember(status, sample);
@@ -161,9 +162,8 @@ void node_status_sampled(struct node_status *status, struct node_status *primary
 		compare(primary, sample, &seen);
 	if (sample->role == SEEN_REPLICA && sample->max_lag_us) {
 		uint64_t lag_us = node_seen_lag_us(&seen, sample->begun_us);
-		bool was = node_status_read(status).excluded;
 
-		seen.excluded = lag_us > (was ? sample->max_lag_us / 2 : sample->max_lag_us);
+		seen.excluded = lag_us > (before.excluded ? sample->max_lag_us / 2 : sample->max_lag_us);
 	}
 	publish(status, &seen);
 }
@@ -173,6 +173,7 @@ void node_status_silent(struct node_status *status)
 	struct node_seen seen = node_status_read(status);
 
 	seen.reachable = false;
+	seen.incarnation = next_incarnation();
 	publish(status, &seen);
 }
 

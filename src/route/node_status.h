@@ -25,6 +25,7 @@ struct node_seen {
 	uint64_t sampled_us;            /* when the newest answer was asked for; 0: never */
 	uint64_t as_of_us;              /* a replica: what the primary had shown before this, it shows too; 0: not known */
 	uint64_t lag_bytes;             /* behind the newest sample of the primary */
+	uint64_t incarnation;           /* another one after each silence, and never 0: a server that was restarted may show less than before */
 	uint64_t excluded;              /* 1: it was further behind than max_lag, and is not half as near yet */
 	uint64_t failed_us;             /* when a session last found it broken; 0: never */
 };
@@ -32,7 +33,6 @@ struct node_seen {
 struct node_status *node_status_new(void);
 struct node_status *node_status_ref(struct node_status *status);
 void node_status_unref(struct node_status *status);     /* NULL is allowed */
-uint64_t node_status_id(const struct node_status *status);      /* unique in this process; never 0 */
 
 struct node_seen node_status_read(const struct node_status *status);
 /* A session could not use it: nobody does until it has been asked anew. From any thread. */

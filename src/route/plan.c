@@ -544,7 +544,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		hooks_refuse_expressions(&resolver, shape, true, item); /* of its arguments, wherever it will run */
 		break;
 	case STMT_BEGIN:
-		item->reads = shape->tx_read_only && (!shape->tx_isolation || strcmp(shape->tx_isolation, "serializable") != 0);
+		item->reads = plan_reads_block(shape);
 		item->kind = ROUTE_ANY;
 		break;
 	case STMT_SHOW:
@@ -623,6 +623,11 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 		       "COPY (SELECT … WHERE the shard key = …) TO reads one shard; INSERT with the shard key writes.");
 	else if (shape->kind == STMT_COPY && !hooks_refuse_expressions(&resolver, shape, false, item))
 		hooks_refuse(&resolver, shape, item);
+}
+
+bool plan_reads_block(const struct shape *begin)
+{
+	return begin->tx_read_only && (!begin->tx_isolation || strcmp(begin->tx_isolation, "serializable") != 0);
 }
 
 bool plan_redefined(struct slice redefined, const char *name)

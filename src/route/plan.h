@@ -114,6 +114,9 @@ int plan_param_max(const struct plan_item *item);
 enum { PARAM_TYPE_OTHER = INT32_MAX };
 uint32_t plan_type_named(const char *name);
 
+/* Whether this BEGIN is of a block that a replica can serve: READ ONLY, and not SERIALIZABLE, which a standby does not have. */
+bool plan_reads_block(const struct shape *begin);
+
 /* Whether `name` is among them (plan_context.redefined); every name is, when REDEFINED_ALL is. */
 #define REDEFINED_ALL "*"
 bool plan_redefined(struct slice redefined, const char *name);

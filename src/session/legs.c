@@ -314,6 +314,7 @@ static void forget(struct leg *leg)
 		leg->session->current = NULL;
 	list_remove(&leg->session->legs, &leg->place);
 	settings_unref(leg->base);
+	node_status_unref(leg->replica);
 	err_forget(&leg->err);
 	if (worker->spare_leg_count < SPARES_MAX)
 		worker->spare_legs[worker->spare_leg_count++] = leg;
@@ -364,7 +365,7 @@ static int borrow_else(struct leg *leg, int rc, struct err *err)
 {
 	struct session *session = leg->session;
 	int shard = leg->shard;
-	bool replica = leg->replica, begin = leg->begin;
+	bool replica = leg->replica != NULL, begin = leg->begin;
 
 	forget(leg);
 	return replica ? borrow(session, shard, begin, err) : rc;
@@ -378,7 +379,9 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	struct pool *pool;
 	int primary = primary_of(session, shard), node = session->reads ? reads_node(session, shard, primary) : primary, rc;
 
-	*leg = (struct leg){ .session = session, .shard = shard, .node = node, .replica = node != primary, .begin = begin, .state = LEG_WAITING };
+	*leg = (struct leg){ .session = session, .shard = shard, .begin = begin, .state = LEG_WAITING };
+	if (node != primary)
+		leg->replica = node_status_ref(session->snapshot->statuses[node]);
 	list_push_back(&session->legs, &leg->place);
 	pool = pool_of(session, node, node != primary, err);
 	if (!pool)
@@ -471,7 +474,7 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 			bool again = leg->replica || (leg->refused && carried_repair(session));
 
 			if (leg->replica)
-				reads_give_up(session, leg->node);
+				reads_give_up(session, leg);
 			*err = *leg->err;
 			forget(leg);
 			if (!again)

@@ -8,6 +8,7 @@
 #include "catalog/catalog.h"
 #include "net/env.h"
 #include "route/node_status.h"
+#include "route/plan.h"
 #include "route/snapshot.h"
 #include "session/job.h"
 #include "session/session.h"
@@ -127,15 +128,19 @@ static void read_settings(struct session *session)
 {
 	struct reads *reads = session->reads;
 	const char *level = value_of(session, CONSISTENCY), *staleness = value_of(session, MAX_STALENESS);
+	const char *isolation = value_of(session, "default_transaction_isolation");
+	enum consistency before = reads->level;
 	uint64_t staleness_us = session->policy->max_staleness * UINT64_C(1000);
 
 	settings_assign(&reads->settings, session->settings);
 	settings_assign(&reads->local, session->local);
 	reads->policy = session->policy;
 	reads->level = session->policy->consistency;
-	/* set_config() may have been given anything: then the primary serves. */
-	if (level && read_level(level, &reads->level) < 0)
+	/* set_config() may have been given anything: then the primary serves. A standby knows nothing of SERIALIZABLE. */
+	if ((level && read_level(level, &reads->level) < 0) || (isolation && strcasecmp(isolation, "serializable") == 0))
 		reads->level = CONSISTENCY_STRONG;
+	if (reads->level != before && reads->read_from)         /* at another level several may have shown it what it has */
+		memset(reads->read_from, 0, reads->shard_count * sizeof(*reads->read_from));
 	if (staleness && !duration_read(staleness, &staleness_us))
 		staleness_us = 0;
 	reads->max_staleness_us = staleness_us;
@@ -168,31 +173,32 @@ void reads_free(struct reads *reads)
 static uint64_t *last_read(struct session *session, int shard)
 {
 	struct reads *reads = session->reads;
+	size_t count = session_shard_count(session);
 
-	if (!reads->read_from)
-		reads->read_from = mem_calloc(session_shard_count(session), sizeof(*reads->read_from));
+	if (reads->shard_count < count) {
+		reads->read_from = mem_realloc(reads->read_from, count * sizeof(*reads->read_from));
+		memset(reads->read_from + reads->shard_count, 0, (count - reads->shard_count) * sizeof(*reads->read_from));
+		reads->shard_count = count;
+	}
 	return &reads->read_from[shard];
 }
 
-static bool suits(struct session *session, const struct node_status *status, uint64_t last, uint64_t at_us)
+static bool suits(const struct reads *reads, const struct node_seen *seen, uint64_t last, uint64_t at_us)
 {
-	const struct reads *reads = session->reads;
-	struct node_seen seen = node_status_read(status);
+	bool shows_as_much = last == seen->incarnation || seen->as_of_us >= reads->read_us;
 
-	if (!node_seen_fit(&seen, at_us))
+	if (!node_seen_fit(seen, at_us))
 		return false;
 	switch (reads->level) {
 	case CONSISTENCY_EVENTUAL:
 		return true;
 	case CONSISTENCY_BOUNDED:
-		return node_seen_lag_us(&seen, at_us) <= reads->max_staleness_us;
+		return node_seen_lag_us(seen, at_us) <= reads->max_staleness_us;
 	case CONSISTENCY_READ_YOUR_WRITES:
 	case CONSISTENCY_SESSION:
-		if (seen.as_of_us < reads->wrote_us)
-			return false;
-		return last == node_status_id(status) || seen.as_of_us >= reads->read_us;
+		return shows_as_much && seen->as_of_us >= reads->wrote_us;
 	case CONSISTENCY_MONOTONIC:
-		return last == node_status_id(status) || seen.as_of_us >= reads->read_us;
+		return shows_as_much;
 	case CONSISTENCY_STRONG:
 		break;
 	}
@@ -204,25 +210,25 @@ int reads_node(struct session *session, int shard, int primary)
 	const struct snapshot *snapshot = session->snapshot;
 	const struct shard_replicas *replicas = &snapshot->replicas[session_database(session)->shards[shard]];
 	struct worker *worker = session->worker;
-	int found = primary;
-	uint64_t *last;
+	uint64_t *last = last_read(session, shard), before = *last, at_us;
 
+	*last = 0;
 	if (!session->reads->may)
 		return primary;
-	last = last_read(session, shard);
-	for (size_t i = 0; i < replicas->count && found == primary; i++) {
-		int node = replicas->nodes[(worker->read_turn + i) % replicas->count];
-
-		if (suits(session, snapshot->statuses[node], *last, now_us()) &&
-		    !pools_held(&worker->pools, HOLD_NODE, snapshot->topology->nodes[node].name))
-			found = node;
-	}
-	worker->read_turn++;
 	session->reads->may = false;
-	*last = node_status_id(snapshot->statuses[found]);
-	if (found != primary)
+	at_us = now_us();
+	worker->read_turn++;
+	for (size_t i = 0; i < replicas->count; i++) {
+		int node = replicas->nodes[(worker->read_turn + i) % replicas->count];
+		struct node_seen seen = node_status_read(snapshot->statuses[node]);
+
+		if (!suits(session->reads, &seen, before, at_us) || pools_held(&worker->pools, HOLD_NODE, snapshot->topology->nodes[node].name))
+			continue;
+		*last = seen.incarnation;
 		worker->counters.replica_reads++;
-	return found;
+		return node;
+	}
+	return primary;
 }
 
 /* The settings, or the policy, are others than those the level was read of. */
@@ -351,15 +357,20 @@ void reads_begin_tx(struct session *session, const struct shape *shape)
 		return;
 	if (is_outdated(session))
 		read_settings(session);
-	reads->in_tx = shape && shape->tx_read_only && reads->level != CONSISTENCY_STRONG && !session->pins &&
-		       (!shape->tx_isolation || strcmp(shape->tx_isolation, "serializable") != 0);
+	reads->in_tx = shape && plan_reads_block(shape) && reads->level != CONSISTENCY_STRONG && !session->pins;
 }
 
-void reads_give_up(struct session *session, int node)
+/* The rest of the segment is the primary's. */
+static void turn_to_primary(struct session *session)
 {
-	node_status_failed(session->snapshot->statuses[node], now_us());
 	session->reads->failed_in = session->segment;
 	session->reads->may = session->reads->in_tx = false;
+}
+
+void reads_give_up(struct session *session, const struct leg *leg)
+{
+	node_status_failed(leg->replica, now_us());
+	turn_to_primary(session);
 }
 
 void reads_ready(struct session *session)
@@ -384,7 +395,14 @@ void reads_hold(struct session *session, const struct leg *leg)
 
 void reads_keep(struct session *session, struct slice bytes)
 {
-	buf_add_slice(&session->reads->held, bytes);
+	struct buf *held = &session->reads->held;
+
+	if (held->size + bytes.size > HELD_SIZE_MAX) {
+		reads_say_held(session);
+		session_write(session, bytes);
+	} else {
+		buf_add_slice(held, bytes);
+	}
 }
 
 void reads_say_held(struct session *session)
@@ -436,7 +454,10 @@ bool reads_again(struct session *session, struct leg *leg, struct slice error)
 	parsed = head->owes_parse || count_held(reads, '1');
 	reads->holding = false;
 	buf_release(&reads->held);
-	reads_give_up(session, leg->node);
+	if (lost)                       /* what it refused is no fault of its own: others read on */
+		reads_give_up(session, leg);
+	else
+		turn_to_primary(session);
 	session->worker->counters.replica_retries++;
 	if (head->kind == ANSWER_PARSE && !head->hidden)
 		reads->unit = head->unit;

@@ -28,7 +28,8 @@ struct reads {                          /* of a session whose reads are not all 
 	bool in_tx;                     /* the transaction block under way is a replica's */
 	bool wrote;                     /* since the session was ready last */
 	uint64_t wrote_us, read_us;     /* when it was ready last, after it wrote, and after it read */
-	uint64_t *read_from;            /* for each shard, the id of the status of the node that it read last; 0: none */
+	uint64_t *read_from;            /* for each shard, the incarnation of the replica that showed it last what it has; 0: the primary, or several did */
+	size_t shard_count;             /* that read_from has room for */
 	uint64_t failed_in;             /* the segment in which a replica has failed */
 	uint32_t unit;                  /* from which that is run again */
 	bool holding;                   /* what the client is to hear stays in `held` */
@@ -54,15 +55,15 @@ static inline bool reads_step(struct session *session, const struct plan *plan, 
 }
 /* The node (an index in the topology) for the leg that this statement asked for: a replica, or `primary`. */
 int reads_node(struct session *session, int shard, int primary);
-/* A replica could not be had, or went away: nobody reads from it for a moment, and this segment from none. */
-void reads_give_up(struct session *session, int node);
+/* The leg's replica could not be had, or went away: nobody reads from it for a moment, and this segment from none. */
+void reads_give_up(struct session *session, const struct leg *leg);
 void reads_begin_tx(struct session *session, const struct shape *shape);        /* a transaction block; `shape`: BEGIN, or NULL */
 void reads_wrote(struct session *session, const struct plan *plan);     /* what reads_step() is not asked of runs now; NULL: nobody knows what */
 void reads_ready(struct session *session);      /* the session is ready for the next query, outside of a transaction */
 
 /* What is said to the client from now on is held back until it is released, if it comes from a replica that has said nothing yet. */
 void reads_hold(struct session *session, const struct leg *leg);
-__attribute__((noinline)) void reads_keep(struct session *session, struct slice bytes);         /* out of the way of what is not held */
+__attribute__((noinline)) void reads_keep(struct session *session, struct slice bytes);         /* out of the way of what is not held; at most so much */
 void reads_say_held(struct session *session);
 static inline void reads_release(struct session *session)
 {

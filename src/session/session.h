@@ -37,6 +37,7 @@ struct fan;
 struct hearing;
 struct job;
 struct login;
+struct node_status;
 struct reads;
 struct snapshot;
 struct spread;
@@ -117,8 +118,7 @@ struct leg {
 	struct session *session;
 	struct list_node place;
 	int shard;                      /* index among the database's shards */
-	int node;                       /* index among the topology's nodes */
-	bool replica;                   /* it was a replica when it was chosen: reads.h */
+	struct node_status *replica;    /* that it was borrowed from: reads.h; NULL: from the primary. A reference */
 	enum leg_state state;
 	struct backend *backend;        /* NULL while waiting, and when lost */
 	struct pool_wait wait;

@@ -220,17 +220,6 @@ static int keep_database(const struct topology *stored, const struct database *o
 	return 0;
 }
 
-/* Only what the text form says can differ. */
-static bool same_content(const struct topology *a, const struct topology *b)
-{
-	char *left = topology_to_json(a), *right = topology_to_json(b);
-	bool same = strcmp(left, right) == 0;
-
-	mem_free(left);
-	mem_free(right);
-	return same;
-}
-
 int config_topology(const struct config *config, const struct topology *stored, struct topology **ret_topology, struct err *err)
 {
 	struct topology *topology = topology_new(stored ? stored->epoch : 1);
@@ -250,7 +239,7 @@ int config_topology(const struct config *config, const struct topology *stored, 
 		topology_unref(topology);
 		return rc;
 	}
-	if (stored && !same_content(topology, stored))
+	if (stored && !topology_same(topology, stored))
 		topology->epoch++;
 	*ret_topology = topology;
 	return 0;

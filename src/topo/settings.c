@@ -128,7 +128,7 @@ const struct setting settings[] = {
 	{ "max_lag", "ms", "a replica further behind serves no reads, until it is half as far; 0 means that it does", SETTING_COUNT, AT(max_lag),
 	  .initial = "5000", .max = TIMEOUT_MS_MAX },
 	{ "sample_interval", "ms", "how often nodes are asked where they are; in shards without replicas a twentieth as often", SETTING_COUNT,
-	  AT(sample_interval), .initial = "50", .min = 10, .max = 1000 },
+	  AT(sample_interval), .initial = "50", .min = 10, .max = 100 },         /* a restart, of which sessions must hear, takes longer */
 	{ "pool_size", "backends", "backends for each node, database and user, over all workers", SETTING_COUNT, AT(policy.pool_size),
 	  .initial = "20", .min = 1, .max = POOL_SIZE_MAX, .overrides = OF_BOTH },
 	{ "max_db_connections", "backends", "backends for each node and database, over all users; 0 means no limit", SETTING_COUNT,

@@ -90,6 +90,7 @@ must_use int topology_check(const struct topology *topology, struct err *err);
 /* The text form and back. Reading checks everything that the structs promise (indexes, names unique, bounds ascending) and says what is
  * wrong: ERR_CONFIG. */
 char *topology_to_json(const struct topology *topology);                /* mem_free() it */
+bool topology_same(const struct topology *a, const struct topology *b);         /* in all that the text form says */
 must_use int topology_from_json(const char *json, struct topology **ret_topology, struct err *err);
 
 /* The index of the node or shard of this name; -1: there is none. */

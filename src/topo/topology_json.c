@@ -107,6 +107,16 @@ char *topology_to_json(const struct topology *topology)
 	return copy;
 }
 
+bool topology_same(const struct topology *a, const struct topology *b)
+{
+	char *left = topology_to_json(a), *right = topology_to_json(b);
+	bool same = strcmp(left, right) == 0;
+
+	mem_free(left);
+	mem_free(right);
+	return same;
+}
+
 static int bad_json(struct err *err, const char *where, const json_error_t *error)
 {
 	return err_set(err, ERR_CONFIG, "the topology's text form is wrong at %s: %s", where, error->text);

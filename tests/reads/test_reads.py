@@ -261,6 +261,30 @@ def test_monotonic_never_goes_back(cluster):
             assert all(counted(conn) == newest for _ in range(50))
 
 
+def test_what_the_primary_showed_counts_too(cluster):
+    """In a transaction of its own, behind a replica that was read before."""
+    with connect(cluster, "monotonic") as conn:
+        wait_until(lambda: reads_leave(cluster, conn), "a replica serves")
+        with paused(*cluster.replicas[0]):
+            newest = count_up(cluster)
+            conn.execute("BEGIN")
+            assert counted(conn) == newest
+            conn.execute("COMMIT")
+            assert all(counted(conn) == newest for _ in range(10))
+
+
+def test_what_was_shown_at_another_level_counts_too(cluster):
+    first, second = cluster.replicas[0]
+    with connect(cluster, "eventual") as conn:
+        cluster.catch_up()
+        with paused(first):
+            newest = count_up(cluster)
+            second.catch_up()
+            wait_until(lambda: counted(conn) == newest and counted(conn) < newest, "it is shown the new by one replica, and the old by the other")
+            conn.execute("SET nanu.consistency = monotonic")
+            assert all(counted(conn) == newest for _ in range(10))
+
+
 def test_bounded_shows_nothing_older(cluster):
     with connect(cluster, "bounded") as conn:
         conn.execute("SET nanu.max_staleness = '500ms'")
@@ -360,6 +384,34 @@ def test_what_a_replica_refuses_runs_again_on_the_primary(cluster):
         before = stat(cluster, "replica_retries")
         assert conn.execute("SELECT draws() > 0").fetchone() == (True,)
         assert stat(cluster, "replica_retries") == before + 1
+
+
+def test_what_a_replica_refuses_disturbs_nobody(cluster):
+    with connect(cluster, "eventual") as conn:
+        for _ in range(20):
+            with pytest.raises(psycopg.errors.UndefinedTable):
+                conn.execute("SELECT * FROM missing")
+            assert conn.execute("SELECT draws() > 0").fetchone() == (True,)
+            assert cluster.execute("SELECT bool_and(serves) FROM nanu.replication WHERE role = 'replica'") == [(True,)]
+
+
+def test_more_than_can_be_held_back_is_heard(cluster):
+    """Six megabytes of notices before the first row."""
+    cluster.execute("CREATE FUNCTION talks() RETURNS int STABLE LANGUAGE plpgsql AS"
+                    " $$BEGIN FOR i IN 1..60 LOOP RAISE NOTICE '%', repeat('x', 100000); END LOOP; RETURN 7; END$$")
+    cluster.catch_up()
+    with wire_of(cluster, "eventual") as wire, wire_of(cluster, "strong") as strong, reads_of(cluster, 1):
+        assert wire.ask(Query("SELECT talks()")) == strong.ask(Query("SELECT talks()"))
+
+
+def test_a_serializable_session_reads_from_the_primary(cluster):
+    with connect(cluster, "eventual") as conn:
+        conn.execute("SET default_transaction_isolation = 'serializable'")
+        with reads_of(cluster, 0):
+            conn.execute("BEGIN READ ONLY")
+            assert conn.execute("SELECT count(*) FROM t").fetchone() == (100,)
+            conn.execute("COMMIT")
+            assert conn.execute("SELECT count(*) FROM t").fetchone() == (100,)
 
 
 def test_a_conflict_with_recovery_is_not_heard(cluster):

@@ -144,6 +144,18 @@ static void only_who_answers_and_was_not_found_broken_is_fit(void **state)
 	end(pair);
 }
 
+static void who_was_silent_is_another_one(void **state)
+{
+	struct pair pair = make();
+	uint64_t first = replica_at(pair, SECOND, 1, 1, 0).incarnation;
+
+	assert_true(first);
+	assert_int_equal(replica_at(pair, 2 * SECOND, 2, 1, 0).incarnation, first);
+	node_status_silent(pair.replica);
+	assert_int_not_equal(replica_at(pair, 3 * SECOND, 1, 1, 0).incarnation, first);
+	end(pair);
+}
+
 static void the_header_of_an_empty_page_is_no_record(void **state)
 {
 	const uint64_t segment = 16 << 20;
@@ -192,6 +204,7 @@ int main(void)
 		cmocka_unit_test(what_is_forgotten_makes_no_time_too_late),
 		cmocka_unit_test(who_is_too_far_behind_is_excluded_until_he_is_half_as_far),
 		cmocka_unit_test(only_who_answers_and_was_not_found_broken_is_fit),
+		cmocka_unit_test(who_was_silent_is_another_one),
 		cmocka_unit_test(the_header_of_an_empty_page_is_no_record),
 		cmocka_unit_test(who_reads_sees_one_sample_whole),
 	};
