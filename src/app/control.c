@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "ha/sampler.h"
+#include "session/samples.h"
 #include "route/snapshot.h"
 #include "session/job.h"
 #include "session/session.h"
@@ -357,6 +358,11 @@ static int start_watch(struct control *control, struct err *err)
 	return watch ? 0 : err_set(err, ERR_NOMEM, "cannot start the control plane's threads");
 }
 
+static void sampled(void *program)
+{
+	samples_arrived(program);
+}
+
 int control_start(struct control *control, struct services *services, struct err *err)
 {
 	int rc = plane_settle(&control->plane, err);
@@ -366,7 +372,7 @@ int control_start(struct control *control, struct services *services, struct err
 	control->plane.services = services;
 	services->program = control;
 	services->submit = submit;
-	control->plane.sampler = sampler_new();
+	control->plane.sampler = sampler_new(sampled, services);
 	plane_sample(&control->plane);
 	for (int i = 0; i < LANE_COUNT; i++) {
 		struct lane *lane = &control->lanes[i];
@@ -404,6 +410,8 @@ void control_stop(struct control *control)
 	}
 	__atomic_store_n(&control->watch, NULL, __ATOMIC_RELEASE);
 	watch_stop(watch);
+	sampler_free(control->plane.sampler);   /* it posts to workers, who go after this */
+	control->plane.sampler = NULL;
 	for (int i = 0; i < LANE_COUNT; i++) {
 		while ((job = dequeue(&control->lanes[i]))) {
 			job->rc = err_set(&job->err, ERR_SHUTDOWN, "the router is shutting down");

@@ -126,6 +126,15 @@ static void derive(const struct users *users, const char *purpose, const char *n
 	     &out_size);
 }
 
+void users_key(const struct users *users, const char *purpose, const char *name, uint8_t ret_key[SCRAM_KEY_SIZE])
+{
+	uint8_t derived[EVP_MAX_MD_SIZE];
+
+	derive(users, purpose, name, derived);
+	memcpy(ret_key, derived, SCRAM_KEY_SIZE);
+	explicit_bzero(derived, sizeof(derived));
+}
+
 void users_mock(struct users *users, const char *name, struct scram_verifier *ret_verifier)
 {
 	uint8_t bytes[EVP_MAX_MD_SIZE];

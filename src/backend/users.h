@@ -32,6 +32,8 @@ struct users *users_new(void);
 /* Takes the seed of salts (users_mock()) from the store, where the first router has put it, so that a restart changes none and every router
  * has the same. Before users are read; without it the seed is this process's own. ERR_IO. */
 must_use int users_seed(struct users *users, struct store *store, struct err *err);
+/* A key of SCRAM_KEY_SIZE bytes that every router of this store has; another one for each purpose and name. */
+void users_key(const struct users *users, const char *purpose, const char *name, uint8_t ret_key[SCRAM_KEY_SIZE]);
 struct users *users_new_like(const struct users *other);        /* nobody, with the same seed */
 void users_free(struct users *users);
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/list.h"
 #include "base/log.h"
@@ -22,8 +21,8 @@ enum {
 };
 
 /* A walreceiver tells the timeline that is streamed; without one, the last restart point does. */
-static const char SAMPLE[] =
-	"SELECT r.recovers,"
+static const char PREPARE[] =
+	"PREPARE sample AS SELECT r.recovers,"
 	" CASE WHEN r.recovers THEN coalesce(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn())"
 	"  ELSE pg_catalog.pg_current_wal_flush_lsn() END,"
 	" CASE WHEN r.recovers THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_insert_lsn() END,"
@@ -34,7 +33,12 @@ static const char SAMPLE[] =
 
 static const char SIZES[] =
 	"SELECT (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_block_size'),"
-	" (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size')";
+	" (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size'),"
+	" (SELECT system_identifier FROM pg_catalog.pg_control_system())";
+
+/* $1: the timeline. What of it only a superuser, or who may read the server's files, is told. */
+static const char HISTORY[] =
+	"SELECT pg_catalog.pg_read_file('pg_wal/' || pg_catalog.lpad(pg_catalog.upper(pg_catalog.to_hex($1::int)), 8, '0') || '.history')";
 
 struct asked {                          /* a node, and the thread that asks it */
 	struct list_node place;
@@ -45,6 +49,8 @@ struct asked {                          /* a node, and the thread that asks it *
 
 	/* under the sampler's lock */
 	struct node_status *primary;    /* of its shard; a reference */
+	struct node_status **replicas;  /* when it is the primary: references */
+	size_t replica_count;
 	char *conninfos[2];             /* to a database that nobody minds it in; to one that is served */
 	unsigned every_ms;
 	uint64_t max_lag_us;
@@ -55,13 +61,15 @@ struct asked {                          /* a node, and the thread that asks it *
 	char name[64];
 	PGconn *conn;
 	bool served;                    /* that database is tried now */
-	uint64_t block_size, segment_size;
+	uint64_t block_size, segment_size, system;
+	uint32_t history;               /* of this timeline is known */
 	bool complained;
 };
 
 struct sampler {
 	pthread_mutex_t lock;
-	pthread_cond_t wake;
+	void (*changed)(void *program);
+	void *program;
 	struct list nodes;              /* of struct asked; changed by who follows only */
 };
 
@@ -91,7 +99,7 @@ static void silent(struct asked *asked, const char *why)
 
 static bool connect_to(struct asked *asked, const char *conninfo)
 {
-	PGresult *sizes;
+	PGresult *sizes, *prepared;
 	struct err err;
 
 	asked->conn = PQconnectdb(conninfo);
@@ -106,11 +114,18 @@ static bool connect_to(struct asked *asked, const char *conninfo)
 	}
 	asked->block_size = strtoull(PQgetvalue(sizes, 0, 0), NULL, 10);
 	asked->segment_size = strtoull(PQgetvalue(sizes, 0, 1), NULL, 10);
+	asked->system = strtoull(PQgetvalue(sizes, 0, 2), NULL, 10);
+	asked->history = 0;
 	PQclear(sizes);
 	if (!asked->block_size || !asked->segment_size) {
 		silent(asked, "it does not tell the sizes of its WAL");
 		return false;
 	}
+	if (ask(asked->conn, PREPARE, NULL, PGRES_COMMAND_OK, SILENT_MS_MAX, &prepared, &err) < 0) {
+		silent(asked, err.message);
+		return false;
+	}
+	PQclear(prepared);
 	return true;
 }
 
@@ -122,13 +137,42 @@ static uint64_t read_lsn(const char *text)
 	return *low == '/' ? high << 32 | strtoull(low + 1, NULL, 16) : 0;
 }
 
-static bool sample(struct asked *asked, struct node_status *primary, uint64_t max_lag_us)
+/* Lines of "timeline, position, reason": PostgreSQL's timeline.c. */
+static void read_history(struct asked *asked, uint32_t timeline)
 {
-	struct node_sample taken = { .begun_us = now_us(), .max_lag_us = max_lag_us };
+	enum { FORKS_MAX = 256 };
+	struct fork forks[FORKS_MAX];
+	char param[16], *rest;
+	PGresult *result = NULL;
+	size_t count = 0;
+	struct err err;
+	int rc = 0;
+
+	asked->history = timeline;
+	snprintf(param, sizeof(param), "%u", timeline);
+	if (timeline > 1)
+		rc = ask(asked->conn, HISTORY, param, PGRES_TUPLES_OK, SILENT_MS_MAX, &result, &err);
+	while (rc < 0 && rc != ERR_CONNECT && (result = PQgetResult(asked->conn)))      /* it goes on after a refusal */
+		PQclear(result);
+	if (result) {
+		for (const char *line = PQgetvalue(result, 0, 0); line && count < FORKS_MAX; line = strchr(line, '\n')) {
+			line += strspn(line, "\n");
+			forks[count].timeline = (uint32_t)strtoul(line, &rest, 10);
+			forks[count].lsn = rest == line ? 0 : read_lsn(rest);
+			count += forks[count].lsn != 0;
+		}
+		PQclear(result);
+	}
+	node_status_history(asked->status, forks, count);
+}
+
+static bool sample(struct asked *asked, struct node_status *primary, uint64_t max_lag_us, bool *ret_demanded)
+{
+	struct node_sample taken = { .begun_us = now_us(), .system = asked->system, .max_lag_us = max_lag_us };
 	PGresult *result;
 	struct err err;
 
-	if (ask(asked->conn, SAMPLE, NULL, PGRES_TUPLES_OK, SILENT_MS_MAX, &result, &err) < 0) {
+	if (ask(asked->conn, "EXECUTE sample", NULL, PGRES_TUPLES_OK, SILENT_MS_MAX, &result, &err) < 0) {
 		silent(asked, err.message);
 		return false;
 	}
@@ -139,21 +183,27 @@ static bool sample(struct asked *asked, struct node_status *primary, uint64_t ma
 	if (taken.role == SEEN_PRIMARY)
 		taken.inserted = wal_end_of_record(taken.inserted, asked->block_size, asked->segment_size);
 	PQclear(result);
-	node_status_sampled(asked->status, primary, &taken);
+	if (taken.role == SEEN_PRIMARY && taken.timeline != asked->history)
+		read_history(asked, taken.timeline);
+	*ret_demanded = node_status_sampled(asked->status, primary, &taken);
 	if (asked->complained)
 		log_info("sampler", "node=%s msg=\"it answers again\"", asked->name);
 	asked->complained = false;
 	return true;
 }
 
-/* The time of the next sample, or the end. Under the lock. */
-static void wait_until(struct asked *asked, uint64_t due_us)
+/* The primary was sampled: replicas that have replayed all are as of then; what the others have is looked at soon, if that was demanded. Under the lock. */
+static void compare_replicas(struct asked *asked, uint64_t begun_us, bool demanded)
 {
-	struct timespec until = { .tv_sec = (time_t)(due_us / 1000000), .tv_nsec = (long)(due_us % 1000000) * 1000 };
+	for (size_t i = 0; i < asked->replica_count; i++) {
+		struct node_status *replica = asked->replicas[i];
+		struct node_seen seen;
 
-	while (!asked->stopping && !asked->changed && now_us() < due_us)
-		if (pthread_cond_timedwait(&asked->sampler->wake, &asked->sampler->lock, &until) != 0)
-			break;
+		node_status_compare(replica, asked->status, begun_us);
+		seen = node_status_read(replica);
+		if (demanded && seen.reachable && seen.as_of_us < begun_us)
+			node_status_demand(replica, begun_us, begun_us);
+	}
 }
 
 static void *run(void *argument)
@@ -167,17 +217,23 @@ static void *run(void *argument)
 		char *conninfo = asked->changed || !asked->conn ? mem_strdup(asked->conninfos[asked->served]) : NULL;
 		unsigned every_ms = asked->every_ms;
 		uint64_t begun_us = now_us(), max_lag_us = asked->max_lag_us;
-		bool answered;
+		bool answered, demanded;
 
 		asked->changed = false;
 		pthread_mutex_unlock(&sampler->lock);
 		if (conninfo)
 			close_connection(asked);
-		answered = (!conninfo || connect_to(asked, conninfo)) && sample(asked, primary, max_lag_us);
+		answered = (!conninfo || connect_to(asked, conninfo)) && sample(asked, primary, max_lag_us, &demanded);
 		node_status_unref(primary);
 		mem_free(conninfo);
+		if (answered) {
+			pthread_mutex_lock(&sampler->lock);
+			compare_replicas(asked, begun_us, demanded);
+			pthread_mutex_unlock(&sampler->lock);
+		}
+		sampler->changed(sampler->program);
+		node_status_await(asked->status, answered ? begun_us + every_ms * UINT64_C(1000) : now_us() + RETRY_MS * UINT64_C(1000), answered);
 		pthread_mutex_lock(&sampler->lock);
-		wait_until(asked, answered ? begun_us + every_ms * UINT64_C(1000) : now_us() + RETRY_MS * UINT64_C(1000));
 	}
 	pthread_mutex_unlock(&sampler->lock);
 	close_connection(asked);
@@ -186,18 +242,31 @@ static void *run(void *argument)
 
 /* ---- all of them ---- */
 
-struct sampler *sampler_new(void)
+struct sampler *sampler_new(void (*changed)(void *program), void *program)
 {
 	struct sampler *sampler = mem_calloc(1, sizeof(*sampler));
-	pthread_condattr_t attributes;
 
 	pthread_mutex_init(&sampler->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);        /* env_system()'s */
-	pthread_cond_init(&sampler->wake, &attributes);
-	pthread_condattr_destroy(&attributes);
+	sampler->changed = changed;
+	sampler->program = program;
 	list_init(&sampler->nodes);
 	return sampler;
+}
+
+static void forget_replicas(struct asked *asked)
+{
+	for (size_t i = 0; i < asked->replica_count; i++)
+		node_status_unref(asked->replicas[i]);
+	mem_free(asked->replicas);
+	asked->replicas = NULL;
+	asked->replica_count = 0;
+}
+
+static void remember_replicas(struct asked *asked, const struct snapshot *snapshot, const struct shard_replicas *replicas)
+{
+	asked->replicas = mem_alloc((replicas->count + 1) * sizeof(*asked->replicas));
+	for (size_t i = 0; i < replicas->count; i++)
+		asked->replicas[asked->replica_count++] = node_status_ref(snapshot->statuses[replicas->nodes[i]]);
 }
 
 /* Under the lock. */
@@ -207,6 +276,9 @@ static void tell(struct asked *asked, const struct snapshot *snapshot, int node,
 
 	node_status_unref(asked->primary);
 	asked->primary = node_status_ref(snapshot->statuses[snapshot->topology->shards[shard].primary]);
+	forget_replicas(asked);
+	if (asked->primary == asked->status)
+		remember_replicas(asked, snapshot, &snapshot->replicas[shard]);
 	asked->every_ms = snapshot->replicas[shard].count ? every_ms : every_ms * ALONE_FACTOR;
 	asked->max_lag_us = max_lag_us;
 	for (int i = 0; i < 2; i++) {
@@ -230,6 +302,7 @@ static struct asked *find(struct sampler *sampler, const struct node_status *sta
 
 static void asked_free(struct asked *asked)
 {
+	forget_replicas(asked);
 	node_status_unref(asked->status);
 	node_status_unref(asked->primary);
 	mem_free(asked->conninfos[0]);
@@ -261,7 +334,8 @@ static void end_others(struct sampler *sampler)
 	pthread_mutex_lock(&sampler->lock);
 	LIST_EACH(&sampler->nodes, each)
 		CONTAINER_OF(each, struct asked, place)->stopping = !CONTAINER_OF(each, struct asked, place)->wanted;
-	pthread_cond_broadcast(&sampler->wake);
+	LIST_EACH(&sampler->nodes, each)
+		node_status_rouse(CONTAINER_OF(each, struct asked, place)->status);
 	pthread_mutex_unlock(&sampler->lock);
 	node = list_first(&sampler->nodes);
 	while (node) {
@@ -303,7 +377,6 @@ void sampler_free(struct sampler *sampler)
 	LIST_EACH(&sampler->nodes, node)
 		CONTAINER_OF(node, struct asked, place)->wanted = false;
 	end_others(sampler);
-	pthread_cond_destroy(&sampler->wake);
 	pthread_mutex_destroy(&sampler->lock);
 	mem_free(sampler);
 }

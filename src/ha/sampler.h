@@ -1,6 +1,6 @@
 /* sampler: asks every node, many times a second and over one standing connection, for its role and its positions in the WAL (route/node_status.h).
  *
- * One thread a node, with blocking libpq.
+ * One thread a node, with blocking libpq. In between, when somebody demands it.
  */
 #pragma once
 
@@ -10,7 +10,8 @@
 struct sampler;
 struct snapshot;
 
-struct sampler *sampler_new(void);
+/* `changed` is called after every question, on a thread of the sampler's. */
+struct sampler *sampler_new(void (*changed)(void *program), void *program);
 /* From now on the nodes of this snapshot are asked, and others no more; max_lag_us: node_sample's; every_ms: how often, but 20
  * times as rarely in shards without replicas, where nobody needs positions. `conninfo` gives libpq's conninfo for a connection to its node (an index in the
  * topology), to be freed with mem_free(); `served`: to a database that sessions use, rather than to one that nobody minds an open connection to,

@@ -1,11 +1,18 @@
 #include "route/node_status.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "base/mem.h"
 
-enum { SAMPLES_MAX = 512, FRESH_US_MAX = 2000000, WORDS = sizeof(struct node_seen) / sizeof(uint64_t) };
+enum {
+	SAMPLES_MAX = 512,
+	FRESH_US_MAX = 2000000,
+	COMPARED_US_MAX = 200000,       /* a server that was restarted meanwhile, and shows less, takes longer */
+	DEMAND_GAP_US = 250,            /* between two samples */
+};
+enum { WORDS = sizeof(struct node_seen) / sizeof(uint64_t) };
 
 _Static_assert(sizeof(struct node_seen) % sizeof(uint64_t) == 0, "it is copied word by word");
 
@@ -16,7 +23,16 @@ struct node_status {
 	unsigned version;               /* atomic: odd while `words` are written */
 	uint64_t words[WORDS];          /* atomic, each: a struct node_seen, but for failed_us */
 	uint64_t failed_us;             /* atomic */
+	pthread_mutex_t writing;        /* `words` */
+	pthread_mutex_t demanding;
+	pthread_cond_t demanded;
+	uint64_t demanded_us, demand_due_us;    /* as of when it should be known to be, and when to see to it; of `demanding` */
+	uint64_t demand_gap_us;         /* until it is looked for again, where it was not so yet */
+	uint64_t begun_us;              /* of the newest sample */
+	bool roused;
 	pthread_mutex_t lock;           /* of the samples, which only those who ask look at */
+	struct fork *forks;             /* of the primary's history: where it left earlier timelines */
+	size_t fork_count;
 	uint32_t timeline;              /* of the samples */
 	size_t count;
 	struct position samples[SAMPLES_MAX];   /* in order of both */
@@ -33,8 +49,17 @@ struct node_status *node_status_new(void)
 {
 	struct node_status *status = mem_calloc(1, sizeof(*status));
 
+	pthread_condattr_t attributes;
+
 	status->refs = 1;
+	status->demand_due_us = UINT64_MAX;
 	pthread_mutex_init(&status->lock, NULL);
+	pthread_mutex_init(&status->writing, NULL);
+	pthread_mutex_init(&status->demanding, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);        /* env_system()'s */
+	pthread_cond_init(&status->demanded, &attributes);
+	pthread_condattr_destroy(&attributes);
 	return status;
 }
 
@@ -49,10 +74,14 @@ void node_status_unref(struct node_status *status)
 	if (!status || __atomic_sub_fetch(&status->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	pthread_mutex_destroy(&status->lock);
+	pthread_mutex_destroy(&status->writing);
+	pthread_mutex_destroy(&status->demanding);
+	pthread_cond_destroy(&status->demanded);
+	mem_free(status->forks);
 	mem_free(status);
 }
 
-/* ---- what anybody sees: a sequence lock, with one writer ---- */
+/* ---- what anybody sees: a sequence lock, with one writer at a time ---- */
 
 static void publish(struct node_status *status, const struct node_seen *seen)
 {
@@ -133,6 +162,64 @@ static void remember(struct node_status *status, const struct node_sample *sampl
 	pthread_mutex_unlock(&status->lock);
 }
 
+void node_status_history(struct node_status *status, const struct fork *forks, size_t count)
+{
+	pthread_mutex_lock(&status->lock);
+	mem_free(status->forks);
+	status->forks = mem_alloc((count + 1) * sizeof(*forks));
+	for (size_t i = 0; i < count; i++)
+		status->forks[i] = forks[i];
+	status->fork_count = count;
+	pthread_mutex_unlock(&status->lock);
+}
+
+/* Whether the history that the samples are of has all that `timeline` had before `lsn`. */
+static bool descends(const struct node_status *primary, uint32_t timeline, uint64_t lsn)
+{
+	if (primary->timeline == timeline)
+		return true;
+	for (size_t i = 0; i < primary->fork_count; i++)
+		if (primary->forks[i].timeline == timeline)
+			return lsn <= primary->forks[i].lsn;
+	return false;
+}
+
+enum position_state node_status_position(struct node_status *primary, uint32_t timeline, uint64_t lsn, uint64_t *ret_us)
+{
+	enum position_state state = POSITION_AHEAD;
+
+	pthread_mutex_lock(&primary->lock);
+	if (primary->count && timeline <= primary->timeline) {
+		size_t i = primary->count;
+
+		while (i > 0 && primary->samples[i - 1].lsn >= lsn)
+			i--;
+		if (!descends(primary, timeline, lsn)) {
+			state = POSITION_LOST;
+		} else if (i < primary->count) {
+			state = POSITION_KNOWN;
+			*ret_us = primary->samples[i].us;
+		}
+	}
+	pthread_mutex_unlock(&primary->lock);
+	return state;
+}
+
+bool node_status_newest(struct node_status *primary, uint32_t *ret_timeline, uint64_t *ret_lsn, uint64_t *ret_us)
+{
+	bool known;
+
+	pthread_mutex_lock(&primary->lock);
+	known = primary->count > 0;
+	if (known) {
+		*ret_timeline = primary->timeline;
+		*ret_lsn = primary->samples[primary->count - 1].lsn;
+		*ret_us = primary->samples[primary->count - 1].us;
+	}
+	pthread_mutex_unlock(&primary->lock);
+	return known;
+}
+
 /* As of when a replica with this sample shows what the primary has shown. */
 static void compare(struct node_status *primary, const struct node_sample *sample, struct node_seen *seen)
 {
@@ -149,16 +236,36 @@ static void compare(struct node_status *primary, const struct node_sample *sampl
 	pthread_mutex_unlock(&primary->lock);
 }
 
-void node_status_sampled(struct node_status *status, struct node_status *primary, const struct node_sample *sample)
+/* What was demanded is so, or is looked for again: a little later each time, until the next sample comes anyway. */
+static bool fulfil(struct node_status *status, uint64_t as_of_us, uint64_t begun_us)
 {
-	struct node_seen before = node_status_read(status);
-	struct node_seen seen = { .reachable = true, .incarnation = before.incarnation ? before.incarnation : next_incarnation(), .role = sample->role,
-		.timeline = sample->timeline, .flushed = sample->flushed, .replayed = sample->role == SEEN_PRIMARY ? sample->flushed : sample->inserted,
-		.sampled_us = sample->begun_us };
+	bool demanded;
+
+	pthread_mutex_lock(&status->demanding);
+	demanded = status->demand_due_us != UINT64_MAX;
+	status->begun_us = begun_us;
+	if (as_of_us >= status->demanded_us) {
+		status->demand_due_us = UINT64_MAX;
+	} else if (status->demand_due_us != UINT64_MAX) {
+		status->demand_due_us = begun_us + status->demand_gap_us;
+		status->demand_gap_us *= 2;
+	}
+	pthread_mutex_unlock(&status->demanding);
+	return demanded;
+}
+
+bool node_status_sampled(struct node_status *status, struct node_status *primary, const struct node_sample *sample)
+{
+	struct node_seen before, seen;
 
 	if (sample->role == SEEN_PRIMARY)
 		remember(status, sample);
-	else if (primary != status)
+	pthread_mutex_lock(&status->writing);
+	before = node_status_read(status);
+	seen = (struct node_seen){ .reachable = true, .incarnation = before.incarnation ? before.incarnation : next_incarnation(), .role = sample->role,
+		.timeline = sample->timeline, .system = sample->system, .flushed = sample->flushed, .replayed = sample->role == SEEN_PRIMARY ? sample->flushed : sample->inserted,
+		.sampled_us = sample->begun_us };
+	if (sample->role == SEEN_REPLICA && primary != status)
 		compare(primary, sample, &seen);
 	if (sample->role == SEEN_REPLICA && sample->max_lag_us) {
 		uint64_t lag_us = node_seen_lag_us(&seen, sample->begun_us);
@@ -166,15 +273,78 @@ void node_status_sampled(struct node_status *status, struct node_status *primary
 		seen.excluded = lag_us > (before.excluded ? sample->max_lag_us / 2 : sample->max_lag_us);
 	}
 	publish(status, &seen);
+	pthread_mutex_unlock(&status->writing);
+	return fulfil(status, sample->role == SEEN_PRIMARY ? sample->begun_us : seen.as_of_us, sample->begun_us);
+}
+
+void node_status_compare(struct node_status *replica, struct node_status *primary, uint64_t now_us)
+{
+	struct node_seen seen;
+
+	pthread_mutex_lock(&replica->writing);
+	seen = node_status_read(replica);
+	if (seen.reachable && seen.role == SEEN_REPLICA && seen.sampled_us + COMPARED_US_MAX > now_us) {
+		struct node_sample sample = { .timeline = seen.timeline, .inserted = seen.replayed };
+
+		compare(primary, &sample, &seen);
+		publish(replica, &seen);
+	}
+	pthread_mutex_unlock(&replica->writing);
 }
 
 void node_status_silent(struct node_status *status)
 {
-	struct node_seen seen = node_status_read(status);
+	struct node_seen seen;
 
+	pthread_mutex_lock(&status->writing);
+	seen = node_status_read(status);
 	seen.reachable = false;
 	seen.incarnation = next_incarnation();
 	publish(status, &seen);
+	pthread_mutex_unlock(&status->writing);
+	pthread_mutex_lock(&status->demanding);
+	status->demand_due_us = UINT64_MAX;
+	pthread_mutex_unlock(&status->demanding);
+}
+
+/* ---- demands ---- */
+
+void node_status_demand(struct node_status *status, uint64_t as_of_us, uint64_t due_us)
+{
+	pthread_mutex_lock(&status->demanding);
+	if (as_of_us > status->demanded_us) {
+		status->demanded_us = as_of_us;
+		status->demand_gap_us = DEMAND_GAP_US;
+	}
+	if (due_us < status->begun_us + DEMAND_GAP_US)
+		due_us = status->begun_us + DEMAND_GAP_US;
+	if (due_us < status->demand_due_us) {
+		status->demand_due_us = due_us;
+		pthread_cond_signal(&status->demanded);
+	}
+	pthread_mutex_unlock(&status->demanding);
+}
+
+void node_status_await(struct node_status *status, uint64_t due_us, bool demands)
+{
+	pthread_mutex_lock(&status->demanding);
+	while (!status->roused) {
+		uint64_t us = demands && status->demand_due_us < due_us ? status->demand_due_us : due_us;
+		struct timespec until = { .tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000 };
+
+		if (pthread_cond_timedwait(&status->demanded, &status->demanding, &until) == ETIMEDOUT)
+			break;
+	}
+	status->roused = false;
+	pthread_mutex_unlock(&status->demanding);
+}
+
+void node_status_rouse(struct node_status *status)
+{
+	pthread_mutex_lock(&status->demanding);
+	status->roused = true;
+	pthread_cond_signal(&status->demanded);
+	pthread_mutex_unlock(&status->demanding);
 }
 
 uint64_t wal_end_of_record(uint64_t inserted, uint64_t block_size, uint64_t segment_size)

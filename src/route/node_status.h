@@ -7,10 +7,13 @@
  * its samples, (T, position) each, T being when it was asked; and the newest of them that a replica has replayed is as of when that one is. Nobody's
  * clocks are compared, and nothing is written to the database. What was acknowledged, or seen on the primary, before T is in the WAL by T: the
  * insert position, and not the flush position, bounds also what asynchronous commits have shown.
+ *
+ * Who cannot wait for the next sample demands one: of the primary, and then of the replicas until they have replayed it.
  */
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct node_status;
@@ -21,6 +24,7 @@ struct node_seen {
 	bool reachable;                 /* it answered when it was asked last */
 	enum seen_role role;            /* as it says itself; SEEN_UNKNOWN: it has never answered */
 	uint32_t timeline;
+	uint64_t system;                /* the system identifier, which a primary and its replicas have in common */
 	uint64_t flushed, replayed;     /* LSNs; of a primary both are what it has flushed, of a replica `flushed` is what it has received */
 	uint64_t sampled_us;            /* when the newest answer was asked for; 0: never */
 	uint64_t as_of_us;              /* a replica: what the primary had shown before this, it shows too; 0: not known */
@@ -37,6 +41,14 @@ void node_status_unref(struct node_status *status);     /* NULL is allowed */
 struct node_seen node_status_read(const struct node_status *status);
 /* A session could not use it: nobody does until it has been asked anew. From any thread. */
 void node_status_failed(struct node_status *status, uint64_t now_us);
+/* Of a primary: a sample that begins at `as_of_us` or later is wanted, by `due_us`. Of a replica: to know soon that it is as of then. From any thread. */
+void node_status_demand(struct node_status *status, uint64_t as_of_us, uint64_t due_us);
+/* Of a primary: who is as of *ret_us shows all that was before this position. AHEAD: its samples have not come so far; LOST: its history left that
+ * timeline earlier, or nobody knows. */
+enum position_state { POSITION_KNOWN, POSITION_AHEAD, POSITION_LOST };
+enum position_state node_status_position(struct node_status *primary, uint32_t timeline, uint64_t lsn, uint64_t *ret_us);
+/* A primary's newest sample; false: there is none. */
+bool node_status_newest(struct node_status *primary, uint32_t *ret_timeline, uint64_t *ret_lsn, uint64_t *ret_us);
 /* For how long what it shows may be out of date at `now_us`; UINT64_MAX: nobody knows. */
 uint64_t node_seen_lag_us(const struct node_seen *seen, uint64_t now_us);
 /* Whether reads may go to this replica at all: it answers, was asked not long ago, and nobody has found it broken since. */
@@ -47,15 +59,24 @@ bool node_seen_fit(const struct node_seen *seen, uint64_t now_us);
 struct node_sample {
 	enum seen_role role;
 	uint32_t timeline;
+	uint64_t system;
 	uint64_t flushed;               /* a replica: received */
 	uint64_t inserted;              /* a primary's: the end of the last record in its WAL; a replica's: what it has replayed */
 	uint64_t begun_us;              /* before it was asked */
 	uint64_t max_lag_us;            /* 0: none */
 };
 
-/* `primary`: of its shard; the node itself, when it is that. */
-void node_status_sampled(struct node_status *status, struct node_status *primary, const struct node_sample *sample);
+/* `primary`: of its shard; the node itself, when it is that. True: that was demanded. */
+bool node_status_sampled(struct node_status *status, struct node_status *primary, const struct node_sample *sample);
+/* The primary was sampled: whether that tells more of a replica that was sampled a moment before. */
+void node_status_compare(struct node_status *replica, struct node_status *primary, uint64_t now_us);
 void node_status_silent(struct node_status *status);
+struct fork { uint32_t timeline; uint64_t lsn; };       /* that timeline was left there */
+/* Of a primary's history; they are copied. */
+void node_status_history(struct node_status *status, const struct fork *forks, size_t count);
+/* Waits until `due_us`, or, if `demands`, until one of them is due, or until somebody calls node_status_rouse(). */
+void node_status_await(struct node_status *status, uint64_t due_us, bool demands);
+void node_status_rouse(struct node_status *status);
 
 /* The insert position stands behind the header of the next page where the last record has filled one, and no replica gets there before there is
  * another record. The end of the last record; sizes as wal_block_size and wal_segment_size say. Source: XLogBytePosToRecPtr() and

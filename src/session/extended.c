@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "route/snapshot.h"
 #include "session/listen.h"
-#include "session/reads.h"
+#include "session/own_settings.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -38,7 +38,7 @@ enum portal_kind extended_kind(const struct session *session, const struct plan 
 	case STMT_RELEASE:
 	case STMT_SET:
 	case STMT_RESET:
-		if (reads_is_setting(item->shape))
+		if (own_is_setting(item->shape))
 			return PORTAL_SPREAD;
 		return several && session->tx_status == 'T' ? PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_SET_CONSTRAINTS:
@@ -361,12 +361,12 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 	struct buf out;
 	int rc;
 
-	if (reads_is_setting(item->shape)) {
+	if (own_is_setting(item->shape)) {
 		if (session->answer_count) {
 			units_flush(session);
 			return 0;
 		}
-		rc = reads_set(session, item->shape, err);
+		rc = own_set(session, item->shape, err);
 		if (rc == 0)
 			query_say_tag(session, item->shape->kind == STMT_SET ? "SET" : "RESET", false);
 		return rc == 0 ? 1 : rc;

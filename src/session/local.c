@@ -9,7 +9,7 @@
 #include "catalog/catalog.h"
 #include "route/snapshot.h"
 #include "session/job.h"
-#include "session/reads.h"
+#include "session/own_settings.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -64,6 +64,7 @@ int local_start(struct session *session, struct slice sql, const struct bind *bi
 	struct plan_context context = session_plan_context(session);
 	struct local *local;
 	struct job *job;
+	int rc;
 
 	if (session->answer_count) {
 		units_flush(session);
@@ -89,10 +90,12 @@ int local_start(struct session *session, struct slice sql, const struct bind *bi
 	}
 	if (bind)
 		take_bind(job, local, bind);
-	if (reads_show(session, sql, job)) {
-		local_answered(session, job);
+	rc = own_show(session, sql, job);
+	if (rc) {
+		if (rc != OWN_WAITS)
+			local_answered(session, job);
 		job_free(job);
-		return 1;
+		return rc == OWN_WAITS ? 0 : 1;
 	}
 	submit(session, job);
 	return 1;

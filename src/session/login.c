@@ -16,6 +16,7 @@
 #include "session/job.h"
 #include "session/login.h"
 #include "session/replication.h"
+#include "session/own_settings.h"
 #include "session/reads.h"
 #include "session/session.h"
 #include "topo/config.h"
@@ -190,7 +191,7 @@ static int take_parameters(struct session *session, struct slice parameters, str
 		carried_name(session, given ? given->value : "app", name, sizeof(name));
 		settings = with_setting(settings, "application_name", name);
 	}
-	if (reads_check(settings, err) < 0) {
+	if (own_check(session, settings, err) < 0) {
 		settings_unref(settings);
 		return err->code;
 	}

@@ -7,6 +7,7 @@
 #include "catalog/catalog.h"
 #include "route/snapshot.h"
 #include "session/listen.h"
+#include "session/own_settings.h"
 #include "session/reads.h"
 #include "session/session.h"
 #include "session/units.h"
@@ -155,9 +156,9 @@ static int route_several(struct session *session, const struct plan *plan, struc
 			return rc;
 		transaction |= kind == STMT_BEGIN || kind == STMT_COMMIT || kind == STMT_ROLLBACK;
 		if (kind == STMT_PREPARE || kind == STMT_EXECUTE || kind == STMT_DEALLOCATE || item->kind == ROUTE_LOCAL ||
-		    reads_is_setting(item->shape)) {
+		    own_is_setting(item->shape)) {
 			err_set(err, ERR_UNSUPPORTED, "%s cannot be sent together with other statements in one query",
-				reads_is_setting(item->shape) ? "a setting of nanu's own" :
+				own_is_setting(item->shape) ? "a setting of nanu's own" :
 				item->kind == ROUTE_LOCAL     ? "a SELECT from the nanu schema" :
 								stmt_kind_sql(kind));
 			err_hint(err, "Send the statements one by one.");
@@ -309,8 +310,8 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 	default:
 		break;
 	}
-	if (reads_is_setting(shape) && shape->kind != STMT_SHOW) {
-		rc = reads_set(session, shape, err);
+	if (own_is_setting(shape) && shape->kind != STMT_SHOW) {
+		rc = own_set(session, shape, err);
 		if (rc == 0)
 			query_say_tag(session, shape->kind == STMT_SET ? "SET" : "RESET", true);
 		return rc == 0 ? 1 : rc;

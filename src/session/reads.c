@@ -7,228 +7,126 @@
 #include "base/mem.h"
 #include "catalog/catalog.h"
 #include "net/env.h"
+#include "place/hash.h"
 #include "route/node_status.h"
 #include "route/plan.h"
 #include "route/snapshot.h"
-#include "session/job.h"
+#include "session/own_settings.h"
+#include "session/samples.h"
 #include "session/session.h"
 #include "session/units.h"
-#include "sql/set_value.h"
 
-enum { HELD_SIZE_MAX = 4 << 20 };
+enum {
+	WRITTEN_US = 2000,              /* until it is looked for where the replicas are, after a write: others may write too */
+	USERS_SIZE = 1 << 14,
+};
 
-static uint64_t now_us(void)
+uint64_t reads_now_us(void)
 {
 	return env_system()->now_us(env_system()->world);
 }
 
+/* ---- whom nanu.user names ---- */
+
+/* When somebody who may be this one was ready last after he wrote; users share a place now and then, which asks for more than is needed. */
+static uint64_t users_wrote_us[USERS_SIZE];     /* atomic, each */
+
+static uint64_t *user_place(const char *database, const char *user)
+{
+	uint64_t hash = hash_bytes_extended(user, strlen(user), hash_bytes_extended(database, strlen(database), 0));
+
+	return &users_wrote_us[hash % USERS_SIZE];
+}
+
+static void user_wrote(uint64_t *place, uint64_t at_us)
+{
+	uint64_t before = __atomic_load_n(place, __ATOMIC_RELAXED);
+
+	while (before < at_us && !__atomic_compare_exchange_n(place, &before, at_us, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
+}
+
+/* Sessions of this user may be other processes' too. */
+static bool others_serve(const struct session *session)
+{
+	const struct services *services = session->worker->services;
+
+	return session->worker->config->etcd_hosts || session->worker->config->peers ||
+	       __atomic_load_n(&services->predecessor, __ATOMIC_RELAXED) >= 0 || session->worker->leaving;
+}
+
 /* ---- the settings ---- */
 
-static int read_level(const char *text, enum consistency *ret_level)
+static uint64_t duration_of(const struct session *session, const char *name, unsigned initial_ms)
 {
-	for (int i = 0; consistency_names[i]; i++) {
-		if (strcasecmp(consistency_names[i], text) != 0)
-			continue;
-		*ret_level = (enum consistency)i;
-		return 0;
-	}
-	return ERR_INVALID_VALUE;
-}
+	const char *text = own_value(session, name);
+	uint64_t us = initial_ms * UINT64_C(1000);
 
-static const char CONSISTENCY[] = "nanu.consistency", MAX_STALENESS[] = "nanu.max_staleness";
-
-static int check(const char *name, const char *text, struct err *err)
-{
-	enum consistency level;
-	uint64_t us;
-
-	if (strcmp(name, CONSISTENCY) == 0) {
-		if (!text || read_level(text, &level) == 0)
-			return 0;
-		err_set(err, ERR_INVALID_VALUE, "invalid value for parameter \"%s\": \"%s\"", name, text);
-		err_hint(err, "Available values: eventual, bounded, monotonic, read_your_writes, session, strong.");
-		return err->code;
-	}
-	if (strcmp(name, MAX_STALENESS) == 0) {
-		if (!text || duration_read(text, &us))
-			return 0;
-		err_set(err, ERR_INVALID_VALUE, "invalid value for parameter \"%s\": \"%s\"", name, text);
-		err_hint(err, "It is a number of ms, or with a unit: us, ms, s, min, h, d.");
-		return err->code;
-	}
-	err_set(err, ERR_UNDEFINED_OBJECT, "unrecognized configuration parameter \"%s\"", name);
-	err_hint(err, "The router's settings are %s and %s.", CONSISTENCY, MAX_STALENESS);
-	return err->code;
-}
-
-bool reads_is_setting(const struct shape *shape)
-{
-	return (shape->kind == STMT_SET || shape->kind == STMT_RESET || shape->kind == STMT_SHOW) && shape->setting && set_value_is_routers(shape->setting);
-}
-
-int reads_set(struct session *session, const struct shape *shape, struct err *err)
-{
-	char *text = shape->setting_value ? set_value_text(shape->setting_value, false) : NULL;
-	int rc = check(shape->setting, text, err);
-
-	mem_free(text);
-	if (rc == 0)
-		carried_change(session, NULL, shape);
-	return rc;
-}
-
-int reads_check(const struct settings *settings, struct err *err)
-{
-	for (size_t i = 0; i < settings->count; i++) {
-		int rc = set_value_is_routers(settings->items[i].name) ? check(settings->items[i].name, settings->items[i].text, err) : 0;
-
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-/* What the session, or its transaction, has set; NULL: nothing. */
-static const char *value_of(const struct session *session, const char *name)
-{
-	const struct setting *found = session->local ? settings_find(session->local, name) : NULL;
-
-	if (!found)
-		found = settings_find(session->settings, name);
-	return found ? found->text : NULL;
-}
-
-bool reads_show(struct session *session, struct slice sql, struct job *job)
-{
-	struct plan *plan = units_plan(session, sql);
-	const struct shape *shape = plan->shapes.count == 1 ? plan->items[0].shape : NULL;
-	bool ours = shape && shape->kind == STMT_SHOW && reads_is_setting(shape);
-	const char *value;
-
-	if (ours && check(shape->setting, NULL, &job->err) < 0) {
-		job->rc = job->err.code;
-	} else if (ours) {
-		value = value_of(session, shape->setting);
-		if (!value && strcmp(shape->setting, CONSISTENCY) == 0)
-			value = consistency_names[session->policy->consistency];
-		if (!value)
-			value = arena_printf(&job->arena, "%ums", session->policy->max_staleness);
-		job->columns = arena_alloc(&job->arena, sizeof(*job->columns));
-		job->columns[0] = (struct local_column){ arena_strdup(&job->arena, shape->setting), OID_TEXT };
-		job->column_count = job->row_count = 1;
-		job->values = arena_alloc(&job->arena, sizeof(*job->values));
-		job->values[0] = arena_strdup(&job->arena, value);
-		job->tag = "SHOW";
-	}
-	plan_unref(plan);
-	return ours;
+	return text && !duration_read(text, &us) ? 0 : us;
 }
 
 static void read_settings(struct session *session)
 {
+	const struct policy *policy = session->policy;
 	struct reads *reads = session->reads;
-	const char *level = value_of(session, CONSISTENCY), *staleness = value_of(session, MAX_STALENESS);
-	const char *isolation = value_of(session, "default_transaction_isolation");
+	const char *level = own_value(session, OWN_CONSISTENCY), *fallback = own_value(session, OWN_READ_FALLBACK), *user = own_value(session, OWN_USER);
+	const char *isolation = own_value(session, "default_transaction_isolation");
+	int read_level = level ? own_choice(consistency_names, level) : (int)policy->consistency;
+	int read_fallback = fallback ? own_choice(read_fallback_names, fallback) : (int)policy->read_fallback;
 	enum consistency before = reads->level;
-	uint64_t staleness_us = session->policy->max_staleness * UINT64_C(1000);
 
 	settings_assign(&reads->settings, session->settings);
 	settings_assign(&reads->local, session->local);
-	reads->policy = session->policy;
-	reads->level = session->policy->consistency;
+	reads->policy = policy;
 	/* set_config() may have been given anything: then the primary serves. A standby knows nothing of SERIALIZABLE. */
-	if ((level && read_level(level, &reads->level) < 0) || (isolation && strcasecmp(isolation, "serializable") == 0))
-		reads->level = CONSISTENCY_STRONG;
+	reads->level = read_level < 0 ? CONSISTENCY_STRONG : (enum consistency)read_level;
+	reads->primary = (isolation && strcasecmp(isolation, "serializable") == 0) || read_level < 0 ||
+			 (reads->level == CONSISTENCY_STRONG && policy->strong_reads == STRONG_READS_PRIMARY);
 	if (reads->level != before && reads->read_from)         /* at another level several may have shown it what it has */
 		memset(reads->read_from, 0, reads->shard_count * sizeof(*reads->read_from));
-	if (staleness && !duration_read(staleness, &staleness_us))
-		staleness_us = 0;
-	reads->max_staleness_us = staleness_us;
+	reads->max_staleness_us = duration_of(session, OWN_MAX_STALENESS, policy->max_staleness);
+	reads->wait_us = duration_of(session, OWN_READ_WAIT, policy->read_wait);
+	/* A replica may show a commit before the primary does: strong reads are all the replicas', or all the primary's. */
+	reads->or_fails = read_fallback != READ_FALLBACK_PRIMARY || reads->level == CONSISTENCY_STRONG;
+	if (reads->level == CONSISTENCY_STRONG && reads->wait_us < READS_SURE_US_MAX)
+		reads->wait_us = READS_SURE_US_MAX;
+	reads->user_wrote_us = user && user[0] ? user_place(session->database_name, user) : NULL;
+	reads_token_read(session);
+}
+
+void reads_make(struct session *session)
+{
+	session->reads = mem_calloc(1, sizeof(*session->reads));
+	session->reads->session = session;
+	reads_again_init(session->reads);
+	session->reads->wrote_us = session->reads->read_us = reads_now_us();  /* nobody knows what it did until now */
 }
 
 void reads_begin(struct session *session)
 {
+	const struct policy *policy = session->policy;
+
 	if (session->reads)
 		session->reads->policy = NULL;  /* it is read anew */
-	if (session->reads || (session->policy->consistency == CONSISTENCY_STRONG && !value_of(session, CONSISTENCY)))
-		return;
-	session->reads = mem_calloc(1, sizeof(*session->reads));
-	buf_init(&session->reads->held, HELD_SIZE_MAX);
-	session->reads->wrote_us = session->reads->read_us = now_us();  /* nobody knows what it did until now */
+	else if (policy->consistency != CONSISTENCY_STRONG || policy->strong_reads != STRONG_READS_PRIMARY || own_value(session, OWN_CONSISTENCY) ||
+		 own_value(session, OWN_TOKEN) || own_value(session, OWN_USER))
+		reads_make(session);
 }
 
-void reads_free(struct reads *reads)
+void reads_free(struct session *session)
 {
+	struct reads *reads = session->reads;
+
 	if (!reads)
 		return;
+	samples_forget(session);
 	settings_unref(reads->settings);
 	settings_unref(reads->local);
 	buf_release(&reads->held);
 	mem_free(reads->read_from);
+	mem_free(reads->token_us);
+	mem_free(reads->token);
 	mem_free(reads);
-}
-
-/* ---- which node ---- */
-
-static uint64_t *last_read(struct session *session, int shard)
-{
-	struct reads *reads = session->reads;
-	size_t count = session_shard_count(session);
-
-	if (reads->shard_count < count) {
-		reads->read_from = mem_realloc(reads->read_from, count * sizeof(*reads->read_from));
-		memset(reads->read_from + reads->shard_count, 0, (count - reads->shard_count) * sizeof(*reads->read_from));
-		reads->shard_count = count;
-	}
-	return &reads->read_from[shard];
-}
-
-static bool suits(const struct reads *reads, const struct node_seen *seen, uint64_t last, uint64_t at_us)
-{
-	bool shows_as_much = last == seen->incarnation || seen->as_of_us >= reads->read_us;
-
-	if (!node_seen_fit(seen, at_us))
-		return false;
-	switch (reads->level) {
-	case CONSISTENCY_EVENTUAL:
-		return true;
-	case CONSISTENCY_BOUNDED:
-		return node_seen_lag_us(seen, at_us) <= reads->max_staleness_us;
-	case CONSISTENCY_READ_YOUR_WRITES:
-	case CONSISTENCY_SESSION:
-		return shows_as_much && seen->as_of_us >= reads->wrote_us;
-	case CONSISTENCY_MONOTONIC:
-		return shows_as_much;
-	case CONSISTENCY_STRONG:
-		break;
-	}
-	return false;
-}
-
-int reads_node(struct session *session, int shard, int primary)
-{
-	const struct snapshot *snapshot = session->snapshot;
-	const struct shard_replicas *replicas = &snapshot->replicas[session_database(session)->shards[shard]];
-	struct worker *worker = session->worker;
-	uint64_t *last = last_read(session, shard), before = *last, at_us;
-
-	*last = 0;
-	if (!session->reads->may)
-		return primary;
-	session->reads->may = false;
-	at_us = now_us();
-	worker->read_turn++;
-	for (size_t i = 0; i < replicas->count; i++) {
-		int node = replicas->nodes[(worker->read_turn + i) % replicas->count];
-		struct node_seen seen = node_status_read(snapshot->statuses[node]);
-
-		if (!suits(session->reads, &seen, before, at_us) || pools_held(&worker->pools, HOLD_NODE, snapshot->topology->nodes[node].name))
-			continue;
-		*last = seen.incarnation;
-		worker->counters.replica_reads++;
-		return node;
-	}
-	return primary;
 }
 
 /* The settings, or the policy, are others than those the level was read of. */
@@ -238,6 +136,184 @@ static bool is_outdated(const struct session *session)
 
 	return reads->settings != session->settings || reads->local != session->local || reads->policy != session->policy;
 }
+
+/* ---- which node ---- */
+
+static void make_room(struct session *session)
+{
+	struct reads *reads = session->reads;
+	size_t count = session_shard_count(session), more = count - reads->shard_count;
+
+	if (reads->shard_count >= count)
+		return;
+	reads->read_from = mem_realloc(reads->read_from, count * sizeof(*reads->read_from));
+	reads->token_us = mem_realloc(reads->token_us, count * sizeof(*reads->token_us));
+	memset(reads->read_from + reads->shard_count, 0, more * sizeof(*reads->read_from));
+	memset(reads->token_us + reads->shard_count, 0, more * sizeof(*reads->token_us));
+	reads->shard_count = count;
+}
+
+/* What a replica must show: all that was before `as_of_us`; and before `shown_us` too, unless it is the one that showed this session all it has. */
+struct need { uint64_t as_of_us, shown_us; };
+
+static struct need need_of(const struct session *session, int shard)
+{
+	const struct reads *reads = session->reads;
+	struct need need = { reads->token_us[shard], reads->read_us };
+	uint64_t user_us;
+
+	switch (reads->level) {
+	case CONSISTENCY_EVENTUAL:
+		return (struct need){ 0, 0 };
+	case CONSISTENCY_BOUNDED:
+		return (struct need){ reads->asked_us > reads->max_staleness_us ? reads->asked_us - reads->max_staleness_us : 0, 0 };
+	case CONSISTENCY_MONOTONIC:
+		return need;
+	case CONSISTENCY_READ_YOUR_WRITES:
+	case CONSISTENCY_SESSION:
+	case CONSISTENCY_CAUSAL:
+		break;
+	case CONSISTENCY_STRONG:
+		return (struct need){ reads->asked_us, 0 };
+	}
+	if (need.as_of_us < reads->wrote_us)
+		need.as_of_us = reads->wrote_us;
+	if (reads->user_wrote_us) {
+		user_us = others_serve(session) ? reads->asked_us : __atomic_load_n(reads->user_wrote_us, __ATOMIC_ACQUIRE);
+		if (need.as_of_us < user_us)
+			need.as_of_us = user_us;
+	}
+	/* Who wrote what it was shown may have seen more elsewhere before: not only by the one that showed it. */
+	if (reads->level == CONSISTENCY_CAUSAL && need.as_of_us < need.shown_us)
+		need.as_of_us = need.shown_us;
+	return need;
+}
+
+static const struct shard_replicas *replicas_of(const struct session *session, int shard)
+{
+	return &session->snapshot->replicas[session_database(session)->shards[shard]];
+}
+
+struct node_status *reads_primary(const struct session *session, int shard)
+{
+	const struct snapshot *snapshot = session->snapshot;
+
+	return snapshot->statuses[snapshot->topology->shards[session_database(session)->shards[shard]].primary];
+}
+
+/* The next replica in turn that will do, and its incarnation; -1: none will. */
+static int pick(struct session *session, int shard, uint64_t *ret_incarnation)
+{
+	const struct snapshot *snapshot = session->snapshot;
+	const struct shard_replicas *replicas = replicas_of(session, shard);
+	struct worker *worker = session->worker;
+	struct need need = need_of(session, shard);
+	uint64_t last = session->reads->read_from[shard], at_us = reads_now_us();
+
+	for (size_t i = 0; i < replicas->count; i++) {
+		int node = replicas->nodes[(worker->read_turn + i + 1) % replicas->count];
+		struct node_seen seen = node_status_read(snapshot->statuses[node]);
+
+		if (!node_seen_fit(&seen, at_us) || seen.as_of_us < need.as_of_us || (last != seen.incarnation && seen.as_of_us < need.shown_us) ||
+		    pools_held(&worker->pools, HOLD_NODE, snapshot->topology->nodes[node].name))
+			continue;
+		*ret_incarnation = seen.incarnation;
+		return node;
+	}
+	return -1;
+}
+
+int reads_node(struct session *session, int shard, int primary)
+{
+	struct reads *reads = session->reads;
+	int node = -1;
+
+	make_room(session);
+	if (reads->may)
+		node = pick(session, shard, &reads->read_from[shard]);
+	reads->may &= reads->fans;
+	if (node < 0) {
+		reads->read_from[shard] = 0;
+		return primary;
+	}
+	session->worker->read_turn++;
+	session->worker->counters.replica_reads++;
+	return node;
+}
+
+static bool any_fit(const struct session *session, int shard)
+{
+	const struct shard_replicas *replicas = replicas_of(session, shard);
+	uint64_t at_us = reads_now_us();
+
+	for (size_t i = 0; i < replicas->count; i++) {
+		struct node_seen seen = node_status_read(session->snapshot->statuses[replicas->nodes[i]]);
+
+		if (node_seen_fit(&seen, at_us))
+			return true;
+	}
+	return false;
+}
+
+int reads_await(struct session *session, int shard, uint64_t as_of_us, uint64_t until_us, struct err *err)
+{
+	if (session->reads->canceled_in == session->segment)
+		return err_set(err, ERR_CANCELED, "canceling statement due to user request");
+	samples_await(session, until_us);
+	node_status_demand(reads_primary(session, shard), as_of_us, reads_now_us());
+	return 0;
+}
+
+void reads_cancel(struct session *session)
+{
+	if (!session->reads || !session->reads->waits)
+		return;
+	session->reads->canceled_in = session->segment;
+	samples_forget(session);
+	session_resume(session);
+}
+
+/* One replica or more will be looked at anew: 0. Enough was waited: 1, or an error where the primary is not to serve. */
+static int wait_for_replica(struct session *session, int shard, struct err *err)
+{
+	struct reads *reads = session->reads;
+	const struct shard_replicas *replicas = replicas_of(session, shard);
+	uint64_t incarnation, at_us;
+	struct need need;
+
+	if (!replicas->count || (!reads->wait_us && !reads->or_fails) || pick(session, shard, &incarnation) >= 0)
+		return 1;
+	at_us = reads_now_us();
+	if (at_us < reads->asked_us + reads->wait_us && any_fit(session, shard)) {
+		need = need_of(session, shard);
+		if (need.as_of_us < need.shown_us)
+			need.as_of_us = need.shown_us;
+		return reads_await(session, shard, need.as_of_us, reads->asked_us + reads->wait_us, err);
+	}
+	if (!reads->or_fails)
+		return 1;
+	err_set(err, ERR_NOT_NOW, "no replica of shard \"%s\" can serve this read at consistency %s",
+		session->snapshot->topology->shards[session_database(session)->shards[shard]].name, consistency_names[reads->level]);
+	err_detail(err, "It was waited for %u ms.", (unsigned)(reads->wait_us / 1000));
+	err_hint(err, reads->level == CONSISTENCY_STRONG ? "Try again, or have strong_reads be the primary's; SELECT * FROM nanu.replication tells of the replicas." :
+							  "Try again, or set nanu.read_wait higher, or nanu.read_fallback to primary; SELECT * FROM nanu.replication tells of the replicas.");
+	return err->code;
+}
+
+void reads_ask_now(struct session *session)
+{
+	struct reads *reads = session->reads;
+
+	if (is_outdated(session))
+		read_settings(session);
+	make_room(session);
+	if (reads->asked_in == session->segment)
+		return;
+	reads->asked_in = session->segment;
+	reads->asked_us = reads_now_us();
+}
+
+/* ---- a statement ---- */
 
 static bool only_reads(const struct plan *plan)
 {
@@ -321,26 +397,33 @@ static bool leave(struct session *session, struct leg *leg)
 	return true;
 }
 
-bool reads_choose(struct session *session, const struct plan *plan, int shard)
+int reads_choose(struct session *session, const struct plan *plan, int shard, struct err *err)
 {
 	struct reads *reads = session->reads;
 	bool only = only_reads(plan);
 	struct leg *leg;
+	int rc;
 
-	if (is_outdated(session))
-		read_settings(session);
+	reads_ask_now(session);
 	reads->wrote |= !only && may_write(plan);
+	reads->fans = false;
 	leg = leg_find(session, shard);
 	if (session->tx_status != 'I') {
 		reads->may = reads->in_tx && session->tx_status == 'T';
-		return true;
+		return reads->may && !leg ? wait_for_replica(session, shard, err) : 1;
 	}
-	reads->may = only && reads->level != CONSISTENCY_STRONG && !session->pins && reads->failed_in != session->segment && !leg && segment_reads(session);
+	reads->may = only && !reads->primary && !session->pins && reads->failed_in != session->segment && !leg && segment_reads(session);
 	if (leg && leg->replica && (!only || reads->failed_in == session->segment))
 		return leave(session, leg);
-	if (reads->may)
-		reads->unit = session->unit_at + (session->units[session->unit_at].kind == UNIT_PARSE);
-	return true;
+	if (reads->token && only && reads->level >= CONSISTENCY_MONOTONIC) {
+		rc = reads_token_resolve(session, shard, err);
+		if (rc <= 0)
+			return rc;
+	}
+	if (!reads->may)
+		return 1;
+	reads->unit = session->unit_at + (session->units[session->unit_at].kind == UNIT_PARSE);
+	return wait_for_replica(session, shard, err);
 }
 
 void reads_wrote(struct session *session, const struct plan *plan)
@@ -357,11 +440,11 @@ void reads_begin_tx(struct session *session, const struct shape *shape)
 		return;
 	if (is_outdated(session))
 		read_settings(session);
-	reads->in_tx = shape && plan_reads_block(shape) && reads->level != CONSISTENCY_STRONG && !session->pins;
+	reads->in_tx = shape && plan_reads_block(shape) && !reads->primary && !session->pins;
 }
 
 /* The rest of the segment is the primary's. */
-static void turn_to_primary(struct session *session)
+void reads_turn_to_primary(struct session *session)
 {
 	session->reads->failed_in = session->segment;
 	session->reads->may = session->reads->in_tx = false;
@@ -369,112 +452,35 @@ static void turn_to_primary(struct session *session)
 
 void reads_give_up(struct session *session, const struct leg *leg)
 {
-	node_status_failed(leg->replica, now_us());
-	turn_to_primary(session);
+	node_status_failed(leg->replica, reads_now_us());
+	reads_turn_to_primary(session);
+}
+
+/* That replicas have it is looked for before the session reads again. */
+static void demand(const struct session *session, uint64_t as_of_us)
+{
+	LIST_EACH(&session->legs, node) {
+		const struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (replicas_of(session, leg->shard)->count)
+			node_status_demand(reads_primary(session, leg->shard), as_of_us, as_of_us + WRITTEN_US);
+	}
 }
 
 void reads_ready(struct session *session)
 {
 	struct reads *reads = session->reads;
+	bool wrote;
 
 	if (!reads)
 		return;
-	reads->read_us = now_us();
-	if (reads->wrote)
+	wrote = reads->wrote;
+	reads->read_us = reads_now_us();
+	if (wrote)
 		reads->wrote_us = reads->read_us;
 	reads->wrote = reads->in_tx = false;
-}
-
-/* ---- again ---- */
-
-void reads_hold(struct session *session, const struct leg *leg)
-{
-	if (leg->replica && session->tx_status == 'I' && session->reads->failed_in != session->segment && !leg->told)
-		session->reads->holding = true;
-}
-
-void reads_keep(struct session *session, struct slice bytes)
-{
-	struct buf *held = &session->reads->held;
-
-	if (held->size + bytes.size > HELD_SIZE_MAX) {
-		reads_say_held(session);
-		session_write(session, bytes);
-	} else {
-		buf_add_slice(held, bytes);
-	}
-}
-
-void reads_say_held(struct session *session)
-{
-	struct reads *reads = session->reads;
-
-	reads->holding = false;
-	if (reads->held.size)
-		session_write_buf(session, &reads->held);
-	buf_release(&reads->held);
-}
-
-/* What the primary, or the same statement a little later, need not say too. */
-static bool is_of_replica(struct slice error)
-{
-	static const char *const classes[] = { "08", "0A", "25", "3F", "40", "42", "55", "57P", "58", "XX" };
-	struct slice state = error_field(error, 'C');
-
-	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
-		if (state.size == 5 && strncmp(state.data, classes[i], strlen(classes[i])) == 0)
-			return true;
-	return false;
-}
-
-/* How often one of these messages is held. */
-static unsigned count_held(const struct reads *reads, char type)
-{
-	unsigned count = 0;
-
-	for (size_t at = 0; at + FRAME_HEADER_SIZE <= reads->held.size;) {
-		struct cursor cursor = cursor_of(slice_make(reads->held.data + at + 1, 4));
-
-		count += reads->held.data[at] == type;
-		at += 1 + cursor_u32(&cursor);
-	}
-	return count;
-}
-
-bool reads_again(struct session *session, struct leg *leg, struct slice error)
-{
-	struct reads *reads = session->reads;
-	struct answer *head = answers_head(session);
-	bool lost = !error.size, parsed;
-
-	/* Notifications must not be dropped with the rest, and two statements not be parsed again. */
-	if (!reads || !reads->holding || !leg->replica || !head || (!lost && !is_of_replica(error)) || count_held(reads, '1') > 1 ||
-	    count_held(reads, 'A'))
-		return false;
-	parsed = head->owes_parse || count_held(reads, '1');
-	reads->holding = false;
-	buf_release(&reads->held);
-	if (lost)                       /* what it refused is no fault of its own: others read on */
-		reads_give_up(session, leg);
-	else
-		turn_to_primary(session);
-	session->worker->counters.replica_retries++;
-	if (head->kind == ANSWER_PARSE && !head->hidden)
-		reads->unit = head->unit;
-	if (lost) {
-		while (session->answer_count) {
-			answers_take_back(session);
-			if (answers_head(session))
-				answers_pop(session);
-		}
-		portals_clear(session);
-		session->skipping = session->copy_sync_owed = false;
-	} else if (head->kind == ANSWER_QUERY) {
-		head->hidden = session->rewinding = true;
-	} else {
-		copies_take_back(session, leg);
-	}
-	session->unit_at = reads->unit;
-	session->parse_owed = parsed;
-	return true;
+	if (wrote && reads->user_wrote_us)
+		user_wrote(reads->user_wrote_us, reads->read_us);
+	if ((wrote && reads->level >= CONSISTENCY_READ_YOUR_WRITES && reads->level <= CONSISTENCY_CAUSAL) || reads->level == CONSISTENCY_CAUSAL)
+		demand(session, reads->read_us);
 }

@@ -4,10 +4,12 @@
  *   eventual          any replica that max_lag does not exclude
  *   bounded           one that shows nothing older than nanu.max_staleness
  *   monotonic         one that shows at least what this session has been shown
- *   read_your_writes  and all that this session wrote
- *   strong            the primary
- * A replica is as of a time (route/node_status.h); so what a session was shown or wrote is remembered as the time at which it heard of it. Where no replica
- * will do, the primary serves. What a replica refuses, or fails to answer, is run again on the primary as long as the client has heard nothing of it:
+ *   read_your_writes  and all that this session, or who is the same nanu.user, wrote
+ *   causal            and all that those could know who wrote what it was shown, on every shard
+ *   strong            the primary; or, where strong_reads says so, one that shows all that was acknowledged, or shown to anybody, before it was asked
+ * A replica is as of a time (route/node_status.h); so what a session was shown or wrote is remembered as the time at which it heard of it. A token
+ * (token.h) tells another session: of its positions this one learns the time. Where no replica will do, nanu.read_wait is waited for one, and
+ * then the primary serves. What a replica refuses, or fails to answer, is run again on the primary as long as the client has heard nothing of it:
  * what comes from a replica before the first row is held back for that.
  *
  * Only outside of transaction blocks, or in those that begin with BEGIN READ ONLY; and of sessions that nothing pins.
@@ -18,49 +20,79 @@
 #include <stdint.h>
 
 #include "session/session.h"
+#include "session/token.h"
 
 struct reads {                          /* of a session whose reads are not all the primary's, or were not once */
-	struct settings *settings, *local;      /* of which the level was read; references */
+	struct session *session;
+	struct settings *settings, *local;      /* of which what follows was read; references */
 	const struct policy *policy;
 	enum consistency level;
-	uint64_t max_staleness_us;
+	uint64_t max_staleness_us, wait_us;
+	bool primary;                   /* it serves, whatever the level */
+	bool or_fails;                  /* when no replica can serve, the primary does not either */
+	uint64_t *user_wrote_us;        /* of who is the same nanu.user; or NULL */
+	struct token *token;            /* or NULL */
+	uint64_t token_open;            /* for each shard, whether it is still to be learned as of when it holds */
+
 	bool may;                       /* the statement that asks for its leg may be served by a replica */
+	bool fans;                      /* and for further legs */
 	bool in_tx;                     /* the transaction block under way is a replica's */
 	bool wrote;                     /* since the session was ready last */
+	uint64_t asked_in, asked_us;    /* the segment under way, and when it first asked */
 	uint64_t wrote_us, read_us;     /* when it was ready last, after it wrote, and after it read */
 	uint64_t *read_from;            /* for each shard, the incarnation of the replica that showed it last what it has; 0: the primary, or several did */
-	size_t shard_count;             /* that read_from has room for */
+	uint64_t *token_us;             /* for each shard, as of when replicas show what the token saw */
+	size_t shard_count;             /* that there is room for in these */
+	struct list_node wait_place;    /* samples.h */
+	struct timer wait_timer;
+	bool waits;
+	uint64_t canceled_in;           /* the segment whose wait was ended by a cancel request */
+
 	uint64_t failed_in;             /* the segment in which a replica has failed */
 	uint32_t unit;                  /* from which that is run again */
 	bool holding;                   /* what the client is to hear stays in `held` */
 	struct buf held;
 };
 
-/* Whether this setting is the router's own: its name begins with "nanu.". */
-bool reads_is_setting(const struct shape *shape);
-/* The effects of SET and RESET of such a one, without any server. ERR_INVALID_VALUE, ERR_UNDEFINED_OBJECT. */
-must_use int reads_set(struct session *session, const struct shape *shape, struct err *err);
-/* SHOW of such a one: true, and the answer is in `job`. */
-bool reads_show(struct session *session, struct slice sql, struct job *job);
-/* Of `settings`, those of the router are as they must be: of a start-up packet. ERR_INVALID_VALUE, ERR_UNDEFINED_OBJECT. */
-must_use int reads_check(const struct settings *settings, struct err *err);
 void reads_begin(struct session *session);      /* the session's settings or policy may let it read from replicas now */
-void reads_free(struct reads *reads);
+void reads_free(struct session *session);
 
-/* Before a statement asks for its leg on `shard`. False: not yet, units_go() will be called again. */
-must_use bool reads_choose(struct session *session, const struct plan *plan, int shard);
-static inline bool reads_step(struct session *session, const struct plan *plan, int shard)
+/* Before a statement asks for its leg on `shard`: 1; 0: not yet, units_go() will be called again; or an error: nobody may serve it. */
+must_use int reads_choose(struct session *session, const struct plan *plan, int shard, struct err *err);
+static inline int reads_step(struct session *session, const struct plan *plan, int shard, struct err *err)
 {
-	return !session->reads || reads_choose(session, plan, shard);
+	return session->reads ? reads_choose(session, plan, shard, err) : 1;
 }
 /* The node (an index in the topology) for the leg that this statement asked for: a replica, or `primary`. */
 int reads_node(struct session *session, int shard, int primary);
 /* The leg's replica could not be had, or went away: nobody reads from it for a moment, and this segment from none. */
 void reads_give_up(struct session *session, const struct leg *leg);
+void reads_turn_to_primary(struct session *session);    /* the rest of the segment is the primary's */
 void reads_begin_tx(struct session *session, const struct shape *shape);        /* a transaction block; `shape`: BEGIN, or NULL */
 void reads_wrote(struct session *session, const struct plan *plan);     /* what reads_step() is not asked of runs now; NULL: nobody knows what */
 void reads_ready(struct session *session);      /* the session is ready for the next query, outside of a transaction */
 
+void reads_cancel(struct session *session);             /* the session waits no longer for a replica, if it does */
+
+/* Shared by the files of reads. */
+enum { READS_SURE_US_MAX = 1000000 };   /* what only the newest sample of a primary can tell is waited for so long, however short read_wait is */
+uint64_t reads_now_us(void);
+void reads_make(struct session *session);
+void reads_ask_now(struct session *session);    /* the segment's question is of now, or of when it was asked first; settings and room are as they must be */
+struct node_status *reads_primary(const struct session *session, int shard);
+/* Until a replica of the shard, or its primary, may be known to be as of then: 0; or why there is no waiting. */
+must_use int reads_await(struct session *session, int shard, uint64_t as_of_us, uint64_t until_us, struct err *err);
+
+/* reads_token.c */
+void reads_token_key(const struct session *session, uint8_t ret_key[TOKEN_KEY_SIZE]);
+/* The token for all that the session has been shown and wrote so far: 1; OWN_WAITS: it is resumed; or an error. */
+must_use int reads_token(struct session *session, struct arena *arena, const char **ret_token, struct err *err);
+void reads_token_read(struct session *session);         /* the setting is another */
+/* As of when replicas of this shard show all that the token saw is known: 1; 0: not yet, the session is resumed; or an error: the shard has it not. */
+must_use int reads_token_resolve(struct session *session, int shard, struct err *err);
+
+/* reads_again.c */
+void reads_again_init(struct reads *reads);
 /* What is said to the client from now on is held back until it is released, if it comes from a replica that has said nothing yet. */
 void reads_hold(struct session *session, const struct leg *leg);
 __attribute__((noinline)) void reads_keep(struct session *session, struct slice bytes);         /* out of the way of what is not held; at most so much */

@@ -84,8 +84,9 @@ int sequences_on(struct session *session, const struct plan *plan, int shard, st
 {
 	int rc;
 
-	if (!reads_step(session, plan, shard))
-		return 0;
+	rc = reads_step(session, plan, shard, err);
+	if (rc <= 0)
+		return rc;
 	rc = leg_of_sequences(session, plan, shard, ret_leg, err);
 	return rc > 0 ? listen_show(session, plan, *ret_leg, err) : rc;
 }

@@ -164,7 +164,7 @@ static void let_go(struct session *session)
 	plan_unref(session->planned);
 	listen_release(session);
 	replication_end(session);
-	reads_free(session->reads);
+	reads_free(session);
 	legs_drop(session);
 	login_free(session->login);
 	answers_clear(session);
@@ -334,6 +334,7 @@ void session_cancel(struct session *session)
 		return;
 	if (session->relayed)
 		cancel_send(session->relayed);
+	reads_cancel(session);
 	LIST_EACH(&session->legs, node) {
 		struct leg *leg = CONTAINER_OF(node, struct leg, place);
 

@@ -91,6 +91,7 @@ int worker_init(struct worker *worker, struct services *services, unsigned index
 	worker->second_fingerprinter = fingerprinter_new(false);
 	worker->listener_pause.fire = listener_again;
 	list_init(&worker->sessions);
+	list_init(&worker->awaiting_samples);
 	plan_cache_init(&worker->plans);
 	pools_init(&worker->pools, worker->loop, services->config, services->users, services->quotas, index);
 	worker->pools.wake_worker = wake_worker;

@@ -88,6 +88,8 @@ struct worker {
 	struct timer listener_pause;
 	bool leaving;                   /* another process accepts now */
 	struct list sessions;
+	struct list awaiting_samples;   /* samples.h */
+	unsigned awaiting_count;        /* atomic */
 	size_t open_streams;            /* of clients, also those that only have their last words to read */
 	struct map by_number;           /* session number (4 bytes) -> struct session */
 	struct shared_policy *policies; /* that its sessions have, under the configuration it has now */

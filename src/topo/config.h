@@ -29,9 +29,14 @@ enum channel_binding { CHANNEL_BINDING_DISABLE, CHANNEL_BINDING_PREFER, CHANNEL_
 
 /* What a session's reads may see (session/reads.h has what each promises), in order. */
 enum consistency {
-	CONSISTENCY_EVENTUAL, CONSISTENCY_BOUNDED, CONSISTENCY_MONOTONIC, CONSISTENCY_READ_YOUR_WRITES, CONSISTENCY_SESSION, CONSISTENCY_STRONG
+	CONSISTENCY_EVENTUAL, CONSISTENCY_BOUNDED, CONSISTENCY_MONOTONIC, CONSISTENCY_READ_YOUR_WRITES, CONSISTENCY_SESSION, CONSISTENCY_CAUSAL,
+	CONSISTENCY_STRONG
 };
 extern const char *const consistency_names[];   /* ends with NULL */
+
+enum strong_reads { STRONG_READS_PRIMARY, STRONG_READS_REPLICAS };
+enum read_fallback { READ_FALLBACK_PRIMARY, READ_FALLBACK_ERROR };
+extern const char *const read_fallback_names[]; /* ends with NULL */
 
 /* What a database and a user may have otherwise than the router: a user's goes before a database's, and that before the router's. Each member
  * has the size of an unsigned. */
@@ -41,6 +46,9 @@ struct policy {
 	enum toggle auto_prepare;       /* off */
 	enum consistency consistency;   /* strong */
 	unsigned max_staleness;         /* ms; 5000 */
+	unsigned read_wait;             /* ms; 0: for a replica that can serve */
+	enum read_fallback read_fallback;       /* primary: what serves when none can */
+	enum strong_reads strong_reads; /* primary: what serves CONSISTENCY_STRONG. Not a user's */
 	unsigned pool_size;             /* backends for each (node, database, user) over all workers; 20 */
 	unsigned max_db_connections;    /* backends for each (node, database), over all users; 0: no limit. Not a user's */
 	unsigned max_user_connections;  /* backends for each (node, user), over all databases; 0: no limit. Not a database's */

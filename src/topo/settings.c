@@ -24,8 +24,11 @@ static const char *const pool_names[] = { [POOL_TRANSACTION] = "transaction", [P
 static const char *const toggle_names[] = { [TOGGLE_OFF] = "off", [TOGGLE_ON] = "on", NULL };
 const char *const consistency_names[] = {
 	[CONSISTENCY_EVENTUAL] = "eventual", [CONSISTENCY_BOUNDED] = "bounded", [CONSISTENCY_MONOTONIC] = "monotonic",
-	[CONSISTENCY_READ_YOUR_WRITES] = "read_your_writes", [CONSISTENCY_SESSION] = "session", [CONSISTENCY_STRONG] = "strong", NULL
+	[CONSISTENCY_READ_YOUR_WRITES] = "read_your_writes", [CONSISTENCY_SESSION] = "session", [CONSISTENCY_CAUSAL] = "causal",
+	[CONSISTENCY_STRONG] = "strong", NULL
 };
+static const char *const strong_reads_names[] = { [STRONG_READS_PRIMARY] = "primary", [STRONG_READS_REPLICAS] = "replicas", NULL };
+const char *const read_fallback_names[] = { [READ_FALLBACK_PRIMARY] = "primary", [READ_FALLBACK_ERROR] = "error", NULL };
 static const char *const level_names[] = { "debug", "info", "warn", "error", NULL };
 
 enum { MINUTE_MS = 60 * 1000, DAY_MS = 24 * 60 * MINUTE_MS, TIMEOUT_MS_MAX = INT32_MAX, POOL_SIZE_MAX = 10000,
@@ -125,6 +128,12 @@ const struct setting settings[] = {
 	  AT(policy.consistency), .initial = "strong", .choices = consistency_names, .overrides = OF_BOTH },
 	{ "max_staleness", "ms", "how old what consistency bounded shows may be, unless the session has set nanu.max_staleness", SETTING_COUNT,
 	  AT(policy.max_staleness), .initial = "5000", .max = TIMEOUT_MS_MAX, .overrides = OF_BOTH },
+	{ "read_wait", "ms", "how long a read waits for a replica that can serve it, unless the session has set nanu.read_wait", SETTING_COUNT,
+	  AT(policy.read_wait), .initial = "0", .max = TIMEOUT_MS_MAX, .overrides = OF_BOTH },
+	{ "read_fallback", "", "what then serves it, unless the session has set nanu.read_fallback: the primary, or an error", SETTING_CHOICE,
+	  AT(policy.read_fallback), .initial = "primary", .choices = read_fallback_names, .overrides = OF_BOTH },
+	{ "strong_reads", "", "what serves reads of consistency strong: the primary, or replicas that have replayed all that it had when they were asked",
+	  SETTING_CHOICE, AT(policy.strong_reads), .initial = "primary", .choices = strong_reads_names, .overrides = OF_DATABASE },
 	{ "max_lag", "ms", "a replica further behind serves no reads, until it is half as far; 0 means that it does", SETTING_COUNT, AT(max_lag),
 	  .initial = "5000", .max = TIMEOUT_MS_MAX },
 	{ "sample_interval", "ms", "how often nodes are asked where they are; in shards without replicas a twentieth as often", SETTING_COUNT,

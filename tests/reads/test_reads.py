@@ -1,6 +1,4 @@
 """Which node a session's reads come from, at each consistency level, and what the client hears when a replica cannot serve."""
-import contextlib
-import itertools
 import threading
 import time
 
@@ -11,9 +9,9 @@ from harness.background import in_background
 from harness.cluster import DATABASE, USER, USER_PASSWORD
 from harness.wait import wait_until
 from harness.wire import Bind, Describe, Execute, Parse, Query, Sync, Wire, fields, rows_of
+from .scene import connect, count_up, counted, paused, reads_of, serving, stat
 
-numbers = itertools.count(1)
-LEVELS = ["eventual", "bounded", "monotonic", "read_your_writes", "session", "strong"]
+LEVELS = ["eventual", "bounded", "monotonic", "read_your_writes", "session", "causal", "strong"]
 
 
 @pytest.fixture(scope="module")
@@ -27,52 +25,6 @@ def cluster(start_cluster):
     made.catch_up()
     serving(made)
     return made
-
-
-def serving(cluster, nodes=None):
-    """Waits until reads may go to these nodes, and to no others; None: to every replica."""
-    def ready():
-        rows = cluster.execute("SELECT node, serves FROM nanu.replication WHERE role = 'replica'")
-        return all(serves == (nodes is None or node in nodes) for node, serves in rows)
-    wait_until(ready, f"{nodes or 'all replicas'} serve")
-
-
-def connect(cluster, level, **more):
-    conn = cluster.connect(**more)
-    conn.execute(f"SET nanu.consistency = '{level}'")
-    return conn
-
-
-def stat(cluster, name):
-    (number,), = cluster.execute("SELECT value FROM nanu.stats WHERE name = %s", [name])
-    return number
-
-
-@contextlib.contextmanager
-def reads_of(cluster, count):
-    """So many leave for a replica within."""
-    before = stat(cluster, "replica_reads")
-    yield
-    assert stat(cluster, "replica_reads") - before == count
-
-
-@contextlib.contextmanager
-def paused(*replicas):
-    for replica in replicas:
-        replica.pause()
-    try:
-        yield
-    finally:
-        for replica in replicas:
-            replica.resume()
-
-
-def count_up(cluster):
-    return cluster.execute("UPDATE counter SET n = n + 1 RETURNING n")[0][0]
-
-
-def counted(conn):
-    return conn.execute("SELECT n FROM counter").fetchone()[0]
 
 
 # ---- the settings ----
@@ -153,6 +105,8 @@ def test_servers_are_not_told(cluster):
 @pytest.mark.parametrize("level", LEVELS)
 def test_reads_leave_the_primary_unless_they_are_strong(cluster, level):
     with connect(cluster, level) as conn:
+        if level == "causal":  # a replica must show all that was shown to anybody before the session heard of the last answer
+            conn.execute("SET nanu.read_wait = '10s'")
         if level != "eventual" and level != "bounded":
             wait_until(lambda: reads_leave(cluster, conn) == (level != "strong"), "what the session was shown is on the replicas")
         with reads_of(cluster, 0 if level == "strong" else 4):  # psycopg prepares apart
@@ -227,7 +181,7 @@ def test_eventual_shows_what_the_replica_has(cluster):
         assert counted(conn) == before + 1
 
 
-@pytest.mark.parametrize("level", ["read_your_writes", "session"])
+@pytest.mark.parametrize("level", ["read_your_writes", "session", "causal"])
 def test_a_session_reads_what_it_wrote(cluster, level):
     with connect(cluster, level) as conn:
         with paused(*cluster.replicas[0]):
@@ -444,15 +398,6 @@ def busy(server):
 
 
 # ---- replicas that go away ----
-
-@pytest.fixture
-def own_servers(farm):
-    primary = farm.extra_server(f"own{next(numbers)}")
-    farm.replicas_for(primary, 2)
-    yield primary
-    for server in [*farm.replicas.pop(primary), primary]:
-        server.stop()
-
 
 @pytest.fixture
 def fragile(own_servers, start_own):

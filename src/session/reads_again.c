@@ -1,0 +1,106 @@
+/* reads_again: what a replica says is held back until it has said a row; what it refuses, or cannot answer, runs again on the primary. See reads.h. */
+#include <string.h>
+
+#include "route/node_status.h"
+#include "session/reads.h"
+#include "session/session.h"
+#include "session/units.h"
+
+enum { HELD_SIZE_MAX = 4 << 20 };
+
+void reads_again_init(struct reads *reads)
+{
+	buf_init(&reads->held, HELD_SIZE_MAX);
+}
+
+void reads_hold(struct session *session, const struct leg *leg)
+{
+	if (leg->replica && session->tx_status == 'I' && session->reads->failed_in != session->segment && !leg->told)
+		session->reads->holding = true;
+}
+
+void reads_keep(struct session *session, struct slice bytes)
+{
+	struct buf *held = &session->reads->held;
+
+	if (held->size + bytes.size > HELD_SIZE_MAX) {
+		reads_say_held(session);
+		session_write(session, bytes);
+	} else {
+		buf_add_slice(held, bytes);
+	}
+}
+
+void reads_say_held(struct session *session)
+{
+	struct reads *reads = session->reads;
+
+	reads->holding = false;
+	if (reads->held.size)
+		session_write_buf(session, &reads->held);
+	buf_release(&reads->held);
+}
+
+/* What the primary, or the same statement a little later, need not say too. */
+static bool is_of_replica(struct slice error)
+{
+	static const char *const classes[] = { "08", "0A", "25", "3F", "40", "42", "55", "57P", "58", "XX" };
+	struct slice state = error_field(error, 'C');
+
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		if (state.size == 5 && strncmp(state.data, classes[i], strlen(classes[i])) == 0)
+			return true;
+	return false;
+}
+
+/* How often one of these messages is held. */
+static unsigned count_held(const struct reads *reads, char type)
+{
+	unsigned count = 0;
+
+	for (size_t at = 0; at + FRAME_HEADER_SIZE <= reads->held.size;) {
+		struct cursor cursor = cursor_of(slice_make(reads->held.data + at + 1, 4));
+
+		count += reads->held.data[at] == type;
+		at += 1 + cursor_u32(&cursor);
+	}
+	return count;
+}
+
+bool reads_again(struct session *session, struct leg *leg, struct slice error)
+{
+	struct reads *reads = session->reads;
+	struct answer *head = answers_head(session);
+	bool lost = !error.size, parsed;
+
+	/* Notifications must not be dropped with the rest, and two statements not be parsed again. */
+	if (!reads || !reads->holding || !leg->replica || !head || (!lost && !is_of_replica(error)) || count_held(reads, '1') > 1 ||
+	    count_held(reads, 'A'))
+		return false;
+	parsed = head->owes_parse || count_held(reads, '1');
+	reads->holding = false;
+	buf_release(&reads->held);
+	if (lost)                       /* what it refused is no fault of its own: others read on */
+		reads_give_up(session, leg);
+	else
+		reads_turn_to_primary(session);
+	session->worker->counters.replica_retries++;
+	if (head->kind == ANSWER_PARSE && !head->hidden)
+		reads->unit = head->unit;
+	if (lost) {
+		while (session->answer_count) {
+			answers_take_back(session);
+			if (answers_head(session))
+				answers_pop(session);
+		}
+		portals_clear(session);
+		session->skipping = session->copy_sync_owed = false;
+	} else if (head->kind == ANSWER_QUERY) {
+		head->hidden = session->rewinding = true;
+	} else {
+		copies_take_back(session, leg);
+	}
+	session->unit_at = reads->unit;
+	session->parse_owed = parsed;
+	return true;
+}

@@ -1,0 +1,50 @@
+"""What the tests of reads share."""
+import contextlib
+
+from harness.wait import wait_until
+
+
+def serving(cluster, nodes=None):
+    """Waits until reads may go to these nodes, and to no others; None: to every replica."""
+    def ready():
+        rows = cluster.execute("SELECT node, serves FROM nanu.replication WHERE role = 'replica'")
+        return all(serves == (nodes is None or node in nodes) for node, serves in rows)
+    wait_until(ready, f"{nodes or 'all replicas'} serve")
+
+
+def connect(cluster, level, **more):
+    conn = cluster.connect(**more)
+    conn.execute(f"SET nanu.consistency = '{level}'")
+    return conn
+
+
+def stat(cluster, name):
+    (number,), = cluster.execute("SELECT value FROM nanu.stats WHERE name = %s", [name])
+    return number
+
+
+@contextlib.contextmanager
+def reads_of(cluster, count):
+    """So many leave for a replica within."""
+    before = stat(cluster, "replica_reads")
+    yield
+    assert stat(cluster, "replica_reads") - before == count
+
+
+@contextlib.contextmanager
+def paused(*replicas):
+    for replica in replicas:
+        replica.pause()
+    try:
+        yield
+    finally:
+        for replica in replicas:
+            replica.resume()
+
+
+def count_up(cluster):
+    return cluster.execute("UPDATE counter SET n = n + 1 RETURNING n")[0][0]
+
+
+def counted(conn):
+    return conn.execute("SELECT n FROM counter", prepare=False).fetchone()[0]

@@ -1,0 +1,179 @@
+"""Reads that wait for a replica: nanu.read_wait and nanu.read_fallback; how soon what was written is known to be there; strong reads from replicas."""
+import statistics
+import threading
+import time
+
+import psycopg
+import pytest
+
+from harness.background import in_background
+from harness.wait import wait_until
+
+from .scene import connect, count_up, counted, paused, reads_of, serving, stat
+
+COUNTER = "CREATE TABLE counter (id int PRIMARY KEY, n int NOT NULL); INSERT INTO counter VALUES (1, 0)"
+
+
+@pytest.fixture(scope="module")
+def cluster(start_cluster):
+    made = start_cluster(shards=1, replicas=2, workers=1, sample_interval=100, max_lag=0)
+    made.execute(COUNTER)
+    made.catch_up()
+    serving(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def strong(start_cluster):
+    """A database whose strong reads are the replicas'."""
+    made = start_cluster(shards=1, replicas=2, strong_reads="replicas", max_lag=0)
+    made.execute(COUNTER)
+    made.catch_up()
+    serving(made)
+    return made
+
+
+@pytest.mark.parametrize("level", ["read_your_writes", "causal"])
+def test_what_was_written_is_soon_read_from_replicas(cluster, level):
+    """Long before the next sample is due."""
+    took = []
+    with connect(cluster, level) as conn:
+        for _ in range(20):
+            wrote, = conn.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchone()
+            began, before = time.monotonic(), stat(cluster, "replica_reads")
+            conn.execute("SET nanu.read_wait = '10s'")
+            assert counted(conn) == wrote
+            took.append(time.monotonic() - began)
+            assert stat(cluster, "replica_reads") == before + 1
+    assert statistics.median(took) < 0.05, took
+
+
+def test_a_read_waits_for_a_replica(cluster):
+    with connect(cluster, "session") as conn, cluster.connect() as other:
+        conn.execute("SET nanu.read_wait = '1min'")
+        with paused(*cluster.replicas[0]):
+            wrote, = conn.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchone()
+            before = stat(cluster, "replica_reads")
+            reader = threading.Thread(target=lambda: results.append(counted(conn)))
+            results = []
+            reader.start()
+            wait_until(lambda: other.execute("SELECT state FROM nanu.sessions WHERE state = 'working'").fetchall(), "it waits")
+            assert not results
+        reader.join(10)
+        assert results == [wrote] and stat(cluster, "replica_reads") == before + 1
+
+
+def test_then_the_primary_serves(cluster):
+    with connect(cluster, "session") as conn, paused(*cluster.replicas[0]):
+        conn.execute("SET nanu.read_wait = '200ms'")
+        wrote, = conn.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchone()
+        began = time.monotonic()
+        with reads_of(cluster, 0):
+            assert counted(conn) == wrote
+        assert 0.2 <= time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+def test_or_nobody_if_so_chosen(cluster, prepare):
+    with connect(cluster, "session") as conn:
+        conn.execute("SET nanu.read_fallback = error")
+        with paused(*cluster.replicas[0]):
+            wrote, = conn.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchone()
+            with pytest.raises(psycopg.errors.CannotConnectNow, match="no replica of shard"):
+                conn.execute("SELECT n FROM counter", prepare=prepare)
+            with conn.transaction():  # not a read that a replica could serve
+                assert counted(conn) == wrote
+        conn.execute("SET nanu.read_wait = '10s'")
+        with reads_of(cluster, 1 + prepare):  # psycopg prepares apart
+            assert conn.execute("SELECT n FROM counter", prepare=prepare).fetchone() == (wrote,)
+
+
+def test_the_wait_can_be_cancelled(cluster):
+    with connect(cluster, "session") as conn, cluster.connect() as other, paused(*cluster.replicas[0]):
+        conn.execute("SET nanu.read_wait = '1min'")
+        wrote, = conn.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchone()
+
+        def cancel():
+            wait_until(lambda: other.execute("SELECT state FROM nanu.sessions WHERE state = 'working'").fetchall(), "it waits")
+            conn.cancel()
+
+        def read():
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                counted(conn)
+        in_background(read, cancel)
+        conn.execute("RESET nanu.read_wait")
+        assert counted(conn) == wrote
+
+
+def test_who_goes_while_he_waits_leaves_nothing(cluster):
+    with cluster.connect() as other, paused(*cluster.replicas[0]):
+        conn = connect(cluster, "session")
+        conn.execute("SET nanu.read_wait = '1min'")
+        conn.execute("UPDATE counter SET n = n + 1")
+        conn.pgconn.send_query(b"SELECT n FROM counter")
+        wait_until(lambda: other.execute("SELECT state FROM nanu.sessions WHERE state = 'working'").fetchall(), "it waits")
+        conn.close()
+        wait_until(lambda: other.execute("SELECT count(*) FROM nanu.sessions WHERE NOT state = 'closed'").fetchone() == (1,), "it has gone")
+    assert count_up(cluster)
+
+
+def test_read_only_transactions_wait_too(cluster):
+    with connect(cluster, "session") as conn:
+        conn.execute("SET nanu.read_wait = '10s'")
+        wrote, = conn.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchone()
+        with reads_of(cluster, 1):
+            conn.execute("BEGIN READ ONLY")
+            assert counted(conn) == wrote and counted(conn) == wrote
+            conn.execute("COMMIT")
+
+
+# ---- strong reads from replicas ----
+
+def test_strong_reads_are_the_replicas(strong):
+    with strong.connect() as conn, reads_of(strong, 10):
+        for _ in range(10):
+            wrote = count_up(strong)
+            assert counted(conn) == wrote
+
+
+def test_they_show_what_anybody_was_told(strong):
+    """Writers tell what they wrote, of which no read that begins later may show less."""
+    stop, acknowledged, seen = threading.Event(), [0], []
+
+    def write():
+        with strong.connect() as conn:
+            for _ in range(300):
+                acknowledged[0], = conn.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchone()
+        stop.set()
+
+    def read():
+        with strong.connect() as conn:
+            while not stop.is_set():
+                before = acknowledged[0]
+                value = counted(conn)
+                seen.append((before, value))
+                assert value >= before
+    with reads_of_at_least(strong, 50):
+        in_background(write, *[read] * 4)
+    assert len(seen) > 50
+
+
+class reads_of_at_least:
+    def __init__(self, cluster, count):
+        self.cluster, self.count = cluster, count
+
+    def __enter__(self):
+        self.before = stat(self.cluster, "replica_reads")
+
+    def __exit__(self, *_):
+        assert stat(self.cluster, "replica_reads") - self.before >= self.count
+
+
+def test_when_no_replica_can_serve_them_they_are_refused(strong):
+    """The primary may show less than a replica has shown: never both ways."""
+    with strong.connect() as conn:
+        with paused(*strong.replicas[0]):
+            count_up(strong)
+            with pytest.raises(psycopg.errors.CannotConnectNow, match="at consistency strong"):
+                counted(conn)
+        assert counted(conn)
