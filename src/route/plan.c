@@ -650,8 +650,9 @@ static bool item_uses_literals(const struct plan_item *item)
 
 /* PostgreSQL says best what is wrong with a text; unless it would accept what this parser, which is PostgreSQL 15's and bounded, does not:
  * then the statement might read a sharded table, and must not go to one shard. */
-static void plan_unparsed(struct plan *plan, const struct plan_context *context, const struct err *why)
+static void plan_unparsed(struct plan *plan, const struct plan_context *context, struct slice sql, const struct err *why)
 {
+	static const char user[] = "nanu.user";
 	const struct database *database = &context->snapshot->topology->databases[context->database];
 	const struct catalog *catalog = context->snapshot->catalogs[context->database];
 	struct plan_item *item = &plan->items[0];
@@ -661,6 +662,10 @@ static void plan_unparsed(struct plan *plan, const struct plan_context *context,
 	if (why->code == ERR_NOMEM || (database->table_count && item->dirties)) {
 		item->kind = ROUTE_REFUSED;
 		item->refusal = *why;
+	} else if (why->code == ERR_SYNTAX && memmem(sql.data, sql.size, user, sizeof(user) - 1)) {
+		item->kind = ROUTE_REFUSED;
+		item->refusal = *why;
+		err_hint(&item->refusal, "The word user is reserved: write it in quotes, nanu.\"user\".");
 	}
 }
 
@@ -707,7 +712,7 @@ struct plan *plan_new(const struct plan_context *context, struct slice sql, cons
 		plan->uses_literals |= item_uses_literals(&plan->items[i]);
 	}
 	if (!plan->parsed)
-		plan_unparsed(plan, context, &err);
+		plan_unparsed(plan, context, sql, &err);
 	return plan;
 }
 

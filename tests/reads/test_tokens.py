@@ -147,3 +147,12 @@ def test_another_user_may_not_see_them_yet(cluster):
         with paused(*cluster.replicas[0]):
             wrote, = writer.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchone()
             assert counted(reader) < wrote
+
+
+def test_the_reserved_word_is_told_of(cluster):
+    with cluster.connect() as conn:
+        with pytest.raises(psycopg.errors.SyntaxError) as refusal:
+            conn.execute("SET nanu.user = 'mina'")
+        assert 'nanu."user"' in refusal.value.diag.message_hint
+        conn.execute("SET nanu.\"user\" = 'mina'")
+        assert conn.execute("SHOW nanu.\"user\"").fetchone() == ("mina",)
