@@ -8,6 +8,7 @@
 #include "route/snapshot.h"
 #include "session/listen.h"
 #include "session/own_settings.h"
+#include "session/reads.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -279,8 +280,10 @@ static int describe_fan(struct session *session, struct portal *portal, struct e
 	struct bind bind;
 	struct leg *leg;
 	struct buf out;
-	int rc = units_on(session, __builtin_ctzll(portal->shards), &leg, err);
+	int shard = __builtin_ctzll(portal->shards), rc = reads_step(session, portal->plan, shard, err);
 
+	if (rc > 0)
+		rc = units_on(session, shard, &leg, err);
 	if (rc > 0)
 		rc = bind_read(body, &bind, err) < 0 ? err->code : 1;
 	if (rc <= 0)

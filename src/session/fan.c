@@ -37,6 +37,9 @@ struct fan {
 	size_t leg_count;
 	uint16_t *result_formats;       /* of the visible columns: one for all, or one each */
 	size_t result_format_count;
+	uint32_t unit;                  /* of the segment */
+	bool heard;                     /* the client has been given a row, and what was said before; until then it all is in `out` */
+	bool again;                     /* a replica failed it before: it runs again on primaries */
 	bool failed;
 	struct buf error;               /* the ErrorResponse that the client gets */
 	uint64_t rows;
@@ -186,7 +189,9 @@ int fan_start(struct session *session, struct plan *plan, struct slice sql, cons
 		rc = units_join(session, shards, &plan->items[0], err);
 	if (rc < 0)
 		return rc;
-	reads_wrote(session, plan);
+	rc = session->reads ? reads_choose_all(session, plan, shards, err) : 1;
+	if (rc <= 0)
+		return rc;
 	rc = legs_want(session, shards, false, err);
 	if (rc <= 0)
 		return rc;
@@ -195,6 +200,7 @@ int fan_start(struct session *session, struct plan *plan, struct slice sql, cons
 		return rc;
 	fan = mem_calloc(1, sizeof(*fan));
 	fan->form = form;
+	fan->unit = session->unit_at;
 	buf_init(&fan->error, REPLY_WHOLE_SIZE_MAX + REPLY_HEADER_SIZE);
 	buf_init(&fan->out, FAN_OUT_MAX);
 	context = session_plan_context(session);
@@ -239,13 +245,43 @@ static void fail(struct session *session, const struct err *err)
 {
 	struct fan *fan = session->fan;
 
-	if (!fan->failed)
+	if (!fan->failed && err)
 		message_error(&fan->error, "ERROR", err);
 	fan->failed = true;
 	/* The others work for nothing now. */
 	for (size_t i = 0; i < fan->leg_count; i++)
 		if (fan->legs[i].leg && !fan->legs[i].ready)
 			cancel_send(fan->legs[i].leg->backend);
+}
+
+/* The client has heard nothing: what a replica refused, or took with it, is asked of the primaries once all legs are ready again. */
+static bool again(struct session *session, const struct leg *leg, struct slice error)
+{
+	struct fan *fan = session->fan;
+
+	if (!leg->replica || fan->heard || session->tx_status != 'I' || (error.size && !reads_is_of_replica(error)))
+		return false;
+	fan->again = true;
+	fail(session, NULL);
+	if (error.size)
+		reads_turn_to_primary(session);
+	else
+		reads_give_up(session, leg);
+	session->worker->counters.replica_retries++;
+	return true;
+}
+
+static void begin_again(struct session *session)
+{
+	struct fan *fan = session->fan;
+
+	for (size_t i = 0; i < fan->leg_count; i++)
+		if (fan->legs[i].leg)
+			fan->legs[i].leg->working = false;
+	session->unit_at = fan->unit;
+	session->fan = NULL;
+	fan_free(fan);
+	session_resume(session);
 }
 
 static void finish(struct session *session)
@@ -263,6 +299,7 @@ static void finish(struct session *session)
 	if (failed) {
 		session->failed = true;
 		session->worker->counters.errors++;
+		session_write_buf(session, &fan->out);
 		session_write(session, buf_slice(&fan->error));
 		if (in_tx)
 			session->tx_status = 'E';
@@ -290,7 +327,9 @@ static void maybe_finish(struct session *session)
 	for (size_t i = 0; i < fan->leg_count; i++)
 		if (fan->legs[i].leg && !fan->legs[i].ready)
 			return;
-	if (fan->failed || (fan->merge && merge_done(fan->merge) && !stream_over_limit(&session->stream)))
+	if (fan->again)
+		begin_again(session);
+	else if (fan->failed || (fan->merge && merge_done(fan->merge) && !stream_over_limit(&session->stream)))
 		finish(session);
 }
 
@@ -339,7 +378,9 @@ static void pump(struct session *session)
 		else if (took > 0)
 			moved = true;
 		fan->rows += took > 0 ? (uint64_t)took : 0;
-		session_write_buf(session, &fan->out);
+		fan->heard |= fan->rows > 0;
+		if (fan->heard)
+			session_write_buf(session, &fan->out);
 	}
 	for (size_t i = 0; i < fan->leg_count; i++) {
 		struct fan_leg *leg = &fan->legs[i];
@@ -447,7 +488,7 @@ int fan_message(struct session *session, struct leg *backend_leg, char type, str
 		leg->ended = true;
 		break;
 	case 'E':
-		if (!fan->failed) {
+		if (!fan->failed && !again(session, backend_leg, body)) {
 			buf_add(&fan->error, body.data - FRAME_HEADER_SIZE, body.size + FRAME_HEADER_SIZE);
 			fan->failed = true;
 			fail(session, NULL);
@@ -459,7 +500,9 @@ int fan_message(struct session *session, struct leg *backend_leg, char type, str
 		backend_leg->failed = body.size && body.data[0] == 'E';
 		break;
 	case 'N':
-		session_write(session, slice_make(body.data - FRAME_HEADER_SIZE, body.size + FRAME_HEADER_SIZE));
+		buf_add_slice(&fan->out, slice_make(body.data - FRAME_HEADER_SIZE, body.size + FRAME_HEADER_SIZE));
+		if (fan->heard)
+			session_write_buf(session, &fan->out);
 		break;
 	default:
 		break;
@@ -482,11 +525,17 @@ void fan_lost(struct session *session, struct leg *backend_leg, const struct err
 	struct fan *fan = session->fan;
 	struct fan_leg *leg = fan_leg_of(fan, backend_leg);
 
+	if (leg && leg->ready && !backend_leg->in_tx) {         /* all that it had to say is here */
+		leg->leg = NULL;
+		leg_release(backend_leg, false);
+		return;
+	}
 	if (leg) {
 		leg->leg = NULL;
 		leg->ready = true;
 	}
-	fail(session, why);
+	if (fan->failed || !again(session, backend_leg, (struct slice){ 0 }))
+		fail(session, why);
 	leg_release(backend_leg, false);
 	maybe_finish(session);
 }

@@ -229,7 +229,7 @@ int reads_node(struct session *session, int shard, int primary)
 	int node = -1;
 
 	make_room(session);
-	if (reads->may)
+	if (reads->may && reads->asked_in == session->segment)
 		node = pick(session, shard, &reads->read_from[shard]);
 	reads->may &= reads->fans;
 	if (node < 0) {
@@ -424,6 +424,35 @@ int reads_choose(struct session *session, const struct plan *plan, int shard, st
 		return 1;
 	reads->unit = session->unit_at + (session->units[session->unit_at].kind == UNIT_PARSE);
 	return wait_for_replica(session, shard, err);
+}
+
+int reads_choose_all(struct session *session, const struct plan *plan, uint64_t shards, struct err *err)
+{
+	struct reads *reads = session->reads;
+	bool only = only_reads(plan), stays = only && reads->failed_in != session->segment;
+	int rc = 1;
+
+	reads_ask_now(session);
+	reads->wrote |= !only && may_write(plan);
+	reads->fans = true;
+	if (session->tx_status != 'I')
+		reads->may = reads->in_tx && session->tx_status == 'T';
+	else
+		reads->may = stays && !reads->primary && !session->pins && segment_reads(session);
+	reads->unit = session->unit_at;
+	for (int shard = 0; rc > 0 && shards >> shard; shard++) {
+		struct leg *leg = leg_find(session, shard);
+
+		if (!(shards >> shard & 1))
+			continue;
+		if (leg && leg->replica && session->tx_status == 'I' && !stays)
+			rc = leave(session, leg);
+		else if (reads->token && only && reads->level >= CONSISTENCY_MONOTONIC && session->tx_status == 'I')
+			rc = reads_token_resolve(session, shard, err);
+		if (rc > 0 && !leg && reads->may)
+			rc = wait_for_replica(session, shard, err);
+	}
+	return rc;
 }
 
 void reads_wrote(struct session *session, const struct plan *plan)

@@ -63,6 +63,8 @@ static inline int reads_step(struct session *session, const struct plan *plan, i
 {
 	return session->reads ? reads_choose(session, plan, shard, err) : 1;
 }
+/* The same before a statement asks for legs on all of these. */
+must_use int reads_choose_all(struct session *session, const struct plan *plan, uint64_t shards, struct err *err);
 /* The node (an index in the topology) for the leg that this statement asked for: a replica, or `primary`. */
 int reads_node(struct session *session, int shard, int primary);
 /* The leg's replica could not be had, or went away: nobody reads from it for a moment, and this segment from none. */
@@ -102,5 +104,7 @@ static inline void reads_release(struct session *session)
 	if (session->reads && session->reads->holding)
 		reads_say_held(session);
 }
+/* Whether the primary, or the same statement a little later, need not say this too. */
+bool reads_is_of_replica(struct slice error);
 /* The leg's node refused, or is lost (`error` empty). True: the client has heard nothing, and the segment runs again from session->reads->unit. */
 bool reads_again(struct session *session, struct leg *leg, struct slice error);

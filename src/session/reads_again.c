@@ -41,8 +41,7 @@ void reads_say_held(struct session *session)
 	buf_release(&reads->held);
 }
 
-/* What the primary, or the same statement a little later, need not say too. */
-static bool is_of_replica(struct slice error)
+bool reads_is_of_replica(struct slice error)
 {
 	static const char *const classes[] = { "08", "0A", "25", "3F", "40", "42", "55", "57P", "58", "XX" };
 	struct slice state = error_field(error, 'C');
@@ -74,7 +73,7 @@ bool reads_again(struct session *session, struct leg *leg, struct slice error)
 	bool lost = !error.size, parsed;
 
 	/* Notifications must not be dropped with the rest, and two statements not be parsed again. */
-	if (!reads || !reads->holding || !leg->replica || !head || (!lost && !is_of_replica(error)) || count_held(reads, '1') > 1 ||
+	if (!reads || !reads->holding || !leg->replica || !head || (!lost && !reads_is_of_replica(error)) || count_held(reads, '1') > 1 ||
 	    count_held(reads, 'A'))
 		return false;
 	parsed = head->owes_parse || count_held(reads, '1');

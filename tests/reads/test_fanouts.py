@@ -1,0 +1,124 @@
+"""SELECTs over several shards that replicas serve."""
+import itertools
+import threading
+import time
+
+import psycopg
+import pytest
+
+from harness.background import in_background
+from harness.wait import wait_until
+
+from .scene import connect, paused, reads_of, serving, stat
+
+ROWS = 200
+numbers = itertools.count(1)
+
+
+def prepare(cluster):
+    with cluster.connect() as conn:
+        conn.execute("CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL)")
+        conn.execute("SELECT nanu.shard_table('t', key => 'id')")
+        for i in range(ROWS):
+            conn.execute("INSERT INTO t VALUES (%s, 0)", [i])
+    cluster.catch_up()
+    serving(cluster)
+    return cluster
+
+
+@pytest.fixture(scope="module")
+def cluster(start_cluster):
+    return prepare(start_cluster(shards=2, replicas=2, workers=1, max_lag=0))
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+@pytest.mark.parametrize("level", ["eventual", "bounded", "monotonic", "session"])
+def test_every_shard_is_read_from_a_replica(cluster, level, prepare):
+    with connect(cluster, level) as conn:
+        conn.execute("SET nanu.read_wait = '10s'")
+        before = stat(cluster, "replica_reads")
+        assert conn.execute("SELECT count(*), min(id), max(id) FROM t", prepare=prepare).fetchone() == (ROWS, 0, ROWS - 1)
+        assert stat(cluster, "replica_reads") == before + 2 + prepare  # psycopg prepares apart, on one shard
+
+
+def test_strong_ones_are_read_from_the_primaries(cluster):
+    with cluster.connect() as conn, reads_of(cluster, 0):
+        assert conn.execute("SELECT count(*) FROM t").fetchone() == (ROWS,)
+
+
+@pytest.mark.parametrize("level", ["session", "causal"])
+def test_they_show_what_the_session_wrote_on_each_shard(cluster, level):
+    with connect(cluster, level) as conn:
+        with paused(*cluster.replicas[0]):
+            for i in range(0, 20):
+                conn.execute("UPDATE t SET n = n + 1 WHERE id = %s", [i])
+            shown = conn.execute("SELECT sum(n) FROM t WHERE id < 20").fetchone()
+        before, = conn.execute("SELECT sum(n) FROM t WHERE id < 20").fetchone()
+        assert shown == (before,)
+
+
+def test_a_read_only_transaction_reads_all_shards_from_replicas(cluster):
+    with connect(cluster, "eventual") as conn, reads_of(cluster, 2):
+        conn.execute("BEGIN READ ONLY")
+        assert conn.execute("SELECT count(*) FROM t").fetchone() == (ROWS,)
+        assert conn.execute("SELECT count(*) FROM t WHERE id < 50").fetchone() == (50,)
+        conn.execute("COMMIT")
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+def test_what_a_replica_refuses_is_asked_of_the_primaries(cluster, prepare):
+    """It is said to be STABLE, and writes."""
+    cluster.execute("CREATE SEQUENCE IF NOT EXISTS drawn")
+    cluster.execute("CREATE OR REPLACE FUNCTION missing_there(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$BEGIN"
+                    " IF pg_is_in_recovery() THEN RAISE insufficient_privilege; END IF; RETURN $1; END$$")
+    cluster.catch_up()
+    before = stat(cluster, "replica_retries")
+    with connect(cluster, "eventual") as conn:
+        assert conn.execute("SELECT count(missing_there(id)) FROM t", prepare=prepare).fetchone() == (ROWS,)
+    assert stat(cluster, "replica_retries") > before
+
+
+def test_errors_are_the_statement_s(cluster):
+    with connect(cluster, "eventual") as conn:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            conn.execute("SELECT max(1 / (id - 7)) FROM t")
+        assert conn.execute("SELECT count(*) FROM t").fetchone() == (ROWS,)
+
+
+@pytest.fixture
+def own_primaries(farm):
+    primaries = [farm.extra_server(f"fan{next(numbers)}") for _ in range(2)]
+    for primary in primaries:
+        farm.replicas_for(primary, 2)
+    yield primaries
+    for primary in primaries:
+        for server in [*farm.replicas.pop(primary), primary]:
+            server.stop()
+
+
+def test_a_replica_that_dies_is_not_noticed(own_primaries, start_own):
+    cluster = prepare(start_own(servers=own_primaries, replicas=2, workers=1))
+    victim = cluster.replicas[1][0]
+    stop, reads = threading.Event(), [0] * 16
+
+    def read(i):
+        with connect(cluster, "eventual") as conn:
+            while not stop.is_set():
+                assert conn.execute("SELECT count(*), sum(n) FROM t").fetchone() == (ROWS, 0)
+                assert len(conn.execute("SELECT id FROM t ORDER BY id").fetchall()) == ROWS
+                reads[i] += 1
+
+    def disturb():
+        try:
+            for _ in range(3):
+                wait_until(lambda: min(reads) > 2, "everybody reads")
+                victim.program.stop(9)
+                killed = time.monotonic()
+                serving(cluster, ["n1r1", "n1r2", "n2r2"])
+                assert time.monotonic() - killed < 2
+                victim.start()
+                serving(cluster)
+                reads[:] = [0] * len(reads)
+        finally:
+            stop.set()
+    in_background(disturb, *(lambda i=i: read(i) for i in range(16)))
