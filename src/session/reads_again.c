@@ -84,7 +84,7 @@ bool reads_again(struct session *session, struct leg *leg, struct slice error)
 	else
 		reads_turn_to_primary(session);
 	session->worker->counters.replica_retries++;
-	if (head->kind == ANSWER_PARSE && !head->hidden)
+	if ((head->kind == ANSWER_PARSE && !head->hidden) || head->as_parse)
 		reads->unit = head->unit;
 	if (lost) {
 		while (session->answer_count) {

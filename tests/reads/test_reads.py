@@ -1,4 +1,6 @@
 """Which node a session's reads come from, at each consistency level, and what the client hears when a replica cannot serve."""
+import os
+import signal
 import threading
 import time
 
@@ -435,6 +437,29 @@ def test_a_replica_that_dies_is_not_noticed(fragile):
             stop.set()
 
     in_background(disturb, *(lambda i=i: read(i) for i in range(64)))
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known to the replica", "new to it"])
+def test_a_name_outlives_the_replica_that_was_asked(start_own, known):
+    """The connection to it is lost before it has said anything to Parse."""
+    cluster = start_own(shards=1, replicas=1, workers=1)
+    cluster.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (7)")
+    cluster.catch_up()
+    serving(cluster)
+
+    def lent(node):
+        return cluster.execute(f"SELECT pid, state = 'lent' FROM nanu.backends WHERE node = '{node}' AND prepared > 0")[0]
+
+    with wire_of(cluster, "eventual") as wire:
+        wire.ask(Parse("SELECT id FROM t", "one"), Sync)
+        pid, _ = lent("n1r1")
+        os.kill(pid, signal.SIGSTOP)
+        wire.send(Parse("SELECT id FROM t" if known else "SELECT id + 1 FROM t", "other"), Sync)
+        wait_until(lambda: lent("n1r1")[1], "the replica is asked")
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)
+        assert wire.until() == [("1", b""), ("Z", b"I")]
+        assert rows_of(wire.ask(Bind(statement="other"), Execute(), Sync)) == [["7" if known else "8"]]
 
 
 def test_without_any_replica_the_primary_serves(fragile):
