@@ -7,10 +7,11 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "place/hash.h"
 #include "proto/frame.h"
 
 enum {
-	VERSION = 1, HEAD_SIZE = 2, POSITION_SIZE = 20, SIGNATURE_SIZE = 16,
+	VERSION = 1, HEAD_SIZE = 2, POSITION_SIZE = 28, SIGNATURE_SIZE = 16,
 	BYTES_MAX = HEAD_SIZE + SHARDS_MAX * POSITION_SIZE + SIGNATURE_SIZE,
 	TEXT_MAX = (BYTES_MAX + 2) / 3 * 4,
 };
@@ -40,6 +41,7 @@ const char *token_write(struct arena *arena, const uint8_t key[TOKEN_KEY_SIZE], 
 	buf_add_u8(&out, VERSION);
 	buf_add_u8(&out, (uint8_t)token->count);
 	for (size_t i = 0; i < token->count; i++) {
+		buf_add_u64(&out, token->positions[i].shard);
 		buf_add_u64(&out, token->positions[i].system);
 		buf_add_u32(&out, token->positions[i].timeline);
 		buf_add_u64(&out, token->positions[i].lsn);
@@ -99,6 +101,7 @@ int token_read(const uint8_t key[TOKEN_KEY_SIZE], const char *text, struct token
 	for (size_t i = 0; i < ret_token->count; i++) {
 		struct token_position *position = &ret_token->positions[i];
 
+		position->shard = read_u64(&cursor);
 		position->system = read_u64(&cursor);
 		position->timeline = cursor_u32(&cursor);
 		position->lsn = read_u64(&cursor);
@@ -106,10 +109,15 @@ int token_read(const uint8_t key[TOKEN_KEY_SIZE], const char *text, struct token
 	return 0;
 }
 
-const struct token_position *token_find(const struct token *token, uint64_t system)
+uint64_t token_shard(const char *name)
+{
+	return hash_bytes_extended(name, strlen(name), 0);
+}
+
+const struct token_position *token_find(const struct token *token, uint64_t shard, uint64_t system)
 {
 	for (size_t i = 0; i < token->count; i++)
-		if (token->positions[i].system == system)
+		if (token->positions[i].shard == shard && token->positions[i].system == system)
 			return &token->positions[i];
 	return NULL;
 }

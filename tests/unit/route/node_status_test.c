@@ -195,6 +195,53 @@ static void who_reads_sees_one_sample_whole(void **state)
 	end(pair);
 }
 
+static void the_samples_of_the_primary_tell_more_of_a_replica(void **state)
+{
+	struct pair pair = make();
+
+	primary_at(pair, 1 * SECOND, 100, 1);
+	replica_at(pair, 1 * SECOND + 1, 100, 1, 0);
+	primary_at(pair, 1 * SECOND + 50, 100, 1);      /* nothing was written */
+	node_status_compare(pair.replica, pair.primary, 1 * SECOND + 60);
+	assert_int_equal(node_status_read(pair.replica).as_of_us, 1 * SECOND + 50);
+	primary_at(pair, 1 * SECOND + 100, 101, 1);
+	node_status_compare(pair.replica, pair.primary, 1 * SECOND + 110);
+	assert_int_equal(node_status_read(pair.replica).as_of_us, 1 * SECOND + 50);
+	primary_at(pair, 4 * SECOND, 101, 1);
+	replica_at(pair, 4 * SECOND, 101, 1, 0);
+	primary_at(pair, 5 * SECOND, 101, 1);
+	node_status_compare(pair.replica, pair.primary, 5 * SECOND);    /* asked too long ago: it may have been restarted */
+	assert_int_equal(node_status_read(pair.replica).as_of_us, 4 * SECOND);
+	end(pair);
+}
+
+static void a_position_is_found_among_the_samples(void **state)
+{
+	static const struct fork forks[] = { { 1, 150 }, { 2, 250 } };
+	struct pair pair = make();
+	uint64_t us = 0;
+
+	assert_int_equal(node_status_position(pair.primary, 1, 1, &us), POSITION_AHEAD);
+	primary_at(pair, 1 * SECOND, 100, 1);
+	primary_at(pair, 2 * SECOND, 200, 1);
+	assert_int_equal(node_status_position(pair.primary, 1, 100, &us), POSITION_KNOWN);
+	assert_int_equal(us, 1 * SECOND);
+	assert_int_equal(node_status_position(pair.primary, 1, 101, &us), POSITION_KNOWN);
+	assert_int_equal(us, 2 * SECOND);
+	assert_int_equal(node_status_position(pair.primary, 1, 201, &us), POSITION_AHEAD);
+	assert_int_equal(node_status_position(pair.primary, 2, 100, &us), POSITION_AHEAD);
+	node_status_history(pair.primary, forks, 2);
+	primary_at(pair, 3 * SECOND, 300, 3);
+	assert_int_equal(node_status_position(pair.primary, 1, 150, &us), POSITION_KNOWN);
+	assert_int_equal(us, 3 * SECOND);
+	assert_int_equal(node_status_position(pair.primary, 1, 151, &us), POSITION_LOST);
+	assert_int_equal(node_status_position(pair.primary, 2, 250, &us), POSITION_KNOWN);
+	assert_int_equal(node_status_position(pair.primary, 2, 251, &us), POSITION_LOST);
+	node_status_history(pair.primary, NULL, 0);
+	assert_int_equal(node_status_position(pair.primary, 1, 1, &us), POSITION_LOST);         /* nobody knows */
+	end(pair);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +252,8 @@ int main(void)
 		cmocka_unit_test(who_is_too_far_behind_is_excluded_until_he_is_half_as_far),
 		cmocka_unit_test(only_who_answers_and_was_not_found_broken_is_fit),
 		cmocka_unit_test(who_was_silent_is_another_one),
+		cmocka_unit_test(the_samples_of_the_primary_tell_more_of_a_replica),
+		cmocka_unit_test(a_position_is_found_among_the_samples),
 		cmocka_unit_test(the_header_of_an_empty_page_is_no_record),
 		cmocka_unit_test(who_reads_sees_one_sample_whole),
 	};
