@@ -122,7 +122,7 @@ bool pools_held(const struct pools *pools, enum hold what, const char *name)
 {
 	char key[NAME_SIZE_MAX + 16];
 
-	return map_get(&pools->holds, hold_key(what, name, key)) != NULL;
+	return pools->holds.count && map_get(&pools->holds, hold_key(what, name, key));
 }
 
 bool pools_next_hold(const struct pools *pools, size_t *position, enum hold *ret_what, const char **ret_name)

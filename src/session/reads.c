@@ -274,14 +274,14 @@ void reads_cancel(struct session *session)
 }
 
 /* One replica or more will be looked at anew: 0. Enough was waited: 1, or an error where the primary is not to serve. */
-static int wait_for_replica(struct session *session, int shard, struct err *err)
+static int wait_for_replica_now(struct session *session, int shard, struct err *err)
 {
 	struct reads *reads = session->reads;
 	const struct shard_replicas *replicas = replicas_of(session, shard);
 	uint64_t incarnation, at_us;
 	struct need need;
 
-	if (!replicas->count || (!reads->wait_us && !reads->or_fails) || pick(session, shard, &incarnation) >= 0)
+	if (!replicas->count || pick(session, shard, &incarnation) >= 0)
 		return 1;
 	at_us = reads_now_us();
 	if (at_us < reads->asked_us + reads->wait_us && any_fit(session, shard)) {
@@ -298,6 +298,11 @@ static int wait_for_replica(struct session *session, int shard, struct err *err)
 	err_hint(err, reads->level == CONSISTENCY_STRONG ? "Try again, or have strong_reads be the primary's; SELECT * FROM nanu.replication tells of the replicas." :
 							  "Try again, or set nanu.read_wait higher, or nanu.read_fallback to primary; SELECT * FROM nanu.replication tells of the replicas.");
 	return err->code;
+}
+
+static inline int wait_for_replica(struct session *session, int shard, struct err *err)
+{
+	return session->reads->wait_us || session->reads->or_fails ? wait_for_replica_now(session, shard, err) : 1;
 }
 
 void reads_ask_now(struct session *session)

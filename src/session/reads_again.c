@@ -6,7 +6,7 @@
 #include "session/session.h"
 #include "session/units.h"
 
-enum { HELD_SIZE_MAX = 4 << 20 };
+enum { HELD_SIZE_MAX = 4 << 20, SPARE_SIZE_MAX = 8 << 10 };
 
 void reads_again_init(struct reads *reads)
 {
@@ -19,6 +19,28 @@ void reads_hold(struct session *session, const struct leg *leg)
 		session->reads->holding = true;
 }
 
+/* What is held is short, mostly, and soon said: its memory is the worker's. */
+static void swap_spare(struct session *session)
+{
+	struct buf spare = session->worker->spare_held;
+
+	session->worker->spare_held = session->reads->held;
+	session->reads->held = spare;
+	session->reads->held.size_max = HELD_SIZE_MAX;
+}
+
+static void forget_held(struct session *session)
+{
+	struct buf *held = &session->reads->held;
+
+	if (held->data && !session->worker->spare_held.data && held->capacity <= SPARE_SIZE_MAX) {
+		buf_clear(held);
+		swap_spare(session);
+	} else {
+		buf_release(held);
+	}
+}
+
 void reads_keep(struct session *session, struct slice bytes)
 {
 	struct buf *held = &session->reads->held;
@@ -26,9 +48,11 @@ void reads_keep(struct session *session, struct slice bytes)
 	if (held->size + bytes.size > HELD_SIZE_MAX) {
 		reads_say_held(session);
 		session_write(session, bytes);
-	} else {
-		buf_add_slice(held, bytes);
+		return;
 	}
+	if (!held->data)
+		swap_spare(session);
+	buf_add_slice(held, bytes);
 }
 
 void reads_say_held(struct session *session)
@@ -38,7 +62,7 @@ void reads_say_held(struct session *session)
 	reads->holding = false;
 	if (reads->held.size)
 		session_write_buf(session, &reads->held);
-	buf_release(&reads->held);
+	forget_held(session);
 }
 
 bool reads_is_of_replica(struct slice error)
@@ -78,7 +102,7 @@ bool reads_again(struct session *session, struct leg *leg, struct slice error)
 		return false;
 	parsed = head->owes_parse || count_held(reads, '1');
 	reads->holding = false;
-	buf_release(&reads->held);
+	forget_held(session);
 	if (lost)                       /* what it refused is no fault of its own: others read on */
 		reads_give_up(session, leg);
 	else

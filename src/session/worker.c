@@ -152,6 +152,7 @@ void worker_release(struct worker *worker)
 	plan_cache_release(&worker->plans);
 	fingerprinter_free(worker->fingerprinter);
 	buf_release(&worker->lifted);
+	buf_release(&worker->spare_held);
 	while (worker->spare_count) {
 		struct spare *spare = &worker->spares[--worker->spare_count];
 

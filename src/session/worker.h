@@ -82,6 +82,7 @@ struct worker {
 	struct leg *spare_legs[SPARES_MAX];
 	size_t spare_leg_count;
 	struct buf lifted;              /* automatic.c: of the query under way */
+	struct buf spare_held;          /* reads_again.c: for the next session that holds something back */
 	struct fingerprinter *fingerprinter, *second_fingerprinter;     /* two texts at a time: EXECUTE and what it executes */
 	struct listener *listeners;     /* one, or some that were taken over */
 	size_t listener_count;
