@@ -1,6 +1,7 @@
 """Fixtures and options that all suites share.
 
-    io              the event loop that the routers of this test use: the test runs once for each of --io
+    io              the event loop that the routers of this test use: the test runs once for each of --io. A module whose tests are of what no event
+                    loop has a part in says ONE_LOOP = True, and runs on both for --io both only
     farm            PostgreSQL servers, started when wanted, shared by all
     start_cluster   start_cluster(shards=2, pool_mode="session", …) -> Cluster: a router with a database of its own, for this module
     start_own       the same, for one test: when it kills, stops or fills its router
@@ -20,13 +21,16 @@ live_clusters = []
 
 
 def pytest_addoption(parser):
-    parser.addoption("--io", choices=["uring", "epoll", "both"], default="both", help="event loops to test the router on")
+    parser.addoption("--io", choices=["uring", "epoll", "both", "auto"], default="auto",
+                     help="event loops to test the router on; auto: both, or one where a module says that it is enough")
 
 
 def pytest_generate_tests(metafunc):
     if "io" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("io")
-        metafunc.parametrize("io", ["uring", "epoll"] if chosen == "both" else [chosen], scope="session", indirect=True)
+        one = chosen == "auto" and getattr(metafunc.module, "ONE_LOOP", False)
+        loops = ["uring"] if one else ["uring", "epoll"] if chosen in ("auto", "both") else [chosen]
+        metafunc.parametrize("io", loops, scope="session", indirect=True)
 
 
 # A fixture, and not a plain parameter: only so does pytest 7 keep the tests of one event loop together, whatever else they are run for.

@@ -6,6 +6,8 @@ import pytest
 from harness.cluster import DATABASE, USER, USER_PASSWORD
 from harness.wire import FunctionCall, Wire, fields
 
+ONE_LOOP = True
+
 SHARDS = 2
 
 FUNCTIONS = """

@@ -4,6 +4,8 @@ import pytest
 from harness.cluster import DATABASE, USER, USER_PASSWORD
 from harness.wire import Bind, Describe, Execute, Flush, Parse, Sync, Wire, fields, run
 
+ONE_LOOP = True
+
 
 @pytest.fixture(scope="module")
 def cluster(start_cluster):

@@ -6,6 +6,8 @@ from .compare import difference, is_refusal, reason
 from .wire import PROTOCOLS, run
 from .world import Pair
 
+ONE_LOOP = True
+
 FAILURES_SHOWN = 40
 
 

@@ -12,6 +12,8 @@ from harness.wire import Wire
 from transparency.both import WAYS, Both
 from transparency.cases_sql import SCRIPTS, SETUP
 
+ONE_LOOP = True
+
 MAKES = re.compile(r"create|into|alter|prepare transaction|insert|update|delete|setval|nextval|truncate|copy|merge|drop|import", re.I)
 ALONE = {name: statements[0] for name, statements in SCRIPTS.items() if len(statements) == 1}
 READING = {name: sql for name, sql in ALONE.items() if not MAKES.search(sql)}

@@ -11,6 +11,8 @@ from harness.wait import wait_until
 
 from .scene import connect, count_up, counted, paused, reads_of, serving, stat
 
+ONE_LOOP = True
+
 COUNTER = "CREATE TABLE counter (id int PRIMARY KEY, n int NOT NULL); INSERT INTO counter VALUES (1, 0)"
 
 
