@@ -58,6 +58,7 @@ const struct admin_table admin_tables[] = {
 		{ "port", INT, "its port" },
 		{ "region", TEXT, "where it stands; empty: not given" },
 		{ "zone", TEXT, "where in the region; empty: not given" },
+		{ "weight", INT, "how often reads go to it when it is a replica, in proportion to others; 0: never" },
 		{ "role", TEXT, "primary or replica" },
 		{ "shard", TEXT, "the shard that it belongs to" },
 		{ "added", BOOL, "whether it was added while the router ran, and not by the configuration" },
@@ -80,7 +81,9 @@ const struct admin_table admin_tables[] = {
 		{ "lag_bytes", INT, "what a replica has still to replay of what the primary had" },
 		{ "lag_ms", INT, "how old what a replica shows may be; NULL: nobody knows" },
 		{ "excluded", BOOL, "whether it serves nothing because of max_lag" },
-		{ "sampled_ms", INT, "since it was asked for all this" }), REPORT_NONE, fill_replication },
+		{ "sampled_ms", INT, "since it was asked for all this" },
+		{ "under_way", INT, "reads of this router that a replica serves now" },
+		{ "read_us", INT, "what a read takes there of late, as read_from fastest sees it; NULL: none was measured" }), REPORT_NONE, fill_replication },
 	{ "shards", "the shards of each database", COLUMNS(
 		{ "name", TEXT, "the shard's name" },
 		{ "database", TEXT, "as clients say it" },

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "route/node_load.h"
 
 enum {
 	SAMPLES_MAX = 512,
@@ -36,6 +37,7 @@ struct node_status {
 	uint32_t timeline;              /* of the samples */
 	size_t count;
 	struct position samples[SAMPLES_MAX];   /* in order of both */
+	struct node_load load;
 };
 
 static uint64_t next_incarnation(void)
@@ -79,6 +81,11 @@ void node_status_unref(struct node_status *status)
 	pthread_cond_destroy(&status->demanded);
 	mem_free(status->forks);
 	mem_free(status);
+}
+
+struct node_load *node_status_load(struct node_status *status)
+{
+	return &status->load;
 }
 
 /* ---- what anybody sees: a sequence lock, with one writer at a time ---- */

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct node_load;
 struct node_status;
 
 enum seen_role { SEEN_UNKNOWN, SEEN_PRIMARY, SEEN_REPLICA };
@@ -38,6 +39,7 @@ struct node_status *node_status_new(void);
 struct node_status *node_status_ref(struct node_status *status);
 void node_status_unref(struct node_status *status);     /* NULL is allowed */
 
+struct node_load *node_status_load(struct node_status *status);      /* a part of it */
 struct node_seen node_status_read(const struct node_status *status);
 /* A session could not use it: nobody does until it has been asked anew. From any thread. */
 void node_status_failed(struct node_status *status, uint64_t now_us);

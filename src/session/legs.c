@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "backend/cancel.h"
 #include "base/limits.h"
+#include "route/node_load.h"
 #include "route/snapshot.h"
 #include "session/deadlines.h"
 #include "session/reads.h"
@@ -305,6 +306,18 @@ static void wait_done(struct pool_wait *wait, struct backend *backend, const str
 		session_resume(session);
 }
 
+static void leave_replica(struct leg *leg)
+{
+	struct worker *worker = leg->session->worker;
+	struct node_load *load = node_status_load(leg->replica);
+	uint64_t now_us = loop_now_us(worker->loop);
+
+	node_load_end(load, worker->index);
+	if (leg->since_us && leg->state == LEG_READY)
+		node_load_measured(load, worker->index, now_us - leg->since_us, now_us);
+	node_status_unref(leg->replica);
+}
+
 static void forget(struct leg *leg)
 {
 	struct worker *worker = leg->session->worker;
@@ -314,7 +327,8 @@ static void forget(struct leg *leg)
 		leg->session->current = NULL;
 	list_remove(&leg->session->legs, &leg->place);
 	settings_unref(leg->base);
-	node_status_unref(leg->replica);
+	if (leg->replica)
+		leave_replica(leg);
 	err_forget(&leg->err);
 	if (worker->spare_leg_count < SPARES_MAX)
 		worker->spare_legs[worker->spare_leg_count++] = leg;
@@ -380,8 +394,11 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	int primary = primary_of(session, shard), node = session->reads ? reads_node(session, shard, primary) : primary, rc;
 
 	*leg = (struct leg){ .session = session, .shard = shard, .begin = begin, .state = LEG_WAITING };
-	if (node != primary)
+	if (node != primary) {
 		leg->replica = node_status_ref(session->snapshot->statuses[node]);
+		leg->since_us = loop_now_us(worker->loop);
+		node_load_begin(node_status_load(leg->replica), worker->index);
+	}
 	list_push_back(&session->legs, &leg->place);
 	pool = pool_of(session, node, node != primary, err);
 	if (!pool)
@@ -498,6 +515,7 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 void leg_end_tx(struct leg *leg, bool committed)
 {
 	leg->in_tx = leg->failed = false;
+	leg->since_us = 0;
 	if (!leg->backend)
 		return;
 	if (committed)

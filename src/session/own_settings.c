@@ -33,6 +33,7 @@ static const struct own_setting own_settings[] = {
 	{ OWN_CONSISTENCY, consistency_names, "Available values: eventual, bounded, monotonic, read_your_writes, session, causal, strong.", NULL },
 	{ OWN_MAX_STALENESS, NULL, DURATION_HINT, is_duration },
 	{ OWN_READ_FALLBACK, read_fallback_names, "Available values: primary, error.", NULL },
+	{ OWN_READ_FROM, read_from_names, "Available values: primary, round_robin, least_loaded, fastest, nearest.", NULL },
 	{ OWN_READ_WAIT, NULL, DURATION_HINT, is_duration },
 	{ OWN_TOKEN, NULL, "It is what SHOW nanu.token said, on any router of this store and in any session of this database.", NULL },
 	{ OWN_USER, NULL, NULL, NULL },
@@ -58,7 +59,7 @@ static int check(struct session *session, const char *name, const char *text, st
 		setting = strcmp(own_settings[i].name, name) == 0 ? &own_settings[i] : NULL;
 	if (!setting) {
 		err_set(err, ERR_UNDEFINED_OBJECT, "unrecognized configuration parameter \"%s\"", name);
-		err_hint(err, "The router's settings are nanu.consistency, nanu.max_staleness, nanu.read_fallback, nanu.read_wait, nanu.token and nanu.user.");
+		err_hint(err, "The router's settings are nanu.consistency, nanu.max_staleness, nanu.read_fallback, nanu.read_from, nanu.read_wait, nanu.token and nanu.user.");
 		return err->code;
 	}
 	if (!text)
@@ -123,6 +124,8 @@ static const char *initial(const struct session *session, const char *name, stru
 		return arena_printf(arena, "%ums", policy->read_wait);
 	if (strcmp(name, OWN_READ_FALLBACK) == 0)
 		return read_fallback_names[policy->read_fallback];
+	if (strcmp(name, OWN_READ_FROM) == 0)
+		return read_from_names[policy->read_from];
 	return "";
 }
 

@@ -11,6 +11,7 @@
 #define OWN_CONSISTENCY "nanu.consistency"
 #define OWN_MAX_STALENESS "nanu.max_staleness"
 #define OWN_READ_FALLBACK "nanu.read_fallback"
+#define OWN_READ_FROM "nanu.read_from"
 #define OWN_READ_WAIT "nanu.read_wait"
 #define OWN_TOKEN "nanu.token"
 #define OWN_USER "nanu.user"

@@ -8,6 +8,8 @@
 #include "catalog/catalog.h"
 #include "net/env.h"
 #include "place/hash.h"
+#include "route/balance.h"
+#include "route/node_load.h"
 #include "route/node_status.h"
 #include "route/plan.h"
 #include "route/snapshot.h"
@@ -70,8 +72,9 @@ static void read_settings(struct session *session)
 	const struct policy *policy = session->policy;
 	struct reads *reads = session->reads;
 	const char *level = own_value(session, OWN_CONSISTENCY), *fallback = own_value(session, OWN_READ_FALLBACK), *user = own_value(session, OWN_USER);
-	const char *isolation = own_value(session, "default_transaction_isolation");
+	const char *isolation = own_value(session, "default_transaction_isolation"), *by = own_value(session, OWN_READ_FROM);
 	int read_level = level ? own_choice(consistency_names, level) : (int)policy->consistency;
+	int read_from = by ? own_choice(read_from_names, by) : (int)policy->read_from;
 	int read_fallback = fallback ? own_choice(read_fallback_names, fallback) : (int)policy->read_fallback;
 	enum consistency before = reads->level;
 
@@ -80,8 +83,10 @@ static void read_settings(struct session *session)
 	reads->policy = policy;
 	/* set_config() may have been given anything: then the primary serves. A standby knows nothing of SERIALIZABLE. */
 	reads->level = read_level < 0 ? CONSISTENCY_STRONG : (enum consistency)read_level;
+	reads->by = read_from < 0 ? READ_FROM_PRIMARY : (enum read_from)read_from;
+	/* Where strong reads are the replicas', nobody's are the primary's. */
 	reads->primary = (isolation && strcasecmp(isolation, "serializable") == 0) || read_level < 0 ||
-			 (reads->level == CONSISTENCY_STRONG && policy->strong_reads == STRONG_READS_PRIMARY);
+			 (reads->level == CONSISTENCY_STRONG ? policy->strong_reads == STRONG_READS_PRIMARY : reads->by == READ_FROM_PRIMARY);
 	if (reads->level != before && reads->read_from)         /* at another level several may have shown it what it has */
 		memset(reads->read_from, 0, reads->shard_count * sizeof(*reads->read_from));
 	reads->max_staleness_us = duration_of(session, OWN_MAX_STALENESS, policy->max_staleness);
@@ -201,26 +206,53 @@ struct node_status *reads_primary(const struct session *session, int shard)
 	return snapshot->statuses[snapshot->topology->shards[session_database(session)->shards[shard]].primary];
 }
 
-/* The next replica in turn that will do, and its incarnation; -1: none will. */
-static int pick(struct session *session, int shard, uint64_t *ret_incarnation)
+/* Its incarnation, when this replica will do; else 0. */
+static uint64_t serves(struct session *session, int node, uint64_t last, const struct need *need, uint64_t at_us)
 {
 	const struct snapshot *snapshot = session->snapshot;
+	struct node_seen seen = node_status_read(snapshot->statuses[node]);
+
+	if (!node_seen_fit(&seen, at_us) || seen.as_of_us < need->as_of_us || (last != seen.incarnation && seen.as_of_us < need->shown_us) ||
+	    pools_held(&session->worker->pools, HOLD_NODE, snapshot->topology->nodes[node].name))
+		return 0;
+	return seen.incarnation;
+}
+
+/* The replica that nanu.read_from chooses among those that will do, and its incarnation; -1: none will. */
+static int pick(struct session *session, int shard, uint64_t *ret_incarnation)
+{
 	const struct shard_replicas *replicas = replicas_of(session, shard);
-	struct worker *worker = session->worker;
+	const struct worker *worker = session->worker;
 	struct need need = need_of(session, shard);
-	uint64_t last = session->reads->read_from[shard], at_us = reads_now_us();
+	uint64_t last = session->reads->read_from[shard], at_us = reads_now_us(), incarnations[NODES_MAX];
+	size_t turn = worker->read_turn + 1, count = 0;
+	struct candidate candidates[NODES_MAX];
+	int node;
 
-	for (size_t i = 0; i < replicas->count; i++) {
-		int node = replicas->nodes[(worker->read_turn + i + 1) % replicas->count];
-		struct node_seen seen = node_status_read(snapshot->statuses[node]);
-
-		if (!node_seen_fit(&seen, at_us) || seen.as_of_us < need.as_of_us || (last != seen.incarnation && seen.as_of_us < need.shown_us) ||
-		    pools_held(&worker->pools, HOLD_NODE, snapshot->topology->nodes[node].name))
-			continue;
-		*ret_incarnation = seen.incarnation;
+	if (!replicas->turn_count)
+		return -1;
+	node = replicas->turns[turn % replicas->turn_count];
+	if (session->reads->by == READ_FROM_ROUND_ROBIN && (*ret_incarnation = serves(session, node, last, &need, at_us)))
 		return node;
+	for (size_t i = 0; i < replicas->count; i++) {
+		const struct node *one = &session->snapshot->topology->nodes[replicas->nodes[i]];
+		const struct node_load *load = node_status_load(session->snapshot->statuses[replicas->nodes[i]]);
+
+		incarnations[count] = one->weight ? serves(session, replicas->nodes[i], last, &need, at_us) : 0;
+		if (!incarnations[count])
+			continue;
+		candidates[count++] = (struct candidate){ .node = replicas->nodes[i], .weight = one->weight,
+			.distance = balance_distance(worker->config->router_region, worker->config->router_zone, one->region, one->zone),
+			.under_way = node_load_under_way(load, worker->services->worker_count),
+			.read_us = node_load_read_us(load, worker->index, at_us) };
 	}
-	return -1;
+	if (!count)
+		return -1;
+	node = balance_choose(session->reads->by, candidates, count, replicas->turns, replicas->turn_count, turn);
+	for (size_t i = 0; i < count; i++)
+		if (candidates[i].node == node)
+			*ret_incarnation = incarnations[i];
+	return node;
 }
 
 int reads_node(struct session *session, int shard, int primary)
@@ -249,7 +281,7 @@ static bool any_fit(const struct session *session, int shard)
 	for (size_t i = 0; i < replicas->count; i++) {
 		struct node_seen seen = node_status_read(session->snapshot->statuses[replicas->nodes[i]]);
 
-		if (node_seen_fit(&seen, at_us))
+		if (session->snapshot->topology->nodes[replicas->nodes[i]].weight && node_seen_fit(&seen, at_us))
 			return true;
 	}
 	return false;
@@ -281,7 +313,7 @@ static int wait_for_replica(struct session *session, int shard, struct err *err)
 	uint64_t incarnation, at_us;
 	struct need need;
 
-	if (!replicas->count || (!reads->wait_us && !reads->or_fails) || pick(session, shard, &incarnation) >= 0)
+	if (!replicas->turn_count || (!reads->wait_us && !reads->or_fails) || pick(session, shard, &incarnation) >= 0)
 		return 1;
 	at_us = reads_now_us();
 	if (at_us < reads->asked_us + reads->wait_us && any_fit(session, shard)) {

@@ -28,6 +28,7 @@ struct reads {                          /* of a session whose reads are not all 
 	const struct policy *policy;
 	enum consistency level;
 	uint64_t max_staleness_us, wait_us;
+	enum read_from by;              /* which of those that suit is taken */
 	bool primary;                   /* it serves, whatever the level */
 	bool or_fails;                  /* when no replica can serve, the primary does not either */
 	uint64_t *user_wrote_us;        /* of who is the same nanu.user; or NULL */

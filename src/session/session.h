@@ -119,6 +119,7 @@ struct leg {
 	struct list_node place;
 	int shard;                      /* index among the database's shards */
 	struct node_status *replica;    /* that it was borrowed from: reads.h; NULL: from the primary. A reference */
+	uint64_t since_us;              /* when it was asked for; 0: for a transaction block, whose pauses are the client's */
 	enum leg_state state;
 	struct backend *backend;        /* NULL while waiting, and when lost */
 	struct pool_wait wait;
