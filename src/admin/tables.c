@@ -82,6 +82,8 @@ const struct admin_table admin_tables[] = {
 		{ "lag_ms", INT, "how old what a replica shows may be; NULL: nobody knows" },
 		{ "excluded", BOOL, "whether it serves nothing because of max_lag" },
 		{ "sampled_ms", INT, "since it was asked for all this" },
+		{ "failures", INT, "how often in a row sessions found it broken" },
+		{ "aside_ms", INT, "for how long nothing is read from it for that; NULL: it is not put aside" },
 		{ "under_way", INT, "reads of this router that a replica serves now" },
 		{ "read_us", INT, "what a read takes there of late, as read_from fastest sees it; NULL: none was measured" }), REPORT_NONE, fill_replication },
 	{ "shards", "the shards of each database", COLUMNS(
@@ -133,7 +135,8 @@ const struct admin_table admin_tables[] = {
 		{ "lent_total", INT, "times that a backend was lent" },
 		{ "wait_total", INT, "times that a session had to wait" },
 		{ "wait_ms", INT, "time that they waited, in all" },
-		{ "last_failure", TEXT, "why the last opening failed; NULL: it did not" }), REPORT_POOLS, fill_pools },
+		{ "last_failure", TEXT, "why the last opening failed; NULL: it did not" },
+		{ "aside_ms", INT, "for how long nothing is read from this replica as this user; NULL: it is not put aside for him" }), REPORT_POOLS, fill_pools },
 	{ "backends", "each connection to a node", COLUMNS(
 		{ "worker", INT, "the worker" },
 		{ "node", TEXT, "the node" },

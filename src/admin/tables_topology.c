@@ -133,6 +133,17 @@ static void fill_position(struct filling *filling, const struct node_seen *seen,
 	row_size(filling, (now_us - seen->sampled_us) / 1000);
 }
 
+static void fill_aside(struct filling *filling, const struct node_seen *seen)
+{
+	uint64_t now_us = env_system()->now_us(env_system()->world);
+
+	row_size(filling, seen->failures);
+	if (seen->aside_us > now_us)
+		row_size(filling, (seen->aside_us - now_us) / 1000 + 1);
+	else
+		row_null(filling);
+}
+
 static void fill_load(struct filling *filling, const struct node_load *load)
 {
 	uint64_t now_us = env_system()->now_us(env_system()->world);
@@ -170,6 +181,7 @@ void fill_replication(struct filling *filling)
 			for (int j = 0; j < 8; j++)
 				row_null(filling);
 		}
+		fill_aside(filling, &seen);
 		fill_load(filling, node_status_load(filling->snapshot->statuses[i]));
 		row_end(filling);
 	}

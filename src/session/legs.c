@@ -313,6 +313,8 @@ static void leave_replica(struct leg *leg)
 	uint64_t now_us = loop_now_us(worker->loop);
 
 	node_load_end(load, worker->index);
+	if (leg->trial && leg->state == LEG_READY)
+		reads_worked(leg);
 	if (leg->since_us && leg->state == LEG_READY)
 		node_load_measured(load, worker->index, now_us - leg->since_us, now_us);
 	node_status_unref(leg->replica);
@@ -336,7 +338,7 @@ static void forget(struct leg *leg)
 		mem_free(leg);
 }
 
-static struct pool *pool_of(struct session *session, int node, bool replica, struct err *err)
+struct pool *legs_pool_at(struct session *session, int node, bool replica, struct err *err)
 {
 	const struct topology *topology = session->snapshot->topology;
 	struct pool *pool;
@@ -358,7 +360,7 @@ static int primary_of(const struct session *session, int shard)
 
 struct pool *legs_pool(struct session *session, int shard, struct err *err)
 {
-	return pool_of(session, primary_of(session, shard), false, err);
+	return legs_pool_at(session, primary_of(session, shard), false, err);
 }
 
 static bool is_urgent(struct pool_wait *wait)
@@ -396,11 +398,12 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	*leg = (struct leg){ .session = session, .shard = shard, .begin = begin, .state = LEG_WAITING };
 	if (node != primary) {
 		leg->replica = node_status_ref(session->snapshot->statuses[node]);
+		leg->trial = session->reads->trial;
 		leg->since_us = loop_now_us(worker->loop);
 		node_load_begin(node_status_load(leg->replica), worker->index);
 	}
 	list_push_back(&session->legs, &leg->place);
-	pool = pool_of(session, node, node != primary, err);
+	pool = legs_pool_at(session, node, node != primary, err);
 	if (!pool)
 		return borrow_else(leg, ERR_CONNECT, err);
 	leg->wait = (struct pool_wait){ .holder = &leg_holder, .held_by = session, .settings = session->settings, .done = wait_done,
@@ -488,9 +491,9 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 				catch_up(leg);
 		}
 		if (leg->state == LEG_LOST) {
-			bool again = leg->replica || (leg->refused && carried_repair(session));
+			bool again = leg->err->code != ERR_CANCELED && (leg->replica || (leg->refused && carried_repair(session)));
 
-			if (leg->replica)
+			if (leg->replica && again)
 				reads_give_up(session, leg);
 			*err = *leg->err;
 			forget(leg);

@@ -213,7 +213,8 @@ static uint64_t serves(struct session *session, int node, uint64_t last, const s
 	struct node_seen seen = node_status_read(snapshot->statuses[node]);
 
 	if (!node_seen_fit(&seen, at_us) || seen.as_of_us < need->as_of_us || (last != seen.incarnation && seen.as_of_us < need->shown_us) ||
-	    pools_held(&session->worker->pools, HOLD_NODE, snapshot->topology->nodes[node].name))
+	    pools_held(&session->worker->pools, HOLD_NODE, snapshot->topology->nodes[node].name) ||
+	    (session->worker->pools.aside_count && !reads_pool_open(session, node, at_us)))
 		return 0;
 	return seen.incarnation;
 }
@@ -264,7 +265,7 @@ int reads_node(struct session *session, int shard, int primary)
 	if (reads->may && reads->asked_in == session->segment)
 		node = pick(session, shard, &reads->read_from[shard]);
 	reads->may &= reads->fans;
-	if (node < 0) {
+	if (node < 0 || !reads_ask(session, node, reads_now_us())) {
 		reads->read_from[shard] = 0;
 		return primary;
 	}
@@ -513,7 +514,8 @@ void reads_turn_to_primary(struct session *session)
 
 void reads_give_up(struct session *session, const struct leg *leg)
 {
-	node_status_failed(leg->replica, reads_now_us());
+	if (!leg->refused)              /* by what the session has set */
+		reads_put_aside(session, leg);
 	reads_turn_to_primary(session);
 }
 

@@ -124,6 +124,7 @@ struct leg {
 	struct backend *backend;        /* NULL while waiting, and when lost */
 	struct pool_wait wait;
 	unsigned setup_left;            /* ReadyForQuery that end set-up queries */
+	bool trial;                     /* the first that is borrowed of a replica since it failed */
 	bool in_tx;                     /* a transaction block is open on it */
 	bool failed;                    /* and has failed */
 	bool begin;                     /* it is to begin a transaction of its own */
@@ -392,6 +393,7 @@ struct leg *leg_find(struct session *session, int shard);
 /* Makes every shard of the set a leg that is ready. 1: they are; 0: not yet, units_go() will be called again; negative: cannot be had. */
 must_use int legs_want(struct session *session, uint64_t shards, bool begin, struct err *err);
 struct pool *legs_pool(struct session *session, int shard, struct err *err);     /* of its primary. NULL: ERR_CONNECT */
+struct pool *legs_pool_at(struct session *session, int node, bool replica, struct err *err);    /* the same, of any node of the topology */
 uint64_t legs_shards(const struct session *session);    /* those that have a leg */
 void leg_send(struct leg *leg, struct slice bytes);
 void legs_finish(struct session *session);              /* the segment is over: give back what is not kept */
