@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "catalog/catalog.h"
 #include "route/definition.h"
+#include "route/hint.h"
 #include "route/hooks.h"
 #include "route/reading.h"
 #include "route/resolve.h"
@@ -688,6 +689,21 @@ static void check_temporary(struct plan *plan, const struct plan_context *contex
 			    "Write CREATE TEMPORARY, or the schema's name.");
 }
 
+static void take_hint(struct plan *plan, const struct plan_context *context, struct slice text)
+{
+	const struct topology *topology = context->snapshot->topology;
+	struct err err;
+	int rc = hint_read(text, topology, &topology->databases[context->database], &plan->arena, &plan->hint, &err);
+
+	for (size_t i = 0; plan->parsed && rc == 0 && i < plan->shapes.count; i++)
+		rc = hint_suits(plan->hint, &plan->items[i], plan->shapes.count, &err);
+	for (size_t i = 0; rc < 0 && i < plan->shapes.count; i++) {
+		plan->items[i].kind = ROUTE_REFUSED;
+		plan->items[i].reads = false;
+		plan->items[i].refusal = err;
+	}
+}
+
 struct plan *plan_new(const struct plan_context *context, struct slice sql, const struct fingerprint *fingerprint)
 {
 	struct plan *plan = mem_calloc(1, sizeof(*plan));
@@ -713,6 +729,8 @@ struct plan *plan_new(const struct plan_context *context, struct slice sql, cons
 	}
 	if (!plan->parsed)
 		plan_unparsed(plan, context, sql, &err);
+	if (fingerprint && fingerprint->hint_offset)
+		take_hint(plan, context, slice_make(sql.data + fingerprint->hint_offset, fingerprint->hint_size));
 	return plan;
 }
 

@@ -17,6 +17,7 @@
 struct bind;
 struct catalog;
 struct database;
+struct hint;
 struct sharded_table;
 struct snapshot;
 
@@ -64,6 +65,7 @@ struct plan {
 	uint64_t snapshot_version;
 	struct shapes shapes;
 	struct plan_item *items;
+	const struct hint *hint;        /* of a comment; or NULL. When it cannot be had, every item is REFUSED for it */
 	bool uses_literals;             /* some pin needs the statement's literals */
 	bool unknown;                   /* names a relation that the catalog does not have: to be planned anew with a fresh one */
 	bool parsed;                    /* false: PostgreSQL will not parse it either; one REFUSED-less item of kind ANY */

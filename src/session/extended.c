@@ -142,6 +142,8 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 	int rc;
 
 	rc = units_aborted(session, item ? item->shape : NULL, err);
+	if (rc == 0 && plan->hint)
+		rc = reads_hint_check(session, plan, err);
 	if (rc < 0)
 		return rc;
 	if (name.size && prepared_find(session, name))

@@ -48,7 +48,7 @@ int own_choice(const char *const *names, const char *text)
 	return -1;
 }
 
-static int check(struct session *session, const char *name, const char *text, struct err *err)
+int own_check_one(struct session *session, const char *name, const char *text, struct err *err)
 {
 	const struct own_setting *setting = NULL;
 	uint8_t key[TOKEN_KEY_SIZE];
@@ -83,7 +83,7 @@ bool own_is_setting(const struct shape *shape)
 int own_set(struct session *session, const struct shape *shape, struct err *err)
 {
 	char *text = shape->setting_value ? set_value_text(shape->setting_value, false) : NULL;
-	int rc = check(session, shape->setting, text, err);
+	int rc = own_check_one(session, shape->setting, text, err);
 
 	mem_free(text);
 	if (rc == 0)
@@ -94,7 +94,7 @@ int own_set(struct session *session, const struct shape *shape, struct err *err)
 int own_check(struct session *session, const struct settings *settings, struct err *err)
 {
 	for (size_t i = 0; i < settings->count; i++) {
-		int rc = set_value_is_routers(settings->items[i].name) ? check(session, settings->items[i].name, settings->items[i].text, err) : 0;
+		int rc = set_value_is_routers(settings->items[i].name) ? own_check_one(session, settings->items[i].name, settings->items[i].text, err) : 0;
 
 		if (rc < 0)
 			return rc;
@@ -132,7 +132,7 @@ static const char *initial(const struct session *session, const char *name, stru
 /* 1, OWN_WAITS, or an error. */
 static int value_of(struct session *session, const char *name, struct job *job, const char **ret_value)
 {
-	int rc = check(session, name, NULL, &job->err);
+	int rc = own_check_one(session, name, NULL, &job->err);
 
 	if (rc < 0)
 		return rc;

@@ -9,6 +9,7 @@
 #include "net/env.h"
 #include "place/hash.h"
 #include "route/balance.h"
+#include "route/hint.h"
 #include "route/node_load.h"
 #include "route/node_status.h"
 #include "route/plan.h"
@@ -59,25 +60,34 @@ static bool others_serve(const struct session *session)
 
 /* ---- the settings ---- */
 
-static uint64_t duration_of(const struct session *session, const char *name, unsigned initial_ms)
+static const char *value_for(const struct session *session, const struct hint *hint, const char *name)
 {
-	const char *text = own_value(session, name);
+	const char *text = hint_value(hint, name);
+
+	return text ? text : own_value(session, name);
+}
+
+static uint64_t duration_of(const struct session *session, const struct hint *hint, const char *name, unsigned initial_ms)
+{
+	const char *text = value_for(session, hint, name);
 	uint64_t us = initial_ms * UINT64_C(1000);
 
 	return text && !duration_read(text, &us) ? 0 : us;
 }
 
-static void read_settings(struct session *session)
+/* hint: of the statement that asks; or NULL. */
+static void read_settings(struct session *session, const struct hint *hint)
 {
 	const struct policy *policy = session->policy;
 	struct reads *reads = session->reads;
-	const char *level = own_value(session, OWN_CONSISTENCY), *fallback = own_value(session, OWN_READ_FALLBACK), *user = own_value(session, OWN_USER);
-	const char *isolation = own_value(session, "default_transaction_isolation"), *by = own_value(session, OWN_READ_FROM);
+	const char *level = value_for(session, hint, OWN_CONSISTENCY), *fallback = value_for(session, hint, OWN_READ_FALLBACK), *user = own_value(session, OWN_USER);
+	const char *isolation = own_value(session, "default_transaction_isolation"), *by = value_for(session, hint, OWN_READ_FROM);
 	int read_level = level ? own_choice(consistency_names, level) : (int)policy->consistency;
 	int read_from = by ? own_choice(read_from_names, by) : (int)policy->read_from;
 	int read_fallback = fallback ? own_choice(read_fallback_names, fallback) : (int)policy->read_fallback;
 	enum consistency before = reads->level;
 
+	reads->hinted = hint != NULL;
 	settings_assign(&reads->settings, session->settings);
 	settings_assign(&reads->local, session->local);
 	reads->policy = policy;
@@ -89,8 +99,8 @@ static void read_settings(struct session *session)
 			 (reads->level == CONSISTENCY_STRONG ? policy->strong_reads == STRONG_READS_PRIMARY : reads->by == READ_FROM_PRIMARY);
 	if (reads->level != before && reads->read_from)         /* at another level several may have shown it what it has */
 		memset(reads->read_from, 0, reads->shard_count * sizeof(*reads->read_from));
-	reads->max_staleness_us = duration_of(session, OWN_MAX_STALENESS, policy->max_staleness);
-	reads->wait_us = duration_of(session, OWN_READ_WAIT, policy->read_wait);
+	reads->max_staleness_us = duration_of(session, hint, OWN_MAX_STALENESS, policy->max_staleness);
+	reads->wait_us = duration_of(session, hint, OWN_READ_WAIT, policy->read_wait);
 	/* A replica may show a commit before the primary does: strong reads are all the replicas', or all the primary's. */
 	reads->or_fails = read_fallback != READ_FALLBACK_PRIMARY || reads->level == CONSISTENCY_STRONG;
 	if (reads->level == CONSISTENCY_STRONG && reads->wait_us < READS_SURE_US_MAX)
@@ -338,7 +348,7 @@ void reads_ask_now(struct session *session)
 	struct reads *reads = session->reads;
 
 	if (is_outdated(session))
-		read_settings(session);
+		read_settings(session, NULL);
 	make_room(session);
 	if (reads->asked_in == session->segment)
 		return;
@@ -381,7 +391,7 @@ static bool may_write(const struct plan *plan)
 }
 
 /* A segment goes to a replica as a whole: a query, or one statement that is parsed at most, and what uses it or others that read. */
-static bool segment_reads(struct session *session)
+static bool segment_reads(struct session *session, const struct hint *hint)
 {
 	const struct unit *now = &session->units[session->unit_at];
 	struct slice parsed = { 0 };
@@ -407,7 +417,7 @@ static bool segment_reads(struct session *session)
 		if (parsed.data && slice_eq(name, parsed))
 			continue;
 		prepared = prepared_find(session, name);
-		if (!prepared || !only_reads(prepared->plan))
+		if (!prepared || !only_reads(prepared->plan) || prepared->plan->hint != hint)
 			return false;
 	}
 	return session->units[session->unit_count - 1].kind == UNIT_SYNC;
@@ -430,14 +440,58 @@ static bool leave(struct session *session, struct leg *leg)
 	return true;
 }
 
+int reads_hint_check(struct session *session, const struct plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < plan->shapes.count; i++)
+		if (plan->items[i].kind == ROUTE_REFUSED) {
+			*err = plan->items[i].refusal;
+			return err->code;
+		}
+	for (size_t i = 0; i < plan->hint->count; i++) {
+		int rc = own_check_one(session, plan->hint->names[i], plan->hint->values[i], err);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* What cannot be granted to one statement by itself. */
+static int check_hint_here(const struct session *session, const struct hint *hint, struct err *err)
+{
+	const struct reads *reads = session->reads;
+	const char *by = hint_value(hint, OWN_READ_FROM);
+
+	if (hint && hint->count && session->tx_status == 'T' && reads->in_tx) {
+		err_set(err, ERR_TX_STATE, "a hint cannot change what a transaction block that reads from a replica may see");
+		err_hint(err, "SET what is to hold before BEGIN READ ONLY, or leave READ ONLY out.");
+		return err->code;
+	}
+	if (by && own_choice(read_from_names, by) == READ_FROM_PRIMARY && reads->level == CONSISTENCY_STRONG && !reads->primary) {
+		err_set(err, ERR_INVALID_VALUE, "strong reads of this database are the replicas' (strong_reads): one cannot be the primary's");
+		err_hint(err, "The primary may not show yet what a replica has shown: choose another consistency.");
+		return err->code;
+	}
+	return 0;
+}
+
 int reads_choose(struct session *session, const struct plan *plan, int shard, struct err *err)
 {
-	struct reads *reads = session->reads;
 	bool only = only_reads(plan);
+	struct reads *reads;
 	struct leg *leg;
 	int rc;
 
+	if (!session->reads)
+		reads_make(session);
+	reads = session->reads;
 	reads_ask_now(session);
+	if (plan->hint || reads->hinted) {
+		read_settings(session, plan->hint);
+		rc = check_hint_here(session, plan->hint, err);
+		if (rc < 0)
+			return rc;
+	}
 	reads->wrote |= !only && may_write(plan);
 	reads->fans = false;
 	leg = leg_find(session, shard);
@@ -445,7 +499,7 @@ int reads_choose(struct session *session, const struct plan *plan, int shard, st
 		reads->may = reads->in_tx && session->tx_status == 'T';
 		return reads->may && !leg ? wait_for_replica(session, shard, err) : 1;
 	}
-	reads->may = only && !reads->primary && !session->pins && reads->failed_in != session->segment && !leg && segment_reads(session);
+	reads->may = only && !reads->primary && !session->pins && reads->failed_in != session->segment && !leg && segment_reads(session, plan->hint);
 	if (leg && leg->replica && (!only || reads->failed_in == session->segment))
 		return leave(session, leg);
 	if (reads->token && only && reads->level >= CONSISTENCY_MONOTONIC) {
@@ -501,7 +555,7 @@ void reads_begin_tx(struct session *session, const struct shape *shape)
 	if (!reads)
 		return;
 	if (is_outdated(session))
-		read_settings(session);
+		read_settings(session, NULL);
 	reads->in_tx = shape && plan_reads_block(shape) && !reads->primary && !session->pins;
 }
 

@@ -30,6 +30,7 @@ struct reads {                          /* of a session whose reads are not all 
 	uint64_t max_staleness_us, wait_us;
 	enum read_from by;              /* which of those that suit is taken */
 	bool primary;                   /* it serves, whatever the level */
+	bool hinted;                    /* these are as a hint of the last statement has them */
 	bool or_fails;                  /* when no replica can serve, the primary does not either */
 	uint64_t *user_wrote_us;        /* of who is the same nanu.user; or NULL */
 	struct token *token;            /* or NULL */
@@ -63,10 +64,12 @@ void reads_free(struct session *session);
 must_use int reads_choose(struct session *session, const struct plan *plan, int shard, struct err *err);
 static inline int reads_step(struct session *session, const struct plan *plan, int shard, struct err *err)
 {
-	return session->reads ? reads_choose(session, plan, shard, err) : 1;
+	return session->reads || plan->hint ? reads_choose(session, plan, shard, err) : 1;
 }
 /* The same before a statement asks for legs on all of these. */
 must_use int reads_choose_all(struct session *session, const struct plan *plan, uint64_t shards, struct err *err);
+/* Whether the settings in its hint are what they must be. ERR_INVALID_VALUE. */
+must_use int reads_hint_check(struct session *session, const struct plan *plan, struct err *err);
 /* The node (an index in the topology) for the leg that this statement asked for: a replica, or `primary`. */
 int reads_node(struct session *session, int shard, int primary);
 /* The leg's replica could not be had, or went away: nobody reads from it for a while (route/aside.h), and this segment from none. */
