@@ -345,7 +345,8 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 	item->telling = traces_tell_statement(resolver);
 	for (size_t i = 0; i < shape->scope_count; i++)
 		item->writes |= shape->scopes[i].locking;
-	item->reads = !item->dirties && reading_only(resolver, shape);
+	item->reads = !item->dirties && reading_only(resolver, shape, false);
+	item->reads_there = item->reads || (!item->dirties && reading_only(resolver, shape, true));
 	item->writes &= !item->reads;
 	if (counts.local || calls_nanu(shape)) {
 		item->kind = ROUTE_LOCAL;
@@ -545,10 +546,11 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		hooks_refuse_expressions(&resolver, shape, true, item); /* of its arguments, wherever it will run */
 		break;
 	case STMT_BEGIN:
-		item->reads = plan_reads_block(shape);
+		item->reads = item->reads_there = plan_reads_block(shape);
 		item->kind = ROUTE_ANY;
 		break;
 	case STMT_SHOW:
+		item->reads_there = shape->setting && strcmp(shape->setting, "in_hot_standby") == 0;
 		item->kind = shape->setting && set_value_is_routers(shape->setting) ? ROUTE_LOCAL : ROUTE_ANY;
 		break;
 	case STMT_EMPTY:

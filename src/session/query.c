@@ -11,6 +11,7 @@
 #include "session/own_settings.h"
 #include "session/reads.h"
 #include "session/session.h"
+#include "session/side.h"
 #include "session/units.h"
 
 /* ---- answered here ---- */
@@ -274,6 +275,8 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 	rc = units_aborted(session, plan->shapes.count == 1 ? shape : NULL, err);
 	if (rc == 0 && plan->hint)
 		rc = reads_hint_check(session, plan, err);
+	if (rc == 0 && session->side == SIDE_REPLICA)
+		rc = side_check(session, plan, err);
 	if (rc < 0)
 		return rc;
 	if (session->tx_status == 'E' && failed && !ends_failed(shape->kind))

@@ -17,6 +17,7 @@
 #include "session/own_settings.h"
 #include "session/samples.h"
 #include "session/session.h"
+#include "session/side.h"
 #include "session/units.h"
 
 enum {
@@ -358,10 +359,12 @@ void reads_ask_now(struct session *session)
 
 /* ---- a statement ---- */
 
-static bool only_reads(const struct plan *plan)
+static bool only_reads(const struct session *session, const struct plan *plan)
 {
+	bool there = session->side == SIDE_REPLICA;
+
 	for (size_t i = 0; i < plan->shapes.count; i++)
-		if (!plan->items[i].reads)
+		if (!(there ? plan->items[i].reads_there : plan->items[i].reads))
 			return false;
 	return plan->shapes.count > 0;
 }
@@ -417,7 +420,7 @@ static bool segment_reads(struct session *session, const struct hint *hint)
 		if (parsed.data && slice_eq(name, parsed))
 			continue;
 		prepared = prepared_find(session, name);
-		if (!prepared || !only_reads(prepared->plan) || prepared->plan->hint != hint)
+		if (!prepared || !only_reads(session, prepared->plan) || prepared->plan->hint != hint)
 			return false;
 	}
 	return session->units[session->unit_count - 1].kind == UNIT_SYNC;
@@ -477,7 +480,7 @@ static int check_hint_here(const struct session *session, const struct hint *hin
 
 int reads_choose(struct session *session, const struct plan *plan, int shard, struct err *err)
 {
-	bool only = only_reads(plan);
+	bool only = only_reads(session, plan);
 	struct reads *reads;
 	struct leg *leg;
 	int rc;

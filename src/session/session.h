@@ -12,6 +12,7 @@
  *   deadlines.c time-outs                         admission.c how many clients there may be
  *   listen.c    LISTEN                            replication.c who replicates
  *   peers.c     cancel requests for other routers     reads.c   what replicas serve
+ *   side.c      shop@replica, shop@primary
  */
 #pragma once
 
@@ -187,6 +188,7 @@ struct session {
 	uint32_t number, secret;        /* the cancel key */
 	int database;                   /* index in the snapshot's topology; -1 before it is known */
 	struct login *login;            /* while LOGIN */
+	unsigned side;                  /* enum side: whom it chose to be served by */
 	char *user, *database_name;
 	uint8_t peer_address[16], peer_family;  /* AF_INET, AF_INET6; 0: it has none */
 	in_port_t peer_port;            /* in network order */

@@ -89,6 +89,7 @@ struct config {
 
 	char *listen_host;              /* 127.0.0.1 */
 	uint16_t listen_port;           /* 6432 */
+	uint16_t replica_port;          /* 0: none; who comes to it reads from replicas, and cannot write */
 	char *http_host;                /* 127.0.0.1 */
 	uint16_t http_port;             /* 0: nothing is answered over HTTP */
 	unsigned workers;               /* 0: one a core */

@@ -53,6 +53,8 @@ const struct setting settings[] = {
 	  .initial = "127.0.0.1", .restart = true },
 	{ "listen_port", "", "port that clients connect to", SETTING_PORT, AT(listen_port), .initial = "6432",
 	  .restart = true },
+	{ "replica_port", "", "a second port, whose clients read from replicas and cannot write; when not given, there is none", SETTING_PORT,
+	  AT(replica_port), .restart = true },
 	{ "http_host", "", "address that load balancers and Prometheus connect to; * means every address", SETTING_TEXT, AT(http_host),
 	  .initial = "127.0.0.1", .restart = true },
 	{ "http_port", "", "port for /health, /ready, /primary, /replica and /metrics; when not given, there is none", SETTING_PORT, AT(http_port),
