@@ -478,23 +478,28 @@ static int check_hint_here(const struct session *session, const struct hint *hin
 	return 0;
 }
 
+/* A statement asks for its legs: 1; or why its hint cannot be granted. */
+static int take_question(struct session *session, const struct hint *hint, struct err *err)
+{
+	if (!session->reads)
+		reads_make(session);
+	reads_ask_now(session);
+	if (!hint && !session->reads->hinted)
+		return 1;
+	read_settings(session, hint);
+	return check_hint_here(session, hint, err) < 0 ? err->code : 1;
+}
+
 int reads_choose(struct session *session, const struct plan *plan, int shard, struct err *err)
 {
 	bool only = only_reads(session, plan);
 	struct reads *reads;
 	struct leg *leg;
-	int rc;
+	int rc = take_question(session, plan->hint, err);
 
-	if (!session->reads)
-		reads_make(session);
+	if (rc < 0)
+		return rc;
 	reads = session->reads;
-	reads_ask_now(session);
-	if (plan->hint || reads->hinted) {
-		read_settings(session, plan->hint);
-		rc = check_hint_here(session, plan->hint, err);
-		if (rc < 0)
-			return rc;
-	}
 	reads->wrote |= !only && may_write(plan);
 	reads->fans = false;
 	leg = leg_find(session, shard);
@@ -518,17 +523,20 @@ int reads_choose(struct session *session, const struct plan *plan, int shard, st
 
 int reads_choose_all(struct session *session, const struct plan *plan, uint64_t shards, struct err *err)
 {
-	struct reads *reads = session->reads;
-	bool only = only_reads(plan), stays = only && reads->failed_in != session->segment;
-	int rc = 1;
+	bool only = only_reads(session, plan), stays;
+	struct reads *reads;
+	int rc = take_question(session, plan->hint, err);
 
-	reads_ask_now(session);
+	if (rc < 0)
+		return rc;
+	reads = session->reads;
+	stays = only && reads->failed_in != session->segment;
 	reads->wrote |= !only && may_write(plan);
 	reads->fans = true;
 	if (session->tx_status != 'I')
 		reads->may = reads->in_tx && session->tx_status == 'T';
 	else
-		reads->may = stays && !reads->primary && !session->pins && segment_reads(session);
+		reads->may = stays && !reads->primary && !session->pins && segment_reads(session, plan->hint);
 	reads->unit = session->unit_at;
 	for (int shard = 0; rc > 0 && shards >> shard; shard++) {
 		struct leg *leg = leg_find(session, shard);

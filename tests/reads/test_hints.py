@@ -41,6 +41,12 @@ def test_one_read_leaves_the_primary(cluster, prepare):
             assert conn.execute("SELECT count(*) FROM home", prepare=prepare).fetchone() == (1,)
 
 
+def test_a_fan_out_follows_it_too(cluster):
+    with connect(cluster, "strong") as conn, reads_of(cluster, 2):
+        assert conn.execute("/* nanu: consistency=eventual */ SELECT count(*) FROM t", prepare=False).fetchone() == (20,)
+        assert conn.execute("SELECT count(*) FROM t", prepare=False).fetchone() == (20,)
+
+
 @pytest.mark.parametrize("hint", ["consistency=strong", "read_from=primary", "read_from = Primary , consistency=EVENTUAL"])
 def test_one_read_stays(cluster, hint):
     with connect(cluster, "eventual") as conn:
