@@ -22,6 +22,7 @@
 #include "route/snapshot.h"
 #include "session/job.h"
 #include "topo/config.h"
+#include "topo/settings.h"
 #include "topo/topology.h"
 
 enum { SLOT_TRIES = 100, SLOT_TRY_MS = 100 };
@@ -65,9 +66,11 @@ static int refuse_block(struct job *job, const struct call *call)
 
 static int read_node(struct job *job, const struct topology *topology, const struct call *call, struct node *ret_node)
 {
-	static const char *const names[] = { "name", "shard", "host", "port", "region", "zone", NULL };
+	static const char *const names[] = { "name", "shard", "host", "port", "region", "zone", "weight", NULL };
 	const char *shard = call_arg(call, 1, "shard", NULL), *port = call_arg(call, 3, "port", NULL);
+	const char *weight = call_arg(call, 6, "weight", "1");
 	unsigned long number;
+	struct err why;
 	char *end;
 
 	if (call_check(call, names, &job->err) < 0)
@@ -85,6 +88,8 @@ static int read_node(struct job *job, const struct topology *topology, const str
 	if (*port < '0' || *port > '9' || *end || number < 1 || number > UINT16_MAX)
 		return err_set(&job->err, ERR_INVALID_VALUE, "port must be a whole number from 1 to %d, not \"%s\"", UINT16_MAX, port);
 	ret_node->port = (uint16_t)number;
+	if (setting_number("weight", weight, 0, WEIGHT_MAX, &ret_node->weight, &why) < 0)
+		return err_set(&job->err, ERR_INVALID_VALUE, "%s", why.message);
 	ret_node->shard = topology_shard(topology, shard);
 	if (ret_node->shard >= 0)
 		return 0;

@@ -9,8 +9,8 @@ struct admin;
 struct call;
 struct job;
 
-/* nanu.add_node(name => 'n1c', shard => 's1', host => '10.0.0.3', port => 5432, region => 'eu', zone => 'eu-a'): a standby that streams from the
- * shard, or from one of its replicas. 42710: another node has this name or this address; ERR_CONNECT: it, or the shard's primary, does not answer;
+/* nanu.add_node(name => 'n1c', shard => 's1', host => '10.0.0.3', port => 5432, region => 'eu', zone => 'eu-a', weight => 1): a standby that
+ * streams from the shard, or from one of its replicas. 42710: another node has this name or this address; ERR_CONNECT: it, or the shard's primary, does not answer;
  * ERR_WRONG_STATE: it is no standby, or one of another system. A node that is there already, as it is described, is left as it is. */
 int admin_add_node(struct admin *admin, struct job *job, const struct call *call);
 

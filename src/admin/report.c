@@ -16,7 +16,7 @@ enum { REPORT_BLOCK_SIZE = 16 << 10 };
 
 /* ---- pools ---- */
 
-static void tell_pool(struct report *report, const struct pool *pool)
+static void tell_pool(struct report *report, const struct pool *pool, uint64_t now_us)
 {
 	const struct err *failure = &pool->last_failure;
 	const struct quota *quota = pool->permits.quotas[PERMIT_POOL];
@@ -30,6 +30,7 @@ static void tell_pool(struct report *report, const struct pool *pool)
 		.wait_total = pool->wait_count, .wait_us = pool->wait_us, .statements = pool->statement_count,
 		.last_failure = failure->code ? arena_strdup(&report->arena, failure->message) : NULL,
 		.unreachable = failure->code == ERR_CONNECT || failure->code == ERR_BACKEND_LOST,
+		.aside_us = pool->aside.until_us > now_us ? pool->aside.until_us - now_us : 0,
 	};
 }
 
@@ -60,7 +61,7 @@ static void tell_pools(struct report *report, const struct worker *worker, unsig
 	while (map_next(&worker->pools.by_key, &position, &key, &item)) {
 		const struct pool *pool = item;
 
-		tell_pool(report, pool);
+		tell_pool(report, pool, now_us);
 		backends += pool->opening.count + pool->idle.count + pool->lent.count + pool->cleaning.count + pool->apart.count;
 	}
 	if (!(wanted & REPORT_BACKENDS))

@@ -25,6 +25,7 @@ struct report_pool {
 	uint64_t opened_total, failed_total, lent_total, wait_total, wait_us, statements;
 	const char *last_failure;       /* NULL: the last opening succeeded */
 	bool unreachable;               /* and it failed because nobody answered */
+	uint64_t aside_us;              /* for so long nothing is read from it; 0: it may be tried */
 };
 
 struct report_backend {

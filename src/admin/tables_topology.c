@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "catalog/catalog.h"
 #include "net/env.h"
+#include "route/node_load.h"
 #include "route/snapshot.h"
 #include "topo/topology.h"
 
@@ -84,6 +85,7 @@ void fill_nodes(struct filling *filling)
 		row_int(filling, node->port);
 		row_text(filling, node->region);
 		row_text(filling, node->zone);
+		row_int(filling, node->weight);
 		row_text(filling, node->role == NODE_PRIMARY ? "primary" : "replica");
 		row_text(filling, topology->shards[node->shard].name);
 		row_bool(filling, node->added);
@@ -131,6 +133,34 @@ static void fill_position(struct filling *filling, const struct node_seen *seen,
 	row_size(filling, (now_us - seen->sampled_us) / 1000);
 }
 
+static void fill_aside(struct filling *filling, const struct node_seen *seen)
+{
+	uint64_t now_us = env_system()->now_us(env_system()->world);
+
+	row_size(filling, seen->failures);
+	if (seen->aside_us > now_us)
+		row_size(filling, (seen->aside_us - now_us) / 1000 + 1);
+	else
+		row_null(filling);
+}
+
+static void fill_load(struct filling *filling, const struct node_load *load)
+{
+	uint64_t now_us = env_system()->now_us(env_system()->world);
+	double read_us = 0;
+
+	for (unsigned worker = 0; worker < WORKERS_MAX; worker++) {
+		double seen_us = node_load_read_us(load, worker, now_us);
+
+		read_us = seen_us > read_us ? seen_us : read_us;
+	}
+	row_size(filling, node_load_under_way(load, WORKERS_MAX));
+	if (read_us > 0)
+		row_size(filling, (uint64_t)read_us);
+	else
+		row_null(filling);
+}
+
 void fill_replication(struct filling *filling)
 {
 	static const char *const roles[] = { [SEEN_UNKNOWN] = NULL, [SEEN_PRIMARY] = "primary", [SEEN_REPLICA] = "replica" };
@@ -151,6 +181,8 @@ void fill_replication(struct filling *filling)
 			for (int j = 0; j < 8; j++)
 				row_null(filling);
 		}
+		fill_aside(filling, &seen);
+		fill_load(filling, node_status_load(filling->snapshot->statuses[i]));
 		row_end(filling);
 	}
 }

@@ -36,6 +36,10 @@ void fill_pools(struct filling *filling)
 			row_size(filling, pool->wait_total);
 			row_size(filling, pool->wait_us / 1000);
 			row_text(filling, pool->last_failure);
+			if (pool->aside_us)
+				row_size(filling, pool->aside_us / 1000 + 1);
+			else
+				row_null(filling);
 			row_end(filling);
 		}
 	}

@@ -68,11 +68,11 @@ static struct listening for_clients(const struct config *config)
 	return (struct listening){ "listen_host", config->listen_host };
 }
 
-static int listen_on(const struct config *config, struct err *err)
+static int listen_on(const struct config *config, uint16_t port, struct err *err)
 {
 	struct listening where = for_clients(config);
 	struct addrinfo *found;
-	int fd, on = 1, rc = listening_address(&where, config->listen_port, &found, err);
+	int fd, on = 1, rc = listening_address(&where, port, &found, err);
 
 	if (rc < 0)
 		return rc;
@@ -81,7 +81,7 @@ static int listen_on(const struct config *config, struct err *err)
 	if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 || setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 ||
 	    listen(fd, SOMAXCONN) < 0) {
-		err_set(err, ERR_IO, "cannot listen on %s:%u: %m", config->listen_host, config->listen_port);
+		err_set(err, ERR_IO, "cannot listen on %s:%u: %m", config->listen_host, port);
 		if (fd >= 0)
 			close(fd);
 		freeaddrinfo(found);
@@ -92,18 +92,18 @@ static int listen_on(const struct config *config, struct err *err)
 }
 
 /* SO_REUSEPORT lets our own workers share the port; it must not let two routers do so by accident. */
-static int port_is_free(const struct config *config, struct err *err)
+static int port_is_free(const struct config *config, uint16_t port, struct err *err)
 {
 	struct listening where = for_clients(config);
 	struct addrinfo *found;
-	int fd, rc = listening_address(&where, config->listen_port, &found, err);
+	int fd, rc = listening_address(&where, port, &found, err);
 
 	if (rc < 0)
 		return rc;
 	fd = listening_socket(&where, found);
 	if (fd >= 0) {
 		if (bind(fd, found->ai_addr, found->ai_addrlen) < 0)
-			rc = err_set(err, ERR_IO, "cannot listen on %s:%u: %m", config->listen_host, config->listen_port);
+			rc = err_set(err, ERR_IO, "cannot listen on %s:%u: %m", config->listen_host, port);
 		close(fd);
 	}
 	freeaddrinfo(found);
@@ -208,6 +208,34 @@ static int same_address(const struct config *config, int fd, struct err *err)
 	return rc;
 }
 
+/* Port 0: there is none. */
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+		return 0;
+	return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port);
+}
+
+/* As many as there are workers, with those that were handed over. */
+static int listen_at_port(const struct config *config, uint16_t port, unsigned workers, struct listeners *listeners, struct err *err)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < listeners->count; i++)
+		count += port_of(listeners->fds[i]) == port;
+	for (; count < workers && listeners->count < TAKEOVER_FDS_MAX; count++) {
+		int fd = listen_on(config, port, err);
+
+		if (fd < 0)
+			return fd;
+		listeners->fds[listeners->count++] = fd;
+	}
+	return 0;
+}
+
 static void close_listeners(struct listeners *listeners, int *peer)
 {
 	for (size_t i = 0; i < listeners->count; i++)
@@ -223,20 +251,19 @@ static void close_listeners(struct listeners *listeners, int *peer)
 /* `peer`: the connection to the process that is taken over; -1: there is none. */
 static int open_listeners(const struct config *config, bool take_over, unsigned workers, struct listeners *listeners, int *peer, struct err *err)
 {
-	int rc = take_over ? takeover_take(config, listeners, peer, err) : port_is_free(config, err);
+	int rc = take_over ? takeover_take(config, listeners, peer, err) : port_is_free(config, config->listen_port, err);
 
+	if (rc == 0 && !take_over && config->replica_port)
+		rc = port_is_free(config, config->replica_port, err);
 	if (rc == 0 && !take_over)
 		rc = takeover_alone(config, err);
-	if (rc == 0 && listeners->count)
-		rc = same_address(config, listeners->fds[0], err);
-	while (rc == 0 && listeners->count < workers) {
-		int fd = listen_on(config, err);
-
-		if (fd < 0)
-			rc = fd;
-		else
-			listeners->fds[listeners->count++] = fd;
-	}
+	for (size_t i = 0; rc == 0 && i < listeners->count; i++)
+		if (!config->replica_port || port_of(listeners->fds[i]) != config->replica_port)
+			rc = same_address(config, listeners->fds[i], err);
+	if (rc == 0)
+		rc = listen_at_port(config, config->listen_port, workers, listeners, err);
+	if (rc == 0 && config->replica_port)
+		rc = listen_at_port(config, config->replica_port, workers, listeners, err);
 	if (rc == 0)
 		rc = listening_http(config, &listeners->http_fd, err);
 	if (rc < 0)
@@ -299,7 +326,7 @@ static int run_workers(const struct config *config, struct services *services, s
 	struct takeover *takeover = NULL;
 	struct http *http = NULL;
 	pthread_barrier_t ready;
-	unsigned started = 0;
+	unsigned started = 0, replica_count = 0;
 	int peer = -1, rc = open_listeners(config, take_over, count, &listeners, &peer, err);
 
 	if (rc < 0) {
@@ -310,7 +337,7 @@ static int run_workers(const struct config *config, struct services *services, s
 	for (unsigned i = 0; i < count; i++)
 		threads[i] = (struct thread){ .services = services, .snapshot = snapshot, .index = i, .ready = &ready };
 	for (size_t i = 0; i < listeners.count; i++) {
-		struct thread *thread = &threads[i % count];
+		struct thread *thread = &threads[(port_of(listeners.fds[i]) == config->replica_port ? replica_count++ : i - replica_count) % count];
 
 		thread->listen_fds[thread->listen_count++] = listeners.fds[i];
 	}

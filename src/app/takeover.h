@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 
 struct config;
 struct control;
@@ -26,10 +27,10 @@ struct http;
 struct services;
 struct takeover;
 
-enum { TAKEOVER_FDS_MAX = 64 };
+enum { TAKEOVER_FDS_MAX = 2 * WORKERS_MAX };
 
 struct listeners {                      /* listening sockets */
-	int fds[TAKEOVER_FDS_MAX];      /* for clients: at least one for each worker */
+	int fds[TAKEOVER_FDS_MAX];      /* for clients: of each port at least one for each worker */
 	size_t count;
 	int http_fd;                    /* -1: there is none */
 };

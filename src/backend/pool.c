@@ -30,8 +30,21 @@ void pools_init(struct pools *pools, struct loop *loop, const struct config *con
 	settings_table_init(&pools->settings);
 }
 
+bool pool_put_aside(struct pool *pool, uint64_t asked_us, uint64_t now_us)
+{
+	pool->pools->aside_count += !pool->aside.until_us;
+	return aside_failed(&pool->aside, asked_us, now_us);
+}
+
+void pool_worked(struct pool *pool)
+{
+	pool->pools->aside_count -= pool->aside.until_us != 0;
+	aside_worked(&pool->aside);
+}
+
 static void pool_free(struct pool *pool)
 {
+	pool_worked(pool);
 	permits_release(&pool->permits);
 	loop_disarm(pool->pools->loop, &pool->pause);
 	loop_disarm(pool->pools->loop, &pool->sparing);

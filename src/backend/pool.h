@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "net/address.h"
 #include "net/loop.h"
+#include "route/aside.h"
 
 struct config;
 struct pools;
@@ -59,6 +60,7 @@ struct pool {
 	struct err last_failure;        /* of the last opening, until one succeeds */
 	struct params *params;          /* what a fresh backend reports; NULL before the first */
 	struct timer pause;             /* after a failed opening nothing is opened for a moment */
+	struct aside aside;             /* of a replica's, which refuses this user or database: pool_put_aside() */
 	struct timer sparing;           /* for what has been idle for a while */
 	uint64_t opened_count, failed_count, lent_count, wait_count, wait_us;
 	uint64_t statement_count;       /* that its backends have run to their end, as whoever borrowed them says */
@@ -83,6 +85,7 @@ struct pools {                          /* of one worker */
 	bool draining;                  /* nothing is opened any more */
 	bool leaving;                   /* another process takes over: what is idle goes soon */
 	struct map holds;               /* kind, zero, name: what is paused, drained or disabled */
+	unsigned aside_count;           /* pools that have failed, and have not worked since */
 };
 
 enum hold { HOLD_DATABASE, HOLD_NODE, HOLD_LOGIN, HOLD_COUNT };         /* paused, by its name on the nodes; drained; disabled: no new clients */
@@ -112,6 +115,9 @@ struct pool *pools_get(struct pools *pools, const char *node, const char *host, 
 /* Lends an idle backend (1, and wait->done is not called), or queues `wait` (0) until a backend is there or config.pool_wait_ms_max has
  * passed. ERR_NOT_FOUND when the backend that is wanted is not to be had; ERR_POOL_FULL (53300) when the queue is full. The caller has filled holder, held_by, settings, urgent and done. */
 must_use int pool_acquire(struct pool *pool, struct pool_wait *wait, struct backend **ret_backend, struct err *err);
+/* Sessions could not use it, or can again: for whoever asks aside_open() before he borrows. */
+bool pool_put_aside(struct pool *pool, uint64_t asked_us, uint64_t now_us);
+void pool_worked(struct pool *pool);
 void pool_forget(struct pool_wait *wait);               /* the session goes away while it waits; harmless otherwise */
 
 /* Takes the backend back, idle and in no transaction; one that is dirty is cleaned first. */

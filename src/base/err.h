@@ -43,6 +43,7 @@
 	X(ERR_OUT_OF_RANGE,      "22003", "value out of range",                         false) \
 	X(ERR_NULL_KEY,          "23502", "null value in the shard key",                false) \
 	X(ERR_TX_ABORTED,        "25P02", "current transaction is aborted",             false) \
+	X(ERR_READ_ONLY,         "25006", "read-only transaction",                      false) \
 	X(ERR_TX_STATE,          "25000", "invalid transaction state",                  false) \
 	X(ERR_CONFIG,            "F0000", "configuration error",                        false) \
 	X(ERR_WRONG_STATE,       "55000", "object not in prerequisite state",           false) \

@@ -8,6 +8,7 @@ enum {
 	SHARDS_MAX = 64,                        /* legs of one statement; a bit each in a shard set */
 	NODES_MAX = 256,
 	WORKERS_MAX = 64,
+	WEIGHT_MAX = 100,                       /* of a node, among those that reads go to */
 	NAME_SIZE_MAX = 64,                     /* NAMEDATALEN of PostgreSQL, with the zero */
 
 	STARTUP_SIZE_MAX = 10000,               /* MAX_STARTUP_PACKET_LENGTH of PostgreSQL */

@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "route/aside.h"
+#include "route/node_load.h"
 
 enum {
 	SAMPLES_MAX = 512,
@@ -12,17 +15,17 @@ enum {
 	COMPARED_US_MAX = 200000,       /* a server that was restarted meanwhile, and shows less, takes longer */
 	DEMAND_GAP_US = 250,            /* between two samples */
 };
-enum { WORDS = sizeof(struct node_seen) / sizeof(uint64_t) };
+enum { WORDS = offsetof(struct node_seen, failed_us) / sizeof(uint64_t) };
 
-_Static_assert(sizeof(struct node_seen) % sizeof(uint64_t) == 0, "it is copied word by word");
+_Static_assert(offsetof(struct node_seen, failed_us) % sizeof(uint64_t) == 0, "it is copied word by word");
 
 struct position { uint64_t lsn, us; };  /* all that was shown before `us` ends before `lsn` */
 
 struct node_status {
 	unsigned refs;                  /* atomic */
 	unsigned version;               /* atomic: odd while `words` are written */
-	uint64_t words[WORDS];          /* atomic, each: a struct node_seen, but for failed_us */
-	uint64_t failed_us;             /* atomic */
+	uint64_t words[WORDS];          /* atomic, each: a struct node_seen up to failed_us */
+	struct aside aside;
 	pthread_mutex_t writing;        /* `words` */
 	pthread_mutex_t demanding;
 	pthread_cond_t demanded;
@@ -36,6 +39,7 @@ struct node_status {
 	uint32_t timeline;              /* of the samples */
 	size_t count;
 	struct position samples[SAMPLES_MAX];   /* in order of both */
+	struct node_load load;
 };
 
 static uint64_t next_incarnation(void)
@@ -81,6 +85,11 @@ void node_status_unref(struct node_status *status)
 	mem_free(status);
 }
 
+struct node_load *node_status_load(struct node_status *status)
+{
+	return &status->load;
+}
+
 /* ---- what anybody sees: a sequence lock, with one writer at a time ---- */
 
 static void publish(struct node_status *status, const struct node_seen *seen)
@@ -108,14 +117,27 @@ struct node_seen node_status_read(const struct node_status *status)
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		after = __atomic_load_n(&status->version, __ATOMIC_RELAXED);
 	} while (before & 1 || before != after);
-	memcpy(&seen, words, sizeof(seen));
-	seen.failed_us = __atomic_load_n(&status->failed_us, __ATOMIC_RELAXED);
+	memcpy(&seen, words, sizeof(words));
+	seen.failed_us = __atomic_load_n(&status->aside.failed_us, __ATOMIC_RELAXED);
+	seen.aside_us = __atomic_load_n(&status->aside.until_us, __ATOMIC_RELAXED);
+	seen.trial_us = seen.aside_us ? __atomic_load_n(&status->aside.trial_us, __ATOMIC_RELAXED) : 0;
+	seen.failures = seen.aside_us ? __atomic_load_n(&status->aside.failures, __ATOMIC_RELAXED) : 0;
 	return seen;
 }
 
-void node_status_failed(struct node_status *status, uint64_t now_us)
+bool node_status_failed(struct node_status *status, uint64_t asked_us, uint64_t now_us)
 {
-	__atomic_store_n(&status->failed_us, now_us, __ATOMIC_RELAXED);
+	return aside_failed(&status->aside, asked_us, now_us);
+}
+
+bool node_status_ask(struct node_status *status, uint64_t now_us, bool *ret_trial)
+{
+	return aside_ask(&status->aside, now_us, ret_trial);
+}
+
+void node_status_worked(struct node_status *status)
+{
+	aside_worked(&status->aside);
 }
 
 uint64_t node_seen_lag_us(const struct node_seen *seen, uint64_t now_us)
@@ -127,7 +149,8 @@ uint64_t node_seen_lag_us(const struct node_seen *seen, uint64_t now_us)
 
 bool node_seen_fit(const struct node_seen *seen, uint64_t now_us)
 {
-	return seen->reachable && !seen->excluded && seen->role == SEEN_REPLICA && seen->sampled_us > seen->failed_us && seen->sampled_us + FRESH_US_MAX > now_us;
+	return seen->reachable && !seen->excluded && seen->role == SEEN_REPLICA && seen->sampled_us > seen->failed_us && seen->sampled_us + FRESH_US_MAX > now_us &&
+	       now_us >= seen->aside_us && now_us >= seen->trial_us;
 }
 
 /* ---- who asks it ---- */

@@ -16,6 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
+struct node_load;
 struct node_status;
 
 enum seen_role { SEEN_UNKNOWN, SEEN_PRIMARY, SEEN_REPLICA };
@@ -32,15 +35,20 @@ struct node_seen {
 	uint64_t incarnation;           /* another one after each silence, and never 0: a server that was restarted may show less than before */
 	uint64_t excluded;              /* 1: it was further behind than max_lag, and is not half as near yet */
 	uint64_t failed_us;             /* when a session last found it broken; 0: never */
+	uint64_t aside_us;              /* until when nobody reads from it for that; 0: it has worked since */
+	uint64_t trial_us, failures;    /* aside.h */
 };
 
 struct node_status *node_status_new(void);
 struct node_status *node_status_ref(struct node_status *status);
 void node_status_unref(struct node_status *status);     /* NULL is allowed */
 
+struct node_load *node_status_load(struct node_status *status);      /* a part of it */
 struct node_seen node_status_read(const struct node_status *status);
-/* A session could not use it: nobody does until it has been asked anew. From any thread. */
-void node_status_failed(struct node_status *status, uint64_t now_us);
+/* From any thread: aside.h. A session could not use it, having asked for it at `asked_us`: nobody does for a while, nor until it was sampled anew. */
+bool node_status_failed(struct node_status *status, uint64_t asked_us, uint64_t now_us);
+must_use bool node_status_ask(struct node_status *status, uint64_t now_us, bool *ret_trial);
+void node_status_worked(struct node_status *status);
 /* Of a primary: a sample that begins at `as_of_us` or later is wanted, by `due_us`. Of a replica: to know soon that it is as of then. From any thread. */
 void node_status_demand(struct node_status *status, uint64_t as_of_us, uint64_t due_us);
 /* Of a primary: who is as of *ret_us shows all that was before this position. AHEAD: its samples have not come so far; LOST: its history left that
@@ -51,7 +59,7 @@ enum position_state node_status_position(struct node_status *primary, uint32_t t
 bool node_status_newest(struct node_status *primary, uint32_t *ret_timeline, uint64_t *ret_lsn, uint64_t *ret_us);
 /* For how long what it shows may be out of date at `now_us`; UINT64_MAX: nobody knows. */
 uint64_t node_seen_lag_us(const struct node_seen *seen, uint64_t now_us);
-/* Whether reads may go to this replica at all: it answers, was asked not long ago, and nobody has found it broken since. */
+/* Whether reads may go to this replica at all: it answers, was asked not long ago, and nobody has found it broken since, nor tries whether it is. */
 bool node_seen_fit(const struct node_seen *seen, uint64_t now_us);
 
 /* ---- for who asks it ---- */

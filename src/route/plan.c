@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "catalog/catalog.h"
 #include "route/definition.h"
+#include "route/hint.h"
 #include "route/hooks.h"
 #include "route/reading.h"
 #include "route/resolve.h"
@@ -344,7 +345,8 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 	item->telling = traces_tell_statement(resolver);
 	for (size_t i = 0; i < shape->scope_count; i++)
 		item->writes |= shape->scopes[i].locking;
-	item->reads = !item->dirties && reading_only(resolver, shape);
+	item->reads = !item->dirties && reading_only(resolver, shape, false);
+	item->reads_there = item->reads || (!item->dirties && reading_only(resolver, shape, true));
 	item->writes &= !item->reads;
 	if (counts.local || calls_nanu(shape)) {
 		item->kind = ROUTE_LOCAL;
@@ -544,10 +546,11 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		hooks_refuse_expressions(&resolver, shape, true, item); /* of its arguments, wherever it will run */
 		break;
 	case STMT_BEGIN:
-		item->reads = plan_reads_block(shape);
+		item->reads = item->reads_there = plan_reads_block(shape);
 		item->kind = ROUTE_ANY;
 		break;
 	case STMT_SHOW:
+		item->reads_there = shape->setting && strcmp(shape->setting, "in_hot_standby") == 0;
 		item->kind = shape->setting && set_value_is_routers(shape->setting) ? ROUTE_LOCAL : ROUTE_ANY;
 		break;
 	case STMT_EMPTY:
@@ -688,6 +691,21 @@ static void check_temporary(struct plan *plan, const struct plan_context *contex
 			    "Write CREATE TEMPORARY, or the schema's name.");
 }
 
+static void take_hint(struct plan *plan, const struct plan_context *context, struct slice text)
+{
+	const struct topology *topology = context->snapshot->topology;
+	struct err err;
+	int rc = hint_read(text, topology, &topology->databases[context->database], &plan->arena, &plan->hint, &err);
+
+	for (size_t i = 0; plan->parsed && rc == 0 && i < plan->shapes.count; i++)
+		rc = hint_suits(plan->hint, &plan->items[i], plan->shapes.count, &err);
+	for (size_t i = 0; rc < 0 && i < plan->shapes.count; i++) {
+		plan->items[i].kind = ROUTE_REFUSED;
+		plan->items[i].reads = false;
+		plan->items[i].refusal = err;
+	}
+}
+
 struct plan *plan_new(const struct plan_context *context, struct slice sql, const struct fingerprint *fingerprint)
 {
 	struct plan *plan = mem_calloc(1, sizeof(*plan));
@@ -713,6 +731,8 @@ struct plan *plan_new(const struct plan_context *context, struct slice sql, cons
 	}
 	if (!plan->parsed)
 		plan_unparsed(plan, context, sql, &err);
+	if (fingerprint && fingerprint->hint_offset)
+		take_hint(plan, context, slice_make(sql.data + fingerprint->hint_offset, fingerprint->hint_size));
 	return plan;
 }
 

@@ -17,6 +17,7 @@
 struct bind;
 struct catalog;
 struct database;
+struct hint;
 struct sharded_table;
 struct snapshot;
 
@@ -46,6 +47,7 @@ struct plan_item {                      /* one statement of the text */
 	enum route_kind kind;
 	bool writes;                    /* may change data, or take locks, on the shard it runs on */
 	bool reads;                     /* a SELECT, or BEGIN READ ONLY, that a replica can serve as the primary would */
+	bool reads_there;               /* the same, of what is to be asked of a replica by who wants to know of it */
 	bool dirties;                   /* runs code that may change its session unseen: functions, DO, CALL */
 	bool telling;                   /* a query: what it runs may tell in what words it came: current_query() */
 	bool fanout;                    /* KEYED: may also run as a fan-out when the key names several shards */
@@ -64,6 +66,7 @@ struct plan {
 	uint64_t snapshot_version;
 	struct shapes shapes;
 	struct plan_item *items;
+	const struct hint *hint;        /* of a comment; or NULL. When it cannot be had, every item is REFUSED for it */
 	bool uses_literals;             /* some pin needs the statement's literals */
 	bool unknown;                   /* names a relation that the catalog does not have: to be planned anew with a fresh one */
 	bool parsed;                    /* false: PostgreSQL will not parse it either; one REFUSED-less item of kind ANY */

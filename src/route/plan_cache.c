@@ -10,7 +10,7 @@ struct cached_plan {
 	struct list_node by_use;
 	struct plan *plan;
 	uint64_t key[2];
-	struct slice normal;            /* compared, so that a collision costs time and never an answer */
+	struct slice normal, hint;      /* compared, so that a collision costs time and never an answer */
 	char *search_path, *role;       /* or NULL */
 	int database;
 	bool temporary;
@@ -28,6 +28,7 @@ static void drop(struct plan_cache *cache, struct cached_plan *cached)
 	list_remove(&cache->by_use, &cached->by_use);
 	plan_unref(cached->plan);
 	mem_free((void *)(uintptr_t)cached->normal.data);
+	mem_free((void *)(uintptr_t)cached->hint.data);
 	mem_free(cached->search_path);
 	mem_free(cached->role);
 	mem_free(cached);
@@ -51,6 +52,7 @@ struct plan *plan_cache_get(struct plan_cache *cache, const struct plan_context 
 			    const struct fingerprint *fingerprint)
 {
 	struct cached_plan *cached;
+	struct slice hint = { 0 };
 	struct plan *plan;
 	uint64_t key[2];
 
@@ -58,6 +60,10 @@ struct plan *plan_cache_get(struct plan_cache *cache, const struct plan_context 
 		return plan_new(context, sql, fingerprint);
 	key[0] = fingerprint->hash[0] ^ ((uint64_t)context->database << 48) ^ ((uint64_t)context->temporary << 47);
 	key[1] = fingerprint->hash[1];
+	if (fingerprint->hint_offset) {
+		hint = slice_make(sql.data + fingerprint->hint_offset, fingerprint->hint_size);
+		key[1] ^= XXH3_64bits_withSeed(hint.data, hint.size, 1);
+	}
 	if (context->search_path)
 		key[1] ^= XXH3_64bits_withSeed(context->search_path, strlen(context->search_path),
 					       XXH3_64bits(context->role, strlen(context->role)));
@@ -65,7 +71,7 @@ struct plan *plan_cache_get(struct plan_cache *cache, const struct plan_context 
 	if (cached && cached->plan->snapshot_version == context->snapshot->version && cached->database == context->database &&
 	    cached->temporary == context->temporary &&
 	    same_text(cached->search_path, context->search_path) && (!context->search_path || same_text(cached->role, context->role)) &&
-	    slice_eq(cached->normal, fingerprint->normal)) {
+	    slice_eq(cached->normal, fingerprint->normal) && slice_eq(cached->hint, hint) && !cached->hint.data == !hint.data) {
 		cache->hits++;
 		list_remove(&cache->by_use, &cached->by_use);
 		list_push_back(&cache->by_use, &cached->by_use);
@@ -87,6 +93,8 @@ struct plan *plan_cache_get(struct plan_cache *cache, const struct plan_context 
 	cached->search_path = context->search_path ? mem_strdup(context->search_path) : NULL;
 	cached->role = context->search_path ? mem_strdup(context->role) : NULL;
 	cached->normal = slice_make(mem_strndup(fingerprint->normal.data, fingerprint->normal.size), fingerprint->normal.size);
+	if (hint.data)
+		cached->hint = slice_make(mem_strndup(hint.data, hint.size), hint.size);
 	cached->plan = plan;
 	map_set(&cache->plans, slice_make(key, sizeof(key)), cached);
 	list_push_back(&cache->by_use, &cached->by_use);

@@ -39,9 +39,12 @@ static bool is_volatile(const struct catalog_function *function)
 }
 
 /* Known, and none of its overloads VOLATILE; without a schema the name may mean those of every schema. */
-static bool is_steady(const struct resolver *resolver, const struct function_ref *call)
+static bool is_steady(const struct resolver *resolver, const struct function_ref *call, bool there)
 {
 	const struct catalog_function *found = catalog_function(resolver->catalog, call->schema, call->name);
+
+	if (there && found && strcmp(found->schema, "pg_catalog") == 0 && strcmp(found->name, "pg_is_in_recovery") == 0)
+		return true;
 
 	if (!found || found->call_count || tells_of_server(call->name))
 		return false;
@@ -71,7 +74,7 @@ static bool is_plain(const struct catalog_table *table, unsigned deep)
 	return true;
 }
 
-bool reading_only(const struct resolver *resolver, const struct shape *shape)
+bool reading_only(const struct resolver *resolver, const struct shape *shape, bool there)
 {
 	if (shape->kind != STMT_SELECT || shape->cte_writes || !resolver->catalog || resolver->catalog->hidden_count || shape->set_config ||
 	    shape->set_config_opaque || shape->set_config_passing)
@@ -88,7 +91,7 @@ bool reading_only(const struct resolver *resolver, const struct shape *shape)
 			return false;
 	}
 	for (size_t i = 0; i < shape->function_count; i++)
-		if (!is_steady(resolver, &shape->functions[i]))
+		if (!is_steady(resolver, &shape->functions[i], there))
 			return false;
 	for (size_t i = 0; i < shape->word_count; i++) {
 		const struct catalog_function *function = shape->words[i].field ? catalog_functions_named(resolver->catalog, shape->words[i].name) : NULL;

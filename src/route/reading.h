@@ -7,4 +7,4 @@ struct resolver;
 struct shape;
 
 /* Whether `shape`, whose tables `resolver` has, changes nothing and asks nothing that is a server's own. What cannot be known is the primary's. */
-bool reading_only(const struct resolver *resolver, const struct shape *shape);
+bool reading_only(const struct resolver *resolver, const struct shape *shape, bool there);

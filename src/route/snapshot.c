@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
+#include "route/balance.h"
 
 static struct node_status *status_of(const struct node *node, const struct snapshot *before)
 {
@@ -27,6 +29,14 @@ static void list_replicas(struct snapshot *snapshot)
 			continue;
 		replicas->nodes = mem_realloc(replicas->nodes, (replicas->count + 1) * sizeof(*replicas->nodes));
 		replicas->nodes[replicas->count++] = (int)i;
+	}
+	for (size_t i = 0; i < topology->shard_count; i++) {
+		struct shard_replicas *replicas = &snapshot->replicas[i];
+		unsigned weights[NODES_MAX];
+
+		for (size_t j = 0; j < replicas->count; j++)
+			weights[j] = topology->nodes[replicas->nodes[j]].weight;
+		replicas->turns = balance_turns(replicas->nodes, weights, replicas->count, &replicas->turn_count);
 	}
 }
 
@@ -64,8 +74,10 @@ void snapshot_unref(struct snapshot *snapshot)
 		catalog_unref(snapshot->catalogs[i]);
 	for (size_t i = 0; i < snapshot->topology->node_count; i++)
 		node_status_unref(snapshot->statuses[i]);
-	for (size_t i = 0; i < snapshot->topology->shard_count; i++)
+	for (size_t i = 0; i < snapshot->topology->shard_count; i++) {
 		mem_free(snapshot->replicas[i].nodes);
+		mem_free(snapshot->replicas[i].turns);
+	}
 	topology_unref(snapshot->topology);
 	mem_free(snapshot->statuses);
 	mem_free(snapshot->replicas);

@@ -13,7 +13,12 @@
 #include "route/node_status.h"
 #include "topo/topology.h"
 
-struct shard_replicas { int *nodes; size_t count; };    /* indexes into the topology's nodes */
+struct shard_replicas {                 /* indexes into the topology's nodes */
+	int *nodes;
+	size_t count;
+	int *turns;                     /* of those with a weight, whose turn it is: balance.h */
+	size_t turn_count;
+};
 
 struct snapshot {
 	unsigned refs;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "route/hint.h"
 #include "session/session.h"
 #include "session/units.h"
 
@@ -176,7 +177,7 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 		if (rc < 0)
 			return rc;
 	}
-	if (!item || item->kind == ROUTE_ANY)
+	if (!item || (item->kind == ROUTE_ANY && !hint_names_shard(prepared->plan->hint)))
 		shards = UINT64_C(1) << (item ? cursors_statement_shard(session, item->shape) : units_any_shard(session));
 	if (shards & (shards - 1)) {
 		if (session->tx_status == 'E')

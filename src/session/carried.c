@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "session/reads.h"
 #include "session/session.h"
+#include "session/side.h"
 #include "sql/set_value.h"
 #include "topo/config.h"
 
@@ -86,7 +87,8 @@ void carried_learned(struct session *session, struct leg *leg)
 			put_setting(&learned, item->name, item->value, item->form);
 	}
 	settings_assign(&session->settings, learned);
-	settings_assign(&session->committed, learned);
+	side_keep(session);
+	settings_assign(&session->committed, session->settings);
 	if (leg->backend)
 		settings_assign(&leg->backend->settings, learned);
 	settings_assign(&leg->base, learned);

@@ -10,6 +10,7 @@
 #include "session/own_settings.h"
 #include "session/reads.h"
 #include "session/session.h"
+#include "session/side.h"
 #include "session/units.h"
 
 enum { EXTENDED_SIZE_MAX = 128 << 20, PARSE_TYPES_MAX = 65535 };
@@ -142,6 +143,10 @@ static int parse_planned(struct session *session, const struct unit *unit, struc
 	int rc;
 
 	rc = units_aborted(session, item ? item->shape : NULL, err);
+	if (rc == 0 && plan->hint)
+		rc = reads_hint_check(session, plan, err);
+	if (rc == 0 && session->side == SIDE_REPLICA)
+		rc = side_check(session, plan, err);
 	if (rc < 0)
 		return rc;
 	if (name.size && prepared_find(session, name))

@@ -189,7 +189,7 @@ int fan_start(struct session *session, struct plan *plan, struct slice sql, cons
 		rc = units_join(session, shards, &plan->items[0], err);
 	if (rc < 0)
 		return rc;
-	rc = session->reads ? reads_choose_all(session, plan, shards, err) : 1;
+	rc = session->reads || plan->hint ? reads_choose_all(session, plan, shards, err) : 1;
 	if (rc <= 0)
 		return rc;
 	rc = legs_want(session, shards, false, err);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "backend/cancel.h"
 #include "base/limits.h"
+#include "route/node_load.h"
 #include "route/snapshot.h"
 #include "session/deadlines.h"
 #include "session/reads.h"
@@ -305,6 +306,20 @@ static void wait_done(struct pool_wait *wait, struct backend *backend, const str
 		session_resume(session);
 }
 
+static void leave_replica(struct leg *leg)
+{
+	struct worker *worker = leg->session->worker;
+	struct node_load *load = node_status_load(leg->replica);
+	uint64_t now_us = loop_now_us(worker->loop);
+
+	node_load_end(load, worker->index);
+	if (leg->trial && leg->state == LEG_READY)
+		reads_worked(leg);
+	if (leg->since_us && leg->state == LEG_READY)
+		node_load_measured(load, worker->index, now_us - leg->since_us, now_us);
+	node_status_unref(leg->replica);
+}
+
 static void forget(struct leg *leg)
 {
 	struct worker *worker = leg->session->worker;
@@ -314,7 +329,8 @@ static void forget(struct leg *leg)
 		leg->session->current = NULL;
 	list_remove(&leg->session->legs, &leg->place);
 	settings_unref(leg->base);
-	node_status_unref(leg->replica);
+	if (leg->replica)
+		leave_replica(leg);
 	err_forget(&leg->err);
 	if (worker->spare_leg_count < SPARES_MAX)
 		worker->spare_legs[worker->spare_leg_count++] = leg;
@@ -322,7 +338,7 @@ static void forget(struct leg *leg)
 		mem_free(leg);
 }
 
-static struct pool *pool_of(struct session *session, int node, bool replica, struct err *err)
+struct pool *legs_pool_at(struct session *session, int node, bool replica, struct err *err)
 {
 	const struct topology *topology = session->snapshot->topology;
 	struct pool *pool;
@@ -344,7 +360,7 @@ static int primary_of(const struct session *session, int shard)
 
 struct pool *legs_pool(struct session *session, int shard, struct err *err)
 {
-	return pool_of(session, primary_of(session, shard), false, err);
+	return legs_pool_at(session, primary_of(session, shard), false, err);
 }
 
 static bool is_urgent(struct pool_wait *wait)
@@ -380,10 +396,14 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	int primary = primary_of(session, shard), node = session->reads ? reads_node(session, shard, primary) : primary, rc;
 
 	*leg = (struct leg){ .session = session, .shard = shard, .begin = begin, .state = LEG_WAITING };
-	if (node != primary)
+	if (node != primary) {
 		leg->replica = node_status_ref(session->snapshot->statuses[node]);
+		leg->trial = session->reads->trial;
+		leg->since_us = loop_now_us(worker->loop);
+		node_load_begin(node_status_load(leg->replica), worker->index);
+	}
 	list_push_back(&session->legs, &leg->place);
-	pool = pool_of(session, node, node != primary, err);
+	pool = legs_pool_at(session, node, node != primary, err);
 	if (!pool)
 		return borrow_else(leg, ERR_CONNECT, err);
 	leg->wait = (struct pool_wait){ .holder = &leg_holder, .held_by = session, .settings = session->settings, .done = wait_done,
@@ -471,9 +491,9 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 				catch_up(leg);
 		}
 		if (leg->state == LEG_LOST) {
-			bool again = leg->replica || (leg->refused && carried_repair(session));
+			bool again = leg->err->code != ERR_CANCELED && (leg->replica || (leg->refused && carried_repair(session)));
 
-			if (leg->replica)
+			if (leg->replica && again)
 				reads_give_up(session, leg);
 			*err = *leg->err;
 			forget(leg);
@@ -498,6 +518,7 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 void leg_end_tx(struct leg *leg, bool committed)
 {
 	leg->in_tx = leg->failed = false;
+	leg->since_us = 0;
 	if (!leg->backend)
 		return;
 	if (committed)

@@ -19,6 +19,7 @@
 #include "session/own_settings.h"
 #include "session/reads.h"
 #include "session/session.h"
+#include "session/side.h"
 #include "topo/config.h"
 
 static void timed_out(struct timer *timer)
@@ -211,6 +212,9 @@ static int find_database(struct session *session, struct err *err)
 {
 	const struct topology *topology = session->snapshot->topology;
 
+	if (side_take(session, err) < 0)
+		return err->code;
+
 	for (size_t i = 0; i < topology->database_count; i++)
 		if (strcmp(topology->databases[i].name, session->database_name) == 0)
 			session->database = (int)i;
@@ -249,6 +253,7 @@ void login_authenticated(struct session *session)
 		return;
 	}
 	session->logged_in = true;
+	side_begin(session);
 	buf_init(&out, STARTUP_SIZE_MAX);
 	message_auth(&out, AUTH_CODE_OK, (struct slice){ 0 });
 	say(session, &out);
@@ -302,6 +307,10 @@ static void say_ready(struct session *session)
 	session->login = NULL;
 	buf_init(&out, STARTUP_SIZE_MAX * 8);
 	params_tell(NULL, session->params, &out);
+	if (session->side == SIDE_REPLICA) {    /* wherever the backend was that it begins with */
+		message_parameter(&out, SLICE_LIT("default_transaction_read_only"), SLICE_LIT("on"));
+		message_parameter(&out, SLICE_LIT("in_hot_standby"), SLICE_LIT("on"));
+	}
 	message_key_data(&out, worker_pid(session->worker->index, session->number), session->secret);
 	message_ready(&out, 'I');
 	say(session, &out);

@@ -33,6 +33,7 @@ static const struct own_setting own_settings[] = {
 	{ OWN_CONSISTENCY, consistency_names, "Available values: eventual, bounded, monotonic, read_your_writes, session, causal, strong.", NULL },
 	{ OWN_MAX_STALENESS, NULL, DURATION_HINT, is_duration },
 	{ OWN_READ_FALLBACK, read_fallback_names, "Available values: primary, error.", NULL },
+	{ OWN_READ_FROM, read_from_names, "Available values: primary, round_robin, least_loaded, fastest, nearest.", NULL },
 	{ OWN_READ_WAIT, NULL, DURATION_HINT, is_duration },
 	{ OWN_TOKEN, NULL, "It is what SHOW nanu.token said, on any router of this store and in any session of this database.", NULL },
 	{ OWN_USER, NULL, NULL, NULL },
@@ -47,7 +48,7 @@ int own_choice(const char *const *names, const char *text)
 	return -1;
 }
 
-static int check(struct session *session, const char *name, const char *text, struct err *err)
+int own_check_one(struct session *session, const char *name, const char *text, struct err *err)
 {
 	const struct own_setting *setting = NULL;
 	uint8_t key[TOKEN_KEY_SIZE];
@@ -58,7 +59,7 @@ static int check(struct session *session, const char *name, const char *text, st
 		setting = strcmp(own_settings[i].name, name) == 0 ? &own_settings[i] : NULL;
 	if (!setting) {
 		err_set(err, ERR_UNDEFINED_OBJECT, "unrecognized configuration parameter \"%s\"", name);
-		err_hint(err, "The router's settings are nanu.consistency, nanu.max_staleness, nanu.read_fallback, nanu.read_wait, nanu.token and nanu.user.");
+		err_hint(err, "The router's settings are nanu.consistency, nanu.max_staleness, nanu.read_fallback, nanu.read_from, nanu.read_wait, nanu.token and nanu.user.");
 		return err->code;
 	}
 	if (!text)
@@ -82,7 +83,7 @@ bool own_is_setting(const struct shape *shape)
 int own_set(struct session *session, const struct shape *shape, struct err *err)
 {
 	char *text = shape->setting_value ? set_value_text(shape->setting_value, false) : NULL;
-	int rc = check(session, shape->setting, text, err);
+	int rc = own_check_one(session, shape->setting, text, err);
 
 	mem_free(text);
 	if (rc == 0)
@@ -93,7 +94,7 @@ int own_set(struct session *session, const struct shape *shape, struct err *err)
 int own_check(struct session *session, const struct settings *settings, struct err *err)
 {
 	for (size_t i = 0; i < settings->count; i++) {
-		int rc = set_value_is_routers(settings->items[i].name) ? check(session, settings->items[i].name, settings->items[i].text, err) : 0;
+		int rc = set_value_is_routers(settings->items[i].name) ? own_check_one(session, settings->items[i].name, settings->items[i].text, err) : 0;
 
 		if (rc < 0)
 			return rc;
@@ -123,13 +124,15 @@ static const char *initial(const struct session *session, const char *name, stru
 		return arena_printf(arena, "%ums", policy->read_wait);
 	if (strcmp(name, OWN_READ_FALLBACK) == 0)
 		return read_fallback_names[policy->read_fallback];
+	if (strcmp(name, OWN_READ_FROM) == 0)
+		return read_from_names[policy->read_from];
 	return "";
 }
 
 /* 1, OWN_WAITS, or an error. */
 static int value_of(struct session *session, const char *name, struct job *job, const char **ret_value)
 {
-	int rc = check(session, name, NULL, &job->err);
+	int rc = own_check_one(session, name, NULL, &job->err);
 
 	if (rc < 0)
 		return rc;

@@ -11,6 +11,7 @@
 #define OWN_CONSISTENCY "nanu.consistency"
 #define OWN_MAX_STALENESS "nanu.max_staleness"
 #define OWN_READ_FALLBACK "nanu.read_fallback"
+#define OWN_READ_FROM "nanu.read_from"
 #define OWN_READ_WAIT "nanu.read_wait"
 #define OWN_TOKEN "nanu.token"
 #define OWN_USER "nanu.user"
@@ -24,6 +25,8 @@ enum { OWN_WAITS = 2 };
 must_use int own_show(struct session *session, struct slice sql, struct job *job);
 /* Of `settings`, those of the router are as they must be: of a start-up packet. ERR_INVALID_VALUE, ERR_UNDEFINED_OBJECT. */
 must_use int own_check(struct session *session, const struct settings *settings, struct err *err);
+/* The same of one. NULL for `text`: whether there is such a setting. */
+must_use int own_check_one(struct session *session, const char *name, const char *text, struct err *err);
 /* What the session, or its transaction, has set; NULL: nothing. Also of PostgreSQL's own, as far as nanu follows them. */
 const char *own_value(const struct session *session, const char *name);
 

@@ -5,11 +5,13 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "catalog/catalog.h"
+#include "route/hint.h"
 #include "route/snapshot.h"
 #include "session/listen.h"
 #include "session/own_settings.h"
 #include "session/reads.h"
 #include "session/session.h"
+#include "session/side.h"
 #include "session/units.h"
 
 /* ---- answered here ---- */
@@ -271,6 +273,10 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 		return 1;
 	}
 	rc = units_aborted(session, plan->shapes.count == 1 ? shape : NULL, err);
+	if (rc == 0 && plan->hint)
+		rc = reads_hint_check(session, plan, err);
+	if (rc == 0 && session->side == SIDE_REPLICA)
+		rc = side_check(session, plan, err);
 	if (rc < 0)
 		return rc;
 	if (session->tx_status == 'E' && failed && !ends_failed(shape->kind))
@@ -332,7 +338,8 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 			return spread_start(session, plan, sql, false, item->kind == ROUTE_ALL_LOOSE, err);
 		break;
 	case ROUTE_ANY:
-		shards = UINT64_C(1) << cursors_statement_shard(session, shape);
+		if (!hint_names_shard(plan->hint))
+			shards = UINT64_C(1) << cursors_statement_shard(session, shape);
 		break;
 	default:
 		break;

@@ -8,12 +8,16 @@
 #include "catalog/catalog.h"
 #include "net/env.h"
 #include "place/hash.h"
+#include "route/balance.h"
+#include "route/hint.h"
+#include "route/node_load.h"
 #include "route/node_status.h"
 #include "route/plan.h"
 #include "route/snapshot.h"
 #include "session/own_settings.h"
 #include "session/samples.h"
 #include "session/session.h"
+#include "session/side.h"
 #include "session/units.h"
 
 enum {
@@ -57,35 +61,47 @@ static bool others_serve(const struct session *session)
 
 /* ---- the settings ---- */
 
-static uint64_t duration_of(const struct session *session, const char *name, unsigned initial_ms)
+static const char *value_for(const struct session *session, const struct hint *hint, const char *name)
 {
-	const char *text = own_value(session, name);
+	const char *text = hint_value(hint, name);
+
+	return text ? text : own_value(session, name);
+}
+
+static uint64_t duration_of(const struct session *session, const struct hint *hint, const char *name, unsigned initial_ms)
+{
+	const char *text = value_for(session, hint, name);
 	uint64_t us = initial_ms * UINT64_C(1000);
 
 	return text && !duration_read(text, &us) ? 0 : us;
 }
 
-static void read_settings(struct session *session)
+/* hint: of the statement that asks; or NULL. */
+static void read_settings(struct session *session, const struct hint *hint)
 {
 	const struct policy *policy = session->policy;
 	struct reads *reads = session->reads;
-	const char *level = own_value(session, OWN_CONSISTENCY), *fallback = own_value(session, OWN_READ_FALLBACK), *user = own_value(session, OWN_USER);
-	const char *isolation = own_value(session, "default_transaction_isolation");
+	const char *level = value_for(session, hint, OWN_CONSISTENCY), *fallback = value_for(session, hint, OWN_READ_FALLBACK), *user = own_value(session, OWN_USER);
+	const char *isolation = own_value(session, "default_transaction_isolation"), *by = value_for(session, hint, OWN_READ_FROM);
 	int read_level = level ? own_choice(consistency_names, level) : (int)policy->consistency;
+	int read_from = by ? own_choice(read_from_names, by) : (int)policy->read_from;
 	int read_fallback = fallback ? own_choice(read_fallback_names, fallback) : (int)policy->read_fallback;
 	enum consistency before = reads->level;
 
+	reads->hinted = hint != NULL;
 	settings_assign(&reads->settings, session->settings);
 	settings_assign(&reads->local, session->local);
 	reads->policy = policy;
 	/* set_config() may have been given anything: then the primary serves. A standby knows nothing of SERIALIZABLE. */
 	reads->level = read_level < 0 ? CONSISTENCY_STRONG : (enum consistency)read_level;
+	reads->by = read_from < 0 ? READ_FROM_PRIMARY : (enum read_from)read_from;
+	/* Where strong reads are the replicas', nobody's are the primary's. */
 	reads->primary = (isolation && strcasecmp(isolation, "serializable") == 0) || read_level < 0 ||
-			 (reads->level == CONSISTENCY_STRONG && policy->strong_reads == STRONG_READS_PRIMARY);
+			 (reads->level == CONSISTENCY_STRONG ? policy->strong_reads == STRONG_READS_PRIMARY : reads->by == READ_FROM_PRIMARY);
 	if (reads->level != before && reads->read_from)         /* at another level several may have shown it what it has */
 		memset(reads->read_from, 0, reads->shard_count * sizeof(*reads->read_from));
-	reads->max_staleness_us = duration_of(session, OWN_MAX_STALENESS, policy->max_staleness);
-	reads->wait_us = duration_of(session, OWN_READ_WAIT, policy->read_wait);
+	reads->max_staleness_us = duration_of(session, hint, OWN_MAX_STALENESS, policy->max_staleness);
+	reads->wait_us = duration_of(session, hint, OWN_READ_WAIT, policy->read_wait);
 	/* A replica may show a commit before the primary does: strong reads are all the replicas', or all the primary's. */
 	reads->or_fails = read_fallback != READ_FALLBACK_PRIMARY || reads->level == CONSISTENCY_STRONG;
 	if (reads->level == CONSISTENCY_STRONG && reads->wait_us < READS_SURE_US_MAX)
@@ -201,26 +217,54 @@ struct node_status *reads_primary(const struct session *session, int shard)
 	return snapshot->statuses[snapshot->topology->shards[session_database(session)->shards[shard]].primary];
 }
 
-/* The next replica in turn that will do, and its incarnation; -1: none will. */
-static int pick(struct session *session, int shard, uint64_t *ret_incarnation)
+/* Its incarnation, when this replica will do; else 0. */
+static uint64_t serves(struct session *session, int node, uint64_t last, const struct need *need, uint64_t at_us)
 {
 	const struct snapshot *snapshot = session->snapshot;
+	struct node_seen seen = node_status_read(snapshot->statuses[node]);
+
+	if (!node_seen_fit(&seen, at_us) || seen.as_of_us < need->as_of_us || (last != seen.incarnation && seen.as_of_us < need->shown_us) ||
+	    pools_held(&session->worker->pools, HOLD_NODE, snapshot->topology->nodes[node].name) ||
+	    (session->worker->pools.aside_count && !reads_pool_open(session, node, at_us)))
+		return 0;
+	return seen.incarnation;
+}
+
+/* The replica that nanu.read_from chooses among those that will do, and its incarnation; -1: none will. */
+static int pick(struct session *session, int shard, uint64_t *ret_incarnation)
+{
 	const struct shard_replicas *replicas = replicas_of(session, shard);
-	struct worker *worker = session->worker;
+	const struct worker *worker = session->worker;
 	struct need need = need_of(session, shard);
-	uint64_t last = session->reads->read_from[shard], at_us = reads_now_us();
+	uint64_t last = session->reads->read_from[shard], at_us = reads_now_us(), incarnations[NODES_MAX];
+	size_t turn = worker->read_turn + 1, count = 0;
+	struct candidate candidates[NODES_MAX];
+	int node;
 
-	for (size_t i = 0; i < replicas->count; i++) {
-		int node = replicas->nodes[(worker->read_turn + i + 1) % replicas->count];
-		struct node_seen seen = node_status_read(snapshot->statuses[node]);
-
-		if (!node_seen_fit(&seen, at_us) || seen.as_of_us < need.as_of_us || (last != seen.incarnation && seen.as_of_us < need.shown_us) ||
-		    pools_held(&worker->pools, HOLD_NODE, snapshot->topology->nodes[node].name))
-			continue;
-		*ret_incarnation = seen.incarnation;
+	if (!replicas->turn_count)
+		return -1;
+	node = replicas->turns[turn % replicas->turn_count];
+	if (session->reads->by == READ_FROM_ROUND_ROBIN && (*ret_incarnation = serves(session, node, last, &need, at_us)))
 		return node;
+	for (size_t i = 0; i < replicas->count; i++) {
+		const struct node *one = &session->snapshot->topology->nodes[replicas->nodes[i]];
+		const struct node_load *load = node_status_load(session->snapshot->statuses[replicas->nodes[i]]);
+
+		incarnations[count] = one->weight ? serves(session, replicas->nodes[i], last, &need, at_us) : 0;
+		if (!incarnations[count])
+			continue;
+		candidates[count++] = (struct candidate){ .node = replicas->nodes[i], .weight = one->weight,
+			.distance = balance_distance(worker->config->router_region, worker->config->router_zone, one->region, one->zone),
+			.under_way = node_load_under_way(load, worker->services->worker_count),
+			.read_us = node_load_read_us(load, worker->index, at_us) };
 	}
-	return -1;
+	if (!count)
+		return -1;
+	node = balance_choose(session->reads->by, candidates, count, replicas->turns, replicas->turn_count, turn);
+	for (size_t i = 0; i < count; i++)
+		if (candidates[i].node == node)
+			*ret_incarnation = incarnations[i];
+	return node;
 }
 
 int reads_node(struct session *session, int shard, int primary)
@@ -232,7 +276,7 @@ int reads_node(struct session *session, int shard, int primary)
 	if (reads->may && reads->asked_in == session->segment)
 		node = pick(session, shard, &reads->read_from[shard]);
 	reads->may &= reads->fans;
-	if (node < 0) {
+	if (node < 0 || !reads_ask(session, node, reads_now_us())) {
 		reads->read_from[shard] = 0;
 		return primary;
 	}
@@ -249,7 +293,7 @@ static bool any_fit(const struct session *session, int shard)
 	for (size_t i = 0; i < replicas->count; i++) {
 		struct node_seen seen = node_status_read(session->snapshot->statuses[replicas->nodes[i]]);
 
-		if (node_seen_fit(&seen, at_us))
+		if (session->snapshot->topology->nodes[replicas->nodes[i]].weight && node_seen_fit(&seen, at_us))
 			return true;
 	}
 	return false;
@@ -281,7 +325,7 @@ static int wait_for_replica_now(struct session *session, int shard, struct err *
 	uint64_t incarnation, at_us;
 	struct need need;
 
-	if (!replicas->count || pick(session, shard, &incarnation) >= 0)
+	if (!replicas->turn_count || pick(session, shard, &incarnation) >= 0)
 		return 1;
 	at_us = reads_now_us();
 	if (at_us < reads->asked_us + reads->wait_us && any_fit(session, shard)) {
@@ -310,7 +354,7 @@ void reads_ask_now(struct session *session)
 	struct reads *reads = session->reads;
 
 	if (is_outdated(session))
-		read_settings(session);
+		read_settings(session, NULL);
 	make_room(session);
 	if (reads->asked_in == session->segment)
 		return;
@@ -320,10 +364,12 @@ void reads_ask_now(struct session *session)
 
 /* ---- a statement ---- */
 
-static bool only_reads(const struct plan *plan)
+static bool only_reads(const struct session *session, const struct plan *plan)
 {
+	bool there = session->side == SIDE_REPLICA;
+
 	for (size_t i = 0; i < plan->shapes.count; i++)
-		if (!plan->items[i].reads)
+		if (!(there ? plan->items[i].reads_there : plan->items[i].reads))
 			return false;
 	return plan->shapes.count > 0;
 }
@@ -353,7 +399,7 @@ static bool may_write(const struct plan *plan)
 }
 
 /* A segment goes to a replica as a whole: a query, or one statement that is parsed at most, and what uses it or others that read. */
-static bool segment_reads(struct session *session)
+static bool segment_reads(struct session *session, const struct hint *hint)
 {
 	const struct unit *now = &session->units[session->unit_at];
 	struct slice parsed = { 0 };
@@ -379,7 +425,7 @@ static bool segment_reads(struct session *session)
 		if (parsed.data && slice_eq(name, parsed))
 			continue;
 		prepared = prepared_find(session, name);
-		if (!prepared || !only_reads(prepared->plan))
+		if (!prepared || !only_reads(session, prepared->plan) || prepared->plan->hint != hint)
 			return false;
 	}
 	return session->units[session->unit_count - 1].kind == UNIT_SYNC;
@@ -402,14 +448,63 @@ static bool leave(struct session *session, struct leg *leg)
 	return true;
 }
 
+int reads_hint_check(struct session *session, const struct plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < plan->shapes.count; i++)
+		if (plan->items[i].kind == ROUTE_REFUSED) {
+			*err = plan->items[i].refusal;
+			return err->code;
+		}
+	for (size_t i = 0; i < plan->hint->count; i++) {
+		int rc = own_check_one(session, plan->hint->names[i], plan->hint->values[i], err);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* What cannot be granted to one statement by itself. */
+static int check_hint_here(const struct session *session, const struct hint *hint, struct err *err)
+{
+	const struct reads *reads = session->reads;
+	const char *by = hint_value(hint, OWN_READ_FROM);
+
+	if (hint && hint->count && session->tx_status == 'T' && reads->in_tx) {
+		err_set(err, ERR_TX_STATE, "a hint cannot change what a transaction block that reads from a replica may see");
+		err_hint(err, "SET what is to hold before BEGIN READ ONLY, or leave READ ONLY out.");
+		return err->code;
+	}
+	if (by && own_choice(read_from_names, by) == READ_FROM_PRIMARY && reads->level == CONSISTENCY_STRONG && !reads->primary) {
+		err_set(err, ERR_INVALID_VALUE, "strong reads of this database are the replicas' (strong_reads): one cannot be the primary's");
+		err_hint(err, "The primary may not show yet what a replica has shown: choose another consistency.");
+		return err->code;
+	}
+	return 0;
+}
+
+/* A statement asks for its legs: 1; or why its hint cannot be granted. */
+static int take_question(struct session *session, const struct hint *hint, struct err *err)
+{
+	if (!session->reads)
+		reads_make(session);
+	reads_ask_now(session);
+	if (!hint && !session->reads->hinted)
+		return 1;
+	read_settings(session, hint);
+	return check_hint_here(session, hint, err) < 0 ? err->code : 1;
+}
+
 int reads_choose(struct session *session, const struct plan *plan, int shard, struct err *err)
 {
-	struct reads *reads = session->reads;
-	bool only = only_reads(plan);
+	bool only = only_reads(session, plan);
+	struct reads *reads;
 	struct leg *leg;
-	int rc;
+	int rc = take_question(session, plan->hint, err);
 
-	reads_ask_now(session);
+	if (rc < 0)
+		return rc;
+	reads = session->reads;
 	reads->wrote |= !only && may_write(plan);
 	reads->fans = false;
 	leg = leg_find(session, shard);
@@ -417,7 +512,7 @@ int reads_choose(struct session *session, const struct plan *plan, int shard, st
 		reads->may = reads->in_tx && session->tx_status == 'T';
 		return reads->may && !leg ? wait_for_replica(session, shard, err) : 1;
 	}
-	reads->may = only && !reads->primary && !session->pins && reads->failed_in != session->segment && !leg && segment_reads(session);
+	reads->may = only && !reads->primary && !session->pins && reads->failed_in != session->segment && !leg && segment_reads(session, plan->hint);
 	if (leg && leg->replica && (!only || reads->failed_in == session->segment))
 		return leave(session, leg);
 	if (reads->token && only && reads->level >= CONSISTENCY_MONOTONIC) {
@@ -433,17 +528,20 @@ int reads_choose(struct session *session, const struct plan *plan, int shard, st
 
 int reads_choose_all(struct session *session, const struct plan *plan, uint64_t shards, struct err *err)
 {
-	struct reads *reads = session->reads;
-	bool only = only_reads(plan), stays = only && reads->failed_in != session->segment;
-	int rc = 1;
+	bool only = only_reads(session, plan), stays;
+	struct reads *reads;
+	int rc = take_question(session, plan->hint, err);
 
-	reads_ask_now(session);
+	if (rc < 0)
+		return rc;
+	reads = session->reads;
+	stays = only && reads->failed_in != session->segment;
 	reads->wrote |= !only && may_write(plan);
 	reads->fans = true;
 	if (session->tx_status != 'I')
 		reads->may = reads->in_tx && session->tx_status == 'T';
 	else
-		reads->may = stays && !reads->primary && !session->pins && segment_reads(session);
+		reads->may = stays && !reads->primary && !session->pins && segment_reads(session, plan->hint);
 	reads->unit = session->unit_at;
 	for (int shard = 0; rc > 0 && shards >> shard; shard++) {
 		struct leg *leg = leg_find(session, shard);
@@ -473,7 +571,7 @@ void reads_begin_tx(struct session *session, const struct shape *shape)
 	if (!reads)
 		return;
 	if (is_outdated(session))
-		read_settings(session);
+		read_settings(session, NULL);
 	reads->in_tx = shape && plan_reads_block(shape) && !reads->primary && !session->pins;
 }
 
@@ -486,7 +584,8 @@ void reads_turn_to_primary(struct session *session)
 
 void reads_give_up(struct session *session, const struct leg *leg)
 {
-	node_status_failed(leg->replica, reads_now_us());
+	if (!leg->refused)              /* by what the session has set */
+		reads_put_aside(session, leg);
 	reads_turn_to_primary(session);
 }
 

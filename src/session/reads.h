@@ -28,12 +28,15 @@ struct reads {                          /* of a session whose reads are not all 
 	const struct policy *policy;
 	enum consistency level;
 	uint64_t max_staleness_us, wait_us;
+	enum read_from by;              /* which of those that suit is taken */
 	bool primary;                   /* it serves, whatever the level */
+	bool hinted;                    /* these are as a hint of the last statement has them */
 	bool or_fails;                  /* when no replica can serve, the primary does not either */
 	uint64_t *user_wrote_us;        /* of who is the same nanu.user; or NULL */
 	struct token *token;            /* or NULL */
 	uint64_t token_open;            /* for each shard, whether it is still to be learned as of when it holds */
 
+	bool trial;                     /* the replica that was chosen last has failed before: who asks it is the first */
 	bool may;                       /* the statement that asks for its leg may be served by a replica */
 	bool fans;                      /* and for further legs */
 	bool in_tx;                     /* the transaction block under way is a replica's */
@@ -61,13 +64,15 @@ void reads_free(struct session *session);
 must_use int reads_choose(struct session *session, const struct plan *plan, int shard, struct err *err);
 static inline int reads_step(struct session *session, const struct plan *plan, int shard, struct err *err)
 {
-	return session->reads ? reads_choose(session, plan, shard, err) : 1;
+	return session->reads || plan->hint ? reads_choose(session, plan, shard, err) : 1;
 }
 /* The same before a statement asks for legs on all of these. */
 must_use int reads_choose_all(struct session *session, const struct plan *plan, uint64_t shards, struct err *err);
+/* Whether the settings in its hint are what they must be. ERR_INVALID_VALUE. */
+must_use int reads_hint_check(struct session *session, const struct plan *plan, struct err *err);
 /* The node (an index in the topology) for the leg that this statement asked for: a replica, or `primary`. */
 int reads_node(struct session *session, int shard, int primary);
-/* The leg's replica could not be had, or went away: nobody reads from it for a moment, and this segment from none. */
+/* The leg's replica could not be had, or went away: nobody reads from it for a while (route/aside.h), and this segment from none. */
 void reads_give_up(struct session *session, const struct leg *leg);
 void reads_turn_to_primary(struct session *session);    /* the rest of the segment is the primary's */
 void reads_begin_tx(struct session *session, const struct shape *shape);        /* a transaction block; `shape`: BEGIN, or NULL */
@@ -85,6 +90,14 @@ struct node_status *reads_primary(const struct session *session, int shard);
 /* Until a replica of the shard, or its primary, may be known to be as of then: 0; or why there is no waiting. */
 must_use int reads_await(struct session *session, int shard, uint64_t as_of_us, uint64_t until_us, struct err *err);
 
+/* reads_aside.c */
+/* Whether this replica has let this user into this database, or may be asked again. */
+bool reads_pool_open(struct session *session, int node, uint64_t at_us);
+/* As it is about to be borrowed from; false: somebody else tries meanwhile. */
+must_use bool reads_ask(struct session *session, int node, uint64_t at_us);
+void reads_put_aside(struct session *session, const struct leg *leg);   /* its replica has failed */
+void reads_worked(struct leg *leg);                     /* its replica answers, which failed before */
+
 /* reads_token.c */
 void reads_token_key(const struct session *session, uint8_t ret_key[TOKEN_KEY_SIZE]);
 /* The token for all that the session has been shown and wrote so far: 1; OWN_WAITS: it is resumed; or an error. */
@@ -96,7 +109,7 @@ must_use int reads_token_resolve(struct session *session, int shard, struct err 
 /* reads_again.c */
 void reads_again_init(struct reads *reads);
 /* What is said to the client from now on is held back until it is released, if it comes from a replica that has said nothing yet. */
-void reads_hold(struct session *session, const struct leg *leg);
+void reads_hold(struct session *session, struct leg *leg);
 __attribute__((noinline)) void reads_keep(struct session *session, struct slice bytes);         /* out of the way of what is not held; at most so much */
 void reads_say_held(struct session *session);
 static inline void reads_release(struct session *session)

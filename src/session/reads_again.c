@@ -13,8 +13,10 @@ void reads_again_init(struct reads *reads)
 	buf_init(&reads->held, HELD_SIZE_MAX);
 }
 
-void reads_hold(struct session *session, const struct leg *leg)
+void reads_hold(struct session *session, struct leg *leg)
 {
+	if (leg->trial && leg->state == LEG_READY)
+		reads_worked(leg);
 	if (leg->replica && session->tx_status == 'I' && session->reads->failed_in != session->segment && !leg->told)
 		session->reads->holding = true;
 }

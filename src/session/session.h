@@ -12,6 +12,7 @@
  *   deadlines.c time-outs                         admission.c how many clients there may be
  *   listen.c    LISTEN                            replication.c who replicates
  *   peers.c     cancel requests for other routers     reads.c   what replicas serve
+ *   side.c      shop@replica, shop@primary
  */
 #pragma once
 
@@ -119,10 +120,12 @@ struct leg {
 	struct list_node place;
 	int shard;                      /* index among the database's shards */
 	struct node_status *replica;    /* that it was borrowed from: reads.h; NULL: from the primary. A reference */
+	uint64_t since_us;              /* when it was asked for; 0: for a transaction block, whose pauses are the client's */
 	enum leg_state state;
 	struct backend *backend;        /* NULL while waiting, and when lost */
 	struct pool_wait wait;
 	unsigned setup_left;            /* ReadyForQuery that end set-up queries */
+	bool trial;                     /* the first that is borrowed of a replica since it failed */
 	bool in_tx;                     /* a transaction block is open on it */
 	bool failed;                    /* and has failed */
 	bool begin;                     /* it is to begin a transaction of its own */
@@ -185,6 +188,7 @@ struct session {
 	uint32_t number, secret;        /* the cancel key */
 	int database;                   /* index in the snapshot's topology; -1 before it is known */
 	struct login *login;            /* while LOGIN */
+	unsigned side;                  /* enum side: whom it chose to be served by */
 	char *user, *database_name;
 	uint8_t peer_address[16], peer_family;  /* AF_INET, AF_INET6; 0: it has none */
 	in_port_t peer_port;            /* in network order */
@@ -391,6 +395,7 @@ struct leg *leg_find(struct session *session, int shard);
 /* Makes every shard of the set a leg that is ready. 1: they are; 0: not yet, units_go() will be called again; negative: cannot be had. */
 must_use int legs_want(struct session *session, uint64_t shards, bool begin, struct err *err);
 struct pool *legs_pool(struct session *session, int shard, struct err *err);     /* of its primary. NULL: ERR_CONNECT */
+struct pool *legs_pool_at(struct session *session, int node, bool replica, struct err *err);    /* the same, of any node of the topology */
 uint64_t legs_shards(const struct session *session);    /* those that have a leg */
 void leg_send(struct leg *leg, struct slice bytes);
 void legs_finish(struct session *session);              /* the segment is over: give back what is not kept */

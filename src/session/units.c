@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "route/hint.h"
 #include "route/plan_cache.h"
 #include "route/snapshot.h"
 #include "session/session.h"
@@ -40,6 +41,7 @@ int units_route(struct session *session, const struct plan *plan, size_t item, s
 	struct plan_context context = session_plan_context(session);
 	struct plan_values values = { .sql = sql, .standard_strings = session_standard_strings(session), .bind = bind,
 		.own_encoding = session_own_encoding(session) };
+	int rc;
 
 	if (plan->uses_literals)
 		values.fingerprint = units_fingerprint(session, sql);
@@ -47,7 +49,8 @@ int units_route(struct session *session, const struct plan *plan, size_t item, s
 		values.param_types = statement->types;
 		values.param_type_count = statement->type_count;
 	}
-	return plan_route(&context, &plan->items[item], &values, ret_shards, err);
+	rc = plan_route(&context, &plan->items[item], &values, ret_shards, err);
+	return rc == 0 && hint_names_shard(plan->hint) ? hint_route(plan->hint, &plan->items[item], ret_shards, err) : rc;
 }
 
 /* On one shard the plan is right without the catalog too, but costs more: then it is not asked for again and again. */

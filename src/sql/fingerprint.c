@@ -159,29 +159,58 @@ static int read_tokens(struct fingerprinter *f, struct slice sql, bool standard_
 	return 0;
 }
 
+/* Behind the block comment that begins at `at`, which is closed. */
+static const char *skip_comment(const char *at, const char *end)
+{
+	size_t depth = 0;
+
+	for (; at + 1 < end; at++) {
+		if (at[0] == '/' && at[1] == '*') {
+			depth++;
+			at++;
+		} else if (at[0] == '*' && at[1] == '/') {
+			at++;
+			if (--depth == 0)
+				return at + 1;
+		}
+	}
+	return end;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 /* What a leading comment, before `end`, says to the router: the text behind "nanu:" in the first block comment that begins so. */
 static void find_hint(struct slice sql, const char *end, struct fingerprint *result)
 {
 	static const char mark[] = "nanu:";
 	const char *at = sql.data;
 
-	while ((at = memmem(at, (size_t)(end - at), "/*", 2)) != NULL) {
-		const char *close = memmem(at + 2, (size_t)(end - at - 2), "*/", 2);
+	while (at < end) {
+		const char *begin = at + 2, *close;
 
-		if (!close)
-			break;
-		for (at += 2; at < close && strchr(" \t\r\n\f", *at); at++)
-			;
-		if ((size_t)(close - at) >= sizeof(mark) - 1 && memcmp(at, mark, sizeof(mark) - 1) == 0) {
-			for (at += sizeof(mark) - 1; at < close && strchr(" \t\r\n\f", *at); at++)
+		if (at[0] != '/') {             /* a blank, or a comment up to the end of its line */
+			bool line = at[0] == '-';
+
+			for (at++; line && at < end && *at != '\n' && *at != '\r'; at++)
 				;
-			while (close > at && strchr(" \t\r\n\f", close[-1]))
-				close--;
-			result->hint_offset = (uint32_t)(at - sql.data);
-			result->hint_size = (uint32_t)(close - at);
-			return;
+			continue;
 		}
-		at = close + 2;
+		at = skip_comment(at, end);
+		close = at - 2;
+		while (begin < close && is_blank(*begin))
+			begin++;
+		if ((size_t)(close - begin) < sizeof(mark) - 1 || memcmp(begin, mark, sizeof(mark) - 1) != 0)
+			continue;
+		for (begin += sizeof(mark) - 1; begin < close && is_blank(*begin); begin++)
+			;
+		while (close > begin && is_blank(close[-1]))
+			close--;
+		result->hint_offset = (uint32_t)(begin - sql.data);
+		result->hint_size = (uint32_t)(close - begin);
+		return;
 	}
 }
 

@@ -78,7 +78,7 @@ static int read_node(const struct reading *reading, unsigned index)
 	const struct yaml_node_entry *entry = &reading->yaml->nodes[index];
 	struct config_node *nodes = reading->config->nodes, *node = &nodes[index];
 	struct arena *arena = &reading->config->arena;
-	unsigned port = NODE_PORT_DEFAULT;
+	unsigned port = NODE_PORT_DEFAULT, weight = 1;
 	char where[WHERE_SIZE];
 	struct err reason;
 	int rc = read_name(reading, "nodes", index, "node", entry->name, &node->name);
@@ -89,10 +89,13 @@ static int read_node(const struct reading *reading, unsigned index)
 		return refuse(reading, at(where, "nodes", index, ".host"), "node \"%s\" needs a host", node->name);
 	if (entry->port && setting_number("port", entry->port, 1, UINT16_MAX, &port, &reason) < 0)
 		return refuse(reading, at(where, "nodes", index, ".port"), "node \"%s\": %s", node->name, reason.message);
+	if (entry->weight && setting_number("weight", entry->weight, 0, WEIGHT_MAX, &weight, &reason) < 0)
+		return refuse(reading, at(where, "nodes", index, ".weight"), "node \"%s\": %s", node->name, reason.message);
 	node->host = arena_strdup(arena, entry->host);
 	node->port = (uint16_t)port;
 	node->region = arena_strdup(arena, entry->region ? entry->region : "");
 	node->zone = arena_strdup(arena, entry->zone ? entry->zone : "");
+	node->weight = weight;
 	for (unsigned i = 0; i < index; i++) {
 		if (strcmp(nodes[i].name, node->name) == 0)
 			return refuse(reading, at(where, "nodes", index, ".name"), "two nodes are named \"%s\"", node->name);

@@ -37,6 +37,9 @@ extern const char *const consistency_names[];   /* ends with NULL */
 enum strong_reads { STRONG_READS_PRIMARY, STRONG_READS_REPLICAS };
 enum read_fallback { READ_FALLBACK_PRIMARY, READ_FALLBACK_ERROR };
 extern const char *const read_fallback_names[]; /* ends with NULL */
+/* Which of the replicas that may serve a read does (route/balance.h). */
+enum read_from { READ_FROM_PRIMARY, READ_FROM_ROUND_ROBIN, READ_FROM_LEAST_LOADED, READ_FROM_FASTEST, READ_FROM_NEAREST };
+extern const char *const read_from_names[];     /* ends with NULL */
 
 /* What a database and a user may have otherwise than the router: a user's goes before a database's, and that before the router's. Each member
  * has the size of an unsigned. */
@@ -49,6 +52,7 @@ struct policy {
 	unsigned read_wait;             /* ms; 0: for a replica that can serve */
 	enum read_fallback read_fallback;       /* primary: what serves when none can */
 	enum strong_reads strong_reads; /* primary: what serves CONSISTENCY_STRONG. Not a user's */
+	enum read_from read_from;       /* round_robin */
 	unsigned pool_size;             /* backends for each (node, database, user) over all workers; 20 */
 	unsigned max_db_connections;    /* backends for each (node, database), over all users; 0: no limit. Not a user's */
 	unsigned max_user_connections;  /* backends for each (node, user), over all databases; 0: no limit. Not a database's */
@@ -62,7 +66,7 @@ struct policy {
 
 struct override { size_t offset; unsigned value; };     /* of a member of struct policy */
 
-struct config_node { char *name, *host; uint16_t port; char *region, *zone; };
+struct config_node { char *name, *host; uint16_t port; char *region, *zone; unsigned weight; };
 struct config_shard { char *name; char **nodes; unsigned nodes_count; };        /* the first node is the primary */
 struct config_database {
 	char *name;
@@ -85,6 +89,7 @@ struct config {
 
 	char *listen_host;              /* 127.0.0.1 */
 	uint16_t listen_port;           /* 6432 */
+	uint16_t replica_port;          /* 0: none; who comes to it reads from replicas, and cannot write */
 	char *http_host;                /* 127.0.0.1 */
 	uint16_t http_port;             /* 0: nothing is answered over HTTP */
 	unsigned workers;               /* 0: one a core */
@@ -105,6 +110,7 @@ struct config {
 	char *etcd_ca_file, *etcd_cert_file, *etcd_key_file;    /* PEM; NULL: the system's roots, no certificate */
 	unsigned etcd_timeout;          /* ms; 5000: one call, over all members */
 	unsigned router_timeout;        /* ms; 10000: for routers to hear from each other, and to confirm a change */
+	char *router_region, *router_zone;      /* where this router stands; NULL: not said */
 	char *router_name;              /* among the routers on one etcd; NULL: the machine's name and listen_port */
 
 	enum auth_method auth;          /* scram; without `hba` */

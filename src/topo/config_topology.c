@@ -33,6 +33,7 @@ static void add_nodes_and_shards(const struct config *config, struct topology *t
 			.port = config->nodes[i].port,
 			.region = arena_strdup(arena, config->nodes[i].region),
 			.zone = arena_strdup(arena, config->nodes[i].zone),
+			.weight = config->nodes[i].weight,
 			.shard = -1,
 			.slot = "",
 		};
@@ -106,6 +107,7 @@ static int keep_added_nodes(const struct config *config, const struct topology *
 			.port = node->port,
 			.region = arena_strdup(arena, node->region),
 			.zone = arena_strdup(arena, node->zone),
+			.weight = node->weight,
 			.role = NODE_REPLICA,
 			.shard = topology_shard(topology, shard),
 			.added = true,

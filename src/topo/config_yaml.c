@@ -24,6 +24,7 @@ static const cyaml_schema_field_t node_fields[] = {
 	TEXT_FIELD("port", CYAML_FLAG_OPTIONAL, struct yaml_node_entry, port),
 	TEXT_FIELD("region", CYAML_FLAG_OPTIONAL, struct yaml_node_entry, region),
 	TEXT_FIELD("zone", CYAML_FLAG_OPTIONAL, struct yaml_node_entry, zone),
+	TEXT_FIELD("weight", CYAML_FLAG_OPTIONAL, struct yaml_node_entry, weight),
 	CYAML_FIELD_END
 };
 static const cyaml_schema_field_t shard_fields[] = {

@@ -29,6 +29,10 @@ const char *const consistency_names[] = {
 };
 static const char *const strong_reads_names[] = { [STRONG_READS_PRIMARY] = "primary", [STRONG_READS_REPLICAS] = "replicas", NULL };
 const char *const read_fallback_names[] = { [READ_FALLBACK_PRIMARY] = "primary", [READ_FALLBACK_ERROR] = "error", NULL };
+const char *const read_from_names[] = {
+	[READ_FROM_PRIMARY] = "primary", [READ_FROM_ROUND_ROBIN] = "round_robin", [READ_FROM_LEAST_LOADED] = "least_loaded",
+	[READ_FROM_FASTEST] = "fastest", [READ_FROM_NEAREST] = "nearest", NULL
+};
 static const char *const level_names[] = { "debug", "info", "warn", "error", NULL };
 
 enum { MINUTE_MS = 60 * 1000, DAY_MS = 24 * 60 * MINUTE_MS, TIMEOUT_MS_MAX = INT32_MAX, POOL_SIZE_MAX = 10000,
@@ -49,6 +53,8 @@ const struct setting settings[] = {
 	  .initial = "127.0.0.1", .restart = true },
 	{ "listen_port", "", "port that clients connect to", SETTING_PORT, AT(listen_port), .initial = "6432",
 	  .restart = true },
+	{ "replica_port", "", "a second port, whose clients read from replicas and cannot write; when not given, there is none", SETTING_PORT,
+	  AT(replica_port), .restart = true },
 	{ "http_host", "", "address that load balancers and Prometheus connect to; * means every address", SETTING_TEXT, AT(http_host),
 	  .initial = "127.0.0.1", .restart = true },
 	{ "http_port", "", "port for /health, /ready, /primary, /replica and /metrics; when not given, there is none", SETTING_PORT, AT(http_port),
@@ -79,6 +85,8 @@ const struct setting settings[] = {
 	  SETTING_COUNT, AT(router_timeout), .initial = "10000", .min = 1000, .max = 10 * MINUTE_MS, .restart = true },
 	{ "router_name", "", "this router's name among those on one etcd; when not given, the machine's name and listen_port", SETTING_TEXT,
 	  AT(router_name), .restart = true },
+	{ "router_region", "", "where this router stands: read_from nearest prefers nodes of the same region", SETTING_TEXT, AT(router_region) },
+	{ "router_zone", "", "where in its region: nodes of the same zone come before others of the region", SETTING_TEXT, AT(router_zone) },
 	{ "pid_file", "", "file that names the process while it accepts clients", SETTING_PATH, AT(pid_file), .restart = true },
 	{ "takeover_socket", "", "Unix socket through which a new process takes over (nanu serve --takeover)", SETTING_PATH,
 	  AT(takeover_socket), .initial = "nanu.sock", .restart = true },
@@ -134,6 +142,8 @@ const struct setting settings[] = {
 	  AT(policy.read_fallback), .initial = "primary", .choices = read_fallback_names, .overrides = OF_BOTH },
 	{ "strong_reads", "", "what serves reads of consistency strong: the primary, or replicas that have replayed all that it had when they were asked",
 	  SETTING_CHOICE, AT(policy.strong_reads), .initial = "primary", .choices = strong_reads_names, .overrides = OF_DATABASE },
+	{ "read_from", "", "which of the replicas that may serve a read does, unless the session has set nanu.read_from; primary: none", SETTING_CHOICE,
+	  AT(policy.read_from), .initial = "round_robin", .choices = read_from_names, .overrides = OF_BOTH },
 	{ "max_lag", "ms", "a replica further behind serves no reads, until it is half as far; 0 means that it does", SETTING_COUNT, AT(max_lag),
 	  .initial = "5000", .max = TIMEOUT_MS_MAX },
 	{ "sample_interval", "ms", "how often nodes are asked where they are; in shards without replicas a twentieth as often", SETTING_COUNT,

@@ -22,6 +22,7 @@ struct node {
 	const char *host;               /* address, host name, or the directory of a unix socket (begins with '/') */
 	uint16_t port;
 	const char *region, *zone;      /* "" when not given */
+	unsigned weight;                /* how often reads go to it when it is a replica, in proportion to others; 0: never */
 	enum node_role role;
 	int shard;                      /* index into the topology's shards */
 	bool added;                     /* while the router ran (nanu.add_node), and not by the configuration */

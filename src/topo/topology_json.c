@@ -68,6 +68,8 @@ static json_t *node_to_json(const struct topology *topology, const struct node *
 				   "region", node->region, "zone", node->zone, "role", role_names[node->role], "shard",
 				   topology->shards[node->shard].name);
 
+	if (node->weight != 1)
+		json_object_set_new(object, "weight", json_integer(node->weight));
 	if (node->added) {
 		json_object_set_new(object, "added", json_true());
 		json_object_set_new(object, "slot", json_string(node->slot));
@@ -192,22 +194,25 @@ static int read_nodes(struct topology *topology, json_t *array, struct err *err)
 	nodes = arena_calloc(arena, json_array_size(array), sizeof(*nodes));
 	for (size_t i = 0; i < json_array_size(array); i++) {
 		const char *name, *host, *region, *zone, *role, *shard, *slot = "";
-		int port, added = 0;
+		int port, weight = 1, added = 0;
 
-		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s?b, s?s}", "name",
+		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s?i, s?b, s?s}", "name",
 				   &name, "host", &host, "port", &port, "region", &region, "zone", &zone, "role", &role, "shard",
-				   &shard, "added", &added, "slot", &slot) < 0)
+				   &shard, "weight", &weight, "added", &added, "slot", &slot) < 0)
 			return bad_json(err, "nodes", &error);
 		if (strcmp(role, "primary") != 0 && strcmp(role, "replica") != 0)
 			return err_set(err, ERR_CONFIG, "node \"%s\" has an unknown role \"%s\"", name, role);
 		if (port < 1 || port > UINT16_MAX)
 			return err_set(err, ERR_CONFIG, "node \"%s\" has no valid port: %d", name, port);
+		if (weight < 0 || weight > WEIGHT_MAX)
+			return err_set(err, ERR_CONFIG, "node \"%s\" has no valid weight: %d", name, weight);
 		nodes[i] = (struct node){
 			.name = arena_strdup(arena, name),
 			.host = arena_strdup(arena, host),
 			.port = (uint16_t)port,
 			.region = arena_strdup(arena, region),
 			.zone = arena_strdup(arena, zone),
+			.weight = (unsigned)weight,
 			.role = strcmp(role, "primary") == 0 ? NODE_PRIMARY : NODE_REPLICA,
 			.shard = -1,
 			.added = added,

@@ -131,7 +131,7 @@ static void only_who_answers_and_was_not_found_broken_is_fit(void **state)
 	seen = replica_at(pair, 2 * SECOND, 1, 1, 0);
 	assert_true(node_seen_fit(&seen, 2 * SECOND));
 	assert_false(node_seen_fit(&seen, 5 * SECOND));         /* asked too long ago */
-	node_status_failed(pair.replica, 2 * SECOND + 1);
+	node_status_failed(pair.replica, 2 * SECOND + 1, 2 * SECOND + 1);
 	seen = node_status_read(pair.replica);
 	assert_false(node_seen_fit(&seen, 2 * SECOND + 1));
 	seen = replica_at(pair, 3 * SECOND, 1, 1, 0);

@@ -264,6 +264,9 @@ static void a_leading_hint_is_shown_and_not_normal(void **state)
 	assert_true(slice_is(fingerprint->normal, "select ?i"));
 	assert_int_equal(make("select /* nanu: x */ 1")->hint_offset, 0);
 	assert_int_equal(make("/* other */ select 1")->hint_offset, 0);
+	assert_int_equal(make("-- /* nanu: x */\nselect 1")->hint_offset, 0);
+	assert_int_equal(make("/* /* nanu: x */ */ select 1")->hint_offset, 0);
+	assert_int_equal(make("/**/ --\n/*nanu:*/select 1")->hint_offset, 15);
 }
 
 static void hashes_differ_where_normal_forms_do(void **state)

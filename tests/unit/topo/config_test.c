@@ -156,6 +156,8 @@ static void mistakes_are_refused_with_line_and_reason(void **state)
 		{ "nodes:\n  - {name: n1, host: a, workers: 3}\n", 2, "\"workers\" is not a setting here", "of the file itself" },
 		{ "nodes:\n  - {name: n1, host: a, zoen: 3}\n", 2, "\"zoen\" is not a setting here", "\"zone\"" },
 		{ "nodes:\n  - {name: n1}\n", 2, "\"host\" is missing", "" },
+		{ "nodes:\n  - {name: n1, host: a, weight: 101}\nshards:\n  - {name: s, nodes: [n1]}\ndatabases:\n  - name: d\n", 2,
+		  "node \"n1\": weight must be from 0 to 100", "" },
 		{ "nodes:\n  - name: n1\n    host: a\n    prot: 1\n", 4, "\"prot\" is not a setting", "\"port\"" },
 		{ "nodes:\n  - {name: n1, host: a, port: 0}\nshards:\n  - {name: s, nodes: [n1]}\ndatabases:\n  - name: d\n", 2,
 		  "node \"n1\": port must be from 1", "" },

@@ -134,7 +134,7 @@ static void what_would_lose_rows_is_refused(void **state)
 static struct topology *with_added_node(void)
 {
 	struct topology *stored = stored_topology(), *with;
-	const struct node node = { .name = "n4", .host = "d", .port = 5432, .region = "", .zone = "z", .role = NODE_REPLICA, .shard = 0, .added = true,
+	const struct node node = { .name = "n4", .host = "d", .port = 5432, .region = "", .zone = "z", .weight = 7, .role = NODE_REPLICA, .shard = 0, .added = true,
 				   .slot = "n4" };
 
 	assert_int_equal(topology_with_node(stored, &node, &with, NULL), 0);
@@ -154,6 +154,7 @@ static void an_added_node_stays_beside_those_of_the_file(void **state)
 	assert_int_equal(turned->epoch, stored->epoch + 1);
 	assert_string_equal(turned->shards[node->shard].name, "s1");
 	assert_string_equal(node->zone, "z");
+	assert_int_equal(node->weight, 7);
 	assert_string_equal(node->slot, "n4");
 	topology_unref(same);
 	topology_unref(turned);

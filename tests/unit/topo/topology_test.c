@@ -17,10 +17,10 @@
 	"{\"name\": \"n2\", \"host\": \"/run/pg\", \"port\": 5433, \"region\": \"\", \"zone\": \"\", \"role\": \"primary\", " \
 	"\"shard\": \"s2\"}," \
 	"{\"name\": \"n3\", \"host\": \"10.0.0.3\", \"port\": 5432, \"region\": \"\", \"zone\": \"\", \"role\": \"replica\", " \
-	"\"shard\": \"s1\"}"
+	"\"shard\": \"s1\", \"weight\": 3}"
 #define NODES_TURNED \
 	"{\"name\": \"n3\", \"host\": \"10.0.0.3\", \"port\": 5432, \"region\": \"\", \"zone\": \"\", \"role\": \"replica\", " \
-	"\"shard\": \"s1\"}," \
+	"\"shard\": \"s1\", \"weight\": 3}," \
 	"{\"name\": \"n2\", \"host\": \"/run/pg\", \"port\": 5433, \"region\": \"\", \"zone\": \"\", \"role\": \"primary\", " \
 	"\"shard\": \"s2\"}," \
 	"{\"name\": \"n1\", \"host\": \"10.0.0.1\", \"port\": 5432, \"region\": \"eu\", \"zone\": \"a\", \"role\": \"primary\", " \

@@ -1,0 +1,170 @@
+#include "session/side.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "base/mem.h"
+#include "route/snapshot.h"
+#include "session/own_settings.h"
+#include "session/session.h"
+#include "sql/set_value.h"
+
+static const char READ_ONLY[] = "default_transaction_read_only";
+
+static const struct { const char *suffix; enum side side; } suffixes[] = { { "@replica", SIDE_REPLICA }, { "@primary", SIDE_PRIMARY } };
+
+/* Of the port that the client came to. */
+static enum side side_of_port(const struct session *session)
+{
+	const struct config *config = session->worker->config;
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+	uint16_t port = 0;
+
+	if (!config->replica_port || getsockname(session->stream.fd, (struct sockaddr *)&address, &size) < 0)
+		return SIDE_ANY;
+	if (address.ss_family == AF_INET)
+		port = ntohs(((const struct sockaddr_in *)&address)->sin_port);
+	else if (address.ss_family == AF_INET6)
+		port = ntohs(((const struct sockaddr_in6 *)&address)->sin6_port);
+	return port == config->replica_port ? SIDE_REPLICA : SIDE_ANY;
+}
+
+static bool is_on(const char *text)
+{
+	static const char *const words[] = { "on", "true", "yes", "1", "t", "y" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcasecmp(text, words[i]) == 0)
+			return true;
+	return false;
+}
+
+int side_take(struct session *session, struct err *err)
+{
+	size_t size = strlen(session->database_name);
+	const char *given = own_value(session, READ_ONLY);
+
+	session->side = side_of_port(session);
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		size_t suffix_size = strlen(suffixes[i].suffix);
+
+		if (size <= suffix_size || strcmp(session->database_name + size - suffix_size, suffixes[i].suffix) != 0 ||
+		    topology_database(session->snapshot->topology, session->database_name))
+			continue;
+		session->side = suffixes[i].side;
+		session->database_name[size - suffix_size] = '\0';
+		break;
+	}
+	if (session->side != SIDE_REPLICA || !given || is_on(given))
+		return 0;
+	err_set(err, ERR_INVALID_VALUE, "%s cannot be \"%s\" for who reads from replicas", READ_ONLY, given);
+	err_hint(err, "Connect to \"%s@primary\", or to the router's other port.", session->database_name);
+	return err->code;
+}
+
+static void set_both(struct session *session, const char *name, const char *value)
+{
+	struct settings *more = settings_with(session->initial, name, value, SETTING_RAW);
+
+	if (!more)
+		return;
+	settings_unref(session->initial);
+	session->initial = more;
+	settings_assign(&session->settings, more);
+	settings_assign(&session->committed, more);
+}
+
+void side_begin(struct session *session)
+{
+	if (session->side == SIDE_PRIMARY) {
+		set_both(session, OWN_CONSISTENCY, consistency_names[CONSISTENCY_STRONG]);
+	} else if (session->side == SIDE_REPLICA) {
+		set_both(session, READ_ONLY, "on");
+		if (session->policy->consistency == CONSISTENCY_STRONG && !own_value(session, OWN_CONSISTENCY))
+			set_both(session, OWN_CONSISTENCY, consistency_names[CONSISTENCY_EVENTUAL]);
+	}
+}
+
+void side_keep(struct session *session)
+{
+	const char *value = own_value(session, READ_ONLY);
+	struct settings *more;
+
+	if (session->side != SIDE_REPLICA || (value && is_on(value)))
+		return;
+	more = settings_with(session->settings, READ_ONLY, "on", SETTING_RAW);
+	if (!more)
+		return;
+	settings_unref(session->settings);
+	session->settings = more;
+}
+
+/* ---- what it may not ---- */
+
+static bool writes(const struct shape *shape)
+{
+	switch (shape->kind) {
+	case STMT_INSERT:
+	case STMT_UPDATE:
+	case STMT_DELETE:
+	case STMT_MERGE:
+	case STMT_TRUNCATE:
+	case STMT_CREATE_TABLE:
+	case STMT_CREATE_TABLE_AS:
+	case STMT_ALTER_TABLE:
+	case STMT_RENAME:
+	case STMT_DROP:
+	case STMT_CREATE_INDEX:
+	case STMT_DDL:
+	case STMT_MAINTENANCE:
+	case STMT_CLUSTER_DDL:
+	case STMT_NOTIFY:
+	case STMT_PREPARE_TX:
+	case STMT_COMMIT_PREPARED:
+	case STMT_ROLLBACK_PREPARED:
+		return true;
+	case STMT_COPY:
+		return shape->copy_from;
+	default:
+		return shape->cte_writes;
+	}
+}
+
+/* SET, set_config() and BEGIN that would have it write after all. */
+static bool wants_to_write(const struct shape *shape)
+{
+	bool names = shape->setting && (strcmp(shape->setting, READ_ONLY) == 0 || strcmp(shape->setting, "transaction_read_only") == 0);
+	bool off = false;
+	char *text;
+
+	if (shape->tx_read_write)
+		return true;
+	if (!names || (shape->kind != STMT_SET && !shape->set_config))
+		return shape->set_config_opaque;
+	text = shape->setting_value ? set_value_text(shape->setting_value, false) : NULL;
+	off = text && !is_on(text);
+	mem_free(text);
+	return off || shape->set_config;
+}
+
+int side_check(const struct session *session, const struct plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < plan->shapes.count; i++) {
+		const struct shape *shape = &plan->shapes.items[i];
+		bool tries = writes(shape);
+
+		if (!tries && !wants_to_write(shape))
+			continue;
+		if (tries)
+			err_set(err, ERR_READ_ONLY, "cannot execute %s in a read-only transaction", stmt_kind_sql(shape->kind));
+		else
+			err_set(err, ERR_READ_ONLY, "cannot set transaction read-write mode here");
+		err_detail(err, "The session reads from replicas, as its port, or the name of its database, says.");
+		err_hint(err, "Connect to \"%s@primary\", or to the router's other port.", session->database_name);
+		return err->code;
+	}
+	return 0;
+}

@@ -1,0 +1,139 @@
+"""Clients that choose by themselves: shop@replica, shop@primary, a second port; and what libpq's target_session_attrs makes of them."""
+import psycopg
+import pytest
+
+from harness.cluster import DATABASE, USER
+from harness.program import free_port
+from reads.scene import count_up, counted, paused, reads_of, serving
+
+REPLICA, PRIMARY = f"{DATABASE}@replica", f"{DATABASE}@primary"
+
+
+@pytest.fixture(scope="module")
+def cluster(start_cluster):
+    made = start_cluster(shards=1, replicas=2, workers=2, replica_port=free_port())
+    made.execute("CREATE TABLE counter (id int PRIMARY KEY, n int NOT NULL); INSERT INTO counter VALUES (1, 0); CREATE SEQUENCE numbers;"
+                 "CREATE FUNCTION lets_write() RETURNS void LANGUAGE plpgsql AS"
+                 " $$BEGIN PERFORM set_config('default_transaction_read_only', 'off', false); END$$;"
+                 "CREATE FUNCTION writes() RETURNS int LANGUAGE sql AS $$UPDATE counter SET n = n + 1 RETURNING n$$")
+    made.catch_up()
+    serving(made)
+    return made
+
+
+def on_replica_port(cluster, **more):
+    info = cluster.conninfo().replace(f"port={cluster.router.port}", f"port={cluster.router.settings['replica_port']}")
+    return psycopg.connect(info, autocommit=True, **more)
+
+
+@pytest.fixture(params=["by name", "by port"])
+def reader(request, cluster):
+    with cluster.connect(dbname=REPLICA) if request.param == "by name" else on_replica_port(cluster) as conn:
+        yield conn
+
+
+def test_it_reads_from_replicas(cluster, reader):
+    assert reader.execute("SHOW nanu.consistency").fetchone() == ("eventual",)
+    cluster.catch_up()
+    before = counted(reader)
+    with paused(*cluster.replicas[0]):
+        assert count_up(cluster) == before + 1
+        with reads_of(cluster, 2):
+            assert counted(reader) == before and counted(reader) == before
+    reader.execute("SET nanu.consistency = strong")
+    with reads_of(cluster, 0):
+        assert counted(reader) == before + 1
+    reader.execute("RESET nanu.consistency")
+    assert reader.execute("SHOW nanu.consistency").fetchone() == ("eventual",)
+
+
+def test_it_says_that_it_is_a_standby(reader):
+    assert reader.info.parameter_status("in_hot_standby") == "on"
+    assert reader.info.parameter_status("default_transaction_read_only") == "on"
+    for _ in range(2):
+        assert reader.execute("SHOW transaction_read_only").fetchone() == ("on",)
+        assert reader.execute("SHOW in_hot_standby").fetchone() == ("on",)
+        assert reader.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
+        assert reader.execute("SELECT pg_catalog.pg_is_in_recovery()", prepare=True).fetchone() == (True,)
+    assert reader.info.parameter_status("in_hot_standby") == "on"
+
+
+@pytest.mark.parametrize("statement", [
+    "INSERT INTO counter VALUES (2, 0)", "UPDATE counter SET n = 0", "DELETE FROM counter", "CREATE TABLE never (id int)", "TRUNCATE counter",
+    "WITH gone AS (DELETE FROM counter RETURNING n) SELECT * FROM gone", "COPY counter FROM STDIN", "SELECT nextval('numbers')", "SELECT writes()",
+    "SELECT n FROM counter FOR UPDATE", "DO $$BEGIN UPDATE counter SET n = 0; END$$", "VACUUM counter",
+    "BEGIN READ WRITE", "SET default_transaction_read_only = off", "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+    "SELECT set_config('default_transaction_read_only', 'off', false)", "BEGIN; UPDATE counter SET n = 0"])
+def test_it_cannot_write(cluster, reader, statement):
+    before = cluster.execute("SELECT n FROM counter")
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction) as caught:
+        reader.execute(statement, prepare=False)
+    if statement.split()[0] in ("INSERT", "UPDATE", "DELETE", "SET", "BEGIN"):
+        assert PRIMARY in caught.value.diag.message_hint
+    reader.execute("ROLLBACK")
+    assert reader.execute("SHOW transaction_read_only").fetchone() == ("on",)
+    assert cluster.execute("SELECT n FROM counter") == before
+
+
+def test_nor_when_a_function_would_let_it(cluster, reader):
+    before = cluster.execute("SELECT n FROM counter")
+    reader.execute("SELECT lets_write()")
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        reader.execute("SELECT writes()")
+    reader.execute("RESET ALL")
+    reader.execute("DISCARD ALL")
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        reader.execute("SELECT writes()")
+    assert cluster.execute("SELECT n FROM counter") == before
+
+
+def test_who_asks_for_both_is_told(cluster):
+    with pytest.raises(psycopg.OperationalError, match="cannot be \"off\" for who reads from replicas"):
+        cluster.connect(dbname=REPLICA, options="-c default_transaction_read_only=off")
+    with cluster.connect(dbname=REPLICA, options="-c nanu.consistency=monotonic") as conn:
+        assert conn.execute("SHOW nanu.consistency").fetchone() == ("monotonic",)
+
+
+def test_the_primarys_side_is_strong(start_own):
+    cluster = start_own(shards=1, replicas=1, workers=1, consistency="eventual")
+    cluster.execute("CREATE TABLE counter (n int); INSERT INTO counter VALUES (0)")
+    cluster.catch_up()
+    serving(cluster)
+    with cluster.connect(dbname=PRIMARY) as conn:
+        assert conn.execute("SHOW nanu.consistency").fetchone() == ("strong",)
+        assert conn.info.parameter_status("in_hot_standby") == "off"
+        with paused(*cluster.replicas[0]):
+            newest = conn.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchone()[0]
+            assert counted(conn) == newest
+        assert conn.execute("SELECT current_database()").fetchone() == (cluster.node_database,)
+
+
+def test_the_name_is_not_the_sessions_database(cluster, reader):
+    assert cluster.execute("SELECT DISTINCT database FROM nanu.sessions WHERE user_name = %s", [USER]) == [(DATABASE,)]
+
+
+@pytest.mark.parametrize("wanted, first", [("read-write", False), ("primary", False), ("read-only", True), ("standby", True), ("prefer-standby", True),
+                                           ("any", True)])
+def test_target_session_attrs_chooses_the_port(cluster, wanted, first):
+    """Two ports of one router; the replicas' stands first."""
+    ports = f"{cluster.router.settings['replica_port']},{cluster.router.port}"
+    info = cluster.conninfo().replace(f"port={cluster.router.port}", f"port={ports}").replace("host=127.0.0.1", "host=127.0.0.1,127.0.0.1")
+    with psycopg.connect(info, target_session_attrs=wanted, autocommit=True) as conn:
+        assert conn.execute("SHOW transaction_read_only").fetchone() == ("on" if first else "off",)
+        assert conn.info.port == (cluster.router.settings["replica_port"] if first else cluster.router.port)
+
+
+@pytest.mark.parametrize("wanted, name", [("read-only", DATABASE), ("standby", DATABASE), ("primary", REPLICA), ("read-write", REPLICA)])
+def test_target_session_attrs_refuses_the_other(cluster, wanted, name):
+    with pytest.raises(psycopg.OperationalError):
+        cluster.connect(dbname=name, target_session_attrs=wanted)
+
+
+def test_a_take_over_hands_both_ports_over(start_own):
+    cluster = start_own(shards=1, replicas=1, workers=2, replica_port=free_port())
+    before = cluster.router.take_over()
+    with on_replica_port(cluster) as conn:
+        assert conn.execute("SHOW transaction_read_only").fetchone() == ("on",)
+    with cluster.connect() as conn:
+        assert conn.execute("SHOW transaction_read_only").fetchone() == ("off",)
+    before.popen.wait(30)
