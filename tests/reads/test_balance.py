@@ -163,10 +163,10 @@ def test_the_least_loaded_serves(cluster, first_two_busy):
 
 
 def test_the_fastest_serves(start_own):
-    """Two of three need 50 ms: a function finds its server's port in a table, and sleeps."""
+    """Two of three need 300 ms more: a function finds its server's port in a table, and sleeps."""
     cluster = start_own(shards=1, replicas=3, workers=1, consistency="eventual")
     cluster.execute("CREATE TABLE slow_servers (ports text); CREATE FUNCTION slow() RETURNS int STABLE LANGUAGE sql AS"
-                    " $$SELECT CASE WHEN current_setting('port') = ANY (string_to_array(ports, ',')) THEN length(pg_sleep(0.05)::text) + 1 ELSE 1 END"
+                    " $$SELECT CASE WHEN current_setting('port') = ANY (string_to_array(ports, ',')) THEN length(pg_sleep(0.3)::text) + 1 ELSE 1 END"
                     " FROM slow_servers$$")
     first, second, third = cluster.replicas[0]
     cluster.execute(f"INSERT INTO slow_servers VALUES ('{first.port},{third.port}')")
@@ -184,7 +184,7 @@ def test_the_fastest_serves(start_own):
         load(conn, 6)                           # each has been tried
         assert load(conn, 50) == [0, 50, 0]
         times = dict(cluster.execute("SELECT node, read_us FROM nanu.replication WHERE role = 'replica'"))
-        assert times["n1r1"] > 40_000 and times["n1r3"] > 40_000 and times["n1r2"] < 40_000
+        assert times["n1r2"] < min(times["n1r1"], times["n1r3"]) > 250_000
         cluster.execute(f"UPDATE slow_servers SET ports = '{second.port}'")
         cluster.catch_up()
         wait_until(lambda: load(conn, 1)[1] == 0, "what became slow is left")
