@@ -80,7 +80,9 @@ const struct admin_table admin_tables[] = {
 		{ "lag_bytes", INT, "what a replica has still to replay of what the primary had" },
 		{ "lag_ms", INT, "how old what a replica shows may be; NULL: nobody knows" },
 		{ "excluded", BOOL, "whether it serves nothing because of max_lag" },
-		{ "sampled_ms", INT, "since it was asked for all this" }), REPORT_NONE, fill_replication },
+		{ "sampled_ms", INT, "since it was asked for all this" },
+		{ "trouble", TEXT, "what is wrong with its role: it is not what the topology calls it, or does not follow its primary; NULL: nothing" }),
+		REPORT_NONE, fill_replication },
 	{ "shards", "the shards of each database", COLUMNS(
 		{ "name", TEXT, "the shard's name" },
 		{ "database", TEXT, "as clients say it" },

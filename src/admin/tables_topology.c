@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "admin/node_trouble.h"
 #include "admin/replication.h"
 #include "admin/tables.h"
 #include "base/mem.h"
@@ -151,6 +152,7 @@ void fill_replication(struct filling *filling)
 			for (int j = 0; j < 8; j++)
 				row_null(filling);
 		}
+		row_text(filling, node_trouble(filling->snapshot, filling->roles, i, filling->arena));
 		row_end(filling);
 	}
 }

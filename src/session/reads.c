@@ -208,13 +208,13 @@ static int pick(struct session *session, int shard, uint64_t *ret_incarnation)
 	const struct shard_replicas *replicas = replicas_of(session, shard);
 	struct worker *worker = session->worker;
 	struct need need = need_of(session, shard);
-	uint64_t last = session->reads->read_from[shard], at_us = reads_now_us();
+	uint64_t last = session->reads->read_from[shard], at_us = reads_now_us(), followed = node_status_id(reads_primary(session, shard));
 
 	for (size_t i = 0; i < replicas->count; i++) {
 		int node = replicas->nodes[(worker->read_turn + i + 1) % replicas->count];
 		struct node_seen seen = node_status_read(snapshot->statuses[node]);
 
-		if (!node_seen_fit(&seen, at_us) || seen.as_of_us < need.as_of_us || (last != seen.incarnation && seen.as_of_us < need.shown_us) ||
+		if (!node_seen_fit(&seen, at_us) || seen.follows != followed || seen.as_of_us < need.as_of_us || (last != seen.incarnation && seen.as_of_us < need.shown_us) ||
 		    pools_held(&worker->pools, HOLD_NODE, snapshot->topology->nodes[node].name))
 			continue;
 		*ret_incarnation = seen.incarnation;

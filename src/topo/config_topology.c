@@ -136,6 +136,26 @@ static void keep_replication(const struct topology *stored, struct topology *top
 	}
 }
 
+/* Who is the primary, others have said since: as long as that node belongs to the shard, and roles are followed. */
+static void keep_roles(const struct config *config, const struct topology *stored, struct topology *topology)
+{
+	struct shard *shards = (struct shard *)(uintptr_t)topology->shards;
+	struct node *nodes = (struct node *)(uintptr_t)topology->nodes;
+
+	for (size_t i = 0; config->follow_roles == TOGGLE_ON && i < topology->shard_count; i++) {
+		int before = topology_shard(stored, shards[i].name);
+		int node = before >= 0 && stored->shards[before].followed ?
+			   topology_node(topology, stored->nodes[stored->shards[before].primary].name) : -1;
+
+		if (node < 0 || nodes[node].shard != (int)i)
+			continue;
+		nodes[shards[i].primary].role = NODE_REPLICA;
+		nodes[node].role = NODE_PRIMARY;
+		shards[i].primary = node;
+		shards[i].followed = true;
+	}
+}
+
 /* The place in `database` of the shard that stands at place `old_place` of the stored database. */
 static int same_shard(const struct topology *stored, const struct database *old, int old_place, const struct topology *topology,
 		      const struct database *database)
@@ -230,6 +250,8 @@ int config_topology(const struct config *config, const struct topology *stored, 
 	if (stored) {
 		keep_replication(stored, topology);
 		rc = keep_added_nodes(config, stored, topology, err);
+		if (rc == 0)
+			keep_roles(config, stored, topology);
 	}
 	for (size_t i = 0; stored && rc == 0 && i < stored->database_count; i++)
 		rc = keep_database(stored, &stored->databases[i], topology, err);

@@ -308,3 +308,17 @@ int topology_with_replication(const struct topology *old, const char *shard, con
 	((struct shard *)(uintptr_t)copy->shards)[index].replication = *replication;
 	return end_edit(copy, ret_topology, err);
 }
+
+int topology_with_primary(const struct topology *old, int node, struct topology **ret_topology, struct err *err)
+{
+	struct topology *copy = topology_copy(old, old->epoch + 1);
+	struct node *nodes = (struct node *)(uintptr_t)copy->nodes;
+	struct shard *shard = (struct shard *)(uintptr_t)&copy->shards[nodes[node].shard];
+
+	nodes[shard->primary].role = NODE_REPLICA;
+	nodes[node].role = NODE_PRIMARY;
+	nodes[node].slot = "";          /* it was one of the primary before */
+	shard->primary = node;
+	shard->followed = true;
+	return end_edit(copy, ret_topology, err);
+}

@@ -32,6 +32,7 @@ struct shard {
 	const char *name;
 	int primary;                    /* index into nodes */
 	struct replication_rule replication; /* async unless nanu.set_replication() said otherwise */
+	bool followed;                  /* the primary is the one that was found to be it, whatever the configuration says */
 };
 
 struct sharded_table {
@@ -106,6 +107,8 @@ must_use int topology_without_node(const struct topology *old, const char *name,
 /* A copy of `old` at epoch + 1 in which the shard is replicated so. ERR_NOT_FOUND; ERR_CONFIG: it has too few replicas for that. */
 must_use int topology_with_replication(const struct topology *old, const char *shard, const struct replication_rule *replication,
 				       struct topology **ret_topology, struct err *err);
+/* A copy of `old` at epoch + 1 in which `node` (an index) is the primary of its shard, and the one before a replica. ERR_CONFIG: topology_check(). */
+must_use int topology_with_primary(const struct topology *old, int node, struct topology **ret_topology, struct err *err);
 /* The replicas of a shard: indexes of nodes into `ret`, which has room for NODES_MAX; returns how many. */
 size_t topology_replicas(const struct topology *topology, int shard, int *ret);
 

@@ -9,6 +9,7 @@
  *
  * A table that is being sharded has "being_sharded": "router", too: who does it.
  *
+ * A shard whose primary was found to be another than the configuration says has "followed": true.
  * A node that was added while the router ran has two members more: "added": true, and "slot", its replication slot on the primary.
  *
  * A shard that is not replicated asynchronously has one more: "replication": { "mode": "semi-sync", "count": 1, "when_missing": "degrade" }.
@@ -84,6 +85,8 @@ static json_t *shard_to_json(const struct topology *topology, const struct shard
 		json_object_set_new(object, "replication", json_pack("{s:s, s:i, s:s}", "mode", replication_mode_name(replication->mode), "count",
 								     (int)replication->count, "when_missing",
 								     replication->degrades ? "degrade" : "block"));
+	if (shard->followed)
+		json_object_set_new(object, "followed", json_true());
 	return object;
 }
 
@@ -161,15 +164,16 @@ static int read_shards(struct topology *topology, json_t *array, struct err *err
 	for (size_t i = 0; i < json_array_size(array); i++) {
 		const char *name, *primary;
 		json_t *replication = NULL;
-		int rc;
+		int rc, followed = 0;
 
-		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s, s?o}", "name", &name, "primary",
-				   &primary, "replication", &replication) < 0)
+		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s, s?o, s?b}", "name", &name, "primary",
+				   &primary, "replication", &replication, "followed", &followed) < 0)
 			return bad_json(err, "shards", &error);
 		rc = read_replication(replication, name, &shards[i].replication, err);
 		if (rc < 0)
 			return rc;
 		shards[i].name = arena_strdup(&topology->arena, name);
+		shards[i].followed = followed;
 		shards[i].primary = -1;
 		for (size_t j = 0; j < topology->node_count; j++)
 			if (strcmp(topology->nodes[j].name, primary) == 0)
