@@ -269,7 +269,7 @@ static int follow(struct cluster *cluster, struct cluster_node *node, struct err
 	if (rc == 0)
 		rc = open_node(cluster, node->primary, &conn, err);
 	if (rc == 0)
-		rc = replica_follow(conn, node->name, &node->process, STALL_MS_MAX, err);
+		rc = replica_follow(conn, node->name, &node->process, false, STALL_MS_MAX, err);
 	PQfinish(conn);
 	return rc;
 }

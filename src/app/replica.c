@@ -366,15 +366,21 @@ struct following {
 	bool streams;
 };
 
-/* One look at the primary. 1: it has caught up. */
-static int look(PGconn *primary, const char *name, struct following *following, struct err *err)
+#define FLUSHED "CASE WHEN pg_catalog.pg_is_in_recovery() THEN coalesce(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn())" \
+	" ELSE pg_catalog.pg_current_wal_flush_lsn() END - '0/0'::pg_lsn"
+
+/* One look at the node that it streams from. 1: it has caught up. */
+static int look(PGconn *upstream, const char *name, bool delayed, struct following *following, struct err *err)
 {
 	const char *params[1] = { name };
 	uint64_t at, flushed, now = now_ms();
 	PGresult *result;
-	int rc = reach_ask(primary, "SELECT state = 'streaming', replay_lsn - '0/0'::pg_lsn, pg_catalog.pg_current_wal_flush_lsn() - '0/0'::pg_lsn"
-			   " FROM pg_catalog.pg_stat_replication WHERE application_name = $1 AND replay_lsn IS NOT NULL"
-			   " ORDER BY replay_lsn DESC LIMIT 1", 1, params, &result, err);
+	/* What a standby has received but not replayed, it passes on. */
+	int rc = reach_ask(upstream, delayed ?
+			   "SELECT state = 'streaming', flush_lsn - '0/0'::pg_lsn, " FLUSHED " FROM pg_catalog.pg_stat_replication"
+			   " WHERE application_name = $1 AND flush_lsn IS NOT NULL ORDER BY flush_lsn DESC LIMIT 1" :
+			   "SELECT state = 'streaming', replay_lsn - '0/0'::pg_lsn, " FLUSHED " FROM pg_catalog.pg_stat_replication"
+			   " WHERE application_name = $1 AND replay_lsn IS NOT NULL ORDER BY replay_lsn DESC LIMIT 1", 1, params, &result, err);
 
 	if (rc < 0)
 		return rc;
@@ -400,12 +406,12 @@ static int look(PGconn *primary, const char *name, struct following *following, 
 	return following->streams && at >= following->target;
 }
 
-int replica_follow(PGconn *primary, const char *name, const struct process *server, int stall_ms_max, struct err *err)
+int replica_follow(PGconn *upstream, const char *name, const struct process *server, bool delayed, int stall_ms_max, struct err *err)
 {
 	struct following following = { .moved_ms = now_ms() };
 	int rc;
 
-	while ((rc = look(primary, name, &following, err)) == 0) {
+	while ((rc = look(upstream, name, delayed, &following, err)) == 0) {
 		uint64_t way = following.target - following.begin;
 
 		if (!process_running(server))

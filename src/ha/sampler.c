@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -28,7 +29,8 @@ static const char PREPARE[] =
 	" CASE WHEN r.recovers THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_insert_lsn() END,"
 	" CASE WHEN r.recovers THEN coalesce((SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver),"
 	"   (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()))::text"
-	"  ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END"
+	"  ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END,"
+	" pg_catalog.current_setting('recovery_min_apply_delay')"
 	" FROM (SELECT pg_catalog.pg_is_in_recovery()) r(recovers)";
 
 /* What stays as it is while a server runs. */
@@ -195,6 +197,8 @@ static bool sample(struct asked *asked, struct node_status *primary, uint64_t ma
 	taken.flushed = read_lsn(PQgetvalue(result, 0, 1));
 	taken.inserted = read_lsn(PQgetvalue(result, 0, 2));
 	taken.timeline = (uint32_t)strtoul(PQgetvalue(result, 0, 3), NULL, taken.role == SEEN_PRIMARY ? 16 : 10);
+	if (!duration_read(PQgetvalue(result, 0, 4), &taken.delay_us))
+		taken.delay_us = 0;
 	if (taken.timeline > asked->timeline)
 		asked->timeline = taken.timeline;
 	taken.timeline = asked->timeline;

@@ -284,6 +284,7 @@ bool node_status_sampled(struct node_status *status, struct node_status *primary
 	before = node_status_read(status);
 	seen = (struct node_seen){ .reachable = true, .incarnation = before.incarnation ? before.incarnation : next_incarnation(), .role = sample->role,
 		.timeline = sample->timeline, .system = sample->system, .flushed = sample->flushed, .replayed = sample->role == SEEN_PRIMARY ? sample->flushed : sample->inserted,
+		.delay_us = sample->role == SEEN_REPLICA ? sample->delay_us : 0,
 		.sampled_us = sample->begun_us };
 	if (sample->role == SEEN_REPLICA && primary != status)
 		compare(primary, sample, &seen);

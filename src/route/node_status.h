@@ -31,6 +31,7 @@ struct node_seen {
 	uint64_t lag_bytes;             /* behind the newest sample of the primary */
 	uint64_t incarnation;           /* another one after each silence, and 0 before it was asked: a server that was restarted may show less than before */
 	uint64_t excluded;              /* 1: it was further behind than max_lag, and is not half as near yet */
+	uint64_t delay_us;              /* a replica: so long it waits on purpose before it replays a commit */
 	uint64_t follows;               /* a replica: the primary (node_status_id) of which as_of_us tells; 0: it is none of that one's history */
 	uint64_t failed_us;             /* when a session last found it broken; 0: never */
 };
@@ -68,6 +69,7 @@ struct node_sample {
 	uint64_t inserted;              /* a primary's: the end of the last record in its WAL; a replica's: what it has replayed */
 	uint64_t begun_us;              /* before it was asked */
 	uint64_t max_lag_us;            /* 0: none */
+	uint64_t delay_us;              /* a replica's recovery_min_apply_delay */
 };
 
 /* `primary`: of its shard; the node itself, when it is that. True: that was demanded. */

@@ -214,6 +214,9 @@ static int pick(struct session *session, int shard, uint64_t *ret_incarnation)
 		int node = replicas->nodes[(worker->read_turn + i + 1) % replicas->count];
 		struct node_seen seen = node_status_read(snapshot->statuses[node]);
 
+		/* Of what is old on purpose, nobody who asks for something wants to be shown that. */
+		if (session->reads->level == CONSISTENCY_EVENTUAL && seen.delay_us)
+			continue;
 		if (!node_seen_fit(&seen, at_us) || seen.follows != followed || seen.as_of_us < need.as_of_us || (last != seen.incarnation && seen.as_of_us < need.shown_us) ||
 		    pools_held(&worker->pools, HOLD_NODE, snapshot->topology->nodes[node].name))
 			continue;

@@ -34,6 +34,7 @@ static void add_nodes_and_shards(const struct config *config, struct topology *t
 			.region = arena_strdup(arena, config->nodes[i].region),
 			.zone = arena_strdup(arena, config->nodes[i].zone),
 			.shard = -1,
+			.upstream = "",
 			.slot = "",
 		};
 	for (unsigned i = 0; i < config->shards_count; i++) {
@@ -109,6 +110,7 @@ static int keep_added_nodes(const struct config *config, const struct topology *
 			.role = NODE_REPLICA,
 			.shard = topology_shard(topology, shard),
 			.added = true,
+			.upstream = arena_strdup(arena, node->upstream),
 			.slot = arena_strdup(arena, node->slot),
 		};
 		if (nodes[count++].shard >= 0)
@@ -154,6 +156,16 @@ static void keep_roles(const struct config *config, const struct topology *store
 		shards[i].primary = node;
 		shards[i].followed = true;
 	}
+}
+
+/* Who streams from a replica that is the primary now streams from the primary. */
+static void settle_upstreams(struct topology *topology)
+{
+	struct node *nodes = (struct node *)(uintptr_t)topology->nodes;
+
+	for (size_t i = 0; i < topology->node_count; i++)
+		if (strcmp(nodes[i].upstream, nodes[topology->shards[nodes[i].shard].primary].name) == 0)
+			nodes[i].upstream = "";
 }
 
 /* The place in `database` of the shard that stands at place `old_place` of the stored database. */
@@ -250,8 +262,10 @@ int config_topology(const struct config *config, const struct topology *stored, 
 	if (stored) {
 		keep_replication(stored, topology);
 		rc = keep_added_nodes(config, stored, topology, err);
-		if (rc == 0)
+		if (rc == 0) {
 			keep_roles(config, stored, topology);
+			settle_upstreams(topology);
+		}
 	}
 	for (size_t i = 0; stored && rc == 0 && i < stored->database_count; i++)
 		rc = keep_database(stored, &stored->databases[i], topology, err);

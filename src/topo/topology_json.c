@@ -10,7 +10,8 @@
  * A table that is being sharded has "being_sharded": "router", too: who does it.
  *
  * A shard whose primary was found to be another than the configuration says has "followed": true.
- * A node that was added while the router ran has two members more: "added": true, and "slot", its replication slot on the primary.
+ * A node that was added while the router ran has two members more: "added": true, and "slot", its replication slot on the primary, or on "upstream", the replica
+ * that it streams from.
  *
  * A shard that is not replicated asynchronously has one more: "replication": { "mode": "semi-sync", "count": 1, "when_missing": "degrade" }.
  *
@@ -72,6 +73,8 @@ static json_t *node_to_json(const struct topology *topology, const struct node *
 	if (node->added) {
 		json_object_set_new(object, "added", json_true());
 		json_object_set_new(object, "slot", json_string(node->slot));
+		if (*node->upstream)
+			json_object_set_new(object, "upstream", json_string(node->upstream));
 	}
 	return object;
 }
@@ -195,12 +198,12 @@ static int read_nodes(struct topology *topology, json_t *array, struct err *err)
 		return err_set(err, ERR_CONFIG, "more than %d nodes", NODES_MAX);
 	nodes = arena_calloc(arena, json_array_size(array), sizeof(*nodes));
 	for (size_t i = 0; i < json_array_size(array); i++) {
-		const char *name, *host, *region, *zone, *role, *shard, *slot = "";
+		const char *name, *host, *region, *zone, *role, *shard, *slot = "", *upstream = "";
 		int port, added = 0;
 
-		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s?b, s?s}", "name",
+		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s?b, s?s, s?s}", "name",
 				   &name, "host", &host, "port", &port, "region", &region, "zone", &zone, "role", &role, "shard",
-				   &shard, "added", &added, "slot", &slot) < 0)
+				   &shard, "added", &added, "slot", &slot, "upstream", &upstream) < 0)
 			return bad_json(err, "nodes", &error);
 		if (strcmp(role, "primary") != 0 && strcmp(role, "replica") != 0)
 			return err_set(err, ERR_CONFIG, "node \"%s\" has an unknown role \"%s\"", name, role);
@@ -215,6 +218,7 @@ static int read_nodes(struct topology *topology, json_t *array, struct err *err)
 			.role = strcmp(role, "primary") == 0 ? NODE_PRIMARY : NODE_REPLICA,
 			.shard = -1,
 			.added = added,
+			.upstream = arena_strdup(arena, added ? upstream : ""),
 			.slot = arena_strdup(arena, added ? slot : ""),
 		};
 	}

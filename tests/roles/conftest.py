@@ -1,24 +1,28 @@
 """Fixtures:
 
+    etcd        one, for this module
     group       a router before three servers, of which one is the primary and two follow it, whatever the test before did
 
 What is tested here is the control plane's, and the same on every event loop: it runs once.
 """
 import pytest
 
-from conftest import cluster_factory
+from harness.once import start_cluster, start_own  # noqa: F401
 
 from .group import Group
 
 
 @pytest.fixture(scope="module")
-def start_here(farm):
-    yield from cluster_factory(farm, "auto")
+def etcd():
+    from harness.etcd import Etcd
+    made = Etcd()
+    yield made.start()
+    made.close()
 
 
 @pytest.fixture(scope="module")
-def made(farm, start_here):
-    group = Group(farm, start_here)
+def made(farm, start_cluster):
+    group = Group(farm, start_cluster)
     yield group
     group.close()
 

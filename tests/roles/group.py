@@ -2,13 +2,14 @@
 import psycopg
 
 from harness.wait import wait_until
+from monitoring.asking import with_http
 
 
 class Group:
     def __init__(self, farm, start, **settings):
         server = farm.extra_server("roles", {"wal_retrieve_retry_interval": "100ms", "max_wal_size": "256MB", "wal_keep_size": "128MB"})
         self.nodes = {"n1": server}
-        self.cluster = start(servers=[server], replicas=2, max_lag=0, **settings)
+        self.cluster = with_http(start, servers=[server], replicas=2, max_lag=0, **settings)
         self.nodes.update({f"n1r{i}": replica for i, replica in enumerate(self.cluster.replicas[0], 1)})
         self.cluster.owned = []  # nobody else has these servers, and who drops the database must be known
         self.cluster.execute("CREATE TABLE t (id bigserial PRIMARY KEY, value text)")

@@ -7,6 +7,7 @@ import pytest
 
 from harness.postgres import make_template
 from harness.wait import wait_until
+from monitoring.asking import metrics, wait_for_status
 
 
 def insert(group, value):
@@ -16,6 +17,10 @@ def insert(group, value):
 def has(server, group, value):
     with server.connect(group.cluster.node_database) as conn:
         return conn.execute("SELECT count(*) FROM t WHERE value = %s", [value]).fetchone()[0]
+
+
+def metric(group, name, **labels):
+    return metrics(group.cluster).one(name, **labels)
 
 
 def log_of(group):
@@ -56,6 +61,8 @@ def test_a_primary_that_stays_alive_is_left_and_never_read_or_written(group):
             assert conn.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'").fetchone() == (0,)
         assert group.shown(old)[:3] == ("replica", "primary", False)
         assert "a primary of its own" in group.shown(old)[3]
+        assert metric(group, "nanu_node_stray", node=old, shard="s1") == 1 and metric(group, "nanu_node_stray", node=new, shard="s1") == 0
+        wait_for_status(group.cluster, "/primary", 200)
         assert group.shown(third)[2] is False  # it follows the old one
 
 
@@ -152,11 +159,14 @@ def test_two_promotions_to_the_same_timeline_are_disputed_and_change_nothing(gro
     group.cluster.router.start()
     wait_until(lambda: "both say that they are the primary" in (group.shown(old)[3] or ""), "it is shown")
     assert group.primary() == old and "the primary is disputed" in log_of(group)
+    assert "the primary is disputed" in wait_for_status(group.cluster, "/primary", 503).text
+    assert metric(group, "nanu_shard_primary_disputed", shard="s1") == 1
     with pytest.raises(psycopg.Error):
         insert(group, "disputed")
     group.nodes[other].stop()  # one of them goes: the other is it
     group.follows(new)
     insert(group, "settled")
+    wait_for_status(group.cluster, "/primary", 200)
     assert has(group.nodes[new], group, "settled") == 1
 
 
