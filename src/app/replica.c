@@ -18,8 +18,6 @@
 
 enum { TAIL_SIZE = 512, CONNINFO_SIZE_MAX = 8192, LOOK_MS = 50, LAG_MS_MAX = 1000, CUT_TRIES = 100, CUT_MS = 100 };
 
-static const char mark_name[] = "nanu.adding";
-
 static uint64_t now_ms(void)
 {
 	const struct env *env = env_system();
@@ -306,7 +304,7 @@ static int configure(const struct replica *replica, const char *fresh, struct er
 	if (rc == 0)
 		rc = append(arena_printf(replica->arena, "%s/postgresql.auto.conf", fresh),
 			    arena_printf(replica->arena, "primary_slot_name = '%s'\n%s", slot, replica->settings), err);
-	return rc < 0 ? rc : create(replica, arena_printf(replica->arena, "%s/%s", fresh, mark_name), replica->name, err);
+	return rc < 0 ? rc : create(replica, arena_printf(replica->arena, "%s/%s", fresh, REPLICA_MARK), replica->name, err);
 }
 
 int replica_end(struct replica *replica, struct err *err)
@@ -344,7 +342,7 @@ void replica_release(struct replica *replica)
 
 const char *replica_marked(struct arena *arena, const char *data)
 {
-	FILE *file = fopen(arena_printf(arena, "%s/%s", data, mark_name), "re");
+	FILE *file = fopen(arena_printf(arena, "%s/%s", data, REPLICA_MARK), "re");
 	char name[NAME_SIZE_MAX] = "";
 	bool read = file && fgets(name, sizeof(name), file);
 
@@ -355,7 +353,7 @@ const char *replica_marked(struct arena *arena, const char *data)
 
 void replica_unmark(struct arena *arena, const char *data)
 {
-	unlink(arena_printf(arena, "%s/%s", data, mark_name));
+	unlink(arena_printf(arena, "%s/%s", data, REPLICA_MARK));
 }
 
 /* ---- catching up ---- */

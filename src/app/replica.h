@@ -58,5 +58,6 @@ must_use int replica_follow(PGconn *upstream, const char *name, const struct pro
 
 /* The mark of a replica whose making is not over, with its name in it: DATA has it from the first moment until the router knows the node. NULL: it
  * has none. */
+#define REPLICA_MARK "nanu.adding"
 const char *replica_marked(struct arena *arena, const char *data);
 void replica_unmark(struct arena *arena, const char *data);

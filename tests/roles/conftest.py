@@ -22,7 +22,7 @@ def etcd():
 
 @pytest.fixture(scope="module")
 def made(farm, start_cluster):
-    group = Group(farm, start_cluster)
+    group = Group(farm, start_cluster, "roles")
     yield group
     group.close()
 

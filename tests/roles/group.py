@@ -6,8 +6,8 @@ from monitoring.asking import with_http
 
 
 class Group:
-    def __init__(self, farm, start, **settings):
-        server = farm.extra_server("roles", {"wal_retrieve_retry_interval": "100ms", "max_wal_size": "256MB", "wal_keep_size": "128MB"})
+    def __init__(self, farm, start, name, **settings):
+        server = farm.extra_server(name, {"wal_retrieve_retry_interval": "100ms", "max_wal_size": "256MB", "wal_keep_size": "128MB"})
         self.nodes = {"n1": server}
         self.cluster = with_http(start, servers=[server], replicas=2, max_lag=0, **settings)
         self.nodes.update({f"n1r{i}": replica for i, replica in enumerate(self.cluster.replicas[0], 1)})

@@ -12,7 +12,7 @@ from .group import Group
 
 @pytest.fixture(scope="module")
 def made(farm, start_cluster, etcd):
-    group = Group(farm, start_cluster, etcd_hosts=etcd.hosts, router_name="r1", router_timeout=int(5000 * PATIENCE))
+    group = Group(farm, start_cluster, "several", etcd_hosts=etcd.hosts, router_name="r1", router_timeout=int(5000 * PATIENCE))
     group.second = start_cluster(shares=group.cluster, etcd_hosts=etcd.hosts, router_name="r2", router_timeout=int(5000 * PATIENCE), max_lag=0)
     yield group
     group.close()
@@ -33,7 +33,7 @@ def nodes(cluster):
 @pytest.fixture(scope="module")
 def standbys(farm, made):
     """Two more, which no router knows."""
-    found = [Replica(farm.folder, made.current, f"roles_x{number}", made.current.settings).start() for number in (1, 2)]
+    found = [Replica(farm.folder, made.current, f"several_x{number}", made.current.settings).start() for number in (1, 2)]
     yield dict(zip(("x1", "x2"), found))
     for server in found:
         server.stop()
