@@ -18,6 +18,7 @@ struct database;
 struct job;
 struct node;
 struct replication_watch;
+struct role_watch;
 struct services;
 struct snapshot;
 struct topology;
@@ -56,6 +57,7 @@ struct admin {                          /* what the program lets it see and do *
 	struct services *services;
 	void *program;
 	struct replication_watch *watch;
+	struct role_watch *roles;
 	enum admin_lane lane;           /* what the caller may do */
 	bool (*stopping)(void *program);                        /* the router ends: who waits should stop */
 	struct snapshot *(*snapshot)(void *program);            /* a new reference to the newest */

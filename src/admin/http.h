@@ -11,11 +11,13 @@
 
 struct config;
 struct http;
+struct role_watch;
 struct services;
 struct snapshot;
 
 struct http_source {                    /* what it answers from */
 	struct services *services;
+	struct role_watch *roles;
 	void *program;
 	struct snapshot *(*snapshot)(void *program);    /* new references to the newest */
 	struct config *(*config)(void *program);

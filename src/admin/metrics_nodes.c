@@ -4,6 +4,7 @@
 #include "admin/metrics.h"
 #include "admin/report.h"
 #include "admin/scene.h"
+#include "ha/role_watch.h"
 #include "route/node_status.h"
 #include "route/snapshot.h"
 #include "topo/topology.h"
@@ -64,6 +65,12 @@ static bool lag_us(const struct told *told, uint64_t *ret_value)
 	return told->seen.role == SEEN_REPLICA && *ret_value != UINT64_MAX;
 }
 
+static bool stray(const struct told *told, uint64_t *ret_value)
+{
+	*ret_value = told->seen.role == SEEN_PRIMARY && told->node->role == NODE_REPLICA;
+	return told->seen.role != SEEN_UNKNOWN;
+}
+
 static bool sample_age_us(const struct told *told, uint64_t *ret_value)
 {
 	*ret_value = told->now_us > told->seen.sampled_us ? told->now_us - told->seen.sampled_us : 0;
@@ -84,6 +91,7 @@ static const struct {
 	{ "nanu_node_excluded", "1 when this replica serves no reads because of max_lag.", false, excluded },
 	{ "nanu_node_lag_bytes", "WAL that a replica has still to replay.", false, lag_bytes },
 	{ "nanu_node_lag_seconds", "For how long what a replica shows may be out of date.", true, lag_us },
+	{ "nanu_node_stray", "1 when it says that it is a primary, and the topology does not.", false, stray },
 	{ "nanu_node_sample_age_seconds", "Since the newest answer was asked for.", true, sample_age_us },
 };
 
@@ -107,6 +115,13 @@ void metrics_nodes(const struct scene *scene, struct buf *out)
 	exposition_family(out, "nanu_node_drained", METRIC_GAUGE, "1 when statements on it wait for nanu.resume().");
 	for (size_t i = 0; i < topology->node_count; i++)
 		exposition_count(out, "nanu_node_drained", all[i].labels, NULL, reports_hold(scene->reports, HOLD_NODE, all[i].node->name));
+	exposition_family(out, "nanu_shard_primary_disputed", METRIC_GAUGE, "1 when several nodes claim to be the shard's primary, and nobody can tell which one is.");
+	for (size_t i = 0; i < topology->shard_count; i++) {
+		char reason[ROLE_REASON_SIZE];
+
+		exposition_count(out, "nanu_shard_primary_disputed", LABELS(scene->arena, { "shard", topology->shards[i].name }), NULL,
+				 role_watch_read(scene->roles, topology->shards[i].name, reason) == ROLES_DISPUTED);
+	}
 	for (size_t j = 0; j < sizeof(metrics) / sizeof(metrics[0]); j++) {
 		exposition_family(out, metrics[j].name, METRIC_GAUGE, metrics[j].help);
 		for (size_t i = 0; i < topology->node_count; i++) {

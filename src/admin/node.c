@@ -64,9 +64,24 @@ static int refuse_block(struct job *job, const struct call *call)
 
 /* ---- nanu.add_node() ---- */
 
+static int read_upstream(struct job *job, const struct topology *topology, struct node *node)
+{
+	int upstream = *node->upstream ? topology_node(topology, node->upstream) : topology->shards[node->shard].primary;
+
+	if (upstream < 0 || topology->nodes[upstream].shard != node->shard || strcmp(node->upstream, node->name) == 0) {
+		err_set(&job->err, ERR_UNDEFINED_OBJECT, "shard \"%s\" has no other node \"%s\" to stream from", topology->shards[node->shard].name,
+			node->upstream);
+		err_hint(&job->err, "SELECT name FROM nanu.nodes WHERE shard = '%s' lists them.", topology->shards[node->shard].name);
+		return job->err.code;
+	}
+	if (topology->shards[node->shard].primary == upstream)
+		node->upstream = "";
+	return 0;
+}
+
 static int read_node(struct job *job, const struct topology *topology, const struct call *call, struct node *ret_node)
 {
-	static const char *const names[] = { "name", "shard", "host", "port", "region", "zone", "weight", NULL };
+	static const char *const names[] = { "name", "shard", "host", "port", "region", "zone", "weight", "upstream", NULL };
 	const char *shard = call_arg(call, 1, "shard", NULL), *port = call_arg(call, 3, "port", NULL);
 	const char *weight = call_arg(call, 6, "weight", "1");
 	unsigned long number;
@@ -77,7 +92,7 @@ static int read_node(struct job *job, const struct topology *topology, const str
 		return job->err.code;
 	*ret_node = (struct node){
 		.name = call_arg(call, 0, "name", ""), .host = call_arg(call, 2, "host", ""), .region = call_arg(call, 4, "region", ""),
-		.zone = call_arg(call, 5, "zone", ""), .role = NODE_REPLICA, .added = true, .slot = "",
+		.zone = call_arg(call, 5, "zone", ""), .upstream = call_arg(call, 6, "upstream", ""), .role = NODE_REPLICA, .added = true, .slot = "",
 	};
 	if (!*ret_node->name || !*ret_node->host || !shard || !port) {
 		err_set(&job->err, ERR_INVALID_VALUE, "nanu.add_node needs name, shard, host and port");
@@ -92,7 +107,7 @@ static int read_node(struct job *job, const struct topology *topology, const str
 		return err_set(&job->err, ERR_INVALID_VALUE, "%s", why.message);
 	ret_node->shard = topology_shard(topology, shard);
 	if (ret_node->shard >= 0)
-		return 0;
+		return read_upstream(job, topology, ret_node);
 	err_set(&job->err, ERR_UNDEFINED_OBJECT, "shard \"%s\" does not exist", shard);
 	err_hint(&job->err, "SELECT name FROM nanu.shards lists them.");
 	return job->err.code;
@@ -190,23 +205,32 @@ static int add(struct admin *admin, struct job *job, const struct call *call, co
 									 topology->shards[node.shard].name));
 }
 
+/* Another router's change that came before is no reason to fail: this one is made upon it. */
+static int change(struct admin *admin, struct job *job, const struct call *call,
+		  int (*once)(struct admin *admin, struct job *job, const struct call *call, const struct topology *topology))
+{
+	int rc = ERR_CONFLICT;
+
+	for (int tries = 0; rc == ERR_CONFLICT && tries <= CHANGE_TRIES_MAX; tries++) {
+		struct snapshot *snapshot = admin->snapshot(admin->program);
+
+		rc = once(admin, job, call, snapshot->topology);
+		snapshot_unref(snapshot);
+		if (rc == ERR_CONFLICT && admin->follow(admin->program, &job->err) < 0)
+			return job->err.code;
+	}
+	return rc;
+}
+
 int admin_add_node(struct admin *admin, struct job *job, const struct call *call)
 {
-	struct snapshot *snapshot;
-	int rc;
-
-	if (job->in_block)
-		return refuse_block(job, call);
-	snapshot = admin->snapshot(admin->program);
-	rc = add(admin, job, call, snapshot->topology);
-	snapshot_unref(snapshot);
-	return rc;
+	return job->in_block ? refuse_block(job, call) : change(admin, job, call, add);
 }
 
 /* ---- nanu.remove_node() ---- */
 
 /* The standby that uses the slot is cut off until it is gone; it asks for it again every few seconds. */
-static int drop_slot_by(PGconn *conn, const struct node *primary, const char *slot, struct err *err)
+static int drop_slot_by(PGconn *conn, const struct node *upstream, const char *slot, struct err *err)
 {
 	static const struct timespec pause = { .tv_nsec = SLOT_TRY_MS * 1000000 };
 	int rc = 0;
@@ -214,7 +238,7 @@ static int drop_slot_by(PGconn *conn, const struct node *primary, const char *sl
 	for (int i = 0; i < SLOT_TRIES; i++) {
 		PGresult *result = NULL;
 
-		rc = node_ask(conn, primary->name, "SELECT pg_catalog.pg_terminate_backend(active_pid) FROM pg_catalog.pg_replication_slots"
+		rc = node_ask(conn, upstream->name, "SELECT pg_catalog.pg_terminate_backend(active_pid) FROM pg_catalog.pg_replication_slots"
 			 " WHERE slot_name = $1 AND slot_type = 'physical'", slot, PGRES_TUPLES_OK, &result, err);
 		if (rc < 0)
 			return rc;
@@ -223,7 +247,7 @@ static int drop_slot_by(PGconn *conn, const struct node *primary, const char *sl
 			return 0;
 		}
 		PQclear(result);
-		rc = node_ask(conn, primary->name, "SELECT pg_catalog.pg_drop_replication_slot($1)", slot, PGRES_TUPLES_OK, &result, err);
+		rc = node_ask(conn, upstream->name, "SELECT pg_catalog.pg_drop_replication_slot($1)", slot, PGRES_TUPLES_OK, &result, err);
 		if (rc == 0)
 			PQclear(result);
 		if (rc == 0 || PQstatus(conn) != CONNECTION_OK)
@@ -235,21 +259,21 @@ static int drop_slot_by(PGconn *conn, const struct node *primary, const char *sl
 
 static int drop_slot(struct admin *admin, struct job *job, const struct topology *topology, const struct node *node)
 {
-	const struct node *primary = &topology->nodes[topology->shards[node->shard].primary];
+	const struct node *upstream = &topology->nodes[*node->upstream ? topology_node(topology, node->upstream) : topology->shards[node->shard].primary];
 	struct err why;
 	PGconn *conn;
 	int rc;
 
 	if (!*node->slot)
 		return 0;
-	rc = node_open(admin->config, primary, topology_node_database(topology, node->shard), &conn, &why);
+	rc = node_open(admin->config, upstream, topology_node_database(topology, node->shard), &conn, &why);
 	if (rc == 0)
-		rc = drop_slot_by(conn, primary, node->slot, &why);
+		rc = drop_slot_by(conn, upstream, node->slot, &why);
 	PQfinish(conn);
 	if (rc == 0)
 		return 0;
 	err_set(&job->err, ERR_WRONG_STATE, "node \"%s\" is out of the topology, but its replication slot \"%s\" on node \"%s\" could not be dropped",
-		node->name, node->slot, primary->name);
+		node->name, node->slot, upstream->name);
 	err_detail(&job->err, "%s", why.message);
 	err_hint(&job->err, "It keeps WAL on that server. There, when it is back: SELECT pg_drop_replication_slot('%s')", node->slot);
 	return job->err.code;
@@ -275,28 +299,42 @@ static int find_added(struct job *job, const struct topology *topology, const ch
 	return job->err.code;
 }
 
+/* Its replicas would stand still. */
+static int check_removable(struct job *job, const struct topology *topology, const struct node *node)
+{
+	for (size_t i = 0; i < topology->node_count; i++) {
+		if (strcmp(topology->nodes[i].upstream, node->name) != 0)
+			continue;
+		err_set(&job->err, ERR_WRONG_STATE, "node \"%s\" streams from node \"%s\"", topology->nodes[i].name, node->name);
+		err_hint(&job->err, "Take that one away first: SELECT nanu.remove_node('%s').", topology->nodes[i].name);
+		return ERR_WRONG_STATE;
+	}
+	return 0;
+}
+
+static int remove_one(struct admin *admin, struct job *job, const struct call *call, const struct topology *topology)
+{
+	struct topology *next = NULL;
+	const struct node *node = NULL;
+	int rc = find_added(job, topology, call_arg(call, 0, "name", NULL), &node);
+
+	if (rc == 0)
+		rc = check_removable(job, topology, node);
+	if (rc == 0)
+		rc = topology_without_node(topology, node->name, &next, &job->err);
+	if (rc == 0)
+		rc = publish(admin, job, next, node->shard);
+	if (rc == 0)
+		rc = drop_slot(admin, job, topology, node);
+	return rc < 0 ? rc : admin_say(job, call, OID_TEXT, arena_printf(&job->arena, "%s is no node any more", node->name));
+}
+
 int admin_remove_node(struct admin *admin, struct job *job, const struct call *call)
 {
 	static const char *const names[] = { "name", NULL };
-	struct topology *next = NULL;
-	const struct node *node = NULL;
-	struct snapshot *snapshot;
 	int rc = call_check(call, names, &job->err);
 
 	if (rc < 0)
 		return rc;
-	if (job->in_block)
-		return refuse_block(job, call);
-	snapshot = admin->snapshot(admin->program);
-	rc = find_added(job, snapshot->topology, call_arg(call, 0, "name", NULL), &node);
-	if (rc == 0)
-		rc = topology_without_node(snapshot->topology, node->name, &next, &job->err);
-	if (rc == 0)
-		rc = publish(admin, job, next, node->shard);
-	if (rc == 0)
-		rc = drop_slot(admin, job, snapshot->topology, node);
-	if (rc == 0)
-		rc = admin_say(job, call, OID_TEXT, arena_printf(&job->arena, "%s is no node any more", node->name));
-	snapshot_unref(snapshot);
-	return rc;
+	return job->in_block ? refuse_block(job, call) : change(admin, job, call, remove_one);
 }

@@ -6,13 +6,14 @@
 
 #include "admin/report.h"
 #include "admin/scene.h"
+#include "ha/role_watch.h"
 #include "route/node_status.h"
 #include "route/snapshot.h"
 #include "topo/config.h"
 #include "topo/topology.h"
 
 /* A node that was asked longer ago than any node is, and SILENT_US_MAX, has nobody who asks it. */
-enum { REASON_SIZE = 256, SILENT_US_MAX = 5000000, INTERVALS_MAX = 40 };
+enum { REASON_SIZE = 512, SILENT_US_MAX = 5000000, INTERVALS_MAX = 40 };
 
 struct verdict {
 	const struct scene *scene;
@@ -151,12 +152,16 @@ static void look_at_primary(struct verdict *verdict, size_t index, json_t *shard
 	const char *node = snapshot->topology->nodes[shard->primary].name;
 	bool held = reports_hold(verdict->scene->reports, HOLD_NODE, node);
 	struct node_seen seen = node_status_read(snapshot->statuses[shard->primary]);
-	bool answered = answers(&seen, verdict->scene), good = answered && seen.role == SEEN_PRIMARY;
+	char reason[ROLE_REASON_SIZE];
+	bool disputed = role_watch_read(verdict->scene->roles, shard->name, reason) == ROLES_DISPUTED;
+	bool answered = answers(&seen, verdict->scene), good = answered && seen.role == SEEN_PRIMARY && !disputed;
 
 	json_array_append_new(shards, json_pack("{s:s, s:s, s:b, s:b}", "shard", shard->name, "node", node, "writable", good, "drained", held));
 	if (good || held)
 		return;
-	if (!seen.sampled_us)
+	if (disputed)
+		fail(verdict, "shard %s: the primary is disputed: %s", shard->name, reason);
+	else if (!seen.sampled_us)
 		fail(verdict, "shard %s: primary %s has not been asked yet", shard->name, node);
 	else if (!answered)
 		fail(verdict, "shard %s: primary %s does not answer", shard->name, node);

@@ -97,7 +97,7 @@ static int create_table(struct query *query, const struct admin_table *table, sq
 static int fill_table(struct query *query, const struct admin_table *table)
 {
 	struct filling filling = { .config = query->admin->config, .snapshot = query->snapshot, .reports = &query->reports,
-				   .watch = query->admin->watch, .arena = &query->job->arena };
+				   .watch = query->admin->watch, .roles = query->admin->roles, .arena = &query->job->arena };
 	int rc = create_table(query, table, &filling.insert);
 
 	if (rc == SQLITE_OK && !query->job->describe_only) {

@@ -323,7 +323,6 @@ static int set(struct admin *admin, struct job *job, const struct topology *topo
 int admin_set_replication(struct admin *admin, struct job *job, const struct call *call)
 {
 	struct replication_rule replication;
-	struct snapshot *snapshot;
 	const char *shard = NULL;
 	int rc = read_call(job, call, &shard, &replication);
 
@@ -336,9 +335,15 @@ int admin_set_replication(struct admin *admin, struct job *job, const struct cal
 		return job->err.code;
 	}
 	pthread_mutex_lock(&admin->watch->acting);
-	snapshot = admin->snapshot(admin->program);
-	rc = set(admin, job, snapshot->topology, shard, &replication);
-	snapshot_unref(snapshot);
+	rc = ERR_CONFLICT;              /* another router's change that came before is no reason to fail */
+	for (int tries = 0; rc == ERR_CONFLICT && tries <= CHANGE_TRIES_MAX; tries++) {
+		struct snapshot *snapshot = admin->snapshot(admin->program);
+
+		rc = set(admin, job, snapshot->topology, shard, &replication);
+		snapshot_unref(snapshot);
+		if (rc == ERR_CONFLICT && admin->follow(admin->program, &job->err) < 0)
+			rc = job->err.code;
+	}
 	pthread_mutex_unlock(&admin->watch->acting);
 	return rc < 0 ? rc : admin_say(job, call, OID_TEXT, arena_printf(&job->arena, "%s is %s", shard, replication_mode_name(replication.mode)));
 }

@@ -7,6 +7,7 @@
 struct arena;
 struct config;
 struct reports;
+struct role_watch;
 struct services;
 struct snapshot;
 
@@ -14,6 +15,7 @@ struct scene {
 	const struct config *config;
 	const struct snapshot *snapshot;
 	const struct services *services;
+	struct role_watch *roles;
 	const struct reports *reports;  /* with REPORT_HOLDS; for metrics, with REPORT_POOLS and REPORT_SUMS too */
 	uint64_t now_us;                /* of env_system()'s clock */
 	bool left;                      /* another process has taken over */

@@ -16,6 +16,7 @@
 
 struct config;
 struct replication_watch;
+struct role_watch;
 struct services;
 struct snapshot;
 
@@ -26,6 +27,7 @@ struct filling {                        /* one table being filled */
 	const struct config *config;
 	const struct snapshot *snapshot;
 	struct replication_watch *watch;
+	struct role_watch *roles;
 	const struct reports *reports;  /* with what the named tables need */
 	struct store_view store;
 	struct arena *arena;

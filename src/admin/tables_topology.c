@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "admin/node_trouble.h"
 #include "admin/replication.h"
 #include "admin/tables.h"
 #include "base/mem.h"
@@ -89,6 +90,7 @@ void fill_nodes(struct filling *filling)
 		row_text(filling, node->role == NODE_PRIMARY ? "primary" : "replica");
 		row_text(filling, topology->shards[node->shard].name);
 		row_bool(filling, node->added);
+		row_text(filling, *node->upstream ? node->upstream : NULL);
 		if (state.connections || state.failed)
 			row_bool(filling, state.connections > 0);
 		else
@@ -119,7 +121,7 @@ static void fill_position(struct filling *filling, const struct node_seen *seen,
 	row_int(filling, seen->timeline);
 	row_lsn(filling, seen->flushed);
 	if (!replica) {
-		for (int i = 0; i < 4; i++)
+		for (int i = 0; i < 5; i++)
 			row_null(filling);
 	} else {
 		row_lsn(filling, seen->replayed);
@@ -129,6 +131,10 @@ static void fill_position(struct filling *filling, const struct node_seen *seen,
 		else
 			row_size(filling, lag_us / 1000);
 		row_bool(filling, seen->excluded);
+		if (seen->delay_us)
+			row_size(filling, seen->delay_us / 1000);
+		else
+			row_null(filling);
 	}
 	row_size(filling, (now_us - seen->sampled_us) / 1000);
 }
@@ -178,11 +184,12 @@ void fill_replication(struct filling *filling)
 			fill_position(filling, &seen, node->role == NODE_REPLICA);
 		} else {
 			row_bool(filling, false);
-			for (int j = 0; j < 8; j++)
+			for (int j = 0; j < 9; j++)
 				row_null(filling);
 		}
 		fill_aside(filling, &seen);
 		fill_load(filling, node_status_load(filling->snapshot->statuses[i]));
+		row_text(filling, node_trouble(filling->snapshot, filling->roles, i, filling->arena));
 		row_end(filling);
 	}
 }

@@ -15,14 +15,15 @@
 #include "app/reach.h"
 #include "app/replica.h"
 #include "app/server.h"
+#include "base/duration.h"
 #include "net/env.h"
 #include "topo/settings.h"
 
 const char add_replica_usage[] =
 	"Usage: nanu add-replica SHARD [OPTION ...]\n"
 	"\n"
-	"Makes a new replica of a shard on this machine, while everything runs: a base backup of the primary, a server that\n"
-	"streams from it with a replication slot of its own. When it has caught up, the router is told. Without --data it is\n"
+	"Makes a new replica of a shard on this machine, while everything runs: a base backup of the primary, or of --from, a\n"
+	"server that streams from it with a replication slot of its own. When it has caught up, the router is told. Without --data it is\n"
 	"one more server of the playground. Interrupted, it leaves nothing on the primary; run again, it goes on or begins anew.\n"
 	"\n"
 	"  --data DIR        where its data is to be: a folder that is empty or not there yet\n"
@@ -30,13 +31,16 @@ const char add_replica_usage[] =
 	"  --host HOST       address that it listens on, and at which the router reaches it (default: 127.0.0.1)\n"
 	"  --name NODE       what it is called (default: the primary's name with a letter behind it)\n"
 	"  --log FILE        log of its server (default: DIR.log)\n"
+	"  --from NODE       the replica that it is copied from, and streams from (default: the primary)\n"
+	"  --delay TIME      it replays each commit so much later: 1h, 30min; for what was done by mistake. It serves no reads of\n"
+	"                    consistency eventual, nor others that want what is newer\n"
 	"  --max-rate RATE   bytes a second of the base backup, as pg_basebackup has it: 50M (default: no limit)\n"
 	"  --dir DIR         the router of the playground in DIR\n"
 	"  --config FILE     the router that runs with this configuration\n"
 	"  --dsn URL         any connection string of PostgreSQL that leads to the router, with a database\n"
 	"  --help, --version\n"
 	"\n"
-	"It connects to the primary as node_user; with --dsn, as the user and with the password of that.\n";
+	"It connects to the node that it copies as node_user; with --dsn, as the user and with the password of that.\n";
 
 enum {
 	ARENA_BLOCK_SIZE = 4 << 10,
@@ -49,7 +53,8 @@ enum {
 
 struct options {
 	struct reach reach;
-	const char *shard, *data, *host, *name, *log, *max_rate;
+	const char *shard, *data, *host, *name, *log, *max_rate, *from, *delay;
+	uint64_t delay_us;
 	unsigned port;                  /* 0: not given */
 };
 
@@ -60,13 +65,14 @@ struct work {
 	const char *programs;
 	PGconn *router;
 	const char *primary;            /* name of the node */
+	const char *upstream;           /* that it streams from: the primary, or --from */
 	const char *name, *data, *log;
 	uint16_t port;
 	struct folder *folder;          /* of the playground; NULL: its server is none of a playground */
 	struct cluster cluster;
 	struct cluster_node *node;      /* in it */
 	struct process server;
-	bool begun;                     /* there may be something of it, here and on the primary */
+	bool begun;                     /* there may be something of it, here and on the node that it streams from */
 	bool caught_up;
 };
 
@@ -75,7 +81,8 @@ static int read_options(int argc, char **argv, struct options *options)
 	static const struct option known[] = {
 		{ "data", required_argument, NULL, 'a' }, { "port", required_argument, NULL, 'p' },     { "host", required_argument, NULL, 'h' },
 		{ "name", required_argument, NULL, 'n' }, { "log", required_argument, NULL, 'l' },      { "max-rate", required_argument, NULL, 'm' },
-		{ "dir", required_argument, NULL, 'd' },  { "config", required_argument, NULL, 'c' },   { "dsn", required_argument, NULL, 's' }, { 0 },
+		{ "dir", required_argument, NULL, 'd' },  { "config", required_argument, NULL, 'c' },   { "dsn", required_argument, NULL, 's' },
+		{ "from", required_argument, NULL, 'f' }, { "delay", required_argument, NULL, 'y' },    { 0 },
 	};
 	struct err err;
 	int option;
@@ -84,7 +91,7 @@ static int read_options(int argc, char **argv, struct options *options)
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		const char **places[] = { ['a'] = &options->data, ['h'] = &options->host, ['n'] = &options->name, ['l'] = &options->log,
 					  ['m'] = &options->max_rate, ['d'] = &options->reach.dir, ['c'] = &options->reach.config,
-					  ['s'] = &options->reach.dsn };
+					  ['s'] = &options->reach.dsn, ['f'] = &options->from, ['y'] = &options->delay };
 
 		if (option == '?')
 			return -1;
@@ -100,6 +107,14 @@ static int read_options(int argc, char **argv, struct options *options)
 		return -1;
 	}
 	options->shard = argv[optind];
+	if (options->delay && !duration_read(options->delay, &options->delay_us)) {
+		fprintf(stderr, "nanu add-replica: --delay must be a length of time, as 1h or 30min, not \"%s\"\n", options->delay);
+		return -1;
+	}
+	if ((options->from || options->delay) && !options->data) {
+		fputs("nanu add-replica: --from and --delay need --data and --port: a playground's own servers follow its primaries at once\n", stderr);
+		return -1;
+	}
 	if (!options->data == !options->port)
 		return 0;
 	fputs("nanu add-replica: --data and --port go together; in a playground both are chosen by themselves\n", stderr);
@@ -123,6 +138,27 @@ static int find_primary(struct work *work, struct err *err)
 		err_hint(err, "nanu status lists the shards.");
 	}
 	PQclear(result);
+	return rc;
+}
+
+static int find_upstream(struct work *work, struct err *err)
+{
+	const char *params[2] = { work->options.from, work->options.shard };
+	PGresult *result;
+	int rc;
+
+	work->upstream = work->primary;
+	if (!work->options.from)
+		return 0;
+	rc = reach_ask(work->router, "SELECT 1 FROM nanu.nodes WHERE name = $1 AND shard = $2", 2, params, &result, err);
+	if (rc < 0)
+		return rc;
+	if (PQntuples(result) == 0) {
+		rc = err_set(err, ERR_UNDEFINED_OBJECT, "shard \"%s\" has no node \"%s\"", work->options.shard, work->options.from);
+		err_hint(err, "nanu status lists them.");
+	}
+	PQclear(result);
+	work->upstream = work->options.from;
 	return rc;
 }
 
@@ -167,15 +203,15 @@ static int choose_name(struct work *work, struct err *err)
 	return err_set(err, ERR_LIMIT, "shard \"%s\" has nodes of all names from %sa to %sz", work->options.shard, work->primary, work->primary);
 }
 
-int add_replica_register(PGconn *router, const char *name, const char *shard, const char *host, uint16_t port, struct err *err)
+int add_replica_register(PGconn *router, const char *name, const char *shard, const char *host, uint16_t port, const char *upstream, struct err *err)
 {
 	char number[8];
-	const char *params[4] = { name, shard, host, number };
+	const char *params[5] = { name, shard, host, number, upstream };
 	PGresult *result;
 	int rc;
 
 	snprintf(number, sizeof(number), "%u", port);
-	rc = reach_ask(router, "SELECT nanu.add_node(name => $1, shard => $2, host => $3, port => $4)", 4, params, &result, err);
+	rc = reach_ask(router, "SELECT nanu.add_node(name => $1, shard => $2, host => $3, port => $4, upstream => $5)", 5, params, &result, err);
 	if (rc == 0)
 		PQclear(result);
 	return rc;
@@ -297,7 +333,7 @@ static int start_server(struct work *work, struct err *err)
 }
 
 /* What a standby must have at least as much of as its primary, and where it listens. */
-static int settings_of(struct work *work, PGconn *primary, const char **ret_settings, struct err *err)
+static int settings_of(struct work *work, PGconn *upstream, const char **ret_settings, struct err *err)
 {
 	bool local = *work->options.host == '/';
 	PGresult *result;
@@ -306,13 +342,15 @@ static int settings_of(struct work *work, PGconn *primary, const char **ret_sett
 	*ret_settings = "";
 	if (work->node)
 		return 0;
-	rc = reach_ask(primary, "SELECT pg_catalog.string_agg(name || ' = ' || setting || chr(10), '') FROM pg_catalog.pg_settings WHERE name IN"
+	rc = reach_ask(upstream, "SELECT pg_catalog.string_agg(name || ' = ' || setting || chr(10), '') FROM pg_catalog.pg_settings WHERE name IN"
 		       " ('max_connections', 'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')",
 		       0, NULL, &result, err);
 	if (rc < 0)
 		return rc;
-	*ret_settings = arena_printf(&work->arena, "hot_standby = on\nport = %u\nlisten_addresses = '%s'\nunix_socket_directories = '%s'\n%s", work->port,
-				     local ? "" : work->options.host, local ? work->options.host : "", PQgetvalue(result, 0, 0));
+	/* The delay is said in any case: what it is copied from may have one. */
+	*ret_settings = arena_printf(&work->arena, "hot_standby = on\nport = %u\nlisten_addresses = '%s'\nunix_socket_directories = '%s'\n"
+				     "recovery_min_apply_delay = '%llums'\n%s", work->port, local ? "" : work->options.host, local ? work->options.host : "",
+				     (unsigned long long)work->options.delay_us / 1000, PQgetvalue(result, 0, 0));
 	PQclear(result);
 	return 0;
 }
@@ -329,41 +367,41 @@ static bool accepts(const struct work *work)
 
 /* ---- the steps ---- */
 
-static int open_primary(struct work *work, PGconn **ret_conn, struct err *err)
+static int open_upstream(struct work *work, PGconn **ret_conn, struct err *err)
 {
-	int version, rc = reach_node(&work->options.reach, work->router, work->primary, ret_conn, err);
+	int version, rc = reach_node(&work->options.reach, work->router, work->upstream, ret_conn, err);
 
 	if (rc < 0)
 		return rc;
 	version = PQserverVersion(*ret_conn) / 10000;
 	if (version == POSTGRES_MAJOR)
 		return 0;
-	return err_set(err, ERR_UNSUPPORTED, "the primary, node \"%s\", is PostgreSQL %d, and here is %d: a replica has the version of its primary",
-		       work->primary, version, POSTGRES_MAJOR);
+	return err_set(err, ERR_UNSUPPORTED, "node \"%s\" is PostgreSQL %d, and here is %d: a replica has the version of what it streams from",
+		       work->upstream, version, POSTGRES_MAJOR);
 }
 
 /* An attempt that was cut short is gone on with when its slot still has all that is needed; else it goes, and a new one begins. */
 static int look_at_old(struct work *work, bool *ret_goes_on, struct err *err)
 {
 	enum slot_state state = SLOT_NONE;
-	PGconn *primary = NULL;
+	PGconn *upstream = NULL;
 	int rc;
 
 	*ret_goes_on = false;
 	if (!replica_marked(&work->arena, work->data))
 		return 0;
-	rc = open_primary(work, &primary, err);
+	rc = open_upstream(work, &upstream, err);
 	if (rc == 0)
-		rc = replica_slot_state(primary, work->name, &state, err);
+		rc = replica_slot_state(upstream, work->name, &state, err);
 	*ret_goes_on = rc == 0 && state == SLOT_READY;
 	if (rc == 0 && state != SLOT_READY) {
 		if (find_server(work))
 			server_stop(&work->server);
-		rc = replica_drop_slot(primary, work->name, err);
+		rc = replica_drop_slot(upstream, work->name, err);
 		if (rc == 0)
 			rc = folder_remove_tree(work->data, err);
 	}
-	PQfinish(primary);
+	PQfinish(upstream);
 	return rc;
 }
 
@@ -373,17 +411,17 @@ static int copy(struct work *work, struct err *err)
 		.arena = &work->arena, .name = work->name, .data = work->data, .log = work->log, .programs = work->programs, .identity = &work->identity,
 		.max_rate = work->options.max_rate, .scratch = work->node != NULL, .backup = PROCESS_NONE,
 	};
-	PGconn *primary = NULL;
-	int rc = open_primary(work, &primary, err);
+	PGconn *upstream = NULL;
+	int rc = open_upstream(work, &upstream, err);
 
 	if (rc == 0)
-		rc = settings_of(work, primary, &replica.settings, err);
+		rc = settings_of(work, upstream, &replica.settings, err);
 	if (rc < 0) {
-		PQfinish(primary);
+		PQfinish(upstream);
 		return rc;
 	}
-	progress_begin("copying the primary (pg_basebackup)");
-	rc = replica_begin(&replica, primary, err);
+	progress_begin(arena_printf(&work->arena, "copying %s (pg_basebackup)", work->upstream));
+	rc = replica_begin(&replica, upstream, err);
 	if (rc == 0)
 		work->begun = true;
 	while (rc == 0) {
@@ -400,7 +438,7 @@ static int copy(struct work *work, struct err *err)
 	if (rc < 0)
 		progress_drop();
 	else
-		progress_end("copied %s to %s", work->primary, work->data);
+		progress_end("copied %s to %s", work->upstream, work->data);
 	return rc;
 }
 
@@ -424,18 +462,18 @@ static int wait_until_ready(struct work *work, struct err *err)
 
 static int catch_up(struct work *work, struct err *err)
 {
-	PGconn *primary = NULL;
+	PGconn *upstream = NULL;
 	int rc;
 
 	progress_begin("catching up");
 	rc = start_server(work, err);
 	if (rc == 0)
-		rc = open_primary(work, &primary, err);
+		rc = open_upstream(work, &upstream, err);
 	if (rc == 0)
-		rc = replica_follow(primary, work->name, &work->server, STALL_MS_MAX, err);
+		rc = replica_follow(upstream, work->name, &work->server, work->options.delay_us > 0, STALL_MS_MAX, err);
 	if (rc == 0)
 		rc = wait_until_ready(work, err);
-	PQfinish(primary);
+	PQfinish(upstream);
 	if (rc == 0) {
 		progress_end("it streams, and has caught up");
 		return 0;
@@ -449,12 +487,12 @@ static int catch_up(struct work *work, struct err *err)
 /* A connection of its own: the other one may be in the middle of something. */
 static int drop_slot(struct work *work, struct err *err)
 {
-	PGconn *primary = NULL;
-	int rc = open_primary(work, &primary, err);
+	PGconn *upstream = NULL;
+	int rc = open_upstream(work, &upstream, err);
 
 	if (rc == 0)
-		rc = replica_drop_slot(primary, work->name, err);
-	PQfinish(primary);
+		rc = replica_drop_slot(upstream, work->name, err);
+	PQfinish(upstream);
 	return rc;
 }
 
@@ -481,7 +519,7 @@ static void undo(struct work *work)
 			server_stop(&work->server);
 		if (drop_slot(work, &err) < 0) {
 			replica_slot(work->name, slot);
-			fprintf(stderr, "nanu add-replica: the replication slot \"%s\" may be left on %s, and keep WAL there: %s\n", slot, work->primary,
+			fprintf(stderr, "nanu add-replica: the replication slot \"%s\" may be left on %s, and keep WAL there: %s\n", slot, work->upstream,
 				err.message);
 		}
 		if (folder_remove_tree(work->data, &err) < 0)
@@ -501,6 +539,8 @@ static int prepare(struct work *work, struct err *err)
 	}
 	if (rc == 0)
 		rc = find_primary(work, err);
+	if (rc == 0)
+		rc = find_upstream(work, err);
 	if (rc == 0)
 		rc = work->options.data ? place_by_options(work, err) : place_in_playground(work, err);
 	if (rc == 0 && !work->node)
@@ -525,7 +565,7 @@ static int add(struct work *work, struct err *err)
 	if (rc < 0)
 		return rc;
 	work->caught_up = true;
-	return add_replica_register(work->router, work->name, work->options.shard, work->options.host, work->port, err);
+	return add_replica_register(work->router, work->name, work->options.shard, work->options.host, work->port, work->upstream, err);
 }
 
 static int run(struct work *work, struct err *err)

@@ -16,4 +16,5 @@ extern const char add_replica_usage[];
 int add_replica_main(int argc, char **argv);
 
 /* Tells the router of the node. A node that it knows already, as described, is none to complain of. The router's error. */
-must_use int add_replica_register(PGconn *router, const char *name, const char *shard, const char *host, uint16_t port, struct err *err);
+must_use int add_replica_register(PGconn *router, const char *name, const char *shard, const char *host, uint16_t port, const char *upstream,
+				 struct err *err);

@@ -16,6 +16,7 @@ struct cluster_node {
 	uint16_t *port;                 /* in the folder's memory */
 	struct cluster_node *primary;   /* whose replica it is; NULL: nobody's */
 	bool added;                     /* nanu.yaml does not name it */
+	bool promoted;                  /* a replica once, and its shard's primary now: it holds what the others lack */
 	struct process process;
 };
 
@@ -47,6 +48,11 @@ must_use int cluster_prepare(struct cluster *cluster, const char *name, const ch
 /* Makes the replicas that are not there, two at a time, and anew those that cannot follow any more; starts those that do not run; waits until all have
  * caught up. One that was added later and whose port somebody else has taken is left out, and told of. */
 must_use int cluster_follow(struct cluster *cluster, struct err *err);
+
+/* A replica for which its primary no longer has the WAL that it needs; NULL: there is none. */
+struct cluster_node *cluster_lost(struct cluster *cluster);
+/* Throws it away, makes it anew, and waits until it follows. */
+must_use int cluster_remake(struct cluster *cluster, struct cluster_node *node, const char *why, struct err *err);
 
 /* One node that does not run: begins to start it; with another port, if somebody has taken its own and `moves`, else that is ERR_WRONG_STATE. */
 must_use int cluster_launch(struct cluster *cluster, struct cluster_node *node, bool moves, struct err *err);

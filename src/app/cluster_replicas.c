@@ -1,5 +1,5 @@
 /* cluster_replicas: the replicas of a playground, made, started, followed, and made anew. They hold nothing that their primaries lack, so that one
- * which cannot follow any more is thrown away without asking. */
+ * which cannot follow any more is thrown away without asking; but for one that was promoted, and which the router has taken for the primary since. */
 #include <fcntl.h>
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -12,6 +12,9 @@
 #include "app/reach.h"
 #include "app/replica.h"
 #include "base/buf.h"
+#include "base/mem.h"
+#include "store/store.h"
+#include "topo/topology.h"
 
 enum {
 	MAKE_AT_ONCE = 2,
@@ -19,12 +22,32 @@ enum {
 	BACKUP_MS_MAX = 600 * 1000,
 	STALL_MS_MAX = 15 * 1000,       /* without getting on, before a replica is thought lost */
 	CONNINFO_SIZE_MAX = 4096,
+	PATH_SIZE = 4096,
 };
+
+/* Of its data folder. Without the folder's arena: this is asked again and again. */
+static bool has_file(const struct cluster_node *node, const char *name)
+{
+	char path[PATH_SIZE];
+	int size = snprintf(path, sizeof(path), "%s/%s", node->data, name);
+
+	return size < PATH_SIZE && access(path, F_OK) == 0;
+}
+
+static bool is_standby(const struct cluster_node *node)
+{
+	return has_file(node, "standby.signal");
+}
 
 static int open_node(const struct cluster *cluster, const struct cluster_node *node, PGconn **ret_conn, struct err *err)
 {
-	PGconn *conn = PQconnectdb(cluster_conninfo(cluster, node));
+	char port[8];
+	const char *const names[] = { "host", "port", "user", "password", "dbname", "connect_timeout", NULL };
+	const char *const values[] = { "127.0.0.1", port, "postgres", cluster->folder->password, "postgres", "10", NULL };
+	PGconn *conn;
 
+	snprintf(port, sizeof(port), "%u", *node->port);
+	conn = PQconnectdbParams(names, values, 0);
 	*ret_conn = conn;
 	return PQstatus(conn) == CONNECTION_OK ? 0 : err_set(err, ERR_CONNECT, "server %s: %s", node->name, PQerrorMessage(conn));
 }
@@ -42,6 +65,25 @@ static bool read_system(struct arena *arena, const struct cluster_node *node, ui
 	return good;
 }
 
+/* Whether the router has taken it for its shard's primary, by what its store says. */
+static bool was_promoted(struct cluster *cluster, const struct cluster_node *node)
+{
+	struct topology *topology = NULL;
+	struct store_entry entry;
+	struct err err;
+	int index = -1;
+	bool promoted;
+
+	if (store_look_sqlite(folder_file(cluster->folder, "nanu.db"), STORE_KEY_TOPOLOGY, &entry, &err) < 0)
+		return false;
+	if (entry.value && topology_from_json(entry.value, &topology, &err) == 0)
+		index = topology_node(topology, node->name);
+	promoted = index >= 0 && topology->nodes[index].role == NODE_PRIMARY;
+	topology_unref(topology);
+	mem_free(entry.value);
+	return promoted;
+}
+
 /* What can be told before it runs. *ret_why: NULL when nothing is known against it. */
 static int judge(struct cluster *cluster, const struct cluster_node *node, const char **ret_why, struct err *err)
 {
@@ -52,7 +94,7 @@ static int judge(struct cluster *cluster, const struct cluster_node *node, const
 	int rc = 0;
 
 	*ret_why = NULL;
-	if (access(arena_printf(arena, "%s/standby.signal", node->data), F_OK) < 0)
+	if (!is_standby(node))
 		*ret_why = "it is no standby any more";
 	else if (!read_system(arena, node, &own) || !read_system(arena, node->primary, &primary) || own != primary)
 		*ret_why = "its data is not its primary's";
@@ -85,6 +127,12 @@ static int judge_all(struct cluster *cluster, struct err *err)
 
 		if (access(node->data, F_OK) < 0)
 			continue;
+		node->promoted = !is_standby(node) && was_promoted(cluster, node);
+		if (node->promoted) {
+			printf("- %s was promoted, and is the primary of its shard: it stays\n", node->name);
+			fflush(stdout);
+			continue;
+		}
 		rc = judge(cluster, node, &why, err);
 		if (rc == 0 && why)
 			rc = discard(cluster, node, why, err);
@@ -269,7 +317,7 @@ static int follow(struct cluster *cluster, struct cluster_node *node, struct err
 	if (rc == 0)
 		rc = open_node(cluster, node->primary, &conn, err);
 	if (rc == 0)
-		rc = replica_follow(conn, node->name, &node->process, STALL_MS_MAX, err);
+		rc = replica_follow(conn, node->name, &node->process, false, STALL_MS_MAX, err);
 	PQfinish(conn);
 	return rc;
 }
@@ -277,9 +325,9 @@ static int follow(struct cluster *cluster, struct cluster_node *node, struct err
 /* Every replica gets one more chance, from the beginning. */
 static int follow_or_make(struct cluster *cluster, struct cluster_node *node, struct err *err)
 {
-	int rc = follow(cluster, node, err);
+	int rc = node->promoted ? cluster_start_node(cluster, node, false, err) : follow(cluster, node, err);
 
-	if (rc != ERR_CONNECT)
+	if (rc != ERR_CONNECT || node->promoted)
 		return rc;
 	progress_drop();
 	rc = discard(cluster, node, "it does not follow its primary", err);
@@ -303,6 +351,46 @@ static bool left_out(struct cluster *cluster, struct cluster_node *node)
 	printf("- replica %s is left out: %s\n", node->name, err.message);
 	fflush(stdout);
 	return true;
+}
+
+struct cluster_node *cluster_lost(struct cluster *cluster)
+{
+	for (unsigned i = cluster->shard_count; i < cluster->node_count; i++) {
+		struct cluster_node *node = &cluster->nodes[i];
+		enum slot_state state = SLOT_NONE;
+		PGconn *conn = NULL;
+		struct err err;
+		int rc;
+
+		if (!is_standby(node) || has_file(node, REPLICA_MARK))
+			continue;       /* promoted; or its making is another process's */
+		rc = open_node(cluster, node->primary, &conn, &err);
+		if (rc == 0)
+			rc = replica_slot_state(conn, node->name, &state, &err);
+		PQfinish(conn);
+		if (rc == 0 && state == SLOT_LOST)
+			return node;
+	}
+	return NULL;
+}
+
+int cluster_remake(struct cluster *cluster, struct cluster_node *node, const char *why, struct err *err)
+{
+	int rc = discard(cluster, node, why, err);
+
+	if (rc == 0)
+		rc = make_missing(cluster, err);
+	if (rc < 0)
+		return rc;
+	progress_begin("waiting for the replica");
+	rc = follow(cluster, node, err);
+	if (rc < 0) {
+		progress_drop();
+		return rc;
+	}
+	replica_unmark(&cluster->folder->arena, node->data);
+	progress_end("replica %s follows again", node->name);
+	return 0;
 }
 
 int cluster_follow(struct cluster *cluster, struct err *err)

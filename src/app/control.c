@@ -6,6 +6,7 @@
 
 #include "admin/admin.h"
 #include "admin/replication.h"
+#include "app/follow_roles.h"
 #include "app/notify.h"
 #include "app/plane.h"
 #include "app/routers.h"
@@ -13,6 +14,7 @@
 #include "app/watch.h"
 #include "base/arena.h"
 #include "base/mem.h"
+#include "ha/role_watch.h"
 #include "ha/sampler.h"
 #include "session/samples.h"
 #include "route/snapshot.h"
@@ -22,7 +24,7 @@
 #include "topo/config.h"
 #include "topo/topology.h"
 
-enum { RETRY_SECONDS = 2 };
+enum { RETRY_MS = 2000, ROLES_MS = 250 };
 
 /* What a lane's thread is doing does not hold up the others: the nanu schema is answered while nodes that say nothing, or sessions that must end
  * their transactions, are waited for. */
@@ -42,6 +44,10 @@ struct control {
 	struct lane lanes[LANE_COUNT];
 	struct replication_watch replication;
 	struct sync_watch *sync;        /* NULL: it does not run */
+	struct role_watch *roles;
+	struct role_follower *follower; /* of the thread of LANE_NODES */
+	bool roles_again;               /* the same: they are to be looked at again in a moment */
+	bool roles_wait;                /* atomic: a job of the sampler's is in the queue */
 	pthread_mutex_t lock;
 	bool stopping;
 	struct watch *watch;            /* NULL: no other router shares the store. Atomic */
@@ -118,6 +124,7 @@ static int admin_reload(void *program, struct err *err)
 {
 	struct control *control = program;
 
+	control->roles_again = true;
 	return plane_reload(&control->plane, err);
 }
 
@@ -150,7 +157,7 @@ static int run(struct control *control, enum lane_name lane, struct job *job)
 {
 	struct admin admin = {
 		.lane = (enum admin_lane)lane, .stopping = admin_stopping,
-		.services = control->plane.services, .program = control, .watch = &control->replication,
+		.services = control->plane.services, .program = control, .watch = &control->replication, .roles = control->roles,
 		.snapshot = admin_snapshot, .change = admin_change, .refresh = admin_refresh, .reload = admin_reload, .follow = admin_follow,
 		.me = control->plane.routers ? routers_me(control->plane.routers) : "", .store = admin_store,
 		.forget_router = admin_forget_router, .restore_topology = admin_restore_topology,
@@ -178,7 +185,12 @@ static int run(struct control *control, enum lane_name lane, struct job *job)
 		job->rc = plane_reload(&control->plane, &job->err);
 		if (job->rc < 0)
 			plane_log_failure("the configuration stays as it was", &job->err);
+		control->roles_again = true;    /* whether they are followed may be another matter now */
 		notify_reloaded();
+		break;
+	case JOB_ROLES:
+		__atomic_store_n(&control->roles_wait, false, __ATOMIC_RELAXED);
+		control->roles_again = role_follower_look(control->follower);
 		break;
 	case JOB_SECRET:
 		fetch_secret(control, job);
@@ -260,21 +272,41 @@ static bool catalog_missing(const struct control *control)
 	return false;
 }
 
-/* Waits for a job, or, while a schema is missing, until it is time to look for it again. Under the lock. */
+/* Until something is to be tried again; 0: nothing is. */
+static unsigned retry_ms(const struct lane *lane)
+{
+	if (lane->name != LANE_NODES)
+		return 0;
+	return lane->control->roles_again ? ROLES_MS : catalog_missing(lane->control) ? RETRY_MS : 0;
+}
+
+static void try_again(struct control *control)
+{
+	if (control->roles_again)
+		control->roles_again = role_follower_look(control->follower);
+	if (catalog_missing(control))
+		plane_refresh(&control->plane, NULL, NULL);
+	plane_await(&control->plane);
+}
+
+/* Waits for a job, or until it is time to look again for what is missing. Under the lock. */
 static void wait_for_job(struct lane *lane)
 {
 	struct control *control = lane->control;
+	unsigned wait_ms = retry_ms(lane);
 	struct timespec until;
 
-	if (lane->name != LANE_NODES || !catalog_missing(control)) {
+	if (!wait_ms) {
 		pthread_cond_wait(&lane->wake, &control->lock);
 		return;
 	}
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += RETRY_SECONDS;
+	until.tv_nsec += wait_ms * INT64_C(1000000);
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
 	if (pthread_cond_timedwait(&lane->wake, &control->lock, &until) != 0 && !lane->first) {
 		pthread_mutex_unlock(&control->lock);
-		plane_refresh(&control->plane, NULL, NULL);
+		try_again(control);
 		pthread_mutex_lock(&control->lock);
 	}
 }
@@ -320,6 +352,8 @@ int control_new(struct config *config, struct users *users, struct control **ret
 		control->lanes[i] = (struct lane){ .control = control, .name = (enum lane_name)i };
 		pthread_cond_init(&control->lanes[i].wake, NULL);
 	}
+	control->roles = role_watch_new();
+	control->follower = role_follower_new(&control->plane, control->roles);
 	rc = plane_init(&control->plane, config, users, err);
 	if (rc < 0) {
 		control_free(control);
@@ -334,6 +368,8 @@ void control_free(struct control *control)
 	if (!control)
 		return;
 	plane_release(&control->plane);
+	role_follower_free(control->follower);
+	role_watch_free(control->roles);
 	replication_watch_release(&control->replication);
 	pthread_mutex_destroy(&control->lock);
 	for (int i = 0; i < LANE_COUNT; i++)
@@ -349,6 +385,14 @@ static void store_changed_now(void *argument)
 		control_follow(control);
 }
 
+static void nodes_changed(void *argument)
+{
+	struct control *control = argument;
+
+	if (!__atomic_exchange_n(&control->roles_wait, true, __ATOMIC_RELAXED))
+		enqueue(&control->lanes[LANE_NODES], job_new(JOB_ROLES, NULL, 0));
+}
+
 static int start_watch(struct control *control, struct err *err)
 {
 	struct watch *watch = watch_start(control->plane.store, control->plane.routers, control->plane.config->router_timeout, store_changed_now,
@@ -360,7 +404,9 @@ static int start_watch(struct control *control, struct err *err)
 
 static void sampled(void *program)
 {
-	samples_arrived(program);
+	const struct control *control = program;
+
+	samples_arrived(control->plane.services);
 }
 
 int control_start(struct control *control, struct services *services, struct err *err)
@@ -372,7 +418,7 @@ int control_start(struct control *control, struct services *services, struct err
 	control->plane.services = services;
 	services->program = control;
 	services->submit = submit;
-	control->plane.sampler = sampler_new(sampled, services);
+	control->plane.sampler = sampler_new(sampled, nodes_changed, control);
 	plane_sample(&control->plane);
 	for (int i = 0; i < LANE_COUNT; i++) {
 		struct lane *lane = &control->lanes[i];
@@ -423,6 +469,11 @@ void control_stop(struct control *control)
 struct snapshot *control_snapshot(struct control *control)
 {
 	return plane_snapshot(&control->plane);
+}
+
+struct role_watch *control_roles(struct control *control)
+{
+	return control->roles;
 }
 
 struct config *control_config(struct control *control)

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app/add_replica.h"
@@ -19,6 +21,7 @@
 #include "app/router.h"
 #include "app/shop.h"
 #include "base/limits.h"
+#include "net/env.h"
 #include "topo/settings.h"
 
 const char playground_usage[] =
@@ -36,7 +39,8 @@ const char playground_usage[] =
 	"  --clean       stop what runs, delete the data\n"
 	"  --help, --version\n";
 
-enum { PORT_DEFAULT = 6432, SHARDS_DEFAULT = 2, REPLICAS_DEFAULT = 2, PATH_SIZE = 4096, STOP_MS_MAX = 60 * 1000, LOCK_POLL_MS = 50, PORT_MS_MAX = 5 * 1000 };
+enum { PORT_DEFAULT = 6432, SHARDS_DEFAULT = 2, REPLICAS_DEFAULT = 2, PATH_SIZE = 4096, STOP_MS_MAX = 60 * 1000, LOCK_POLL_MS = 50, PORT_MS_MAX = 5 * 1000,
+	MEND_MS = 2000, MEND_PAUSE_MS_MAX = 300 * 1000 };
 
 /* The name of database, user and password: whoever plays should not have to remember more. It listens on 127.0.0.1 alone. */
 static const char shop_name[] = "shop";
@@ -265,7 +269,7 @@ static int tell_router(struct playground *playground, struct err *err)
 		if (PQstatus(conn) != CONNECTION_OK)
 			rc = err_set(err, ERR_CONNECT, "the router cannot be reached: %s", PQerrorMessage(conn));
 		else
-			rc = add_replica_register(conn, node->name, arena_printf(&folder->arena, "s%s", node->primary->name + 1), "127.0.0.1", *node->port,
+			rc = add_replica_register(conn, node->name, arena_printf(&folder->arena, "s%s", node->primary->name + 1), "127.0.0.1", *node->port, "",
 						  err);
 		if (rc == 0)
 			replica_unmark(&folder->arena, node->data);
@@ -334,11 +338,71 @@ static void print_how_to_connect(const struct playground *playground)
 	fflush(stdout);
 }
 
+/* Replicas that lost their way are made anew, one at a time, with a pause in between that grows as long as that does not last. */
+struct mending {
+	uint64_t next_ms, last_ms, pause_ms;
+	const char *list;               /* the file with the list of servers */
+	struct timespec list_time;      /* when it was written as it is known here */
+};
+
+static uint64_t now_ms(void)
+{
+	return env_system()->now_us(env_system()->world) / 1000;
+}
+
+/* Another process may have written it. */
+static void read_list_again(struct playground *playground, struct mending *mending)
+{
+	struct stat info;
+
+	if (stat(mending->list, &info) < 0 ||
+	    (info.st_mtim.tv_sec == mending->list_time.tv_sec && info.st_mtim.tv_nsec == mending->list_time.tv_nsec))
+		return;
+	mending->list_time = info.st_mtim;
+	look_again(playground);
+	folder_unlock_list(playground->folder);
+}
+
+static void remake(struct playground *playground, const char *name)
+{
+	struct cluster_node *node;
+	struct err err;
+	int rc;
+
+	look_again(playground);         /* with the list locked: nobody adds or removes meanwhile */
+	node = cluster_node(&playground->cluster, name);
+	rc = node ? cluster_remake(&playground->cluster, node, "its primary no longer has the WAL that it needs", &err) : 0;
+	folder_unlock_list(playground->folder);
+	if (rc < 0 && rc != ERR_CANCELED)
+		fprintf(stderr, "nanu playground: replica %s could not be made anew, which is tried again: %s\n", name, err.message);
+}
+
+static void mend(struct playground *playground, struct mending *mending)
+{
+	const struct cluster_node *lost;
+	char name[sizeof(lost->name)];
+
+	read_list_again(playground, mending);
+	if (now_ms() < mending->next_ms)
+		return;
+	lost = cluster_lost(&playground->cluster);
+	if (!lost)
+		return;
+	memcpy(name, lost->name, sizeof(name));
+	if (!mending->pause_ms || now_ms() - mending->last_ms > 2 * (uint64_t)MEND_PAUSE_MS_MAX)
+		mending->pause_ms = MEND_MS;
+	remake(playground, name);
+	mending->last_ms = now_ms();
+	mending->next_ms = mending->last_ms + mending->pause_ms;
+	mending->pause_ms = mending->pause_ms * 2 > MEND_PAUSE_MS_MAX ? MEND_PAUSE_MS_MAX : mending->pause_ms * 2;
+}
+
 /* Until a signal asks to stop (0) or the router has ended (an error). A server that ends is told, and left alone: that may be the play. */
 static int stand_by(struct playground *playground, struct err *err)
 {
 	struct cluster *cluster = &playground->cluster;
 	struct pollfd fds[NODES_MAX + 1];
+	struct mending mending = { .list = folder_file(playground->folder, "playground.json") };
 	char how[64];
 	int rc;
 
@@ -346,9 +410,11 @@ static int stand_by(struct playground *playground, struct err *err)
 		for (unsigned i = 0; i < cluster->node_count; i++)
 			fds[i] = (struct pollfd){ .fd = cluster->nodes[i].process.pid ? cluster->nodes[i].process.pidfd : -1, .events = POLLIN };
 		fds[cluster->node_count] = (struct pollfd){ .fd = playground->router.process.pidfd, .events = POLLIN };
-		rc = progress_wait(fds, cluster->node_count + 1u, STOP_MS_MAX, err);
+		rc = progress_wait(fds, cluster->node_count + 1u, MEND_MS, err);
 		if (rc < 0)
 			return 0;
+		if (rc == 0)
+			mend(playground, &mending);
 		for (unsigned i = 0; rc > 0 && i < cluster->node_count; i++) {
 			if (!fds[i].revents)
 				continue;

@@ -18,8 +18,6 @@
 
 enum { TAIL_SIZE = 512, CONNINFO_SIZE_MAX = 8192, LOOK_MS = 50, LAG_MS_MAX = 1000, CUT_TRIES = 100, CUT_MS = 100 };
 
-static const char mark_name[] = "nanu.adding";
-
 static uint64_t now_ms(void)
 {
 	const struct env *env = env_system();
@@ -306,7 +304,7 @@ static int configure(const struct replica *replica, const char *fresh, struct er
 	if (rc == 0)
 		rc = append(arena_printf(replica->arena, "%s/postgresql.auto.conf", fresh),
 			    arena_printf(replica->arena, "primary_slot_name = '%s'\n%s", slot, replica->settings), err);
-	return rc < 0 ? rc : create(replica, arena_printf(replica->arena, "%s/%s", fresh, mark_name), replica->name, err);
+	return rc < 0 ? rc : create(replica, arena_printf(replica->arena, "%s/%s", fresh, REPLICA_MARK), replica->name, err);
 }
 
 int replica_end(struct replica *replica, struct err *err)
@@ -344,7 +342,7 @@ void replica_release(struct replica *replica)
 
 const char *replica_marked(struct arena *arena, const char *data)
 {
-	FILE *file = fopen(arena_printf(arena, "%s/%s", data, mark_name), "re");
+	FILE *file = fopen(arena_printf(arena, "%s/%s", data, REPLICA_MARK), "re");
 	char name[NAME_SIZE_MAX] = "";
 	bool read = file && fgets(name, sizeof(name), file);
 
@@ -355,7 +353,7 @@ const char *replica_marked(struct arena *arena, const char *data)
 
 void replica_unmark(struct arena *arena, const char *data)
 {
-	unlink(arena_printf(arena, "%s/%s", data, mark_name));
+	unlink(arena_printf(arena, "%s/%s", data, REPLICA_MARK));
 }
 
 /* ---- catching up ---- */
@@ -366,15 +364,21 @@ struct following {
 	bool streams;
 };
 
-/* One look at the primary. 1: it has caught up. */
-static int look(PGconn *primary, const char *name, struct following *following, struct err *err)
+#define FLUSHED "CASE WHEN pg_catalog.pg_is_in_recovery() THEN coalesce(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn())" \
+	" ELSE pg_catalog.pg_current_wal_flush_lsn() END - '0/0'::pg_lsn"
+
+/* One look at the node that it streams from. 1: it has caught up. */
+static int look(PGconn *upstream, const char *name, bool delayed, struct following *following, struct err *err)
 {
 	const char *params[1] = { name };
 	uint64_t at, flushed, now = now_ms();
 	PGresult *result;
-	int rc = reach_ask(primary, "SELECT state = 'streaming', replay_lsn - '0/0'::pg_lsn, pg_catalog.pg_current_wal_flush_lsn() - '0/0'::pg_lsn"
-			   " FROM pg_catalog.pg_stat_replication WHERE application_name = $1 AND replay_lsn IS NOT NULL"
-			   " ORDER BY replay_lsn DESC LIMIT 1", 1, params, &result, err);
+	/* What a standby has received but not replayed, it passes on. */
+	int rc = reach_ask(upstream, delayed ?
+			   "SELECT state = 'streaming', flush_lsn - '0/0'::pg_lsn, " FLUSHED " FROM pg_catalog.pg_stat_replication"
+			   " WHERE application_name = $1 AND flush_lsn IS NOT NULL ORDER BY flush_lsn DESC LIMIT 1" :
+			   "SELECT state = 'streaming', replay_lsn - '0/0'::pg_lsn, " FLUSHED " FROM pg_catalog.pg_stat_replication"
+			   " WHERE application_name = $1 AND replay_lsn IS NOT NULL ORDER BY replay_lsn DESC LIMIT 1", 1, params, &result, err);
 
 	if (rc < 0)
 		return rc;
@@ -400,12 +404,12 @@ static int look(PGconn *primary, const char *name, struct following *following, 
 	return following->streams && at >= following->target;
 }
 
-int replica_follow(PGconn *primary, const char *name, const struct process *server, int stall_ms_max, struct err *err)
+int replica_follow(PGconn *upstream, const char *name, const struct process *server, bool delayed, int stall_ms_max, struct err *err)
 {
 	struct following following = { .moved_ms = now_ms() };
 	int rc;
 
-	while ((rc = look(primary, name, &following, err)) == 0) {
+	while ((rc = look(upstream, name, delayed, &following, err)) == 0) {
 		uint64_t way = following.target - following.begin;
 
 		if (!process_running(server))

@@ -42,7 +42,7 @@ must_use int replica_slot_state(PGconn *primary, const char *name, enum slot_sta
 /* Drops it if it is there, and cuts off who uses it. */
 must_use int replica_drop_slot(PGconn *primary, const char *name, struct err *err);
 
-/* Begins the base backup; takes the connection, as one who may replicate, also when it fails. ERR_WRONG_STATE: a slot of this name is there. */
+/* Begins the base backup of the primary, or of a replica; takes the connection, as one who may replicate, also when it fails. ERR_WRONG_STATE: a slot of this name is there. */
 must_use int replica_begin(struct replica *replica, PGconn *primary, struct err *err);
 /* How much of the backup is done, 0 to 1; below 0: not known yet. */
 double replica_part(const struct replica *replica);
@@ -51,11 +51,13 @@ must_use int replica_end(struct replica *replica, struct err *err);
 /* Ends it: stops a backup, and lets go of the primary. */
 void replica_release(struct replica *replica);
 
-/* Waits until the started replica streams and has replayed what the primary had a moment ago. Moves the progress bar. ERR_CONNECT: it does not
+/* Waits until the started replica streams and has replayed what the node that it streams from had a moment ago; one that is delayed on purpose, until it
+ * has flushed that. Moves the progress bar. ERR_CONNECT: it does not
  * stream, or gets no further, for stall_ms_max, or `server` has ended; ERR_CANCELED. */
-must_use int replica_follow(PGconn *primary, const char *name, const struct process *server, int stall_ms_max, struct err *err);
+must_use int replica_follow(PGconn *upstream, const char *name, const struct process *server, bool delayed, int stall_ms_max, struct err *err);
 
 /* The mark of a replica whose making is not over, with its name in it: DATA has it from the first moment until the router knows the node. NULL: it
  * has none. */
+#define REPLICA_MARK "nanu.adding"
 const char *replica_marked(struct arena *arena, const char *data);
 void replica_unmark(struct arena *arena, const char *data);

@@ -97,6 +97,8 @@ void pools_close(struct pools *pools);                  /* closes every backend,
 /* A new configuration, or topology: limits, and backends of nodes and databases that are gone or have moved, or that are to be reached with
  * other settings of TLS, are closed as they are given back. */
 void pools_configure(struct pools *pools, const struct config *config, const struct snapshot *snapshot);
+/* Backends of this node that there are now are not lent again: it is another than it was when they were opened. */
+void pools_outdate(struct pools *pools, const char *node);
 void pools_leave(struct pools *pools);                  /* idle backends go now, and later ones soon */
 
 /* Lends nothing of this database or node to sessions that have no backend of what is held, and closes its backends as they are given back; or does so no more. */

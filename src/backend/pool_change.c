@@ -100,6 +100,22 @@ void pools_configure(struct pools *pools, const struct config *config, const str
 	loop_later(pools->loop, &pools->retry);
 }
 
+void pools_outdate(struct pools *pools, const char *node)
+{
+	size_t position = 0;
+	struct slice key;
+	void *item;
+
+	while (map_next(&pools->by_key, &position, &key, &item)) {
+		struct pool *pool = item;
+
+		if (strcmp(pool->node, node) != 0)
+			continue;
+		pool->generation++;
+		retire_idle(pool);
+	}
+}
+
 void pools_leave(struct pools *pools)
 {
 	size_t position = 0;

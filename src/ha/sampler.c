@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -28,9 +29,11 @@ static const char PREPARE[] =
 	" CASE WHEN r.recovers THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_insert_lsn() END,"
 	" CASE WHEN r.recovers THEN coalesce((SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver),"
 	"   (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()))::text"
-	"  ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END"
+	"  ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END,"
+	" pg_catalog.current_setting('recovery_min_apply_delay')"
 	" FROM (SELECT pg_catalog.pg_is_in_recovery()) r(recovers)";
 
+/* What stays as it is while a server runs. */
 static const char SIZES[] =
 	"SELECT (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_block_size'),"
 	" (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size'),"
@@ -63,12 +66,15 @@ struct asked {                          /* a node, and the thread that asks it *
 	bool served;                    /* that database is tried now */
 	uint64_t block_size, segment_size, system;
 	uint32_t history;               /* of this timeline is known */
+	uint32_t timeline;              /* the newest on this connection: without a walreceiver a replica tells an older one */
+	struct node_seen told;          /* of which `turned` was called last */
 	bool complained;
 };
 
 struct sampler {
 	pthread_mutex_t lock;
-	void (*changed)(void *program);
+	void (*sampled)(void *program);
+	void (*turned)(void *program);
 	void *program;
 	struct list nodes;              /* of struct asked; changed by who follows only */
 };
@@ -79,6 +85,17 @@ static uint64_t now_us(void)
 }
 
 /* ---- one node, on its own thread ---- */
+
+static void tell_changes(struct asked *asked)
+{
+	struct node_seen seen = node_status_read(asked->status), *told = &asked->told;
+
+	if (told->reachable == seen.reachable && told->role == seen.role && told->timeline == seen.timeline && told->system == seen.system &&
+	    told->incarnation)
+		return;
+	*told = seen;
+	asked->sampler->turned(asked->sampler->program);
+}
 
 static void close_connection(struct asked *asked)
 {
@@ -115,7 +132,7 @@ static bool connect_to(struct asked *asked, const char *conninfo)
 	asked->block_size = strtoull(PQgetvalue(sizes, 0, 0), NULL, 10);
 	asked->segment_size = strtoull(PQgetvalue(sizes, 0, 1), NULL, 10);
 	asked->system = strtoull(PQgetvalue(sizes, 0, 2), NULL, 10);
-	asked->history = 0;
+	asked->history = asked->timeline = 0;
 	PQclear(sizes);
 	if (!asked->block_size || !asked->segment_size) {
 		silent(asked, "it does not tell the sizes of its WAL");
@@ -180,6 +197,11 @@ static bool sample(struct asked *asked, struct node_status *primary, uint64_t ma
 	taken.flushed = read_lsn(PQgetvalue(result, 0, 1));
 	taken.inserted = read_lsn(PQgetvalue(result, 0, 2));
 	taken.timeline = (uint32_t)strtoul(PQgetvalue(result, 0, 3), NULL, taken.role == SEEN_PRIMARY ? 16 : 10);
+	if (!duration_read(PQgetvalue(result, 0, 4), &taken.delay_us))
+		taken.delay_us = 0;
+	if (taken.timeline > asked->timeline)
+		asked->timeline = taken.timeline;
+	taken.timeline = asked->timeline;
 	if (taken.role == SEEN_PRIMARY)
 		taken.inserted = wal_end_of_record(taken.inserted, asked->block_size, asked->segment_size);
 	PQclear(result);
@@ -231,7 +253,8 @@ static void *run(void *argument)
 			compare_replicas(asked, begun_us, demanded);
 			pthread_mutex_unlock(&sampler->lock);
 		}
-		sampler->changed(sampler->program);
+		tell_changes(asked);
+		sampler->sampled(sampler->program);
 		node_status_await(asked->status, answered ? begun_us + every_ms * UINT64_C(1000) : now_us() + RETRY_MS * UINT64_C(1000), answered);
 		pthread_mutex_lock(&sampler->lock);
 	}
@@ -242,12 +265,13 @@ static void *run(void *argument)
 
 /* ---- all of them ---- */
 
-struct sampler *sampler_new(void (*changed)(void *program), void *program)
+struct sampler *sampler_new(void (*sampled)(void *program), void (*turned)(void *program), void *program)
 {
 	struct sampler *sampler = mem_calloc(1, sizeof(*sampler));
 
 	pthread_mutex_init(&sampler->lock, NULL);
-	sampler->changed = changed;
+	sampler->sampled = sampled;
+	sampler->turned = turned;
 	sampler->program = program;
 	list_init(&sampler->nodes);
 	return sampler;

@@ -24,6 +24,7 @@ struct position { uint64_t lsn, us; };  /* all that was shown before `us` ends b
 struct node_status {
 	unsigned refs;                  /* atomic */
 	unsigned version;               /* atomic: odd while `words` are written */
+	uint64_t id;
 	uint64_t words[WORDS];          /* atomic, each: a struct node_seen up to failed_us */
 	struct aside aside;
 	pthread_mutex_t writing;        /* `words` */
@@ -37,12 +38,20 @@ struct node_status {
 	struct fork *forks;             /* of the primary's history: where it left earlier timelines */
 	size_t fork_count;
 	uint32_t timeline;              /* of the samples */
+	uint64_t system;                /* the same */
 	size_t count;
 	struct position samples[SAMPLES_MAX];   /* in order of both */
 	struct node_load load;
 };
 
 static uint64_t next_incarnation(void)
+{
+	static uint64_t last;
+
+	return __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+}
+
+static uint64_t next_id(void)
 {
 	static uint64_t last;
 
@@ -56,6 +65,7 @@ struct node_status *node_status_new(void)
 	pthread_condattr_t attributes;
 
 	status->refs = 1;
+	status->id = next_id();
 	status->demand_due_us = UINT64_MAX;
 	pthread_mutex_init(&status->lock, NULL);
 	pthread_mutex_init(&status->writing, NULL);
@@ -125,6 +135,11 @@ struct node_seen node_status_read(const struct node_status *status)
 	return seen;
 }
 
+uint64_t node_status_id(const struct node_status *status)
+{
+	return status->id;
+}
+
 bool node_status_failed(struct node_status *status, uint64_t asked_us, uint64_t now_us)
 {
 	return aside_failed(&status->aside, asked_us, now_us);
@@ -149,8 +164,8 @@ uint64_t node_seen_lag_us(const struct node_seen *seen, uint64_t now_us)
 
 bool node_seen_fit(const struct node_seen *seen, uint64_t now_us)
 {
-	return seen->reachable && !seen->excluded && seen->role == SEEN_REPLICA && seen->sampled_us > seen->failed_us && seen->sampled_us + FRESH_US_MAX > now_us &&
-	       now_us >= seen->aside_us && now_us >= seen->trial_us;
+	return seen->reachable && !seen->excluded && seen->follows && seen->role == SEEN_REPLICA && seen->sampled_us > seen->failed_us &&
+	       seen->sampled_us + FRESH_US_MAX > now_us && now_us >= seen->aside_us && now_us >= seen->trial_us;
 }
 
 /* ---- who asks it ---- */
@@ -171,9 +186,10 @@ static void remember(struct node_status *status, const struct node_sample *sampl
 	struct position *newest;
 
 	pthread_mutex_lock(&status->lock);
-	if (status->timeline != sample->timeline || (status->count && status->samples[status->count - 1].lsn > sample->inserted))
+	if (status->timeline != sample->timeline || status->system != sample->system || (status->count && status->samples[status->count - 1].lsn > sample->inserted))
 		status->count = 0;      /* another history */
 	status->timeline = sample->timeline;
+	status->system = sample->system;
 	newest = status->count ? &status->samples[status->count - 1] : NULL;
 	if (newest && newest->lsn == sample->inserted) {
 		newest->us = sample->begun_us;
@@ -243,16 +259,20 @@ bool node_status_newest(struct node_status *primary, uint32_t *ret_timeline, uin
 	return known;
 }
 
-/* As of when a replica with this sample shows what the primary has shown. */
+/* As of when a replica with this sample shows what the primary has shown. One on another timeline may show what the primary never had; of a primary
+ * that was not seen yet nobody knows. */
 static void compare(struct node_status *primary, const struct node_sample *sample, struct node_seen *seen)
 {
 	pthread_mutex_lock(&primary->lock);
-	if (primary->count && primary->timeline == sample->timeline) {
+	if (!primary->count) {
+		seen->follows = primary->id;
+	} else if (primary->timeline == sample->timeline && primary->system == sample->system) {
 		uint64_t newest = primary->samples[primary->count - 1].lsn;
 		size_t i = primary->count;
 
 		while (i > 0 && primary->samples[i - 1].lsn > sample->inserted)
 			i--;
+		seen->follows = primary->id;
 		seen->as_of_us = i ? primary->samples[i - 1].us : 0;
 		seen->lag_bytes = newest > sample->inserted ? newest - sample->inserted : 0;
 	}
@@ -287,6 +307,7 @@ bool node_status_sampled(struct node_status *status, struct node_status *primary
 	before = node_status_read(status);
 	seen = (struct node_seen){ .reachable = true, .incarnation = before.incarnation ? before.incarnation : next_incarnation(), .role = sample->role,
 		.timeline = sample->timeline, .system = sample->system, .flushed = sample->flushed, .replayed = sample->role == SEEN_PRIMARY ? sample->flushed : sample->inserted,
+		.delay_us = sample->role == SEEN_REPLICA ? sample->delay_us : 0,
 		.sampled_us = sample->begun_us };
 	if (sample->role == SEEN_REPLICA && primary != status)
 		compare(primary, sample, &seen);
@@ -307,7 +328,7 @@ void node_status_compare(struct node_status *replica, struct node_status *primar
 	pthread_mutex_lock(&replica->writing);
 	seen = node_status_read(replica);
 	if (seen.reachable && seen.role == SEEN_REPLICA && seen.sampled_us + COMPARED_US_MAX > now_us) {
-		struct node_sample sample = { .timeline = seen.timeline, .inserted = seen.replayed };
+		struct node_sample sample = { .timeline = seen.timeline, .system = seen.system, .inserted = seen.replayed };
 
 		compare(primary, &sample, &seen);
 		publish(replica, &seen);

@@ -32,8 +32,10 @@ struct node_seen {
 	uint64_t sampled_us;            /* when the newest answer was asked for; 0: never */
 	uint64_t as_of_us;              /* a replica: what the primary had shown before this, it shows too; 0: not known */
 	uint64_t lag_bytes;             /* behind the newest sample of the primary */
-	uint64_t incarnation;           /* another one after each silence, and never 0: a server that was restarted may show less than before */
+	uint64_t incarnation;           /* another one after each silence, and 0 before it was asked: a server that was restarted may show less than before */
 	uint64_t excluded;              /* 1: it was further behind than max_lag, and is not half as near yet */
+	uint64_t delay_us;              /* a replica: so long it waits on purpose before it replays a commit */
+	uint64_t follows;               /* a replica: the primary (node_status_id) of which as_of_us tells; 0: it is none of that one's history */
 	uint64_t failed_us;             /* when a session last found it broken; 0: never */
 	uint64_t aside_us;              /* until when nobody reads from it for that; 0: it has worked since */
 	uint64_t trial_us, failures;    /* aside.h */
@@ -45,6 +47,8 @@ void node_status_unref(struct node_status *status);     /* NULL is allowed */
 
 struct node_load *node_status_load(struct node_status *status);      /* a part of it */
 struct node_seen node_status_read(const struct node_status *status);
+/* A number that no other status has, and never 0. */
+uint64_t node_status_id(const struct node_status *status);
 /* From any thread: aside.h. A session could not use it, having asked for it at `asked_us`: nobody does for a while, nor until it was sampled anew. */
 bool node_status_failed(struct node_status *status, uint64_t asked_us, uint64_t now_us);
 must_use bool node_status_ask(struct node_status *status, uint64_t now_us, bool *ret_trial);
@@ -59,7 +63,8 @@ enum position_state node_status_position(struct node_status *primary, uint32_t t
 bool node_status_newest(struct node_status *primary, uint32_t *ret_timeline, uint64_t *ret_lsn, uint64_t *ret_us);
 /* For how long what it shows may be out of date at `now_us`; UINT64_MAX: nobody knows. */
 uint64_t node_seen_lag_us(const struct node_seen *seen, uint64_t now_us);
-/* Whether reads may go to this replica at all: it answers, was asked not long ago, and nobody has found it broken since, nor tries whether it is. */
+/* Whether reads may go to this replica at all: it answers, was asked not long ago, follows its primary, and nobody has found it broken since, nor tries
+ * whether it is. Who was the primary until a moment ago may still be the one that it follows: .follows tells. */
 bool node_seen_fit(const struct node_seen *seen, uint64_t now_us);
 
 /* ---- for who asks it ---- */
@@ -72,6 +77,7 @@ struct node_sample {
 	uint64_t inserted;              /* a primary's: the end of the last record in its WAL; a replica's: what it has replayed */
 	uint64_t begun_us;              /* before it was asked */
 	uint64_t max_lag_us;            /* 0: none */
+	uint64_t delay_us;              /* a replica's recovery_min_apply_delay */
 };
 
 /* `primary`: of its shard; the node itself, when it is that. True: that was demanded. */

@@ -20,6 +20,7 @@ enum job_kind {
 	JOB_SECRET,                     /* fetch the verifier of `user` from a node into the users */
 	JOB_RELOAD,                     /* read the configuration anew */
 	JOB_FOLLOW,                     /* the store has another topology */
+	JOB_ROLES,                      /* a node has another role than it had */
 	JOB_LOCAL,                      /* run `sql` over the router's own state, or a nanu function */
 };
 

@@ -10,6 +10,7 @@
 #include "route/node_load.h"
 #include "route/snapshot.h"
 #include "session/deadlines.h"
+#include "session/primaries.h"
 #include "session/reads.h"
 #include "session/session.h"
 #include "sql/rewrite.h"
@@ -277,6 +278,15 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 
 static void lent(struct leg *leg, struct backend *backend)
 {
+	struct err err;
+
+	/* A server does not go into recovery while it runs: once is enough. */
+	if (backend->queries == 1 && !leg->replica && primaries_check_backend(leg->session, backend, leg->shard, &err) < 0) {
+		leg->state = LEG_LOST;
+		err_keep(&leg->err, &err);
+		backend_close(backend, &err);
+		return;
+	}
 	leg->backend = backend;
 	backend->leg = leg;
 	set_up(leg, leg->begin);
@@ -290,7 +300,7 @@ static void wait_done(struct pool_wait *wait, struct backend *backend, const str
 	if (backend) {
 		lent(leg, backend);
 		deadlines_lent(session);
-		if (leg->state != LEG_READY)
+		if (leg->state == LEG_SETTING_UP)
 			return;
 	} else {
 		struct err refusal = *err;
@@ -390,11 +400,17 @@ static int borrow_else(struct leg *leg, int rc, struct err *err)
 static int borrow(struct session *session, int shard, bool begin, struct err *err)
 {
 	struct worker *worker = session->worker;
-	struct leg *leg = worker->spare_leg_count ? worker->spare_legs[--worker->spare_leg_count] : mem_alloc(sizeof(*leg));
 	struct backend *backend;
+	struct leg *leg;
 	struct pool *pool;
 	int primary = primary_of(session, shard), node = session->reads ? reads_node(session, shard, primary) : primary, rc;
 
+	if (session->snapshot != worker->snapshot) {
+		rc = primaries_check(session, shard, err);
+		if (rc < 0)
+			return rc;
+	}
+	leg = worker->spare_leg_count ? worker->spare_legs[--worker->spare_leg_count] : mem_alloc(sizeof(*leg));
 	*leg = (struct leg){ .session = session, .shard = shard, .begin = begin, .state = LEG_WAITING };
 	if (node != primary) {
 		leg->replica = node_status_ref(session->snapshot->statuses[node]);

@@ -370,13 +370,18 @@ static void ask_backend(struct session *session)
 	int rc;
 
 	session->login->step = LOGIN_BACKEND;
+	if (list_empty(&session->legs))
+		session_renew(session);
+	if (session->state == SESSION_CLOSED)
+		return;
 	if (is_held(session)) {
 		ready(session);
 		return;
 	}
 	rc = legs_want(session, 1, false, &err);
 	if (rc < 0) {
-		if (err.code == ERR_CONNECT || err.code == ERR_POOL_FULL || err.code == ERR_POOL_TIMEOUT) {
+		if (err.code == ERR_CONNECT || err.code == ERR_POOL_FULL || err.code == ERR_POOL_TIMEOUT || err.code == ERR_NOT_NOW ||
+		    err.code == ERR_CONFLICT) {
 			tell_defaults(session);
 			ready(session);
 		} else {

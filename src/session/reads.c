@@ -169,8 +169,8 @@ static void make_room(struct session *session)
 	reads->shard_count = count;
 }
 
-/* What a replica must show: all that was before `as_of_us`; and before `shown_us` too, unless it is the one that showed this session all it has. */
-struct need { uint64_t as_of_us, shown_us; };
+/* What a replica must show, of the history of the primary that it follows: all that was before `as_of_us`; and before `shown_us` too, unless it is the one that showed this session all it has. */
+struct need { uint64_t as_of_us, shown_us, followed; };
 
 static struct need need_of(const struct session *session, int shard)
 {
@@ -223,7 +223,10 @@ static uint64_t serves(struct session *session, int node, uint64_t last, const s
 	const struct snapshot *snapshot = session->snapshot;
 	struct node_seen seen = node_status_read(snapshot->statuses[node]);
 
-	if (!node_seen_fit(&seen, at_us) || seen.as_of_us < need->as_of_us || (last != seen.incarnation && seen.as_of_us < need->shown_us) ||
+	/* Of what is old on purpose, nobody who asks for something wants to be shown that. */
+	if (session->reads->level == CONSISTENCY_EVENTUAL && seen.delay_us)
+		return 0;
+	if (!node_seen_fit(&seen, at_us) || seen.follows != need->followed || seen.as_of_us < need->as_of_us || (last != seen.incarnation && seen.as_of_us < need->shown_us) ||
 	    pools_held(&session->worker->pools, HOLD_NODE, snapshot->topology->nodes[node].name) ||
 	    (session->worker->pools.aside_count && !reads_pool_open(session, node, at_us)))
 		return 0;
@@ -243,6 +246,7 @@ static int pick(struct session *session, int shard, uint64_t *ret_incarnation)
 
 	if (!replicas->turn_count)
 		return -1;
+	need.followed = node_status_id(reads_primary(session, shard));
 	node = replicas->turns[turn % replicas->turn_count];
 	if (session->reads->by == READ_FROM_ROUND_ROBIN && (*ret_incarnation = serves(session, node, last, &need, at_us)))
 		return node;

@@ -1,7 +1,7 @@
 /* reads: which node serves a statement that only reads, as the session's consistency level allows.
  *
  * The levels are ordered; each promises what those before it do, `bounded` apart:
- *   eventual          any replica that max_lag does not exclude
+ *   eventual          any replica that max_lag does not exclude, and that is not delayed on purpose
  *   bounded           one that shows nothing older than nanu.max_staleness
  *   monotonic         one that shows at least what this session has been shown
  *   read_your_writes  and all that this session, or who is the same nanu.user, wrote

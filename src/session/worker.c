@@ -11,6 +11,7 @@
 #include "route/snapshot.h"
 #include "session/job.h"
 #include "session/peers.h"
+#include "session/primaries.h"
 #include "session/session.h"
 #include "sql/fingerprint.h"
 #include "topo/config.h"
@@ -239,8 +240,11 @@ void worker_post_look(struct worker *worker)
 
 static void take_snapshot(struct worker *worker, void *argument)
 {
-	snapshot_unref(worker->snapshot);
+	struct snapshot *before = worker->snapshot;
+
 	worker->snapshot = snapshot_ref(argument);
+	primaries_follow(worker, before);
+	snapshot_unref(before);
 }
 
 void services_publish(struct services *services, struct snapshot *snapshot)

@@ -137,6 +137,7 @@ struct config {
 
 	struct policy policy;           /* unless a database or user has it otherwise */
 	unsigned max_lag;               /* ms; 5000: a replica further behind serves nothing, until it is half as near again; 0: never mind */
+	enum toggle follow_roles;       /* on: who is a primary is as the nodes themselves say */
 	unsigned sample_interval;       /* ms; 50: between two samples of a node's positions; 20 times that in a shard without replicas */
 	unsigned client_max;            /* 10000 */
 	unsigned max_connections_per_address;   /* clients of one address; 0: no limit */

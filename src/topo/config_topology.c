@@ -35,6 +35,7 @@ static void add_nodes_and_shards(const struct config *config, struct topology *t
 			.zone = arena_strdup(arena, config->nodes[i].zone),
 			.weight = config->nodes[i].weight,
 			.shard = -1,
+			.upstream = "",
 			.slot = "",
 		};
 	for (unsigned i = 0; i < config->shards_count; i++) {
@@ -111,6 +112,7 @@ static int keep_added_nodes(const struct config *config, const struct topology *
 			.role = NODE_REPLICA,
 			.shard = topology_shard(topology, shard),
 			.added = true,
+			.upstream = arena_strdup(arena, node->upstream),
 			.slot = arena_strdup(arena, node->slot),
 		};
 		if (nodes[count++].shard >= 0)
@@ -136,6 +138,36 @@ static void keep_replication(const struct topology *stored, struct topology *top
 		if (before >= 0)
 			shards[i].replication = stored->shards[before].replication;
 	}
+}
+
+/* Who is the primary, others have said since: as long as that node belongs to the shard, and roles are followed. */
+static void keep_roles(const struct config *config, const struct topology *stored, struct topology *topology)
+{
+	struct shard *shards = (struct shard *)(uintptr_t)topology->shards;
+	struct node *nodes = (struct node *)(uintptr_t)topology->nodes;
+
+	for (size_t i = 0; config->follow_roles == TOGGLE_ON && i < topology->shard_count; i++) {
+		int before = topology_shard(stored, shards[i].name);
+		int node = before >= 0 && stored->shards[before].followed ?
+			   topology_node(topology, stored->nodes[stored->shards[before].primary].name) : -1;
+
+		if (node < 0 || nodes[node].shard != (int)i)
+			continue;
+		nodes[shards[i].primary].role = NODE_REPLICA;
+		nodes[node].role = NODE_PRIMARY;
+		shards[i].primary = node;
+		shards[i].followed = true;
+	}
+}
+
+/* Who streams from a replica that is the primary now streams from the primary. */
+static void settle_upstreams(struct topology *topology)
+{
+	struct node *nodes = (struct node *)(uintptr_t)topology->nodes;
+
+	for (size_t i = 0; i < topology->node_count; i++)
+		if (strcmp(nodes[i].upstream, nodes[topology->shards[nodes[i].shard].primary].name) == 0)
+			nodes[i].upstream = "";
 }
 
 /* The place in `database` of the shard that stands at place `old_place` of the stored database. */
@@ -232,6 +264,10 @@ int config_topology(const struct config *config, const struct topology *stored, 
 	if (stored) {
 		keep_replication(stored, topology);
 		rc = keep_added_nodes(config, stored, topology, err);
+		if (rc == 0) {
+			keep_roles(config, stored, topology);
+			settle_upstreams(topology);
+		}
 	}
 	for (size_t i = 0; stored && rc == 0 && i < stored->database_count; i++)
 		rc = keep_database(stored, &stored->databases[i], topology, err);

@@ -146,6 +146,8 @@ const struct setting settings[] = {
 	  AT(policy.read_from), .initial = "round_robin", .choices = read_from_names, .overrides = OF_BOTH },
 	{ "max_lag", "ms", "a replica further behind serves no reads, until it is half as far; 0 means that it does", SETTING_COUNT, AT(max_lag),
 	  .initial = "5000", .max = TIMEOUT_MS_MAX },
+	{ "follow_roles", "", "when a replica was promoted, take it for its shard's primary, and refuse to take a node in recovery for one",
+	  SETTING_CHOICE, AT(follow_roles), .initial = "on", .choices = toggle_names },
 	{ "sample_interval", "ms", "how often nodes are asked where they are; in shards without replicas a twentieth as often", SETTING_COUNT,
 	  AT(sample_interval), .initial = "50", .min = 10, .max = 100 },         /* a restart, of which sessions must hear, takes longer */
 	{ "pool_size", "backends", "backends for each node, database and user, over all workers", SETTING_COUNT, AT(policy.pool_size),

@@ -99,6 +99,7 @@ static void copy_node(struct arena *arena, struct node *copy, const struct node 
 	copy->host = arena_strdup(arena, old->host);
 	copy->region = arena_strdup(arena, old->region);
 	copy->zone = arena_strdup(arena, old->zone);
+	copy->upstream = arena_strdup(arena, old->upstream);
 	copy->slot = arena_strdup(arena, old->slot);
 }
 
@@ -276,6 +277,9 @@ int topology_without_node(const struct topology *old, const char *name, struct t
 		return err_set(err, ERR_NOT_FOUND, "the topology has no node \"%s\"", name);
 	if (old->shards[old->nodes[gone].shard].primary == gone)
 		return err_set(err, ERR_CONFIG, "node \"%s\" is the primary of shard \"%s\"", name, old->shards[old->nodes[gone].shard].name);
+	for (size_t i = 0; i < old->node_count; i++)
+		if (strcmp(old->nodes[i].upstream, name) == 0)
+			return err_set(err, ERR_CONFIG, "node \"%s\" streams from node \"%s\"", old->nodes[i].name, name);
 	copy = topology_copy(old, old->epoch + 1);
 	nodes = (struct node *)(uintptr_t)copy->nodes;
 	shards = (struct shard *)(uintptr_t)copy->shards;
@@ -291,7 +295,7 @@ size_t topology_replicas(const struct topology *topology, int shard, int *ret)
 	size_t count = 0;
 
 	for (size_t i = 0; i < topology->node_count; i++)
-		if (topology->nodes[i].shard == shard && topology->nodes[i].role == NODE_REPLICA)
+		if (topology->nodes[i].shard == shard && topology->nodes[i].role == NODE_REPLICA && !*topology->nodes[i].upstream)
 			ret[count++] = (int)i;
 	return count;
 }
@@ -306,5 +310,23 @@ int topology_with_replication(const struct topology *old, const char *shard, con
 		return err_set(err, ERR_NOT_FOUND, "the topology has no shard \"%s\"", shard);
 	copy = topology_copy(old, old->epoch + 1);
 	((struct shard *)(uintptr_t)copy->shards)[index].replication = *replication;
+	return end_edit(copy, ret_topology, err);
+}
+
+int topology_with_primary(const struct topology *old, int node, struct topology **ret_topology, struct err *err)
+{
+	struct topology *copy = topology_copy(old, old->epoch + 1);
+	struct node *nodes = (struct node *)(uintptr_t)copy->nodes;
+	struct shard *shard = (struct shard *)(uintptr_t)&copy->shards[nodes[node].shard];
+
+	nodes[shard->primary].role = NODE_REPLICA;
+	nodes[node].role = NODE_PRIMARY;
+	/* Its slot was one of the primary before; what streams from it has a slot on it still. */
+	nodes[node].slot = nodes[node].upstream = "";
+	for (size_t i = 0; i < copy->node_count; i++)
+		if (nodes[i].shard == nodes[node].shard && strcmp(nodes[i].upstream, nodes[node].name) == 0)
+			nodes[i].upstream = "";
+	shard->primary = node;
+	shard->followed = true;
 	return end_edit(copy, ret_topology, err);
 }

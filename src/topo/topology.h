@@ -26,13 +26,15 @@ struct node {
 	enum node_role role;
 	int shard;                      /* index into the topology's shards */
 	bool added;                     /* while the router ran (nanu.add_node), and not by the configuration */
-	const char *slot;               /* of an added replica: its replication slot on the primary; "": none, or nobody knows */
+	const char *upstream;           /* of an added replica: the replica that it streams from; "": the primary */
+	const char *slot;               /* of an added replica: its replication slot there; "": none, or nobody knows */
 };
 
 struct shard {
 	const char *name;
 	int primary;                    /* index into nodes */
 	struct replication_rule replication; /* async unless nanu.set_replication() said otherwise */
+	bool followed;                  /* the primary is the one that was found to be it, whatever the configuration says */
 };
 
 struct sharded_table {
@@ -101,13 +103,15 @@ int topology_shard(const struct topology *topology, const char *name);
 /* A copy of `old` at epoch + 1 with one node more, behind the others; its strings are copied. ERR_CONFIG: another node has its name or its
  * address, or topology_check() says why. */
 must_use int topology_with_node(const struct topology *old, const struct node *node, struct topology **ret_topology, struct err *err);
-/* The same without the node. ERR_NOT_FOUND: there is none of this name; ERR_CONFIG: it is a primary. */
+/* The same without the node. ERR_NOT_FOUND: there is none of this name; ERR_CONFIG: it is a primary, or another streams from it. */
 must_use int topology_without_node(const struct topology *old, const char *name, struct topology **ret_topology, struct err *err);
 
 /* A copy of `old` at epoch + 1 in which the shard is replicated so. ERR_NOT_FOUND; ERR_CONFIG: it has too few replicas for that. */
 must_use int topology_with_replication(const struct topology *old, const char *shard, const struct replication_rule *replication,
 				       struct topology **ret_topology, struct err *err);
-/* The replicas of a shard: indexes of nodes into `ret`, which has room for NODES_MAX; returns how many. */
+/* A copy of `old` at epoch + 1 in which `node` (an index) is the primary of its shard, and the one before a replica. ERR_CONFIG: topology_check(). */
+must_use int topology_with_primary(const struct topology *old, int node, struct topology **ret_topology, struct err *err);
+/* The replicas of a shard that stream from its primary: indexes of nodes into `ret`, which has room for NODES_MAX; returns how many. */
 size_t topology_replicas(const struct topology *topology, int shard, int *ret);
 
 /* A copy of `old` at epoch + 1 in which `database` has `table` (replaced when it is there already, by schema and name). */

@@ -43,6 +43,24 @@ static int check_nodes(const struct topology *topology, struct err *err)
 	return 0;
 }
 
+/* Each streams from its shard's primary, or by way of other replicas: no circles. */
+static int check_upstream(const struct topology *topology, size_t index, struct err *err)
+{
+	const struct node *node = &topology->nodes[index], *from = node;
+
+	for (size_t steps = 0; *from->upstream; steps++) {
+		int up = topology_node(topology, from->upstream);
+
+		if (up < 0 || topology->nodes[up].shard != node->shard || from->role != NODE_REPLICA || steps > topology->node_count) {
+			err_set(err, ERR_CONFIG, "node \"%s\" streams from \"%s\", which is no other replica of its shard", from->name, from->upstream);
+			err_hint(err, "Take it away first: SELECT nanu.remove_node('%s').", from->name);
+			return ERR_CONFIG;
+		}
+		from = &topology->nodes[up];
+	}
+	return 0;
+}
+
 /* The primary cannot be told to wait for replicas that are not there at all. */
 static int check_replication(const struct topology *topology, int index, struct err *err)
 {
@@ -189,6 +207,8 @@ int topology_check(const struct topology *topology, struct err *err)
 
 	if (rc == 0)
 		rc = check_shards(topology, err);
+	for (size_t i = 0; rc == 0 && i < topology->node_count; i++)
+		rc = check_upstream(topology, i, err);
 	for (size_t i = 0; rc == 0 && i < topology->database_count; i++)
 		rc = check_database(topology, i, err);
 	return rc;

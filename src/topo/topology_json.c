@@ -9,7 +9,9 @@
  *
  * A table that is being sharded has "being_sharded": "router", too: who does it.
  *
- * A node that was added while the router ran has two members more: "added": true, and "slot", its replication slot on the primary.
+ * A shard whose primary was found to be another than the configuration says has "followed": true.
+ * A node that was added while the router ran has two members more: "added": true, and "slot", its replication slot on the primary, or on "upstream", the replica
+ * that it streams from.
  *
  * A shard that is not replicated asynchronously has one more: "replication": { "mode": "semi-sync", "count": 1, "when_missing": "degrade" }.
  *
@@ -73,6 +75,8 @@ static json_t *node_to_json(const struct topology *topology, const struct node *
 	if (node->added) {
 		json_object_set_new(object, "added", json_true());
 		json_object_set_new(object, "slot", json_string(node->slot));
+		if (*node->upstream)
+			json_object_set_new(object, "upstream", json_string(node->upstream));
 	}
 	return object;
 }
@@ -86,6 +90,8 @@ static json_t *shard_to_json(const struct topology *topology, const struct shard
 		json_object_set_new(object, "replication", json_pack("{s:s, s:i, s:s}", "mode", replication_mode_name(replication->mode), "count",
 								     (int)replication->count, "when_missing",
 								     replication->degrades ? "degrade" : "block"));
+	if (shard->followed)
+		json_object_set_new(object, "followed", json_true());
 	return object;
 }
 
@@ -163,15 +169,16 @@ static int read_shards(struct topology *topology, json_t *array, struct err *err
 	for (size_t i = 0; i < json_array_size(array); i++) {
 		const char *name, *primary;
 		json_t *replication = NULL;
-		int rc;
+		int rc, followed = 0;
 
-		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s, s?o}", "name", &name, "primary",
-				   &primary, "replication", &replication) < 0)
+		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s, s?o, s?b}", "name", &name, "primary",
+				   &primary, "replication", &replication, "followed", &followed) < 0)
 			return bad_json(err, "shards", &error);
 		rc = read_replication(replication, name, &shards[i].replication, err);
 		if (rc < 0)
 			return rc;
 		shards[i].name = arena_strdup(&topology->arena, name);
+		shards[i].followed = followed;
 		shards[i].primary = -1;
 		for (size_t j = 0; j < topology->node_count; j++)
 			if (strcmp(topology->nodes[j].name, primary) == 0)
@@ -193,12 +200,12 @@ static int read_nodes(struct topology *topology, json_t *array, struct err *err)
 		return err_set(err, ERR_CONFIG, "more than %d nodes", NODES_MAX);
 	nodes = arena_calloc(arena, json_array_size(array), sizeof(*nodes));
 	for (size_t i = 0; i < json_array_size(array); i++) {
-		const char *name, *host, *region, *zone, *role, *shard, *slot = "";
+		const char *name, *host, *region, *zone, *role, *shard, *slot = "", *upstream = "";
 		int port, weight = 1, added = 0;
 
-		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s?i, s?b, s?s}", "name",
+		if (json_unpack_ex(json_array_get(array, i), &error, JSON_STRICT, "{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s?i, s?b, s?s, s?s}", "name",
 				   &name, "host", &host, "port", &port, "region", &region, "zone", &zone, "role", &role, "shard",
-				   &shard, "weight", &weight, "added", &added, "slot", &slot) < 0)
+				   &shard, "weight", &weight, "added", &added, "slot", &slot, "upstream", &upstream) < 0)
 			return bad_json(err, "nodes", &error);
 		if (strcmp(role, "primary") != 0 && strcmp(role, "replica") != 0)
 			return err_set(err, ERR_CONFIG, "node \"%s\" has an unknown role \"%s\"", name, role);
@@ -216,6 +223,7 @@ static int read_nodes(struct topology *topology, json_t *array, struct err *err)
 			.role = strcmp(role, "primary") == 0 ? NODE_PRIMARY : NODE_REPLICA,
 			.shard = -1,
 			.added = added,
+			.upstream = arena_strdup(arena, added ? upstream : ""),
 			.slot = arena_strdup(arena, added ? slot : ""),
 		};
 	}

@@ -87,6 +87,38 @@ class Postgres:
     def connect(self, dbname="postgres", autocommit=True, **more):
         return psycopg.connect(self.conninfo(dbname, **more), autocommit=autocommit)
 
+    def in_recovery(self):
+        with self.connect() as conn:
+            return conn.execute("SELECT pg_is_in_recovery()").fetchone()[0]
+
+    def promote(self):
+        """As an operator does it; returns when it takes writes."""
+        subprocess.run([PROGRAMS / "pg_ctl", "promote", "--wait", "--pgdata", self.data], check=True, cwd="/", stdout=subprocess.DEVNULL, **as_server_user())
+
+    def follow(self, primary):
+        """It streams from that one, without a slot: at once where it is a standby already, else from its next start."""
+        if self.program and not self.program.ended() and self.in_recovery():
+            with self.connect() as conn:
+                conn.execute(f"ALTER SYSTEM SET primary_conninfo = '{primary.conninfo()}'")
+                conn.execute("ALTER SYSTEM SET primary_slot_name = ''")
+                conn.execute("SELECT pg_reload_conf()")
+            return
+        self.set_up_standby(primary)
+
+    def set_up_standby(self, primary):
+        with open(self.data / "postgresql.auto.conf", "a") as file:
+            file.write(f"primary_conninfo = '{primary.conninfo()}'\nprimary_slot_name = ''\n")
+        (self.data / "standby.signal").touch()
+
+    def copy(self, primary):
+        """Its data is thrown away: it is a fresh streaming replica of that one."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.data)
+        subprocess.run([PROGRAMS / "pg_basebackup", "--dbname", primary.conninfo(), "--pgdata", self.data, "--checkpoint", "fast", "--no-sync"],
+                       check=True, cwd="/", **as_server_user())
+        self.set_up_standby(primary)
+        self.start()
+
 
 class Replica(Postgres):
     """A streaming replica of a running server, with a slot of its own."""
@@ -147,7 +179,7 @@ class Farm:
     def replicas_for(self, server, count):
         replicas = self.replicas.setdefault(server, [])
         while len(replicas) < count:
-            replicas.append(Replica(self.folder, server, f"{server.name}_r{len(replicas) + 1}").start())
+            replicas.append(Replica(self.folder, server, f"{server.name}_r{len(replicas) + 1}", server.settings).start())
         return replicas[:count]
 
     def new_database_name(self):

@@ -18,7 +18,7 @@ from harness.router import NANU, ROOT, Router
 from harness.wait import wait_until
 
 from .asking import get, metrics, wait_for_status, with_http
-from .once import start_cluster, start_own  # noqa: F401
+from harness.once import start_cluster, start_own  # noqa: F401
 
 EXAMPLES = ROOT / "examples"
 # What Prometheus' own text calls: functions and words of PromQL, and what it says itself of every target.

@@ -6,7 +6,7 @@ from harness.wait import wait_until
 from harness.wire import Wire
 
 from .asking import get, metrics, wait_for_status, with_http
-from .once import start_cluster, start_own  # noqa: F401
+from harness.once import start_cluster, start_own  # noqa: F401
 
 # Metric, and the row of nanu.stats that it is.
 SAME = {"nanu_sessions_total": "sessions_total", "nanu_statements_total": "statements", "nanu_transactions_total": "transactions",

@@ -6,7 +6,7 @@ import pytest
 from harness.wait import wait_until
 
 from .asking import get, metrics, wait_for_status, with_http
-from .once import start_cluster, start_own  # noqa: F401
+from harness.once import start_cluster, start_own  # noqa: F401
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from harness.wait import PATIENCE, wait_until
 
 from .asking import get, wait_for_status, with_http
-from .once import start_cluster, start_own  # noqa: F401
+from harness.once import start_cluster, start_own  # noqa: F401
 
 CONNECTIONS_MAX = 100  # base/limits.h: HTTP_CONNECTIONS_MAX
 

@@ -443,9 +443,9 @@ def test_a_replica_follows_its_primary_to_another_port(small):
     follows(small, "n1a")
 
 
-def test_a_replica_whose_wal_is_gone_is_made_anew(small):
-    small.kill_server("n1a")
-    with small.connect_server("n1") as conn:
+def lose_wal(playground):
+    """The primary throws away what n1a, which does not run, still needs."""
+    with playground.connect_server("n1") as conn:
         for _ in range(40):
             conn.execute("SELECT pg_logical_emit_message(false, 'nanu', 'x')")
             conn.execute("SELECT pg_switch_wal()")
@@ -453,6 +453,11 @@ def test_a_replica_whose_wal_is_gone_is_made_anew(small):
             if conn.execute("SELECT wal_status FROM pg_replication_slots").fetchone() == ("lost",):
                 break
         assert conn.execute("SELECT wal_status FROM pg_replication_slots").fetchone() == ("lost",)
+
+
+def test_a_replica_whose_wal_is_gone_is_made_anew(small):
+    small.kill_server("n1a")
+    lose_wal(small)
     output = small.start()
     assert "replica n1a is made anew: its primary no longer has the WAL" in output and "1 replica made" in output
     follows(small, "n1a")
@@ -463,6 +468,10 @@ def test_a_replica_whose_wal_is_gone_is_made_anew(small):
     ("ahead", "it does not follow its primary"),
 ])
 def test_a_replica_that_cannot_follow_any_more_is_made_anew(small, how, why):
+    if how in ("promoted", "ahead"):  # and no router that would follow it
+        router = small.router_pid()
+        os.kill(router, signal.SIGKILL)
+        wait_until(lambda: not is_alive(router), "the router is gone")
     if how == "promoted":
         with small.connect_server("n1a") as conn:
             assert conn.execute("SELECT pg_promote()").fetchone() == (True,)
@@ -492,6 +501,56 @@ def test_a_replica_that_cannot_follow_any_more_is_made_anew(small, how, why):
     follows(small, "n1a")
     with small.connect_server("n1a") as conn:
         assert conn.execute("SELECT to_regclass('astray')").fetchone() == (None,)
+
+
+@pytest.fixture(scope="module")
+def standing(above):
+    """One in the foreground, and what it says."""
+    made = Playground(above, "standing", replicas=1)
+    made.choice += ["--shards", "1"]
+    made.popen = start_in_foreground(made)
+    yield made
+    if made.popen.poll() is None:
+        made.popen.send_signal(signal.SIGINT)
+        made.popen.wait(60 * PATIENCE)
+    made.run("--clean")
+    assert not made.processes(), "something still runs"
+
+
+def says(playground, text):
+    """Waits until it says so; the line."""
+    return next(line for line in playground.popen.stdout if text in line)
+
+
+def test_while_it_stands_a_replica_whose_wal_is_gone_is_made_anew_by_itself(standing):
+    for _ in range(2):
+        standing.kill_server("n1a")
+        lose_wal(standing)
+        assert "n1a" in says(standing, "is made anew: its primary no longer has the WAL")
+        assert "n1a" in says(standing, "follows again")
+        follows(standing, "n1a")
+        wait_until(lambda: standing.slots() == [("n1a", True)], "it has a slot again")
+    with standing.connect() as conn:
+        wait_until(lambda: conn.execute("SELECT serves FROM nanu.replication WHERE node = 'n1a'").fetchone() == (True,), "reads may go to it")
+
+
+def primary(playground):
+    with playground.connect() as conn:
+        return conn.execute("SELECT name FROM nanu.nodes WHERE role = 'primary'").fetchone()[0]
+
+
+def test_a_replica_that_was_promoted_and_followed_is_not_thrown_away(standing):
+    with standing.connect_server("n1a") as conn:
+        assert conn.execute("SELECT pg_promote()").fetchone() == (True,)
+    wait_until(lambda: primary(standing) == "n1a", "the router has followed")
+    with standing.connect() as conn:
+        conn.execute("CREATE TABLE after_promotion AS SELECT 42 AS answer")
+    standing.popen.send_signal(signal.SIGINT)
+    assert standing.popen.wait(60 * PATIENCE) == 0
+    standing.popen = start_in_foreground(standing)
+    assert primary(standing) == "n1a"
+    with standing.connect() as conn:
+        assert conn.execute("SELECT answer FROM after_promotion").fetchone() == (42,)
 
 
 def test_replicas_are_added_by_a_later_start_and_not_taken_away(playground):

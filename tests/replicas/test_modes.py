@@ -34,8 +34,8 @@ def cluster(server, start_cluster):
 
 
 @pytest.fixture(scope="module")
-def replicas(cluster, above, io):
-    made = [Replica(cluster, above / f"{io}-{name}") for name in ("n1a", "n1b")]
+def replicas(cluster, above):
+    made = [Replica(cluster, above / name) for name in ("n1a", "n1b")]
     for replica in made:
         done = replica.add()
         assert done.returncode == 0, done.stderr
@@ -182,9 +182,9 @@ def test_with_degrade_commits_go_on_and_it_is_shown_until_replicas_are_back(clus
     wait_until(lambda: state(cluster) == "ok" and names(cluster) == whole_names, "both are back")
 
 
-def test_a_replica_that_is_added_or_removed_counts_at_once(cluster, replicas, above, io):
+def test_a_replica_that_is_added_or_removed_counts_at_once(cluster, replicas, above):
     choose(cluster, "sync")
-    third = Replica(cluster, above / f"{io}-n1c")
+    third = Replica(cluster, above / "n1c")
     try:
         done = third.add()
         assert done.returncode == 0, done.stderr

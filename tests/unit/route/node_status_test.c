@@ -84,6 +84,32 @@ static void another_history_tells_nothing(void **state)
 }
 
 /* A day of samples, of which few are kept: the time that is told is never later than the true one, and never much earlier. */
+/* Who was the primary until now may go on, and have been asked later than who is it now. */
+static void what_is_as_of_one_primary_is_not_as_of_another(void **state)
+{
+	struct pair pair = make();
+	struct node_status *next = node_status_new();
+	struct node_sample sample = { .role = SEEN_REPLICA, .timeline = 1, .flushed = 100, .inserted = 100, .begun_us = 4 * SECOND };
+	struct node_seen seen;
+
+	primary_at(pair, 3 * SECOND, 100, 1);
+	seen = replica_at(pair, 4 * SECOND, 100, 1, 0);
+	assert_true(seen.follows == node_status_id(pair.primary) && node_seen_fit(&seen, 4 * SECOND));
+	node_status_sampled(next, next, &(struct node_sample){ .role = SEEN_PRIMARY, .timeline = 2, .flushed = 100, .inserted = 100, .begun_us = SECOND });
+	node_status_sampled(pair.replica, next, &sample);
+	seen = node_status_read(pair.replica);
+	assert_true(seen.follows == 0 && seen.as_of_us == 0 && !node_seen_fit(&seen, 4 * SECOND));
+	sample.timeline = 2;
+	node_status_sampled(pair.replica, next, &sample);
+	seen = node_status_read(pair.replica);
+	assert_true(seen.follows == node_status_id(next) && seen.as_of_us == SECOND && node_seen_fit(&seen, 4 * SECOND));
+	sample.system = 7;
+	node_status_sampled(pair.replica, next, &sample);
+	assert_int_equal(node_status_read(pair.replica).follows, 0);
+	node_status_unref(next);
+	end(pair);
+}
+
 static void what_is_forgotten_makes_no_time_too_late(void **state)
 {
 	enum { SAMPLES = 20 * 60 * 60 * 24, STEP_US = SECOND / 20 };
@@ -248,6 +274,7 @@ int main(void)
 		cmocka_unit_test(a_replica_is_as_of_the_newest_sample_that_it_has_replayed),
 		cmocka_unit_test(while_nothing_is_written_it_stays_up_to_date),
 		cmocka_unit_test(another_history_tells_nothing),
+		cmocka_unit_test(what_is_as_of_one_primary_is_not_as_of_another),
 		cmocka_unit_test(what_is_forgotten_makes_no_time_too_late),
 		cmocka_unit_test(who_is_too_far_behind_is_excluded_until_he_is_half_as_far),
 		cmocka_unit_test(only_who_answers_and_was_not_found_broken_is_fit),

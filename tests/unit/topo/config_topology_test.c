@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -135,7 +136,7 @@ static struct topology *with_added_node(void)
 {
 	struct topology *stored = stored_topology(), *with;
 	const struct node node = { .name = "n4", .host = "d", .port = 5432, .region = "", .zone = "z", .weight = 7, .role = NODE_REPLICA, .shard = 0, .added = true,
-				   .slot = "n4" };
+				   .upstream = "n3", .slot = "n4" };
 
 	assert_int_equal(topology_with_node(stored, &node, &with, NULL), 0);
 	topology_unref(stored);
@@ -156,6 +157,7 @@ static void an_added_node_stays_beside_those_of_the_file(void **state)
 	assert_string_equal(node->zone, "z");
 	assert_int_equal(node->weight, 7);
 	assert_string_equal(node->slot, "n4");
+	assert_string_equal(node->upstream, "n3");
 	topology_unref(same);
 	topology_unref(turned);
 	topology_unref(stored);
@@ -209,7 +211,7 @@ static void an_added_node_whose_shard_goes_is_not_forgotten(void **state)
 	struct topology *stored = make_good("nodes:\n  - {name: n1, host: a}\n  - {name: n2, host: b}\nshards:\n  - {name: s1, nodes: [n1]}\n"
 					    "  - {name: s2, nodes: [n2]}\ndatabases:\n  - {name: shop, shards: [s2]}\n", NULL), *with, *next = NULL;
 	const struct node node = { .name = "n4", .host = "d", .port = 5432, .region = "", .zone = "", .role = NODE_REPLICA, .shard = 0, .added = true,
-				   .slot = "" };
+				   .upstream = "", .slot = "" };
 	struct err err;
 
 	assert_int_equal(topology_with_node(stored, &node, &with, NULL), 0);
@@ -219,6 +221,56 @@ static void an_added_node_whose_shard_goes_is_not_forgotten(void **state)
 	assert_non_null(strstr(err.message, "belongs to shard \"s1\""));
 	assert_non_null(strstr(err.hint, "nanu.remove_node('n4')"));
 	topology_unref(with);
+	topology_unref(stored);
+}
+
+static const char *primary_of(const struct topology *topology, const char *shard)
+{
+	return topology->nodes[topology->shards[topology_shard(topology, shard)].primary].name;
+}
+
+/* It is said by the nodes themselves, and the file only once. */
+static void who_was_found_to_be_the_primary_stays_it_while_roles_are_followed(void **state)
+{
+	struct topology *stored = stored_topology(), *followed, *next;
+
+	assert_int_equal(topology_with_primary(stored, topology_node(stored, "n3"), &followed, NULL), 0);
+	assert_string_equal(primary_of(followed, "s1"), "n3");
+	next = make_good(NODES REVERSED "databases:\n  - {name: shop, shards: [s1, s2]}\n", followed);
+	assert_string_equal(primary_of(next, "s1"), "n3");
+	assert_string_equal(primary_of(next, "s2"), "n2");
+	topology_unref(next);
+	next = make_good("follow_roles: off\n" NODES IN_ORDER "databases:\n  - {name: shop}\n", followed);
+	assert_string_equal(primary_of(next, "s1"), "n1");
+	topology_unref(next);
+	/* A node that the shard has no more cannot be it. */
+	next = make_good("nodes:\n  - {name: n1, host: a}\n  - {name: n2, host: b}\nshards:\n  - {name: s1, nodes: [n1]}\n  - {name: s2, nodes: [n2]}\n"
+			 "databases:\n  - {name: shop}\n", followed);
+	assert_string_equal(primary_of(next, "s1"), "n1");
+	topology_unref(next);
+	topology_unref(followed);
+	topology_unref(stored);
+}
+
+/* Its slot was one of the primary before; what streams from it does so still. */
+static void an_added_node_that_is_promoted_streams_from_nobody(void **state)
+{
+	struct topology *stored = with_added_node(), *promoted, *next, *without;
+	const struct node *node;
+
+	assert_int_equal(topology_without_node(stored, "n3", &without, NULL), ERR_CONFIG);
+	assert_int_equal(topology_with_primary(stored, topology_node(stored, "n3"), &promoted, NULL), 0);
+	assert_string_equal(promoted->nodes[topology_node(promoted, "n4")].upstream, "");
+	topology_unref(promoted);
+	assert_int_equal(topology_with_primary(stored, topology_node(stored, "n4"), &promoted, NULL), 0);
+	next = make_good(NODES IN_ORDER "databases:\n  - {name: shop}\n", promoted);
+	node = &next->nodes[topology_node(next, "n4")];
+	assert_string_equal(primary_of(next, "s1"), "n4");
+	assert_string_equal(node->upstream, "");
+	assert_string_equal(node->slot, "");
+	assert_int_equal(next->epoch, promoted->epoch);
+	topology_unref(next);
+	topology_unref(promoted);
 	topology_unref(stored);
 }
 
@@ -233,6 +285,8 @@ int main(void)
 		cmocka_unit_test(an_added_node_stays_beside_those_of_the_file),
 		cmocka_unit_test(a_node_that_the_file_names_belongs_to_the_file),
 		cmocka_unit_test(an_added_node_whose_shard_goes_is_not_forgotten),
+		cmocka_unit_test(who_was_found_to_be_the_primary_stays_it_while_roles_are_followed),
+		cmocka_unit_test(an_added_node_that_is_promoted_streams_from_nobody),
 		cmocka_unit_test(replication_stays_as_it_was_chosen),
 	};
 

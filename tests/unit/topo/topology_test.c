@@ -251,7 +251,7 @@ static void a_table_goes(void **state)
 
 static struct node added_node(const char *name, const char *host)
 {
-	return (struct node){ .name = name, .host = host, .port = 5432, .region = "eu", .zone = "", .role = NODE_REPLICA, .shard = 1, .added = true,
+	return (struct node){ .name = name, .host = host, .port = 5432, .region = "eu", .zone = "", .role = NODE_REPLICA, .shard = 1, .added = true, .upstream = "",
 			      .slot = "n4_slot" };
 }
 
