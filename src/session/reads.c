@@ -94,6 +94,9 @@ static void read_settings(struct session *session, const struct hint *hint)
 	reads->policy = policy;
 	/* set_config() may have been given anything: then the primary serves. A standby knows nothing of SERIALIZABLE. */
 	reads->level = read_level < 0 ? CONSISTENCY_STRONG : (enum consistency)read_level;
+#ifdef NANU_TEST_LEVELS_ARE_EVENTUAL            /* what tests/history must find fault with */
+	reads->level = CONSISTENCY_EVENTUAL;
+#endif
 	reads->by = read_from < 0 ? READ_FROM_PRIMARY : (enum read_from)read_from;
 	/* Where strong reads are the replicas', nobody's are the primary's. */
 	reads->primary = (isolation && strcasecmp(isolation, "serializable") == 0) || read_level < 0 ||
