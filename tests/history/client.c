@@ -11,10 +11,12 @@
 #include "load.h"
 
 enum {
-	SETTINGS_MAX = 3,
+	SETTINGS_MAX = 5,
 	BRIEF_OPERATIONS = 40,
 	AGAIN_MS = 20,
 };
+
+#define NONE UINT32_MAX
 
 enum protocol { SIMPLE, PREPARED, PIPELINED, PROTOCOL_COUNT };
 enum state { CLOSED, CONNECTING, SETTING, RUNNING, RESTING, DONE };
@@ -33,6 +35,7 @@ struct client {
 	uint64_t due_ns;                /* of CLOSED and RESTING: the end */
 	uint32_t session;
 	unsigned left;                  /* operations of a brief session */
+	struct carried given;           /* by an operation under way; its number is NONE otherwise */
 	char settings[SETTINGS_MAX][80];
 	int setting_count, setting_at;
 	bool prepared[TABLE_COUNT][VERB_ADD + 1], preparing;
@@ -105,28 +108,49 @@ static void lose(struct client *client)
 	give_up(client, "lost", PQerrorMessage(client->conn));
 }
 
+static void set(struct client *client, const char *name, const char *value)
+{
+	snprintf(client->settings[client->setting_count++], sizeof(client->settings[0]), "SET %s = '%s'", name, value);
+}
+
+/* read_your_writes has two names. */
+static const char *name_of_level(struct client *client)
+{
+	return client->level == LEVEL_READ_YOUR_WRITES && draw(&client->load->draws, 2) ? "session" : level_names[client->level];
+}
+
+/* A brief session's settings come in the start-up packet. */
 static void connect_again(struct client *client)
 {
 	const struct load_options *options = client->load->options;
-	char conninfo[512];
-	bool asynchronous = draw(&client->load->draws, 2);
+	struct draws *draws = &client->load->draws;
+	const char *durable = draw(draws, 2) ? "off" : "on", *wait = draw(draws, 3) ? "0" : "20ms";
+	unsigned user = draw(draws, 2 * USERS);
+	char conninfo[512], staleness[16], name[16];
 
+	user = user < USERS ? user + 1 : 0;
 	client->operation = (struct operation){ 0 };
 	client->sent = client->answered = 0;
 	memset(client->prepared, 0, sizeof(client->prepared));
 	client->preparing = false;
+	client->given.number = NONE;
 	client->setting_at = client->setting_count = 0;
-	client->writer.eager = draw(&client->load->draws, 2);
+	client->writer.eager = draw(draws, 2);
 	client->left = BRIEF_OPERATIONS;
-	client->session = history_session(&client->load->history, client->level, client->writer.place);
-	if (client->brief) {            /* the settings come in the start-up packet */
-		snprintf(conninfo, sizeof(conninfo), "%s options='-c nanu.consistency=%s -c nanu.max_staleness=%ums -c synchronous_commit=%s'", client->router,
-			 level_names[client->level], options->max_staleness_ms, asynchronous ? "off" : "on");
+	client->session = history_session(&client->load->history, client->level, client->writer.place, (uint16_t)user);
+	snprintf(staleness, sizeof(staleness), "%ums", options->max_staleness_ms);
+	snprintf(name, sizeof(name), "u%u", user);
+	if (client->brief) {
+		snprintf(conninfo, sizeof(conninfo), "%s options='-c nanu.consistency=%s -c nanu.max_staleness=%s -c nanu.read_wait=%s -c synchronous_commit=%s%s%s'",
+			 client->router, name_of_level(client), staleness, wait, durable, user ? " -c nanu.user=" : "", user ? name : "");
 	} else {
 		snprintf(conninfo, sizeof(conninfo), "%s", client->router);
-		snprintf(client->settings[client->setting_count++], sizeof(client->settings[0]), "SET nanu.consistency = %s", level_names[client->level]);
-		snprintf(client->settings[client->setting_count++], sizeof(client->settings[0]), "SET nanu.max_staleness = '%ums'", options->max_staleness_ms);
-		snprintf(client->settings[client->setting_count++], sizeof(client->settings[0]), "SET synchronous_commit = %s", asynchronous ? "off" : "on");
+		set(client, "nanu.consistency", name_of_level(client));
+		set(client, "nanu.max_staleness", staleness);
+		set(client, "nanu.read_wait", wait);
+		set(client, "synchronous_commit", durable);
+		if (user)
+			set(client, "nanu.\"user\"", name);
 	}
 	client->conn = PQconnectStart(conninfo);
 	client->state = CONNECTING;
@@ -221,9 +245,22 @@ static void say(struct client *client)
 		listen_for(client, PQflush(client->conn) == 1 ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
+/* Another session's token, of some moments ago. */
+static void give_token(struct client *client)
+{
+	struct load *load = client->load;
+	unsigned kept = load->token_count < TOKENS_KEPT ? load->token_count : TOKENS_KEPT;
+	char *text = client->given.text;
+
+	client->given.number = load->carried[draw(&load->draws, kept)].number;
+	snprintf(text, sizeof(client->given.text), "SET nanu.token = '%s'", load->carried[client->given.number % TOKENS_KEPT].text);
+	operation_set(&client->operation, text);
+}
+
 static void say_next(struct client *client)
 {
 	struct load *load = client->load;
+	unsigned which = draw(&load->draws, 100);
 
 	client->sent = client->answered = 0;
 	client->operation = (struct operation){ 0 };
@@ -239,6 +276,10 @@ static void say_next(struct client *client)
 	} else if (client->brief && client->left-- == 0) {
 		close_session(client, 0);
 		return;
+	} else if (which == 0) {
+		operation_show_token(&client->operation);
+	} else if (which <= 2 && load->token_count) {
+		give_token(client);
 	} else {
 		operation_choose(&client->operation, &load->draws, &load->history, &client->writer, client->protocol == PIPELINED);
 	}
@@ -283,11 +324,29 @@ static void hear_writes(struct client *client, size_t from, uint64_t begun_ns)
 	}
 }
 
+static void record_token(struct client *client, enum event_kind kind, uint32_t number)
+{
+	const struct statement *statement = &client->operation.statements[0];
+
+	load_told(client->load, &(struct event){ .begun_ns = statement->begun_ns, .ended_ns = load_now_ns(), .session = client->session, .value = number,
+		.kind = (uint8_t)kind });
+}
+
+static void take_token(struct client *client, const char *text)
+{
+	struct load *load = client->load;
+	struct carried *carried = &load->carried[load->token_count % TOKENS_KEPT];
+
+	carried->number = load->token_count++;
+	snprintf(carried->text, sizeof(carried->text), "%s", text);
+	record_token(client, EVENT_TAKE, carried->number);
+}
+
 /* False: it is none that it can be. */
 static bool hear(struct client *client, PGresult *result)
 {
 	struct statement *statement = &client->operation.statements[client->answered];
-	bool rows = statement_reads(statement) || statement->verb == VERB_ADD;
+	bool rows = statement_reads(statement) || statement->verb == VERB_ADD || statement->verb == VERB_SHOW_TOKEN;
 
 	if (client->preparing)
 		return PQresultStatus(result) == PGRES_COMMAND_OK;
@@ -297,6 +356,11 @@ static bool hear(struct client *client, PGresult *result)
 		hear_rows(client, statement, result);
 		return PQntuples(result) > 0;
 	}
+	if (statement->verb == VERB_SHOW_TOKEN)
+		take_token(client, PQgetvalue(result, 0, 0));
+	if (client->given.number != NONE)
+		record_token(client, EVENT_GIVE, client->given.number);
+	client->given.number = NONE;
 	if (statement->verb == VERB_COMMIT)
 		hear_writes(client, 0, statement->begun_ns);
 	if (!statement_writes(statement))

@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-const char *const level_names[LEVEL_COUNT] = { "eventual", "bounded", "monotonic", "read_your_writes", "session", "strong" };
+const char *const level_names[LEVEL_COUNT] = { "eventual", "bounded", "monotonic", "read_your_writes", "causal", "strong" };
 const char *const table_names[TABLE_COUNT] = { "whole", "sharded" };
 
 void history_init(struct history *history, uint16_t registers, uint16_t counters, uint16_t places, uint64_t max_staleness_ns)
@@ -19,14 +19,15 @@ void history_release(struct history *history)
 	mem_free(history->sessions);
 }
 
-uint32_t history_session(struct history *history, enum level level, uint16_t place)
+uint32_t history_session(struct history *history, enum level level, uint16_t place, uint16_t user)
 {
 	assert(place < history->places);
 	if (history->session_count == history->session_room) {
 		history->session_room = history->session_room ? 2 * history->session_room : 64;
 		history->sessions = mem_realloc(history->sessions, history->session_room * sizeof(*history->sessions));
 	}
-	history->sessions[history->session_count] = (struct told){ level, place };
+	history->sessions[history->session_count] = (struct told){ level, place, user };
+	history->users = user >= history->users ? (uint16_t)(user + 1) : history->users;
 	return (uint32_t)history->session_count++;
 }
 
@@ -37,6 +38,8 @@ void history_add(struct history *history, const struct event *event)
 		history->event_room = history->event_room ? 2 * history->event_room : 1024;
 		history->events = mem_realloc(history->events, history->event_room * sizeof(*history->events));
 	}
+	if (event->kind == EVENT_TAKE && event->value >= history->tokens)
+		history->tokens = event->value + 1;
 	history->events[history->event_count++] = *event;
 }
 

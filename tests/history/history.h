@@ -11,8 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum level { LEVEL_EVENTUAL, LEVEL_BOUNDED, LEVEL_MONOTONIC, LEVEL_READ_YOUR_WRITES, LEVEL_SESSION, LEVEL_STRONG, LEVEL_COUNT };
-enum event_kind { EVENT_READ, EVENT_WRITE, EVENT_ADD };         /* a write is of a register; what is added to a counter is told as a read is */
+enum level { LEVEL_EVENTUAL, LEVEL_BOUNDED, LEVEL_MONOTONIC, LEVEL_READ_YOUR_WRITES, LEVEL_CAUSAL, LEVEL_STRONG, LEVEL_COUNT };
+enum event_kind {
+	EVENT_READ,
+	EVENT_WRITE,                    /* of a register */
+	EVENT_ADD,                      /* to a counter; what that is then is told as a read is */
+	EVENT_TAKE, EVENT_GIVE,         /* nanu.token was told to the session, and by it; the value is the token's number, and there is no key */
+};
 enum { TABLE_WHOLE, TABLE_SHARDED, TABLE_COUNT };
 
 extern const char *const level_names[LEVEL_COUNT];
@@ -34,6 +39,7 @@ struct event {
 struct told {                           /* a session */
 	enum level level;
 	uint16_t place;                 /* those with the same one follow each other */
+	uint16_t user;                  /* nanu.user; 0: none */
 };
 
 struct history {
@@ -41,13 +47,14 @@ struct history {
 	struct told *sessions;
 	size_t event_count, event_room, session_count, session_room;
 	uint16_t registers, counters;   /* in each table */
-	uint16_t places;
+	uint16_t places, users;         /* numbers end before these */
+	uint32_t tokens;
 	uint64_t max_staleness_ns;      /* of `bounded` */
 };
 
 void history_init(struct history *history, uint16_t registers, uint16_t counters, uint16_t places, uint64_t max_staleness_ns);
 void history_release(struct history *history);
-uint32_t history_session(struct history *history, enum level level, uint16_t place);    /* a new one's number */
+uint32_t history_session(struct history *history, enum level level, uint16_t place, uint16_t user);     /* a new one's number */
 void history_add(struct history *history, const struct event *event);
 
 /* The key of the row `id` of a table: registers come first, then the counters. */

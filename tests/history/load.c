@@ -43,9 +43,9 @@ static void count_operation(struct load *load, enum level level)
 void load_told(struct load *load, const struct event *event)
 {
 	history_add(&load->history, event);
-	if (event->kind != EVENT_READ && event->ended_ns != NEVER_NS && event->value > load->acknowledged[event->key])
+	if ((event->kind == EVENT_WRITE || event->kind == EVENT_ADD) && event->ended_ns != NEVER_NS && event->value > load->acknowledged[event->key])
 		load->acknowledged[event->key] = event->value;
-	if (event->first && event->ended_ns != NEVER_NS)
+	if (event->kind <= EVENT_ADD && event->ended_ns != NEVER_NS)
 		count_operation(load, load->history.sessions[event->session].level);
 }
 

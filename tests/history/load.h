@@ -11,7 +11,7 @@
 #include "history.h"
 #include "operation.h"
 
-enum { ROUTERS_MAX = 8, STATES_MAX = 16 };
+enum { ROUTERS_MAX = 8, STATES_MAX = 16, USERS = 6, TOKENS_KEPT = 8, TOKEN_SIZE = 512 };
 
 struct client;
 
@@ -22,11 +22,12 @@ struct load_options {
 	unsigned clients_per_level;
 	uint16_t counters;
 	unsigned max_staleness_ms;
-	uint64_t operations;            /* of each level, at least */
+	uint64_t operations;            /* of each level, at least: values read or written */
 	uint64_t seed;
 	unsigned settle_s_max;
 };
 
+struct carried { char text[TOKEN_SIZE]; uint32_t number; };      /* a token, on its way from one session to others */
 struct failure { char state[6]; bool in_block; uint64_t count; char first[160]; };
 
 struct load {
@@ -37,6 +38,8 @@ struct load {
 	unsigned client_count, settled;
 	bool stopping;                  /* nobody begins anything */
 	bool settling;
+	struct carried carried[TOKENS_KEPT];    /* the newest of token_count ones */
+	uint32_t token_count;
 	uint32_t *acknowledged;         /* for each key, the newest value */
 	uint64_t operations[LEVEL_COUNT], unsettled[LEVEL_COUNT];
 	uint64_t total;

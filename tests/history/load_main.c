@@ -3,7 +3,7 @@
  *	load '{"routers": ["host=…", …], "primaries": [5432, …], "levels": ["strong", …], "clients": 12, "counters": 8, "max_staleness_ms": 100,
  *	       "operations": 20000, "seed": 1, "settle_s": 20}'
  *
- * `clients` and `operations` are of each level; load.h has what is said in between. The tables have the rows 0 to (clients x levels + counters - 1).
+ * `clients` and `operations` (values that are read or written) are of each level; load.h has what is said in between. The tables have the rows 0 to (clients x levels + counters - 1).
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -45,7 +45,7 @@ static json_t *level_object(const struct level_verdict *verdict, uint64_t unsett
 
 	for (uint64_t i = 0; i < verdict->violations && i < SHOWN_MAX; i++)
 		json_array_append_new(shown, json_string(verdict->shown[i]));
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "operations", (json_int_t)verdict->operations, "reads", (json_int_t)verdict->reads,
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "statements", (json_int_t)verdict->statements, "reads", (json_int_t)verdict->reads,
 			 "replica_reads", (json_int_t)verdict->replica_reads, "writes", (json_int_t)verdict->writes, "violations",
 			 (json_int_t)verdict->violations, "unsettled", (json_int_t)unsettled, "shown", shown);
 }

@@ -69,7 +69,7 @@ void operation_choose(struct operation *operation, struct draws *draws, const st
 		say(operation, VERB_READ, table, a_row(draws, history, place));
 		say(operation, VERB_READ, other, a_row(draws, history, place));
 		say(operation, VERB_COMMIT, 0, 0);
-	} else if (which < writes + 9) {
+	} else if (which < writes + 13) {
 		say(operation, VERB_READ_FROM, table, history->registers);
 	} else {
 		for (unsigned count = many ? 1 + draw(draws, STATEMENTS_MAX) : 1; count; count--)
@@ -81,6 +81,12 @@ void operation_set(struct operation *operation, const char *text)
 {
 	*operation = (struct operation){ 0 };
 	say(operation, VERB_SET, 0, 0)->text = text;
+}
+
+void operation_show_token(struct operation *operation)
+{
+	*operation = (struct operation){ 0 };
+	say(operation, VERB_SHOW_TOKEN, 0, 0);
 }
 
 void operation_read_everything(struct operation *operation)
@@ -124,6 +130,9 @@ void statement_text(const struct statement *statement, bool parameters, char tex
 	switch (statement->verb) {
 	case VERB_SET:
 		snprintf(text, TEXT_SIZE, "%s", statement->text);
+		return;
+	case VERB_SHOW_TOKEN:
+		snprintf(text, TEXT_SIZE, "SHOW nanu.token");
 		return;
 	case VERB_BEGIN:
 		snprintf(text, TEXT_SIZE, "BEGIN");

@@ -10,10 +10,10 @@
 
 #include "history.h"
 
-enum { STATEMENTS_MAX = 8 };
+enum { STATEMENTS_MAX = 12 };
 
 enum verb {
-	VERB_SET, VERB_BEGIN, VERB_BEGIN_READ_ONLY, VERB_COMMIT,        /* without a table */
+	VERB_SET, VERB_SHOW_TOKEN, VERB_BEGIN, VERB_BEGIN_READ_ONLY, VERB_COMMIT,        /* without a table */
 	VERB_READ,                      /* one row */
 	VERB_READ_FROM,                 /* the row `id` and those behind it: of every shard */
 	VERB_WRITE, VERB_ADD,
@@ -47,12 +47,13 @@ struct writer {
 /* `many`: several reads may be one operation, as they are sent at once. */
 void operation_choose(struct operation *operation, struct draws *draws, const struct history *history, struct writer *writer, bool many);
 void operation_set(struct operation *operation, const char *text);
+void operation_show_token(struct operation *operation);
 void operation_read_everything(struct operation *operation);
 
 bool statement_writes(const struct statement *statement);
 bool statement_reads(const struct statement *statement);
 /* Its text with `$1`, or with the numbers themselves. */
-enum { TEXT_SIZE = 160 };
+enum { TEXT_SIZE = 640 };
 void statement_text(const struct statement *statement, bool parameters, char text[TEXT_SIZE]);
 /* The parameters as text; how many. */
 enum { PARAMETERS_MAX = 2, NUMBER_SIZE = 16 };

@@ -49,7 +49,7 @@ static void what_is_allowed_is_no_violation(void **state)
 {
 	for (int level = 0; level < LEVEL_COUNT; level++) {
 		struct history history = made();
-		uint32_t writer = history_session(&history, LEVEL_EVENTUAL, 0), reader = history_session(&history, (enum level)level, 1);
+		uint32_t writer = history_session(&history, LEVEL_EVENTUAL, 0, 0), reader = history_session(&history, (enum level)level, 1, 0);
 
 		add(&history, reader, EVENT_READ, 0, 0, 1, 2);
 		add(&history, writer, EVENT_WRITE, 0, 1, 10, 20);
@@ -62,10 +62,10 @@ static void what_is_allowed_is_no_violation(void **state)
 	}
 }
 
-static void it_counts_operations_and_who_told(void **state)
+static void it_counts_statements_and_who_told(void **state)
 {
 	struct history history = made();
-	uint32_t session = history_session(&history, LEVEL_STRONG, 0);
+	uint32_t session = history_session(&history, LEVEL_STRONG, 0, 0);
 	struct verdict verdict;
 
 	add(&history, session, EVENT_WRITE, 0, 1, 10, 20);
@@ -73,7 +73,7 @@ static void it_counts_operations_and_who_told(void **state)
 	add(&history, session, EVENT_ADD, COUNTER, 1, 50, 60);
 	history_add(&history, &(struct event){ .begun_ns = 30, .ended_ns = 70, .session = session, .key = 1, .kind = EVENT_READ, .port = PRIMARY });
 	verdict = judged(&history);
-	assert_int_equal(verdict.levels[LEVEL_STRONG].operations, 3);
+	assert_int_equal(verdict.levels[LEVEL_STRONG].statements, 3);
 	assert_int_equal(verdict.levels[LEVEL_STRONG].reads, 2);
 	assert_int_equal(verdict.levels[LEVEL_STRONG].replica_reads, 1);
 	assert_int_equal(verdict.levels[LEVEL_STRONG].writes, 2);
@@ -84,7 +84,7 @@ static void eventual_may_not_read_what_nobody_writes(void **state)
 {
 	for (int level = 0; level < LEVEL_COUNT; level++) {
 		struct history history = made();
-		uint32_t writer = history_session(&history, LEVEL_EVENTUAL, 0), reader = history_session(&history, (enum level)level, 1);
+		uint32_t writer = history_session(&history, LEVEL_EVENTUAL, 0, 0), reader = history_session(&history, (enum level)level, 1, 0);
 
 		add(&history, writer, EVENT_WRITE, 0, 1, 10, 20);
 		add(&history, reader, EVENT_READ, 0, 2, 30, 40);        /* it will be, but only later */
@@ -96,7 +96,7 @@ static void eventual_may_not_read_what_nobody_writes(void **state)
 static void a_counter_cannot_be_ahead_of_those_who_add(void **state)
 {
 	struct history history = made();
-	uint32_t one = history_session(&history, LEVEL_EVENTUAL, 0), other = history_session(&history, LEVEL_EVENTUAL, 1);
+	uint32_t one = history_session(&history, LEVEL_EVENTUAL, 0, 0), other = history_session(&history, LEVEL_EVENTUAL, 1, 0);
 
 	add(&history, one, EVENT_ADD, COUNTER, 1, 10, 20);
 	add(&history, other, EVENT_READ, COUNTER, 2, 15, 30);   /* one has begun by then, and another is under way that will never be answered */
@@ -108,17 +108,17 @@ static void a_counter_cannot_be_ahead_of_those_who_add(void **state)
 static void two_cannot_count_to_the_same(void **state)
 {
 	struct history history = made();
-	uint32_t one = history_session(&history, LEVEL_EVENTUAL, 0), other = history_session(&history, LEVEL_EVENTUAL, 1);
+	uint32_t one = history_session(&history, LEVEL_EVENTUAL, 0, 0), other = history_session(&history, LEVEL_EVENTUAL, 1, 0);
 
 	add(&history, one, EVENT_ADD, COUNTER, 1, 10, 20);
 	add(&history, other, EVENT_ADD, COUNTER, 1, 10, 30);
-	expect(&history, LEVEL_EVENTUAL, 1, "counted twice");
+	expect(&history, LEVEL_EVENTUAL, 1, "written twice");
 }
 
 static void bounded_reads_nothing_older_than_allowed(void **state)
 {
 	struct history history = made();
-	uint32_t writer = history_session(&history, LEVEL_EVENTUAL, 0), reader = history_session(&history, LEVEL_BOUNDED, 1);
+	uint32_t writer = history_session(&history, LEVEL_EVENTUAL, 0, 0), reader = history_session(&history, LEVEL_BOUNDED, 1, 0);
 
 	add(&history, writer, EVENT_WRITE, 0, 1, 1000, 1010);
 	add(&history, reader, EVENT_READ, 0, 0, 1010 + STALE_NS, 1200);
@@ -129,20 +129,20 @@ static void bounded_reads_nothing_older_than_allowed(void **state)
 static void a_session_that_was_told_more(enum level level, enum event_kind how)
 {
 	struct history history = made();
-	uint32_t writer = history_session(&history, LEVEL_EVENTUAL, 0), reader = history_session(&history, level, 1);
+	uint32_t writer = history_session(&history, LEVEL_EVENTUAL, 0, 0), reader = history_session(&history, level, 1, 0);
 	uint16_t key = how == EVENT_ADD ? COUNTER : 0;
 
 	if (how == EVENT_READ)
 		add(&history, writer, EVENT_WRITE, key, 1, 10, NEVER_NS);       /* so that none but the reader knows */
 	add(&history, reader, how, key, 1, 20, 30);
-	add(&history, history_session(&history, level, 2), EVENT_READ, key, level == LEVEL_STRONG, 31, 40);    /* another session was not */
+	add(&history, history_session(&history, level, 2, 0), EVENT_READ, key, level == LEVEL_STRONG, 31, 40);    /* another session was not */
 	add(&history, reader, EVENT_READ, key, 0, 20, 50);       /* it asked before it knew, but behind what told it */
 	expect(&history, level, 1, "went back");
 }
 
 static void sessions_do_not_go_back(void **state)
 {
-	static const enum level levels[] = { LEVEL_MONOTONIC, LEVEL_READ_YOUR_WRITES, LEVEL_SESSION, LEVEL_STRONG };
+	static const enum level levels[] = { LEVEL_MONOTONIC, LEVEL_READ_YOUR_WRITES, LEVEL_CAUSAL, LEVEL_STRONG };
 
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
 		a_session_that_was_told_more(levels[i], EVENT_READ);
@@ -152,7 +152,7 @@ static void sessions_do_not_go_back(void **state)
 
 static void sessions_read_what_they_wrote(void **state)
 {
-	static const enum level levels[] = { LEVEL_READ_YOUR_WRITES, LEVEL_SESSION, LEVEL_STRONG };
+	static const enum level levels[] = { LEVEL_READ_YOUR_WRITES, LEVEL_CAUSAL, LEVEL_STRONG };
 
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
 		a_session_that_was_told_more(levels[i], EVENT_WRITE);
@@ -161,7 +161,7 @@ static void sessions_read_what_they_wrote(void **state)
 static void monotonic_need_not_read_what_it_wrote(void **state)
 {
 	struct history history = made();
-	uint32_t session = history_session(&history, LEVEL_MONOTONIC, 0);
+	uint32_t session = history_session(&history, LEVEL_MONOTONIC, 0, 0);
 
 	add(&history, session, EVENT_WRITE, 0, 1, 10, 20);
 	add(&history, session, EVENT_READ, 0, 0, 30, 40);
@@ -171,17 +171,17 @@ static void monotonic_need_not_read_what_it_wrote(void **state)
 static void the_next_session_of_a_place_knows_nothing(void **state)
 {
 	struct history history = made();
-	uint32_t before = history_session(&history, LEVEL_SESSION, 0), after = history_session(&history, LEVEL_SESSION, 0);
+	uint32_t before = history_session(&history, LEVEL_READ_YOUR_WRITES, 0, 0), after = history_session(&history, LEVEL_READ_YOUR_WRITES, 0, 0);
 
 	add(&history, before, EVENT_WRITE, 0, 1, 10, 20);
 	add(&history, after, EVENT_READ, 0, 0, 30, 40);
-	expect(&history, LEVEL_SESSION, 0, NULL);
+	expect(&history, LEVEL_READ_YOUR_WRITES, 0, NULL);
 }
 
 static void strong_reads_what_anybody_had_acknowledged(void **state)
 {
 	struct history history = made();
-	uint32_t writer = history_session(&history, LEVEL_EVENTUAL, 0), reader = history_session(&history, LEVEL_STRONG, 1);
+	uint32_t writer = history_session(&history, LEVEL_EVENTUAL, 0, 0), reader = history_session(&history, LEVEL_STRONG, 1, 0);
 
 	add(&history, writer, EVENT_WRITE, 0, 1, 10, 20);
 	add(&history, reader, EVENT_READ, 0, 0, 20, 30);        /* not before */
@@ -192,8 +192,8 @@ static void strong_reads_what_anybody_had_acknowledged(void **state)
 static void strong_reads_what_a_strong_one_was_told(void **state)
 {
 	struct history history = made();
-	uint32_t writer = history_session(&history, LEVEL_EVENTUAL, 0), other = history_session(&history, LEVEL_EVENTUAL, 1);
-	uint32_t one = history_session(&history, LEVEL_STRONG, 2), reader = history_session(&history, LEVEL_STRONG, 3);
+	uint32_t writer = history_session(&history, LEVEL_EVENTUAL, 0, 0), other = history_session(&history, LEVEL_EVENTUAL, 1, 0);
+	uint32_t one = history_session(&history, LEVEL_STRONG, 2, 0), reader = history_session(&history, LEVEL_STRONG, 3, 0);
 
 	add(&history, writer, EVENT_WRITE, 0, 2, 10, NEVER_NS);
 	add(&history, writer, EVENT_WRITE, 0, 1, 5, NEVER_NS);
@@ -203,11 +203,60 @@ static void strong_reads_what_a_strong_one_was_told(void **state)
 	expect(&history, LEVEL_STRONG, 1, "read 1");
 }
 
+/* One wrote what another was told, who then wrote; a third one was told of that only: all must have been before it. */
+static void causal_reads_what_led_to_what_it_was_told(void **state)
+{
+	struct history history = made();
+	uint32_t one = history_session(&history, LEVEL_EVENTUAL, 0, 0), other = history_session(&history, LEVEL_EVENTUAL, 1, 0);
+	uint32_t causal = history_session(&history, LEVEL_CAUSAL, 2, 0), session = history_session(&history, LEVEL_READ_YOUR_WRITES, 3, 0);
+
+	add(&history, one, EVENT_WRITE, 0, 1, 10, 20);
+	add(&history, other, EVENT_READ, 0, 1, 21, 30);
+	add(&history, causal, EVENT_READ, 0, 0, 31, 35);        /* it knows of nothing yet */
+	add(&history, causal, EVENT_READ, COUNTER, 1, 40, 45);  /* before who made it was told that he has */
+	add(&history, session, EVENT_READ, COUNTER, 1, 40, 46);
+	add(&history, other, EVENT_ADD, COUNTER, 1, 40, 50);
+	add(&history, session, EVENT_READ, 0, 0, 60, 70);
+	add(&history, causal, EVENT_READ, 0, 0, 60, 70);
+	expect(&history, LEVEL_CAUSAL, 1, "lost what others knew");
+}
+
+static void a_token_shows_what_who_took_it_knew(void **state)
+{
+	static const enum level levels[] = { LEVEL_MONOTONIC, LEVEL_READ_YOUR_WRITES, LEVEL_CAUSAL, LEVEL_STRONG };
+
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		struct history history = made();
+		uint32_t writer = history_session(&history, LEVEL_EVENTUAL, 0, 0), reader = history_session(&history, levels[i], 1, 0);
+
+		add(&history, writer, EVENT_WRITE, 0, 1, 20, NEVER_NS); /* so that none but the token binds strong ones */
+		add(&history, writer, EVENT_READ, 0, 1, 25, 30);
+		add(&history, writer, EVENT_TAKE, 0, 0, 31, 40);
+		add(&history, reader, EVENT_READ, 0, 0, 31, 50);
+		add(&history, reader, EVENT_GIVE, 0, 0, 51, 60);
+		add(&history, reader, EVENT_READ, 0, 0, 61, 70);
+		expect(&history, levels[i], 1, "older than its token");
+	}
+}
+
+static void who_has_a_user_reads_his_writes_everywhere(void **state)
+{
+	struct history history = made();
+	uint32_t writer = history_session(&history, LEVEL_EVENTUAL, 0, 1), same = history_session(&history, LEVEL_READ_YOUR_WRITES, 1, 1);
+	uint32_t other = history_session(&history, LEVEL_READ_YOUR_WRITES, 2, 2);
+
+	add(&history, writer, EVENT_WRITE, 0, 1, 10, 20);
+	add(&history, same, EVENT_READ, 0, 0, 20, 30);          /* not before */
+	add(&history, other, EVENT_READ, 0, 0, 21, 40);
+	add(&history, same, EVENT_READ, 0, 0, 21, 50);
+	expect(&history, LEVEL_READ_YOUR_WRITES, 1, "lost its user's write");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_allowed_is_no_violation),
-		cmocka_unit_test(it_counts_operations_and_who_told),
+		cmocka_unit_test(it_counts_statements_and_who_told),
 		cmocka_unit_test(eventual_may_not_read_what_nobody_writes),
 		cmocka_unit_test(a_counter_cannot_be_ahead_of_those_who_add),
 		cmocka_unit_test(two_cannot_count_to_the_same),
@@ -216,6 +265,9 @@ int main(void)
 		cmocka_unit_test(sessions_read_what_they_wrote),
 		cmocka_unit_test(monotonic_need_not_read_what_it_wrote),
 		cmocka_unit_test(the_next_session_of_a_place_knows_nothing),
+		cmocka_unit_test(causal_reads_what_led_to_what_it_was_told),
+		cmocka_unit_test(a_token_shows_what_who_took_it_knew),
+		cmocka_unit_test(who_has_a_user_reads_his_writes_everywhere),
 		cmocka_unit_test(strong_reads_what_anybody_had_acknowledged),
 		cmocka_unit_test(strong_reads_what_a_strong_one_was_told),
 	};
