@@ -49,21 +49,23 @@ def is_up(replica):
     return True
 
 
-def disturbances(replicas, relays, dice):
-    """A round: all of them in some order."""
+def disturbances(replicas, relays, dice, all_at_once):
+    """A round: all of them in some order. all_at_once: now and then no replica goes on."""
     one, other = dice.sample(replicas, 2)
     relay = relays[other]
-    return dice.sample([lambda: paused(one), lambda: paused(one, other), lambda: delayed(other), relay.holding, lambda: relay.slow(0.1),
-                        lambda: killed(one)], 6)
+    chosen = [lambda: paused(one), lambda: delayed(other), relay.holding, lambda: relay.slow(0.1), lambda: killed(one)]
+    if all_at_once:
+        chosen.append(lambda: paused(one, other))
+    return dice.sample(chosen, len(chosen))
 
 
-def disturb(load, cluster, relays, seed):
+def disturb(load, cluster, relays, seed, all_at_once):
     """Every shard's replicas, until the load has done enough, and each shard's in all ways at least once. One thread: servers end with whoever started
     them."""
     dice = random.Random(seed)
     rounds = 0
     while not load.enough or not rounds:
-        for begin in zip(*(disturbances(replicas, relays, dice) for replicas in cluster.replicas)):
+        for begin in zip(*(disturbances(replicas, relays, dice, all_at_once) for replicas in cluster.replicas)):
             if load.enough and rounds:
                 break
             with contextlib.ExitStack() as stack:
