@@ -79,7 +79,8 @@ static void record(struct client *client, const struct statement *statement, enu
 {
 	struct load *load = client->load;
 	struct event event = { .begun_ns = statement->begun_ns, .ended_ns = ended_ns, .session = client->session, .value = value,
-		.key = history_key(&load->history, statement->table, id), .port = port, .kind = (uint8_t)kind, .first = client->first };
+		.key = history_key(&load->history, statement->table, id), .port = port, .kind = (uint8_t)kind, .first = client->first,
+		.block = client->operation.block };
 
 	client->first = false;
 	load_told(load, &event);
@@ -186,6 +187,18 @@ static void go_on_connecting(struct client *client)
 
 /* ---- what is said ---- */
 
+/* Of a level that is done sooner than others: they are to have the machine. */
+static bool is_ahead(const struct client *client)
+{
+	const struct load *load = client->load;
+	uint64_t least = UINT64_MAX;
+
+	for (int i = 0; i < LEVEL_COUNT; i++)
+		if (load->options->levels[i] && load->operations[i] < least)
+			least = load->operations[i];
+	return load->operations[client->level] > least + load->options->operations / 10;
+}
+
 static void rest(struct client *client)
 {
 	struct draws *draws = &client->load->draws;
@@ -195,7 +208,7 @@ static void rest(struct client *client)
 		us = 10000 + draw(draws, 90000);
 	else if (draw(draws, 10) == 0)
 		us = 500 + draw(draws, 5000);
-	if (client->behind)
+	if (client->behind || (is_ahead(client) && !client->load->settling))
 		us = AGAIN_MS * 1000;
 	client->due_ns = load_now_ns() + us * UINT64_C(1000);
 	client->state = us ? RESTING : RUNNING;

@@ -33,7 +33,8 @@ struct event {
 	uint16_t key;
 	uint16_t port;                  /* of the node that told it; 0: nobody did */
 	uint8_t kind;                   /* enum event_kind */
-	bool first;                     /* of a statement, which may read several keys */
+	bool first;                     /* of a statement, which may read several keys; those stand together */
+	bool block;                     /* in a transaction block */
 };
 
 struct told {                           /* a session */

@@ -18,8 +18,9 @@ from .relay import Relay
 
 LEVELS = ["eventual", "bounded", "monotonic", "read_your_writes", "causal", "strong"]
 WHOLE = "NANU_SOAK" in os.environ  # make history
-CLIENTS, COUNTERS = 12, 8  # of each level; of each table
-OPERATIONS = 1_000_000 if WHOLE else 6_000  # of each level
+CLIENTS, COUNTERS = 72, 8  # of all levels; of each table
+ROUNDS = 10 if WHOLE else 1
+OPERATIONS = 100_000 if WHOLE else 5_000  # of each level, in each round
 OPERATIONS_FOUND = 4_000  # are enough to find violations in
 SWITCHED_OFF = BUILT / "nanu_eventual"
 
@@ -92,11 +93,11 @@ def serves(cluster):
 def run(routers, relays, levels, operations, seed, all_at_once):
     """The verdict."""
     first = routers[0]
-    make_tables(first, len(levels) * CLIENTS + COUNTERS)
+    make_tables(first, CLIENTS + COUNTERS)
     for cluster in routers:
         wait_until(lambda: serves(cluster), "all replicas serve")
     load = Load(routers=[cluster.conninfo() + " sslmode=disable gssencmode=disable" for cluster in routers], primaries=[server.port for server in first.servers],
-                levels=levels, clients=CLIENTS, counters=COUNTERS, max_staleness_ms=100, operations=operations, seed=seed, settle_s=int(20 * PATIENCE))
+                levels=levels, clients=CLIENTS // len(levels), counters=COUNTERS, max_staleness_ms=100, operations=operations, seed=seed, settle_s=int(20 * PATIENCE))
     try:
         disturb(load, first, relays, seed, all_at_once)
         verdict = load.finish()
@@ -116,13 +117,16 @@ def verdicts():
 
 @pytest.fixture
 def verdict(verdicts, start_routers, relays):
-    def of(name):
-        if name not in verdicts:
+    def of(name, turn=0):
+        if (name, turn) not in verdicts:
+            verdicts[name, turn] = None
             nanu, levels, operations, settings = RUNS[name]
             seed = int(os.environ.get("NANU_SEED", random.randrange(1 << 32)))
+            print(f"{name}, round {turn}:")
             # Strong reads wait for replicas that there are, and fail without any.
-            verdicts[name] = run(start_routers(nanu, settings), relays, levels, operations, seed, all_at_once="strong_reads" not in settings)
-        return verdicts[name]
+            verdicts[name, turn] = run(start_routers(nanu, settings), relays, levels, operations, seed, all_at_once="strong_reads" not in settings)
+        assert verdicts[name, turn], "the run has failed"
+        return verdicts[name, turn]
 
     return of
 
@@ -134,20 +138,23 @@ def check(found, operations):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_the_level_holds(verdict, level):
-    found = verdict("as built")["levels"][level]
+@pytest.mark.parametrize("turn", range(ROUNDS))
+def test_the_level_holds(verdict, turn, level):
+    found = verdict("as built", turn)["levels"][level]
     check(found, OPERATIONS)
     assert (found["replica_reads"] > 0) == (level != "strong")
 
 
-def test_no_client_hears_of_it(verdict):
+@pytest.mark.parametrize("turn", range(ROUNDS))
+def test_no_client_hears_of_it(verdict, turn):
     """A transaction block may have been shown something already when its replica dies: it fails, and nothing else."""
-    assert not [failure for failure in verdict("as built")["failures"] if not failure["in_block"]]
+    assert not [failure for failure in verdict("as built", turn)["failures"] if not failure["in_block"]]
 
 
-def test_strong_reads_from_replicas_are_strong(verdict):
+@pytest.mark.parametrize("turn", range(ROUNDS))
+def test_strong_reads_from_replicas_are_strong(verdict, turn):
     """They fail when no replica can serve in time, and then only."""
-    found = verdict("strong from replicas")
+    found = verdict("strong from replicas", turn)
     check(found["levels"]["strong"], OPERATIONS)
     assert found["levels"]["strong"]["replica_reads"] > found["levels"]["strong"]["reads"] / 2
     assert {failure["state"] for failure in found["failures"] if not failure["in_block"]} <= {"57P03"}

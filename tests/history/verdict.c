@@ -149,8 +149,8 @@ static int describe(const struct history *history, const struct event *event, ch
 		[EVENT_GIVE] = "gave token" };
 	uint64_t origin_ns = history->events[0].begun_ns;
 
-	return snprintf(text, size, "session %" PRIu32 " (%s) %s %" PRIu32 " at port %u from %.6f s to %.6f s", event->session,
-			level_names[history->sessions[event->session].level], verbs[event->kind], event->value, event->port,
+	return snprintf(text, size, "session %" PRIu32 " (%s) %s %" PRIu32 " at port %u%s from %.6f s to %.6f s", event->session,
+			level_names[history->sessions[event->session].level], verbs[event->kind], event->value, event->port, event->block ? " in a block" : "",
 			(double)(int64_t)(event->begun_ns - origin_ns) / 1e9, (double)(int64_t)(event->ended_ns - origin_ns) / 1e9);
 }
 
@@ -253,7 +253,7 @@ static void note(struct trial *trial, struct place *place, uint32_t number)
 		learn(trial, place, event->key, event->kind == EVENT_ADD ? event->value - 1 : event->value);
 	if (event->value > place->known[event->key])
 		place->known[event->key] = event->value;
-	if (event->kind != EVENT_READ && !key->known[event->value])
+	if (event->kind != EVENT_READ && event->value < key->value_room && !key->known[event->value])
 		key->known[event->value] = copy_of(trial, place->known);
 }
 
@@ -310,26 +310,40 @@ static void judge_read(struct trial *trial, const struct place *place, const str
 	}
 }
 
-static void judge(struct trial *trial, uint32_t number)
+/* Of what one statement was told nothing need have led to the rest: no level promises one snapshot over several nodes. */
+static void judge(struct trial *trial, uint32_t from, uint32_t to)
 {
 	const struct history *history = trial->history;
-	const struct event *event = &history->events[number];
-	struct place *place = place_of(trial, event);
-	const struct key *key = &trial->keys[event->key];
+	struct place *place = place_of(trial, &history->events[from]);
 
-	if (event->kind == EVENT_TAKE || event->kind == EVENT_GIVE) {
-		carry(trial, place, event);
-		return;
+	for (uint32_t i = from; i < to; i++) {
+		const struct event *event = &history->events[i];
+		const struct key *key = &trial->keys[event->key];
+
+		if (event->kind == EVENT_TAKE || event->kind == EVENT_GIVE)
+			carry(trial, place, event);
+		else if (event->kind != EVENT_WRITE && !was_being_written(history, key, event))
+			accuse(trial, event, "nobody was writing it", NOBODY);
+		else if (event->kind == EVENT_READ)
+			judge_read(trial, place, event);
+		else if (key->writers[event->value] != i)
+			accuse(trial, event, "written twice", key->writers[event->value]);
 	}
-	if (event->kind != EVENT_WRITE && !was_being_written(history, key, event)) {
-		accuse(trial, event, "nobody was writing it", NOBODY);
-		return;
-	}
-	if (event->kind == EVENT_READ)
-		judge_read(trial, place, event);
-	else if (key->writers[event->value] != number)
-		accuse(trial, event, "written twice", key->writers[event->value]);
-	note(trial, place, number);
+	for (uint32_t i = from; i < to; i++)
+		if (history->events[i].kind <= EVENT_ADD)
+			note(trial, place, i);
+}
+
+/* What one statement was told stands together. */
+static uint32_t end_of_statement(const struct history *history, uint32_t from)
+{
+	const struct event *event = &history->events[from];
+	uint32_t to = from + 1;
+
+	while (to < history->event_count && event->kind == EVENT_READ && history->events[to].kind == EVENT_READ && !history->events[to].first &&
+	       history->events[to].session == event->session)
+		to++;
+	return to;
 }
 
 static void count(struct trial *trial, const struct event *event)
@@ -385,11 +399,13 @@ void verdict_find(const struct history *history, const uint16_t *primaries, size
 
 	memset(ret_verdict, 0, sizeof(*ret_verdict));
 	survey(&trial);
-	for (uint32_t i = 0; i < history->event_count; i++) {
+	for (uint32_t i = 0, to; i < history->event_count; i = to) {
+		to = end_of_statement(history, i);
 		if (history->events[i].ended_ns == NEVER_NS)
 			continue;
-		count(&trial, &history->events[i]);
-		judge(&trial, i);
+		for (uint32_t j = i; j < to; j++)
+			count(&trial, &history->events[j]);
+		judge(&trial, i, to);
 	}
 	release(&trial);
 }

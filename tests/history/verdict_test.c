@@ -221,6 +221,18 @@ static void causal_reads_what_led_to_what_it_was_told(void **state)
 	expect(&history, LEVEL_CAUSAL, 1, "lost what others knew");
 }
 
+static void one_statement_is_no_snapshot_of_several_shards(void **state)
+{
+	struct history history = made();
+	uint32_t writer = history_session(&history, LEVEL_EVENTUAL, 0, 0), reader = history_session(&history, LEVEL_CAUSAL, 1, 0);
+
+	add(&history, writer, EVENT_WRITE, 0, 1, 10, 20);
+	add(&history, writer, EVENT_WRITE, 1, 1, 21, 30);
+	add(&history, reader, EVENT_READ, 1, 1, 15, 40);
+	history_add(&history, &(struct event){ .begun_ns = 15, .ended_ns = 40, .session = reader, .kind = EVENT_READ, .port = REPLICA });
+	expect(&history, LEVEL_CAUSAL, 0, NULL);
+}
+
 static void a_token_shows_what_who_took_it_knew(void **state)
 {
 	static const enum level levels[] = { LEVEL_MONOTONIC, LEVEL_READ_YOUR_WRITES, LEVEL_CAUSAL, LEVEL_STRONG };
@@ -266,6 +278,7 @@ int main(void)
 		cmocka_unit_test(monotonic_need_not_read_what_it_wrote),
 		cmocka_unit_test(the_next_session_of_a_place_knows_nothing),
 		cmocka_unit_test(causal_reads_what_led_to_what_it_was_told),
+		cmocka_unit_test(one_statement_is_no_snapshot_of_several_shards),
 		cmocka_unit_test(a_token_shows_what_who_took_it_knew),
 		cmocka_unit_test(who_has_a_user_reads_his_writes_everywhere),
 		cmocka_unit_test(strong_reads_what_anybody_had_acknowledged),
