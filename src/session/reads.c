@@ -374,8 +374,14 @@ static int wait_for_leg(struct session *session, const struct leg *leg, int shar
 /* Within a block; `leg`: of the shard, or NULL. */
 static int wait_in_tx(struct session *session, const struct leg *leg, int shard, struct err *err)
 {
+	int rc = 1;
+
 	if (!session->reads->may)
 		return 1;
+	if (session->reads->token && session->reads->level >= CONSISTENCY_MONOTONIC)
+		rc = reads_token_resolve(session, shard, err);
+	if (rc <= 0)
+		return rc;
 	if (!leg)
 		return wait_for_replica(session, shard, err);
 	return leg->replica && leg->state != LEG_LOST ? wait_for_leg(session, leg, shard, err) : 1;
