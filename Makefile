@@ -1,6 +1,6 @@
 # The daily commands; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run compile test soak bench fuzz asan tsan format lint clean
+.PHONY: help run compile test soak history bench fuzz asan tsan format lint clean
 
 SANITIZE_address = address,undefined
 SANITIZE_thread = thread
@@ -25,6 +25,11 @@ soak:           ## what the tests do in samples, whole: every allocation that ca
 	@tools/setup --test
 	@$(MAKE) --no-print-directory compile
 	@NANU_SOAK=1 tools/test --jobs 1 chaos
+
+history:        ## a million reads and writes of every consistency level, while replicas fall behind and die, and whether each held; half an hour
+	@tools/setup --test
+	@$(MAKE) --no-print-directory compile
+	@NANU_SOAK=1 tools/test --jobs 1 history
 
 bench:          ## measure nanu beside PgBouncer, HAProxy and Pgpool-II in one run (45 min; bench/run --quick: 15)
 	@tools/setup --bench

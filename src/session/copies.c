@@ -203,7 +203,7 @@ void copies_take_back(struct session *session, struct leg *leg)
 	session->unit_at = answers_head(session)->unit;
 	session->parse_owed = answers_head(session)->owes_parse;
 	answers_take_back(session);
-	portals_clear(session);
+	portals_lose(session);
 	session->skipping = session->copy_sync_owed = false;
 	session->rewinding = true;
 	sync = answers_head(session);

@@ -207,6 +207,19 @@ void portal_remove(struct session *session, struct slice name)
 		portal_free(session, portal);
 }
 
+void portals_lose(struct session *session)
+{
+	struct list_node *node = list_first(&session->portals);
+
+	while (node) {
+		struct portal *portal = CONTAINER_OF(node, struct portal, place);
+
+		node = list_next(&session->portals, node);
+		if (portal->kind == PORTAL_LEG || portal->kind == PORTAL_RENAMED)
+			portal_free(session, portal);
+	}
+}
+
 void portals_clear(struct session *session)
 {
 	struct list_node *node;

@@ -94,6 +94,9 @@ static void read_settings(struct session *session, const struct hint *hint)
 	reads->policy = policy;
 	/* set_config() may have been given anything: then the primary serves. A standby knows nothing of SERIALIZABLE. */
 	reads->level = read_level < 0 ? CONSISTENCY_STRONG : (enum consistency)read_level;
+#ifdef NANU_TEST_LEVELS_ARE_EVENTUAL            /* what tests/history must find fault with */
+	reads->level = CONSISTENCY_EVENTUAL;
+#endif
 	reads->by = read_from < 0 ? READ_FROM_PRIMARY : (enum read_from)read_from;
 	/* Where strong reads are the replicas', nobody's are the primary's. */
 	reads->primary = (isolation && strcasecmp(isolation, "serializable") == 0) || read_level < 0 ||
@@ -353,6 +356,41 @@ static inline int wait_for_replica(struct session *session, int shard, struct er
 	return session->reads->wait_us || session->reads->or_fails ? wait_for_replica_now(session, shard, err) : 1;
 }
 
+/* A transaction block stays with the replica that served its first read on the shard: what that lacks by now is waited for. */
+static int wait_for_leg(struct session *session, const struct leg *leg, int shard, struct err *err)
+{
+	const struct reads *reads = session->reads;
+	struct node_seen seen = node_status_read(leg->replica);
+	uint64_t until_us = reads->asked_us + (reads->wait_us > READS_SURE_US_MAX ? reads->wait_us : READS_SURE_US_MAX);
+	struct need need = need_of(session, shard);
+
+	if (seen.as_of_us >= need.as_of_us)
+		return 1;
+	if (reads_now_us() < until_us)
+		return reads_await(session, shard, need.as_of_us, until_us, err);
+	err_set(err, ERR_NOT_NOW, "the replica of shard \"%s\" that serves this transaction cannot serve this read at consistency %s",
+		session->snapshot->topology->shards[session_database(session)->shards[shard]].name, consistency_names[reads->level]);
+	err_detail(err, "It was waited for %u ms.", (unsigned)((until_us - reads->asked_us) / 1000));
+	err_hint(err, "Try again; SELECT * FROM nanu.replication tells of the replicas.");
+	return err->code;
+}
+
+/* Within a block; `leg`: of the shard, or NULL. */
+static int wait_in_tx(struct session *session, const struct leg *leg, int shard, struct err *err)
+{
+	int rc = 1;
+
+	if (!session->reads->may)
+		return 1;
+	if (session->reads->token && session->reads->level >= CONSISTENCY_MONOTONIC)
+		rc = reads_token_resolve(session, shard, err);
+	if (rc <= 0)
+		return rc;
+	if (!leg)
+		return wait_for_replica(session, shard, err);
+	return leg->replica && leg->state != LEG_LOST ? wait_for_leg(session, leg, shard, err) : 1;
+}
+
 void reads_ask_now(struct session *session)
 {
 	struct reads *reads = session->reads;
@@ -514,7 +552,7 @@ int reads_choose(struct session *session, const struct plan *plan, int shard, st
 	leg = leg_find(session, shard);
 	if (session->tx_status != 'I') {
 		reads->may = reads->in_tx && session->tx_status == 'T';
-		return reads->may && !leg ? wait_for_replica(session, shard, err) : 1;
+		return wait_in_tx(session, leg, shard, err);
 	}
 	reads->may = only && !reads->primary && !session->pins && reads->failed_in != session->segment && !leg && segment_reads(session, plan->hint);
 	if (leg && leg->replica && (!only || reads->failed_in == session->segment))
@@ -556,7 +594,9 @@ int reads_choose_all(struct session *session, const struct plan *plan, uint64_t 
 			rc = leave(session, leg);
 		else if (reads->token && only && reads->level >= CONSISTENCY_MONOTONIC && session->tx_status == 'I')
 			rc = reads_token_resolve(session, shard, err);
-		if (rc > 0 && !leg && reads->may)
+		if (rc > 0 && session->tx_status != 'I')
+			rc = wait_in_tx(session, leg, shard, err);
+		else if (rc > 0 && !leg && reads->may)
 			rc = wait_for_replica(session, shard, err);
 	}
 	return rc;

@@ -118,7 +118,7 @@ bool reads_again(struct session *session, struct leg *leg, struct slice error)
 			if (answers_head(session))
 				answers_pop(session);
 		}
-		portals_clear(session);
+		portals_lose(session);
 		session->skipping = session->copy_sync_owed = false;
 	} else if (head->kind == ANSWER_QUERY) {
 		head->hidden = session->rewinding = true;

@@ -364,6 +364,7 @@ void renamed_copy(const char *copy, struct slice name, struct slice text, struct
 struct portal *portal_find(struct session *session, struct slice name);
 struct portal *portal_add(struct session *session, struct slice name);  /* replaces the unnamed one */
 void portal_remove(struct session *session, struct slice name);
+void portals_lose(struct session *session);             /* those that stand on backends; the router's own stay */
 void portals_clear(struct session *session);
 
 /* answers.c */

@@ -2,7 +2,7 @@
 import psycopg
 
 from .postgres import PASSWORD, SUPERUSER
-from .router import Router
+from .router import NANU, Router
 
 DATABASE = "app"  # as clients of the router call it; on the nodes each cluster's has a name of its own
 USER = "app"
@@ -11,9 +11,9 @@ USER_PASSWORD = "app-secret"
 
 class Cluster:
     """shards: how many; replicas: how many each has. servers: these, instead of the farm's. settings: any of nanu.yaml, beside these defaults.
-    locale: of the database. environment: of the router. shares: another cluster, whose servers and databases this one's router serves, too."""
+    locale: of the database. environment: of the router. nanu: its program. shares: another cluster, whose servers and databases this one's router serves, too."""
 
-    def __init__(self, farm, shards=2, replicas=0, locale=None, servers=None, environment=None, shares=None, **settings):
+    def __init__(self, farm, shards=2, replicas=0, locale=None, servers=None, environment=None, nanu=NANU, shares=None, **settings):
         self.servers = servers or (shares.servers if shares else farm.servers_for(shards))
         self.replicas = shares.replicas if shares else [farm.replicas_for(server, replicas) for server in self.servers]
         self.node_database = shares.node_database if shares else farm.new_database_name()
@@ -24,7 +24,7 @@ class Cluster:
         self.catch_up()
         self.router = Router(dict(self.describe_nodes(), **dict({"workers": 2, "node_user": SUPERUSER, "node_password": PASSWORD,
                                                                  "admin_users": f"{SUPERUSER}, {USER}"}, **settings)),
-                             {SUPERUSER: PASSWORD, USER: USER_PASSWORD}, environment)
+                             {SUPERUSER: PASSWORD, USER: USER_PASSWORD}, environment, nanu)
 
     def create_database(self, server):
         collation = f" TEMPLATE template0 LOCALE '{self.locale}'" if self.locale else ""

@@ -43,9 +43,10 @@ def is_stopped(pid):
 
 class Router:
     """settings: as in nanu.yaml, with nodes, shards and databases; users: name -> password; environment: variables that it is started with;
-    `under`: the command that runs it, for tools that watch a program."""
+    nanu: the program; `under`: the command that runs it, for tools that watch a program."""
 
-    def __init__(self, settings, users, environment=None):
+    def __init__(self, settings, users, environment=None, nanu=NANU):
+        self.nanu = nanu
         self.environment = dict(os.environ, **(environment or {}))
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="nanu-router-"))
         self.port = settings.get("listen_port") or free_port()
@@ -68,7 +69,7 @@ class Router:
         self.expected_end = 0
         # One that was killed gives its port back some moments later when it used io_uring.
         wait_until(lambda: port_is_free(self.port), f"port {self.port} is free")
-        self.program = Program([*self.under, NANU, "serve", "--config", self.config], self.log, env=self.environment)
+        self.program = Program([*self.under, self.nanu, "serve", "--config", self.config], self.log, env=self.environment)
         wait_until(self.ready, "the router accepts connections")
         return self
 
@@ -78,7 +79,7 @@ class Router:
         before = self.program
         sockets = listening_sockets()
         self.takeovers += 1
-        self.program = Program([NANU, "serve", "--config", self.config, "--takeover"], self.folder / f"nanu-{self.takeovers}.log")
+        self.program = Program([self.nanu, "serve", "--config", self.config, "--takeover"], self.folder / f"nanu-{self.takeovers}.log")
         if freeze:
             wait_until(lambda: has_any(self.program.pid, sockets), "the new process has the listening sockets", interval_s=0)
             before.popen.send_signal(signal.SIGSTOP)

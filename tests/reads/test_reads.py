@@ -462,6 +462,33 @@ def test_a_name_outlives_the_replica_that_was_asked(start_own, known):
         assert rows_of(wire.ask(Bind(statement="other"), Execute(), Sync)) == [["7" if known else "8"]]
 
 
+def test_a_portal_over_several_shards_outlives_the_replica_that_was_asked(start_own):
+    """The connection to it is lost before it has said anything to Describe; the router itself keeps what Bind said."""
+    cluster = start_own(shards=2, replicas=1, workers=1)
+    cluster.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    cluster.execute("SELECT nanu.shard_table('t', key => 'id')")
+    for i in range(4):
+        cluster.execute("INSERT INTO t VALUES (%s)", [i])
+    cluster.catch_up()
+    serving(cluster)
+    asked = [Bind(statement="all"), Describe("P"), Execute(), Sync]
+
+    def lent():
+        return cluster.execute("SELECT pid, state = 'lent' FROM nanu.backends WHERE node = 'n1r1' AND prepared > 0")[0]
+
+    with wire_of(cluster, "eventual") as wire:
+        wire.ask(Parse("SELECT id FROM t ORDER BY id", "all"), Sync)
+        expected = wire.ask(*asked)
+        assert rows_of(expected) == [["0"], ["1"], ["2"], ["3"]]
+        pid, _ = lent()
+        os.kill(pid, signal.SIGSTOP)
+        wire.send(*asked)
+        wait_until(lambda: lent()[1], "the replica is asked")
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)
+        assert wire.until() == expected
+
+
 def test_without_any_replica_the_primary_serves(fragile):
     with connect(fragile, "eventual") as conn:
         for replica in fragile.replicas[0]:

@@ -56,6 +56,18 @@ def served_by_replica(cluster, conn):
     return after > before
 
 
+def test_a_token_counts_in_a_transaction_block_too(cluster):
+    """Whose read is the first after it."""
+    with connect(cluster, "session") as writer, connect(cluster, "session") as reader:
+        wait_until(lambda: served_by_replica(cluster, reader), "the reader has been shown something by a replica")
+        with paused(*cluster.replicas[0]):
+            wrote, = writer.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchone()
+            reader.execute(f"SET nanu.token = '{token_of(writer)}'")
+            reader.execute("BEGIN READ ONLY")
+            assert counted(reader) == wrote
+            reader.execute("COMMIT")
+
+
 def test_a_token_tells_what_was_shown(cluster):
     """Also what a replica showed, and what nobody of the router's sessions wrote."""
     with cluster.connect_node() as node, paused(cluster.replicas[0][0]):

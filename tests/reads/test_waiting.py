@@ -171,6 +171,17 @@ class reads_of_at_least:
         assert stat(self.cluster, "replica_reads") - self.before >= self.count
 
 
+def test_later_reads_of_a_block_are_strong_too(strong):
+    with strong.connect() as conn:
+        for _ in range(20):
+            conn.execute("BEGIN READ ONLY")
+            counted(conn)
+            for _ in range(3):
+                wrote = count_up(strong)
+                assert counted(conn) == wrote
+            conn.execute("COMMIT")
+
+
 def test_when_no_replica_can_serve_them_they_are_refused(strong):
     """The primary may show less than a replica has shown: never both ways."""
     with strong.connect() as conn:
