@@ -30,7 +30,7 @@ TRANSACTIONS = {
     "several statements with settings": ["SET work_mem = '2MB'; SHOW work_mem; SELECT 1/0", "SHOW work_mem", "SET work_mem = '3MB'; SHOW work_mem", "SHOW work_mem", "BEGIN; SET work_mem = '5MB'; COMMIT; SELECT 1/0", "SHOW work_mem", "SET LOCAL work_mem = '7MB'; SHOW work_mem", "SHOW work_mem"],
     "snapshot": ["BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT pg_export_snapshot() IS NOT NULL", "SET TRANSACTION SNAPSHOT 'nope'", "ROLLBACK"],
     "locks": ["BEGIN", "LOCK TABLE pets IN ACCESS SHARE MODE", "LOCK TABLE pets IN ROW EXCLUSIVE MODE NOWAIT", "LOCK nope", "ROLLBACK"],
-    "timeout": ["SET statement_timeout = '50ms'", "SELECT pg_sleep(10)", "SHOW statement_timeout", "BEGIN", "SELECT pg_sleep(10)", "ROLLBACK", "SET statement_timeout = 0"],
+    "timeout": ["SET statement_timeout = '250ms'", "SELECT pg_sleep(10)", "SHOW statement_timeout", "BEGIN", "SELECT pg_sleep(10)", "ROLLBACK", "SET statement_timeout = 0"],
     "read only": ["SET default_transaction_read_only = on", "CREATE TABLE t (a int)", "BEGIN READ WRITE", "CREATE TABLE t (a int)", "COMMIT", "RESET default_transaction_read_only", "INSERT INTO t VALUES (1)"],
 }
 
