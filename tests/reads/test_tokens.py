@@ -86,7 +86,7 @@ def test_a_token_comes_with_the_start_up_packet(cluster):
             assert counted(reader) == wrote
 
 
-@pytest.mark.parametrize("make", [lambda token: token[:-1] + ("A" if token[-1] != "A" else "B"), lambda token: "B" + token[1:],
+@pytest.mark.parametrize("make", [lambda token: token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1], lambda token: "B" + token[1:],
                                   lambda token: token[:20], lambda token: "nonsense!", lambda token: "A" * 5000])
 def test_no_other_text_is_a_token(cluster, make):
     with connect(cluster, "session") as conn:
