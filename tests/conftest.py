@@ -1,7 +1,7 @@
 """Fixtures and options that all suites share.
 
     io              the event loop that the routers of this test use: the test runs once for each of --io. A module whose tests are of what no event
-                    loop has a part in says ONE_LOOP = True, and runs on both for --io both only
+                    loop has a part in says ONE_LOOP = "uring", or the other, and runs on both for --io both only
     farm            PostgreSQL servers, started when wanted, shared by all
     start_cluster   start_cluster(shards=2, pool_mode="session", …) -> Cluster: a router with a database of its own, for this module
     start_own       the same, for one test: when it kills, stops or fills its router
@@ -28,8 +28,8 @@ def pytest_addoption(parser):
 def pytest_generate_tests(metafunc):
     if "io" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("io")
-        one = chosen == "auto" and getattr(metafunc.module, "ONE_LOOP", False)
-        loops = ["uring"] if one else ["uring", "epoll"] if chosen in ("auto", "both") else [chosen]
+        one = chosen == "auto" and getattr(metafunc.module, "ONE_LOOP", None)
+        loops = [one] if one else ["uring", "epoll"] if chosen in ("auto", "both") else [chosen]
         metafunc.parametrize("io", loops, scope="session", indirect=True)
 
 

@@ -5,7 +5,7 @@ import pytest
 from .world import BOUNDS, SHARDS
 from harness.background import in_background
 
-ONE_LOOP = True
+ONE_LOOP = "uring"
 
 COLUMNS = """SELECT attname || ' ' || format_type(atttypid, atttypmod) || ' ' || attnotnull FROM pg_attribute
     WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""

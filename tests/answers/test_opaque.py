@@ -6,7 +6,7 @@ import pytest
 from harness.cluster import DATABASE, USER, USER_PASSWORD
 from harness.wire import FunctionCall, Wire, fields
 
-ONE_LOOP = True
+ONE_LOOP = "uring"
 
 SHARDS = 2
 ROWS = 40

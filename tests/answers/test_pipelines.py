@@ -4,7 +4,7 @@ import pytest
 from harness.cluster import DATABASE, USER, USER_PASSWORD
 from harness.wire import Bind, Describe, Execute, Flush, Parse, Sync, Wire, fields, run
 
-ONE_LOOP = True
+ONE_LOOP = "uring"
 
 
 @pytest.fixture(scope="module")

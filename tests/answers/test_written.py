@@ -6,7 +6,7 @@ from .compare import difference, is_refusal, reason
 from .wire import PROTOCOLS, run
 from .world import Pair
 
-ONE_LOOP = True
+ONE_LOOP = "uring"
 
 FAILURES_SHOWN = 40
 

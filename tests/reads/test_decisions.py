@@ -12,7 +12,7 @@ from harness.wire import Wire
 from transparency.both import WAYS, Both
 from transparency.cases_sql import SCRIPTS, SETUP
 
-ONE_LOOP = True
+ONE_LOOP = "uring"
 
 MAKES = re.compile(r"create|into|alter|prepare transaction|insert|update|delete|setval|nextval|truncate|copy|merge|drop|import", re.I)
 ALONE = {name: statements[0] for name, statements in SCRIPTS.items() if len(statements) == 1}

@@ -8,7 +8,7 @@ from harness.wait import wait_until
 
 from .scene import connect, counted, paused, reads_of, serving
 
-ONE_LOOP = True
+ONE_LOOP = "uring"
 
 COUNTER = "CREATE TABLE counter (id int PRIMARY KEY, n int NOT NULL); INSERT INTO counter VALUES (1, 0)"
 

@@ -11,7 +11,7 @@ from harness.wait import wait_until
 
 from .scene import connect, count_up, counted, paused, reads_of, serving, stat
 
-ONE_LOOP = True
+ONE_LOOP = "uring"
 
 COUNTER = "CREATE TABLE counter (id int PRIMARY KEY, n int NOT NULL); INSERT INTO counter VALUES (1, 0)"
 
