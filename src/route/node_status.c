@@ -61,7 +61,6 @@ static uint64_t next_id(void)
 struct node_status *node_status_new(void)
 {
 	struct node_status *status = mem_calloc(1, sizeof(*status));
-
 	pthread_condattr_t attributes;
 
 	status->refs = 1;

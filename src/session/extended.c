@@ -285,7 +285,7 @@ static int describe_fan(struct session *session, struct portal *portal, struct e
 	struct bind bind;
 	struct leg *leg;
 	struct buf out;
-	int shard = __builtin_ctzll(portal->shards), rc = reads_step(session, portal->plan, shard, err);
+	int shard = __builtin_ctzll(portal->shards), rc = reads_step(session, portal->plan, UINT64_C(1) << shard, err);
 
 	if (rc > 0)
 		rc = units_on(session, shard, &leg, err);

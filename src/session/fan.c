@@ -189,7 +189,7 @@ int fan_start(struct session *session, struct plan *plan, struct slice sql, cons
 		rc = units_join(session, shards, &plan->items[0], err);
 	if (rc < 0)
 		return rc;
-	rc = session->reads || plan->hint ? reads_choose_all(session, plan, shards, err) : 1;
+	rc = reads_step(session, plan, shards, err);
 	if (rc <= 0)
 		return rc;
 	rc = legs_want(session, shards, false, err);
@@ -254,19 +254,22 @@ static void fail(struct session *session, const struct err *err)
 			cancel_send(fan->legs[i].leg->backend);
 }
 
-/* The client has heard nothing: what a replica refused, or took with it, is asked of the primaries once all legs are ready again. */
-static bool again(struct session *session, const struct leg *leg, struct slice error)
+/* The client has heard nothing: what a replica refused, or took with it, is asked of others once all legs are ready again. */
+static bool again(struct session *session, struct leg *leg, struct slice error)
 {
 	struct fan *fan = session->fan;
 
-	if (!leg->replica || fan->heard || session->tx_status != 'I' || (error.size && !reads_is_of_replica(error)))
+	if (fan->again && leg->replica) {
+		leg->spent = true;
+		if (!error.size)
+			reads_put_aside(session, leg);
+		return true;
+	}
+	if (!leg->replica || fan->heard || session->tx_status != 'I' || reads_left(session) != LEFT_ANY || (error.size && !reads_is_of_replica(error)))
 		return false;
 	fan->again = true;
 	fail(session, NULL);
-	if (error.size)
-		reads_turn_to_primary(session);
-	else
-		reads_give_up(session, leg);
+	reads_retry(session, leg, error);
 	session->worker->counters.replica_retries++;
 	return true;
 }

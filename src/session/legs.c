@@ -386,7 +386,7 @@ static bool is_urgent(struct pool_wait *wait)
 
 static int borrow(struct session *session, int shard, bool begin, struct err *err);
 
-/* Where a replica cannot be had, the primary is asked: reads_node() names a replica once. */
+/* Where a replica cannot be had, reads_node() names somebody else, if not for ever. */
 static int borrow_else(struct leg *leg, int rc, struct err *err)
 {
 	struct session *session = leg->session;
@@ -394,7 +394,10 @@ static int borrow_else(struct leg *leg, int rc, struct err *err)
 	bool replica = leg->replica != NULL, begin = leg->begin;
 
 	forget(leg);
-	return replica ? borrow(session, shard, begin, err) : rc;
+	if (!replica)
+		return rc;
+	reads_failed(session, false);
+	return borrow(session, shard, begin, err);
 }
 
 static int borrow(struct session *session, int shard, bool begin, struct err *err)
@@ -403,8 +406,10 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	struct backend *backend;
 	struct leg *leg;
 	struct pool *pool;
-	int primary = primary_of(session, shard), node = session->reads ? reads_node(session, shard, primary) : primary, rc;
+	int primary = primary_of(session, shard), node = primary, rc = session->reads ? reads_node(session, shard, primary, &node, err) : 0;
 
+	if (rc < 0)
+		return rc;
 	if (session->snapshot != worker->snapshot) {
 		rc = primaries_check(session, shard, err);
 		if (rc < 0)
@@ -571,17 +576,16 @@ static bool idle(const struct session *session, const struct leg *leg)
 void session_renew(struct session *session)
 {
 	struct snapshot *newest = session->worker->snapshot;
+	const struct database *database;
 	struct err err;
 
 	if (session->snapshot == newest)
 		return;
 	snapshot_unref(session->snapshot);
 	session->snapshot = snapshot_ref(newest);
-	session->database = -1;
-	for (size_t i = 0; i < newest->topology->database_count; i++)
-		if (strcmp(newest->topology->databases[i].name, session->database_name) == 0)
-			session->database = (int)i;
-	if (session->database < 0) {
+	database = topology_database(newest->topology, session->database_name);
+	session->database = database ? (int)(database - newest->topology->databases) : -1;
+	if (!database) {
 		err_set(&err, ERR_NO_DATABASE, "database \"%s\" was taken out of the topology", session->database_name);
 		session_fatal(session, &err);
 	}

@@ -192,10 +192,6 @@ static int take_parameters(struct session *session, struct slice parameters, str
 		carried_name(session, given ? given->value : "app", name, sizeof(name));
 		settings = with_setting(settings, "application_name", name);
 	}
-	if (own_check(session, settings, err) < 0) {
-		settings_unref(settings);
-		return err->code;
-	}
 	session->initial = settings;
 	session->settings = settings_ref(settings);
 	session->committed = settings_ref(settings);
@@ -211,13 +207,13 @@ static int take_parameters(struct session *session, struct slice parameters, str
 static int find_database(struct session *session, struct err *err)
 {
 	const struct topology *topology = session->snapshot->topology;
+	const struct database *database;
 
-	if (side_take(session, err) < 0)
+	if (side_take(session, err) < 0 || own_check(session, session->initial, err) < 0)
 		return err->code;
-
-	for (size_t i = 0; i < topology->database_count; i++)
-		if (strcmp(topology->databases[i].name, session->database_name) == 0)
-			session->database = (int)i;
+	database = topology_database(topology, session->database_name);
+	if (database)
+		session->database = (int)(database - topology->databases);
 	replication_find_database(session);
 	if (session->database < 0) {
 		err_set(err, ERR_NO_DATABASE, "database \"%s\" does not exist", session->database_name);

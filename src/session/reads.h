@@ -9,8 +9,8 @@
  *   strong            the primary; or, where strong_reads says so, one that shows all that was acknowledged, or shown to anybody, before it was asked
  * A replica is as of a time (route/node_status.h); so what a session was shown or wrote is remembered as the time at which it heard of it. A token
  * (token.h) tells another session: of its positions this one learns the time. Where no replica will do, nanu.read_wait is waited for one, and
- * then the primary serves. What a replica refuses, or fails to answer, is run again on the primary as long as the client has heard nothing of it:
- * what comes from a replica before the first row is held back for that.
+ * then the primary serves. What a replica refuses, or fails to answer, is run again on the primary, or on another replica where the primary is not to
+ * serve, as long as the client has heard nothing of it: what comes from a replica before the first row is held back for that.
  *
  * Only outside of transaction blocks, or in those that begin with BEGIN READ ONLY; and of sessions that nothing pins.
  */
@@ -22,13 +22,21 @@
 #include "session/session.h"
 #include "session/token.h"
 
+/* What may serve a segment's reads. */
+enum reads_left {
+	LEFT_ANY,                       /* no replica has failed */
+	LEFT_PRIMARY,
+	LEFT_ANOTHER,                   /* another replica, once: the primary is not to serve them */
+	LEFT_NONE,
+};
+
 struct reads {                          /* of a session whose reads are not all the primary's, or were not once */
 	struct session *session;
 	struct settings *settings, *local;      /* of which what follows was read; references */
 	const struct policy *policy;
 	enum consistency level;
 	uint64_t max_staleness_us, wait_us;
-	enum read_from by;              /* which of those that suit is taken */
+	enum read_from by;              /* which of those that will do is taken */
 	bool primary;                   /* it serves, whatever the level */
 	bool hinted;                    /* these are as a hint of the last statement has them */
 	bool or_fails;                  /* when no replica can serve, the primary does not either */
@@ -37,8 +45,7 @@ struct reads {                          /* of a session whose reads are not all 
 	uint64_t token_open;            /* for each shard, whether it is still to be learned as of when it holds */
 
 	bool trial;                     /* the replica that was chosen last has failed before: who asks it is the first */
-	bool may;                       /* the statement that asks for its leg may be served by a replica */
-	bool fans;                      /* and for further legs */
+	bool may;                       /* the statement that asks for its legs may be served by replicas */
 	bool in_tx;                     /* the transaction block under way is a replica's */
 	bool wrote;                     /* since the session was ready last */
 	uint64_t asked_in, asked_us;    /* the segment under way, and when it first asked */
@@ -52,6 +59,7 @@ struct reads {                          /* of a session whose reads are not all 
 	uint64_t canceled_in;           /* the segment whose wait was ended by a cancel request */
 
 	uint64_t failed_in;             /* the segment in which a replica has failed */
+	enum reads_left left;           /* and what serves the rest of it */
 	uint32_t unit;                  /* from which that is run again */
 	bool holding;                   /* what the client is to hear stays in `held` */
 	struct buf held;
@@ -60,21 +68,20 @@ struct reads {                          /* of a session whose reads are not all 
 void reads_begin(struct session *session);      /* the session's settings or policy may let it read from replicas now */
 void reads_free(struct session *session);
 
-/* Before a statement asks for its leg on `shard`: 1; 0: not yet, units_go() will be called again; or an error: nobody may serve it. */
-must_use int reads_choose(struct session *session, const struct plan *plan, int shard, struct err *err);
-static inline int reads_step(struct session *session, const struct plan *plan, int shard, struct err *err)
+/* Before a statement asks for its legs on these shards: 1; 0: not yet, units_go() will be called again; or an error: nobody may serve it. */
+must_use int reads_choose(struct session *session, const struct plan *plan, uint64_t shards, struct err *err);
+static inline int reads_step(struct session *session, const struct plan *plan, uint64_t shards, struct err *err)
 {
-	return session->reads || plan->hint ? reads_choose(session, plan, shard, err) : 1;
+	return session->reads || plan->hint ? reads_choose(session, plan, shards, err) : 1;
 }
-/* The same before a statement asks for legs on all of these. */
-must_use int reads_choose_all(struct session *session, const struct plan *plan, uint64_t shards, struct err *err);
 /* Whether the settings in its hint are what they must be. ERR_INVALID_VALUE. */
 must_use int reads_hint_check(struct session *session, const struct plan *plan, struct err *err);
-/* The node (an index in the topology) for the leg that this statement asked for: a replica, or `primary`. */
-int reads_node(struct session *session, int shard, int primary);
-/* The leg's replica could not be had, or went away: nobody reads from it for a while (route/aside.h), and this segment from none. */
+/* The node (an index in the topology) for the leg that this statement asked for: a replica, or `primary`. ERR_NOT_NOW: neither. */
+must_use int reads_node(struct session *session, int shard, int primary, int *ret_node, struct err *err);
+/* A replica has failed this segment; `writes`: as only the primary can do what it was asked for. */
+void reads_failed(struct session *session, bool writes);
+/* The leg's replica could not be had, or went away: the same, and nobody reads from it for a while (route/aside.h). */
 void reads_give_up(struct session *session, const struct leg *leg);
-void reads_turn_to_primary(struct session *session);    /* the rest of the segment is the primary's */
 void reads_begin_tx(struct session *session, const struct shape *shape);        /* a transaction block; `shape`: BEGIN, or NULL */
 void reads_wrote(struct session *session, const struct plan *plan);     /* what reads_step() is not asked of runs now; NULL: nobody knows what */
 void reads_ready(struct session *session);      /* the session is ready for the next query, outside of a transaction */
@@ -85,15 +92,36 @@ void reads_cancel(struct session *session);             /* the session waits no 
 enum { READS_SURE_US_MAX = 1000000 };   /* what only the newest sample of a primary can tell is waited for so long, however short read_wait is */
 uint64_t reads_now_us(void);
 void reads_make(struct session *session);
+static inline enum reads_left reads_left(const struct session *session)
+{
+	return session->reads && session->reads->failed_in == session->segment ? session->reads->left : LEFT_ANY;
+}
 void reads_ask_now(struct session *session);    /* the segment's question is of now, or of when it was asked first; settings and room are as they must be */
+
+/* reads_settings.c */
+void reads_read_settings(struct session *session, const struct hint *hint);     /* hint: of the statement that asks; or NULL */
+bool reads_outdated(const struct session *session);     /* they are others than those that were read */
+void reads_user_wrote(uint64_t *place, uint64_t at_us); /* who is at session->reads->user_wrote_us */
+
+/* reads_serve.c */
+const struct shard_replicas *reads_replicas(const struct session *session, int shard);
 struct node_status *reads_primary(const struct session *session, int shard);
+void reads_make_room(struct session *session);          /* for what is known of each shard */
+/* A replica can serve, or enough was waited for one: 1. 0: they will be looked at anew. Or an error, where the primary is not to serve. */
+must_use int reads_wait_long(struct session *session, int shard, struct err *err);
+static inline int reads_wait(struct session *session, int shard, struct err *err)
+{
+	return session->reads->wait_us || session->reads->or_fails ? reads_wait_long(session, shard, err) : 1;
+}
+/* The same within a transaction block; `leg`: of the shard, or NULL. */
+must_use int reads_wait_in_tx(struct session *session, const struct leg *leg, int shard, struct err *err);
 /* Until a replica of the shard, or its primary, may be known to be as of then: 0; or why there is no waiting. */
 must_use int reads_await(struct session *session, int shard, uint64_t as_of_us, uint64_t until_us, struct err *err);
 
 /* reads_aside.c */
 /* Whether this replica has let this user into this database, or may be asked again. */
 bool reads_pool_open(struct session *session, int node, uint64_t at_us);
-/* As it is about to be borrowed from; false: somebody else tries meanwhile. */
+/* As it is about to be borrowed from, at the time that leg->since_us will be; false: somebody else tries meanwhile. */
 must_use bool reads_ask(struct session *session, int node, uint64_t at_us);
 void reads_put_aside(struct session *session, const struct leg *leg);   /* its replica has failed */
 void reads_worked(struct leg *leg);                     /* its replica answers, which failed before */
@@ -119,5 +147,7 @@ static inline void reads_release(struct session *session)
 }
 /* Whether the primary, or the same statement a little later, need not say this too. */
 bool reads_is_of_replica(struct slice error);
+/* The leg's replica refused, or is lost (`error` empty), and the client has heard nothing: the statement will run again. */
+void reads_retry(struct session *session, struct leg *leg, struct slice error);
 /* The leg's node refused, or is lost (`error` empty). True: the client has heard nothing, and the segment runs again from session->reads->unit. */
 bool reads_again(struct session *session, struct leg *leg, struct slice error);

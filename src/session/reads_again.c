@@ -1,4 +1,4 @@
-/* reads_again: what a replica says is held back until it has said a row; what it refuses, or cannot answer, runs again on the primary. See reads.h. */
+/* reads_again: what a replica says is held back until it has said a row; what it refuses, or cannot answer, runs again elsewhere. See reads.h. */
 #include <string.h>
 
 #include "route/node_status.h"
@@ -17,7 +17,7 @@ void reads_hold(struct session *session, struct leg *leg)
 {
 	if (leg->trial && leg->state == LEG_READY)
 		reads_worked(leg);
-	if (leg->replica && session->tx_status == 'I' && session->reads->failed_in != session->segment && !leg->told)
+	if (leg->replica && session->tx_status == 'I' && reads_left(session) == LEFT_ANY && !leg->told)
 		session->reads->holding = true;
 }
 
@@ -78,6 +78,16 @@ bool reads_is_of_replica(struct slice error)
 	return false;
 }
 
+void reads_retry(struct session *session, struct leg *leg, struct slice error)
+{
+	if (!error.size) {
+		reads_give_up(session, leg);
+		return;
+	}
+	leg->spent = true;              /* what it refused is no fault of its own: others read on */
+	reads_failed(session, slice_is(error_field(error, 'C'), "25006"));
+}
+
 /* How often one of these messages is held. */
 static unsigned count_held(const struct reads *reads, char type)
 {
@@ -105,10 +115,7 @@ bool reads_again(struct session *session, struct leg *leg, struct slice error)
 	parsed = head->owes_parse || count_held(reads, '1');
 	reads->holding = false;
 	forget_held(session);
-	if (lost)                       /* what it refused is no fault of its own: others read on */
-		reads_give_up(session, leg);
-	else
-		reads_turn_to_primary(session);
+	reads_retry(session, leg, error);
 	session->worker->counters.replica_retries++;
 	if ((head->kind == ANSWER_PARSE && !head->hidden) || head->as_parse)
 		reads->unit = head->unit;

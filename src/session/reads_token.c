@@ -11,8 +11,7 @@
 
 void reads_token_key(const struct session *session, uint8_t ret_key[TOKEN_KEY_SIZE])
 {
-	/* Within the start-up packet the database may not be named yet: then it is the user's. */
-	users_key(session->worker->services->users, "token", session->database_name ? session->database_name : session->user ? session->user : "", ret_key);
+	users_key(session->worker->services->users, "token", session->database_name, ret_key);
 }
 
 void reads_token_read(struct session *session)

@@ -306,6 +306,8 @@ static void drained(struct backend *backend)
 /* Whether what the leg was asked for may have been committed without a word of it. */
 static bool commits(const struct session *session, const struct leg *leg)
 {
+	if (leg->replica)
+		return false;
 	if (session->tx_status == 'I' && leg->wrote)
 		return true;
 	for (size_t i = 0; i < session->answer_count; i++) {

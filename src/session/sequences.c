@@ -82,9 +82,8 @@ static int leg_of_sequences(struct session *session, const struct plan *plan, in
 
 int sequences_on(struct session *session, const struct plan *plan, int shard, struct leg **ret_leg, struct err *err)
 {
-	int rc;
+	int rc = reads_step(session, plan, UINT64_C(1) << shard, err);
 
-	rc = reads_step(session, plan, shard, err);
 	if (rc <= 0)
 		return rc;
 	rc = leg_of_sequences(session, plan, shard, ret_leg, err);

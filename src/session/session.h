@@ -11,7 +11,7 @@
  *   local.c     the nanu schema                   login.c     start-up, authentication, cancel requests
  *   deadlines.c time-outs                         admission.c how many clients there may be
  *   listen.c    LISTEN                            replication.c who replicates
- *   peers.c     cancel requests for other routers     reads.c   what replicas serve
+ *   peers.c     cancel requests for other routers     reads*.c   what replicas serve
  *   side.c      shop@replica, shop@primary
  */
 #pragma once
@@ -136,6 +136,7 @@ struct leg {
 	bool wrote;                     /* and what may have changed data was answered: Sync commits it */
 	bool working;                   /* fan, spread: its ReadyForQuery is awaited */
 	bool refused;                   /* LOST: the server refused what the session carries */
+	bool spent;                     /* a replica's: it refused a read, which is to run elsewhere */
 	bool paused;                    /* not read, because the client or the merge is behind */
 	struct settings *base;          /* what the backend had SET when its transaction began */
 	struct err *err;                /* or NULL: of the set-up, or why it was lost */

@@ -252,7 +252,7 @@ static void note_failure(struct session *session, struct leg *leg, struct slice 
 			  (spread->phase == PHASE_END_REST && !spread->failed);
 	size_t used = strlen(spread->partly_where);
 
-	if (committing || (spread->loose && spread->phase == PHASE_REST)) {
+	if ((committing && !leg->replica) || (spread->loose && spread->phase == PHASE_REST)) {
 		const struct database *database = session_database(session);
 
 		spread->partly = !spread->loose;
@@ -270,6 +270,8 @@ int spread_message(struct session *session, struct leg *leg, char type, struct s
 	struct spread *spread = session->spread;
 	struct slice message = slice_make(body.data - FRAME_HEADER_SIZE, body.size + FRAME_HEADER_SIZE);
 	bool speaks = leg == spread->lead && spread->phase == PHASE_LEAD;
+	struct cursor cursor;
+	struct slice tag;
 
 	switch (type) {
 	case 'E':
@@ -284,17 +286,16 @@ int spread_message(struct session *session, struct leg *leg, char type, struct s
 		advance(session);
 		break;
 	case 'C':
-		if (speaks || (leg == spread->lead && spread->phase == PHASE_END_LEAD)) {
-			struct cursor cursor = cursor_of(body);
-			struct slice tag = cursor_cstr(&cursor);
-
-			if (speaks)
-				snprintf(spread->tag, sizeof(spread->tag), "%.*s", SLICE_FMT(tag));
-			else if (slice_is(tag, "ROLLBACK"))
-				spread->failed = true;
-		}
-		if (speaks)
+		cursor = cursor_of(body);
+		tag = cursor_cstr(&cursor);
+		if (spread->ends_tx && slice_is(tag, "COMMIT"))
+			settings_assign(&leg->base, leg->backend->settings);    /* however it ends elsewhere */
+		if (leg == spread->lead && spread->phase == PHASE_END_LEAD && slice_is(tag, "ROLLBACK"))
+			spread->failed = true;
+		if (speaks) {
+			snprintf(spread->tag, sizeof(spread->tag), "%.*s", SLICE_FMT(tag));
 			buf_add_slice(&spread->out, message);
+		}
 		break;
 	case 'N':
 		if (speaks)

@@ -4,6 +4,7 @@ import signal
 import psycopg
 import pytest
 
+from harness.cluster import DATABASE
 from harness.wait import wait_until
 
 from .scene import connect, counted, paused, reads_of, serving
@@ -79,10 +80,11 @@ def test_a_token_tells_what_was_shown(cluster):
             assert all(counted(reader) == wrote for _ in range(10))
 
 
-def test_a_token_comes_with_the_start_up_packet(cluster):
+@pytest.mark.parametrize("side", ["", "@replica", "@primary"])
+def test_a_token_comes_with_the_start_up_packet(cluster, side):
     with connect(cluster, "session") as writer, paused(*cluster.replicas[0]):
         wrote, = writer.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchone()
-        with cluster.connect(options=f"-c nanu.consistency=monotonic -c nanu.token={token_of(writer)}") as reader:
+        with cluster.connect(dbname=DATABASE + side, options=f"-c nanu.consistency=monotonic -c nanu.token={token_of(writer)}") as reader:
             assert counted(reader) == wrote
 
 

@@ -182,6 +182,81 @@ def test_later_reads_of_a_block_are_strong_too(strong):
             conn.execute("COMMIT")
 
 
+THERE = "CREATE FUNCTION there() RETURNS text STABLE LANGUAGE sql AS $$SELECT current_setting('in_hot_standby')$$"
+SLOW = "SELECT n, there(), pg_sleep(1)::text FROM counter"
+
+
+def reading(replicas):
+    """The backends of these servers that run it, each with its server."""
+    found = []
+    for replica in replicas:
+        with replica.connect() as conn:
+            rows = conn.execute("SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(1)%' AND pid <> pg_backend_pid()").fetchall()
+            found += [(replica, pid) for pid, in rows]
+    return found
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_another_replica_serves_when_one_fails_and_not_the_primary(start_own, times):
+    strong = start_own(shards=1, replicas=2, strong_reads="replicas", max_lag=0)
+    strong.execute(COUNTER)
+    strong.execute(THERE)
+    strong.catch_up()
+    serving(strong)
+    before, killed = stat(strong, "replica_retries"), []
+
+    def kill():
+        for _ in range(times):
+            wait_until(lambda: set(reading(strong.replicas[0])) - set(killed), "it is read")
+            for replica, pid in set(reading(strong.replicas[0])) - set(killed):
+                with replica.connect() as conn:
+                    conn.execute("SELECT pg_terminate_backend(%s)", [pid])
+                killed.append((replica, pid))
+
+    def read():
+        with strong.connect() as conn:
+            wrote = count_up(strong)
+            if times == 1:
+                assert conn.execute(SLOW).fetchone()[:2] == (wrote, "on")
+            else:
+                with pytest.raises(psycopg.OperationalError, match="terminating connection"):
+                    conn.execute(SLOW)
+    in_background(read, kill)
+    assert len({replica for replica, _ in killed}) == times
+    assert stat(strong, "replica_retries") == before + 1
+
+
+def test_a_replica_that_dies_is_not_noticed_by_strong_reads(own_servers, start_own):
+    strong = start_own(servers=[own_servers], replicas=2, strong_reads="replicas", max_lag=0)
+    strong.execute(COUNTER)
+    strong.execute(THERE)
+    strong.catch_up()
+    serving(strong)
+    victim, stop, reads = strong.replicas[0][0], threading.Event(), [0] * 8
+
+    def read(i):
+        with strong.connect() as conn:
+            while not stop.is_set():
+                before = count_up(strong) if i == 0 else 0
+                value, where = conn.execute("SELECT n, there() FROM counter").fetchone()
+                assert value >= before and where == "on"
+                reads[i] += 1
+
+    def disturb():
+        try:
+            for _ in range(3):
+                at = list(reads)
+                wait_until(lambda: all(now > then + 5 for now, then in zip(reads, at)), "everybody reads")
+                victim.program.stop(9)
+                at = list(reads)
+                wait_until(lambda: all(now > then + 5 for now, then in zip(reads, at)), "everybody goes on")
+                victim.start()
+                serving(strong)
+        finally:
+            stop.set()
+    in_background(*(lambda i=i: read(i) for i in range(8)), disturb)
+
+
 def test_when_no_replica_can_serve_them_they_are_refused(strong):
     """The primary may show less than a replica has shown: never both ways."""
     with strong.connect() as conn:
