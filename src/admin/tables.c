@@ -193,7 +193,7 @@ const struct admin_table admin_tables[] = {
 		{ "refused", INT, "statements refused" },
 		{ "fanouts", INT, "statements run on several shards" },
 		{ "replica_reads", INT, "backends of replicas lent to read from" },
-		{ "replica_retries", INT, "reads that a replica refused or lost, run again on the primary" },
+		{ "replica_retries", INT, "reads that a replica refused or lost, run again elsewhere" },
 		{ "rows_merged", INT, "rows of these told to clients" },
 		{ "plan_hits", INT, "statements whose plan was known" },
 		{ "plan_misses", INT, "statements that had to be planned" },

@@ -72,11 +72,31 @@ static int resume(struct reply *reply, const struct reply_events *events, void *
 		return err_memory(err);
 	buf_add(&reply->partial, bytes->data, used);
 	*bytes = slice_make(bytes->data + used, bytes->size - used);
+	reply->next = *bytes;
 	if (reply->partial.size < REPLY_HEADER_SIZE + (size_t)size)
 		return 0;
 	rc = events->whole(owner, type, slice_make(reply->partial.data + REPLY_HEADER_SIZE, size), err);
 	buf_release(&reply->partial);
 	return rc;
+}
+
+bool reply_succeeds(const struct reply *reply)
+{
+	const char *at = reply->next.data;
+	size_t left = reply->next.size;
+
+	while (left >= REPLY_HEADER_SIZE) {
+		uint32_t size = 0;
+		char type = 0;
+
+		if (*at == 'D' || *at == 'C')
+			return true;
+		if ((*at != '1' && *at != '2' && *at != 'T') || read_header(at, &type, &size, NULL) < 0 || size > left - REPLY_HEADER_SIZE)
+			return false;
+		at += REPLY_HEADER_SIZE + (size_t)size;
+		left -= REPLY_HEADER_SIZE + (size_t)size;
+	}
+	return false;
 }
 
 int reply_feed(struct reply *reply, const struct reply_events *events, void *owner, struct slice bytes, struct err *err)
@@ -110,6 +130,7 @@ int reply_feed(struct reply *reply, const struct reply_events *events, void *own
 				return err_set(err, ERR_LIMIT, "the node sent a message of %u bytes that had to be held whole", size);
 			if (whole_size > bytes.size)
 				break;
+			reply->next = slice_make(bytes.data + whole_size, bytes.size - whole_size);
 			rc = events->whole(owner, type, slice_make(bytes.data + REPLY_HEADER_SIZE, size), err);
 			if (rc < 0)
 				return rc;

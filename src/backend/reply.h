@@ -30,10 +30,14 @@ struct reply {
 	enum reply_mode mode;           /* of the message under way */
 	uint32_t left;                  /* bytes of it still to come, in PASS and SKIP */
 	struct buf partial;             /* a header or a whole message that has not come to its end */
+	struct slice next;              /* while the owner is told of a whole message: what has come behind it */
 };
 
 void reply_init(struct reply *reply);
 void reply_release(struct reply *reply);
+
+/* Whether what has come behind the message under way leads to the rows or the end of a statement, and nothing else is said before. */
+bool reply_succeeds(const struct reply *reply);
 
 /* ERR_PROTOCOL for a length that cannot be, ERR_LIMIT for a whole message that is too large, ERR_NOMEM when it cannot be held, or what whole() returned. */
 must_use int reply_feed(struct reply *reply, const struct reply_events *events, void *owner, struct slice bytes, struct err *err);

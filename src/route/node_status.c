@@ -15,7 +15,7 @@ enum {
 	COMPARED_US_MAX = 200000,       /* a server that was restarted meanwhile, and shows less, takes longer */
 	DEMAND_GAP_US = 250,            /* between two samples */
 };
-enum { WORDS = offsetof(struct node_seen, failed_us) / sizeof(uint64_t) };
+enum { WORDS = offsetof(struct node_seen, failed_us) / sizeof(uint64_t), SERVING_WORDS = sizeof(struct node_serving) / sizeof(uint64_t) };
 
 _Static_assert(offsetof(struct node_seen, failed_us) % sizeof(uint64_t) == 0, "it is copied word by word");
 
@@ -26,6 +26,7 @@ struct node_status {
 	unsigned version;               /* atomic: odd while `words` are written */
 	uint64_t id;
 	uint64_t words[WORDS];          /* atomic, each: a struct node_seen up to failed_us */
+	uint64_t serving[SERVING_WORDS];        /* the same: a struct node_serving */
 	struct aside aside;
 	pthread_mutex_t writing;        /* `words` */
 	pthread_mutex_t demanding;
@@ -101,15 +102,24 @@ struct node_load *node_status_load(struct node_status *status)
 
 /* ---- what anybody sees: a sequence lock, with one writer at a time ---- */
 
+static uint64_t serves_until(const struct node_seen *seen)
+{
+	bool may = seen->role == SEEN_REPLICA ? !seen->excluded && seen->follows : seen->role == SEEN_PRIMARY;
+
+	return seen->reachable && may ? seen->sampled_us + FRESH_US_MAX : 0;
+}
+
 static void publish(struct node_status *status, const struct node_seen *seen)
 {
-	uint64_t words[WORDS];
+	uint64_t words[WORDS], serving[SERVING_WORDS] = { serves_until(seen), seen->as_of_us, seen->incarnation, seen->follows, seen->delay_us };
 
 	memcpy(words, seen, sizeof(words));
 	__atomic_store_n(&status->version, status->version + 1, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	for (int i = 0; i < WORDS; i++)
 		__atomic_store_n(&status->words[i], words[i], __ATOMIC_RELAXED);
+	for (int i = 0; i < SERVING_WORDS; i++)
+		__atomic_store_n(&status->serving[i], serving[i], __ATOMIC_RELAXED);
 	__atomic_store_n(&status->version, status->version + 1, __ATOMIC_RELEASE);
 }
 
@@ -132,6 +142,24 @@ struct node_seen node_status_read(const struct node_status *status)
 	seen.trial_us = seen.aside_us ? __atomic_load_n(&status->aside.trial_us, __ATOMIC_RELAXED) : 0;
 	seen.failures = seen.aside_us ? __atomic_load_n(&status->aside.failures, __ATOMIC_RELAXED) : 0;
 	return seen;
+}
+
+bool node_status_serves(const struct node_status *status, uint64_t now_us, struct node_serving *ret)
+{
+	unsigned before, after;
+
+	do {
+		before = __atomic_load_n(&status->version, __ATOMIC_ACQUIRE);
+		ret->until_us = __atomic_load_n(&status->serving[0], __ATOMIC_RELAXED);
+		ret->as_of_us = __atomic_load_n(&status->serving[1], __ATOMIC_RELAXED);
+		ret->incarnation = __atomic_load_n(&status->serving[2], __ATOMIC_RELAXED);
+		ret->follows = __atomic_load_n(&status->serving[3], __ATOMIC_RELAXED);
+		ret->delay_us = __atomic_load_n(&status->serving[4], __ATOMIC_RELAXED);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		after = __atomic_load_n(&status->version, __ATOMIC_RELAXED);
+	} while (before & 1 || before != after);
+	return ret->until_us > now_us && ret->until_us - FRESH_US_MAX > __atomic_load_n(&status->aside.failed_us, __ATOMIC_RELAXED) &&
+	       aside_open(&status->aside, now_us);
 }
 
 uint64_t node_status_id(const struct node_status *status)
@@ -163,8 +191,8 @@ uint64_t node_seen_lag_us(const struct node_seen *seen, uint64_t now_us)
 
 bool node_seen_fit(const struct node_seen *seen, uint64_t now_us)
 {
-	return seen->reachable && !seen->excluded && seen->follows && seen->role == SEEN_REPLICA && seen->sampled_us > seen->failed_us &&
-	       seen->sampled_us + FRESH_US_MAX > now_us && now_us >= seen->aside_us && now_us >= seen->trial_us;
+	return seen->role == SEEN_REPLICA && serves_until(seen) > now_us && seen->sampled_us > seen->failed_us && now_us >= seen->aside_us &&
+	       now_us >= seen->trial_us;
 }
 
 /* ---- who asks it ---- */

@@ -45,8 +45,16 @@ struct node_status *node_status_new(void);
 struct node_status *node_status_ref(struct node_status *status);
 void node_status_unref(struct node_status *status);     /* NULL is allowed */
 
+/* What is looked at before each read: part of the above. */
+struct node_serving {
+	uint64_t until_us;              /* reads may go to it, as far as its samples tell, before this; 0: they may not */
+	uint64_t as_of_us, incarnation, follows, delay_us;      /* a primary follows nobody: 0 */
+};
+
 struct node_load *node_status_load(struct node_status *status);      /* a part of it */
 struct node_seen node_status_read(const struct node_status *status);
+/* False: no reads may go to it now. A primary's may. */
+bool node_status_serves(const struct node_status *status, uint64_t now_us, struct node_serving *ret);
 /* A number that no other status has, and never 0. */
 uint64_t node_status_id(const struct node_status *status);
 /* From any thread: aside.h. A session could not use it, having asked for it at `asked_us`: nobody does for a while, nor until it was sampled anew. */

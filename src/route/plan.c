@@ -706,6 +706,36 @@ static void take_hint(struct plan *plan, const struct plan_context *context, str
 	}
 }
 
+static bool may_write(const struct plan_item *item)
+{
+	switch (item->shape->kind) {
+	case STMT_EMPTY:
+	case STMT_BEGIN:
+	case STMT_COMMIT:
+	case STMT_ROLLBACK:
+	case STMT_SAVEPOINT:
+	case STMT_RELEASE:
+	case STMT_ROLLBACK_TO:
+	case STMT_SET:
+	case STMT_RESET:
+	case STMT_SHOW:
+	case STMT_SET_TRANSACTION:
+		return false;
+	default:
+		return !item->reads;
+	}
+}
+
+static void sum_up(struct plan *plan)
+{
+	plan->reads = plan->reads_there = plan->shapes.count > 0;
+	for (size_t i = 0; i < plan->shapes.count; i++) {
+		plan->reads &= plan->items[i].reads;
+		plan->reads_there &= plan->items[i].reads_there;
+		plan->may_write |= may_write(&plan->items[i]);
+	}
+}
+
 struct plan *plan_new(const struct plan_context *context, struct slice sql, const struct fingerprint *fingerprint)
 {
 	struct plan *plan = mem_calloc(1, sizeof(*plan));
@@ -733,6 +763,7 @@ struct plan *plan_new(const struct plan_context *context, struct slice sql, cons
 		plan_unparsed(plan, context, sql, &err);
 	if (fingerprint && fingerprint->hint_offset)
 		take_hint(plan, context, slice_make(sql.data + fingerprint->hint_offset, fingerprint->hint_size));
+	sum_up(plan);
 	return plan;
 }
 

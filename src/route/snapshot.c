@@ -17,6 +17,17 @@ static struct node_status *status_of(const struct node *node, const struct snaps
 	return node_status_new();
 }
 
+static struct turns turns_of(const struct topology *topology, const int *nodes, size_t count)
+{
+	unsigned weights[NODES_MAX];
+	struct turns turns;
+
+	for (size_t i = 0; i < count; i++)
+		weights[i] = topology->nodes[nodes[i]].weight;
+	turns.nodes = balance_turns(nodes, weights, count, &turns.count);
+	return turns;
+}
+
 static void list_replicas(struct snapshot *snapshot)
 {
 	const struct topology *topology = snapshot->topology;
@@ -27,16 +38,17 @@ static void list_replicas(struct snapshot *snapshot)
 
 		if (topology->nodes[i].role != NODE_REPLICA)
 			continue;
-		replicas->nodes = mem_realloc(replicas->nodes, (replicas->count + 1) * sizeof(*replicas->nodes));
+		replicas->nodes = mem_realloc(replicas->nodes, (replicas->count + 2) * sizeof(*replicas->nodes));
 		replicas->nodes[replicas->count++] = (int)i;
 	}
 	for (size_t i = 0; i < topology->shard_count; i++) {
 		struct shard_replicas *replicas = &snapshot->replicas[i];
-		unsigned weights[NODES_MAX];
 
-		for (size_t j = 0; j < replicas->count; j++)
-			weights[j] = topology->nodes[replicas->nodes[j]].weight;
-		replicas->turns = balance_turns(replicas->nodes, weights, replicas->count, &replicas->turn_count);
+		if (!replicas->count)
+			continue;
+		replicas->nodes[replicas->count] = topology->shards[i].primary;
+		replicas->turns = turns_of(topology, replicas->nodes, replicas->count);
+		replicas->turns_shared = turns_of(topology, replicas->nodes, replicas->count + 1);
 	}
 }
 
@@ -76,7 +88,8 @@ void snapshot_unref(struct snapshot *snapshot)
 		node_status_unref(snapshot->statuses[i]);
 	for (size_t i = 0; i < snapshot->topology->shard_count; i++) {
 		mem_free(snapshot->replicas[i].nodes);
-		mem_free(snapshot->replicas[i].turns);
+		mem_free(snapshot->replicas[i].turns.nodes);
+		mem_free(snapshot->replicas[i].turns_shared.nodes);
 	}
 	topology_unref(snapshot->topology);
 	mem_free(snapshot->statuses);

@@ -13,11 +13,12 @@
 #include "route/node_status.h"
 #include "topo/topology.h"
 
+struct turns { int *nodes; size_t count; };     /* of those with a weight, whose turn it is: balance.h */
+
 struct shard_replicas {                 /* indexes into the topology's nodes */
-	int *nodes;
+	int *nodes;                     /* and behind them the primary, if there are any */
 	size_t count;
-	int *turns;                     /* of those with a weight, whose turn it is: balance.h */
-	size_t turn_count;
+	struct turns turns, turns_shared;       /* of the replicas; of these and the primary */
 };
 
 struct snapshot {

@@ -316,18 +316,19 @@ static void wait_done(struct pool_wait *wait, struct backend *backend, const str
 		session_resume(session);
 }
 
-static void leave_replica(struct leg *leg)
+static void leave_node(struct leg *leg)
 {
 	struct worker *worker = leg->session->worker;
-	struct node_load *load = node_status_load(leg->replica);
+	struct node_load *load = node_status_load(leg->node);
 	uint64_t now_us = loop_now_us(worker->loop);
 
 	node_load_end(load, worker->index);
 	if (leg->trial && leg->state == LEG_READY)
 		reads_worked(leg);
-	if (leg->since_us && leg->state == LEG_READY)
+	/* A read that any of them could serve, where somebody wants to know how long that takes. */
+	if (leg->since_us && leg->state == LEG_READY && leg->session->reads->by == READ_FROM_FASTEST)
 		node_load_measured(load, worker->index, now_us - leg->since_us, now_us);
-	node_status_unref(leg->replica);
+	node_status_unref(leg->node);
 }
 
 static void forget(struct leg *leg)
@@ -339,8 +340,8 @@ static void forget(struct leg *leg)
 		leg->session->current = NULL;
 	list_remove(&leg->session->legs, &leg->place);
 	settings_unref(leg->base);
-	if (leg->replica)
-		leave_replica(leg);
+	if (leg->node)
+		leave_node(leg);
 	err_forget(&leg->err);
 	if (worker->spare_leg_count < SPARES_MAX)
 		worker->spare_legs[worker->spare_leg_count++] = leg;
@@ -406,7 +407,7 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	struct backend *backend;
 	struct leg *leg;
 	struct pool *pool;
-	int primary = primary_of(session, shard), node = primary, rc = session->reads ? reads_node(session, shard, primary, &node, err) : 0;
+	int primary = primary_of(session, shard), node, rc = reads_node(session, shard, primary, &node, err);
 
 	if (rc < 0)
 		return rc;
@@ -417,12 +418,16 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	}
 	leg = worker->spare_leg_count ? worker->spare_legs[--worker->spare_leg_count] : mem_alloc(sizeof(*leg));
 	*leg = (struct leg){ .session = session, .shard = shard, .begin = begin, .state = LEG_WAITING };
-	if (node != primary) {
-		leg->replica = node_status_ref(session->snapshot->statuses[node]);
-		leg->trial = session->reads->trial;
-		leg->since_us = loop_now_us(worker->loop);
-		node_load_begin(node_status_load(leg->replica), worker->index);
+	if (node != primary || (session->reads && session->reads->shares)) {
+		leg->node = node_status_ref(session->snapshot->statuses[node]);
+		node_load_begin(node_status_load(leg->node), worker->index);
 	}
+	if (node != primary) {
+		leg->replica = leg->node;
+		leg->trial = session->reads->trial;
+	}
+	if (session->reads && session->reads->may)
+		leg->since_us = loop_now_us(worker->loop);
 	list_push_back(&session->legs, &leg->place);
 	pool = legs_pool_at(session, node, node != primary, err);
 	if (!pool)

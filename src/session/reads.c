@@ -13,36 +13,7 @@ enum { WRITTEN_US = 2000 };             /* until it is looked for where the repl
 
 static bool only_reads(const struct session *session, const struct plan *plan)
 {
-	bool there = session->side == SIDE_REPLICA;
-
-	for (size_t i = 0; i < plan->shapes.count; i++)
-		if (!(there ? plan->items[i].reads_there : plan->items[i].reads))
-			return false;
-	return plan->shapes.count > 0;
-}
-
-static bool may_write(const struct plan *plan)
-{
-	for (size_t i = 0; i < plan->shapes.count; i++) {
-		switch (plan->shapes.items[i].kind) {
-		case STMT_EMPTY:
-		case STMT_BEGIN:
-		case STMT_COMMIT:
-		case STMT_ROLLBACK:
-		case STMT_SAVEPOINT:
-		case STMT_RELEASE:
-		case STMT_ROLLBACK_TO:
-		case STMT_SET:
-		case STMT_RESET:
-		case STMT_SHOW:
-		case STMT_SET_TRANSACTION:
-			break;
-		default:
-			if (!plan->items[i].reads)
-				return true;
-		}
-	}
-	return false;
+	return session->side == SIDE_REPLICA ? plan->reads_there : plan->reads;
 }
 
 /* A segment goes to a replica as a whole: a query, or one statement that is parsed at most, and what uses it or others that read. */
@@ -154,6 +125,8 @@ static bool is_missing(const struct leg *leg)
 
 static bool lacks_one(struct session *session, uint64_t shards)
 {
+	if (list_empty(&session->legs))
+		return true;
 	for (; shards; shards &= shards - 1)
 		if (is_missing(leg_find(session, __builtin_ctzll(shards))))
 			return true;
@@ -187,13 +160,15 @@ int reads_choose(struct session *session, const struct plan *plan, uint64_t shar
 		return rc;
 	reads = session->reads;
 	stays = only && left != LEFT_PRIMARY;
-	reads->wrote |= !only && may_write(plan);
+	reads->wrote |= !only && plan->may_write;
 	if (session->tx_status != 'I')
 		reads->may = reads->in_tx && session->tx_status == 'T';
 	else
 		reads->may = stays && !reads->primary && !session->pins && lacks_one(session, shards) && segment_reads(session, plan->hint);
 	if (reads->may)
 		reads->unit = session->unit_at + (session->units[session->unit_at].kind == UNIT_PARSE);
+	if (list_empty(&session->legs) && session->tx_status == 'I' && !reads->token && !reads_waits(reads))
+		return 1;
 	for (; rc > 0 && shards; shards &= shards - 1)
 		rc = choose_on(session, __builtin_ctzll(shards), only, stays, err);
 	return rc;
@@ -205,18 +180,18 @@ void reads_ask_now(struct session *session)
 
 	if (reads_outdated(session))
 		reads_read_settings(session, NULL);
-	reads_make_room(session);
 	if (reads->asked_in == session->segment)
 		return;
+	reads_make_room(session);
 	reads->asked_in = session->segment;
-	reads->asked_us = reads_now_us();
+	reads->asked_us = 0;
 }
 
 void reads_wrote(struct session *session, const struct plan *plan)
 {
 	if (!session->reads)
 		return;
-	session->reads->wrote |= !plan || may_write(plan);
+	session->reads->wrote |= !plan || plan->may_write;
 	session->reads->may = false;
 }
 
@@ -271,10 +246,12 @@ void reads_ready(struct session *session)
 	if (!reads)
 		return;
 	wrote = reads->wrote;
+	reads->wrote = reads->in_tx = false;
+	if (!wrote && !reads_minds(reads))
+		return;
 	reads->read_us = reads_now_us();
 	if (wrote)
 		reads->wrote_us = reads->read_us;
-	reads->wrote = reads->in_tx = false;
 	if (wrote && reads->user_wrote_us)
 		reads_user_wrote(reads->user_wrote_us, reads->read_us);
 	if ((wrote && reads->level >= CONSISTENCY_READ_YOUR_WRITES && reads->level <= CONSISTENCY_CAUSAL) || reads->level == CONSISTENCY_CAUSAL)

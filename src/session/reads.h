@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "route/snapshot.h"
 #include "session/session.h"
 #include "session/token.h"
 
@@ -37,6 +38,7 @@ struct reads {                          /* of a session whose reads are not all 
 	enum consistency level;
 	uint64_t max_staleness_us, wait_us;
 	enum read_from by;              /* which of those that will do is taken */
+	bool shares;                    /* the primary is one of them */
 	bool primary;                   /* it serves, whatever the level */
 	bool hinted;                    /* these are as a hint of the last statement has them */
 	bool or_fails;                  /* when no replica can serve, the primary does not either */
@@ -48,11 +50,14 @@ struct reads {                          /* of a session whose reads are not all 
 	bool may;                       /* the statement that asks for its legs may be served by replicas */
 	bool in_tx;                     /* the transaction block under way is a replica's */
 	bool wrote;                     /* since the session was ready last */
-	uint64_t asked_in, asked_us;    /* the segment under way, and when it first asked */
-	uint64_t wrote_us, read_us;     /* when it was ready last, after it wrote, and after it read */
-	uint64_t *read_from;            /* for each shard, the incarnation of the replica that showed it last what it has; 0: the primary, or several did */
+	uint64_t asked_in, asked_us;    /* the segment under way, and when it asked first, or 0: reads_asked() */
+	uint64_t wrote_us, read_us;     /* when it was ready last, after it wrote, and, where the level minds, after it read */
+	uint64_t *read_from;            /* for each shard, the incarnation of the replica that showed it last what it has, or one of these: */
+#define READ_FROM_THE_PRIMARY UINT64_C(0)
+#define READ_FROM_NOBODY UINT64_MAX     /* or several did */
 	uint64_t *token_us;             /* for each shard, as of when replicas show what the token saw */
 	size_t shard_count;             /* that there is room for in these */
+	uint64_t room_for;              /* the version of the snapshot that has no more */
 	struct list_node wait_place;    /* samples.h */
 	struct timer wait_timer;
 	bool waits;
@@ -77,7 +82,20 @@ static inline int reads_step(struct session *session, const struct plan *plan, u
 /* Whether the settings in its hint are what they must be. ERR_INVALID_VALUE. */
 must_use int reads_hint_check(struct session *session, const struct plan *plan, struct err *err);
 /* The node (an index in the topology) for the leg that this statement asked for: a replica, or `primary`. ERR_NOT_NOW: neither. */
-must_use int reads_node(struct session *session, int shard, int primary, int *ret_node, struct err *err);
+must_use int reads_choose_node(struct session *session, int shard, int primary, int *ret_node, struct err *err);
+must_use static inline int reads_node(struct session *session, int shard, int primary, int *ret_node, struct err *err)
+{
+	struct reads *reads = session->reads;
+
+	*ret_node = primary;
+	if (!reads)
+		return 0;
+	if (reads->may && reads->asked_in == session->segment)
+		return reads_choose_node(session, shard, primary, ret_node, err);
+	if ((size_t)shard < reads->shard_count)
+		reads->read_from[shard] = READ_FROM_THE_PRIMARY;
+	return 0;
+}
 /* A replica has failed this segment; `writes`: as only the primary can do what it was asked for. */
 void reads_failed(struct session *session, bool writes);
 /* The leg's replica could not be had, or went away: the same, and nobody reads from it for a while (route/aside.h). */
@@ -91,6 +109,16 @@ void reads_cancel(struct session *session);             /* the session waits no 
 /* Shared by the files of reads. */
 enum { READS_SURE_US_MAX = 1000000 };   /* what only the newest sample of a primary can tell is waited for so long, however short read_wait is */
 uint64_t reads_now_us(void);
+static inline uint64_t reads_asked(struct reads *reads)         /* later than when the segment came, if nobody had to know: that asks for more */
+{
+	if (!reads->asked_us)
+		reads->asked_us = reads_now_us();
+	return reads->asked_us;
+}
+static inline bool reads_minds(const struct reads *reads)       /* what the session was shown before */
+{
+	return reads->level >= CONSISTENCY_MONOTONIC && reads->level <= CONSISTENCY_CAUSAL;
+}
 void reads_make(struct session *session);
 static inline enum reads_left reads_left(const struct session *session)
 {
@@ -106,12 +134,21 @@ void reads_user_wrote(uint64_t *place, uint64_t at_us); /* who is at session->re
 /* reads_serve.c */
 const struct shard_replicas *reads_replicas(const struct session *session, int shard);
 struct node_status *reads_primary(const struct session *session, int shard);
-void reads_make_room(struct session *session);          /* for what is known of each shard */
+void reads_make_more_room(struct session *session);     /* for what is known of each shard */
+static inline void reads_make_room(struct session *session)
+{
+	if (session->reads->room_for != session->snapshot->version)
+		reads_make_more_room(session);
+}
 /* A replica can serve, or enough was waited for one: 1. 0: they will be looked at anew. Or an error, where the primary is not to serve. */
 must_use int reads_wait_long(struct session *session, int shard, struct err *err);
+static inline bool reads_waits(const struct reads *reads)
+{
+	return reads->wait_us || reads->or_fails;
+}
 static inline int reads_wait(struct session *session, int shard, struct err *err)
 {
-	return session->reads->wait_us || session->reads->or_fails ? reads_wait_long(session, shard, err) : 1;
+	return reads_waits(session->reads) ? reads_wait_long(session, shard, err) : 1;
 }
 /* The same within a transaction block; `leg`: of the shard, or NULL. */
 must_use int reads_wait_in_tx(struct session *session, const struct leg *leg, int shard, struct err *err);
@@ -136,8 +173,13 @@ must_use int reads_token_resolve(struct session *session, int shard, struct err 
 
 /* reads_again.c */
 void reads_again_init(struct reads *reads);
-/* What is said to the client from now on is held back until it is released, if it comes from a replica that has said nothing yet. */
-void reads_hold(struct session *session, struct leg *leg);
+/* What is said to the client from now on is held back until it is released, if it comes from a replica that has said nothing yet, and may still fail. */
+void reads_hold_now(struct session *session, struct leg *leg);
+static inline void reads_hold(struct session *session, struct leg *leg)
+{
+	if (leg->replica && (!leg->told || leg->trial))
+		reads_hold_now(session, leg);
+}
 __attribute__((noinline)) void reads_keep(struct session *session, struct slice bytes);         /* out of the way of what is not held; at most so much */
 void reads_say_held(struct session *session);
 static inline void reads_release(struct session *session)

@@ -13,12 +13,14 @@ void reads_again_init(struct reads *reads)
 	buf_init(&reads->held, HELD_SIZE_MAX);
 }
 
-void reads_hold(struct session *session, struct leg *leg)
+void reads_hold_now(struct session *session, struct leg *leg)
 {
 	if (leg->trial && leg->state == LEG_READY)
 		reads_worked(leg);
-	if (leg->replica && session->tx_status == 'I' && reads_left(session) == LEFT_ANY && !leg->told)
-		session->reads->holding = true;
+	if (session->tx_status != 'I' || reads_left(session) != LEFT_ANY || leg->told)
+		return;
+	leg->told = leg->backend && reply_succeeds(&leg->backend->reply);
+	session->reads->holding |= !leg->told;
 }
 
 /* What is held is short, mostly, and soon said: its memory is the worker's. */

@@ -11,6 +11,11 @@
 #include "session/samples.h"
 #include "session/session.h"
 
+enum {
+	SHARED_WAIT_US_MAX = 5000,      /* for a replica, where the primary could serve as well: a few samples' time */
+	PAUSE_US = 100000,              /* after which all replicas have what a session was shown before */
+};
+
 uint64_t reads_now_us(void)
 {
 	return env_system()->now_us(env_system()->world);
@@ -25,54 +30,60 @@ static bool others_serve(const struct session *session)
 	       __atomic_load_n(&services->predecessor, __ATOMIC_RELAXED) >= 0 || session->worker->leaving;
 }
 
-void reads_make_room(struct session *session)
+void reads_make_more_room(struct session *session)
 {
 	struct reads *reads = session->reads;
 	size_t count = session_shard_count(session), more = count - reads->shard_count;
 
+	reads->room_for = session->snapshot->version;
 	if (reads->shard_count >= count)
 		return;
 	reads->read_from = mem_realloc(reads->read_from, count * sizeof(*reads->read_from));
 	reads->token_us = mem_realloc(reads->token_us, count * sizeof(*reads->token_us));
-	memset(reads->read_from + reads->shard_count, 0, more * sizeof(*reads->read_from));
+	memset(reads->read_from + reads->shard_count, 0xff, more * sizeof(*reads->read_from));
 	memset(reads->token_us + reads->shard_count, 0, more * sizeof(*reads->token_us));
 	reads->shard_count = count;
 }
 
 /* What a replica must show, of the history of the primary that it follows: all that was before `as_of_us`; and before `shown_us` too, unless it is the one that showed this session all it has. */
-struct need { uint64_t as_of_us, shown_us, followed; };
+struct need {
+	uint64_t as_of_us, shown_us;
+	uint64_t followed, last, at_us; /* that primary; the incarnation of the one; now */
+	int primary;
+	bool stays;                     /* where it was, if that will do */
+};
 
-static struct need need_of(const struct session *session, int shard)
+static void need_of(const struct session *session, int shard, struct need *need)
 {
-	const struct reads *reads = session->reads;
-	struct need need = { reads->token_us[shard], reads->read_us };
+	struct reads *reads = session->reads;
 	uint64_t user_us;
 
-	switch (reads->level) {
-	case CONSISTENCY_EVENTUAL:
-		return (struct need){ 0, 0 };
-	case CONSISTENCY_BOUNDED:
-		return (struct need){ reads->asked_us > reads->max_staleness_us ? reads->asked_us - reads->max_staleness_us : 0, 0 };
-	case CONSISTENCY_MONOTONIC:
-		return need;
-	case CONSISTENCY_READ_YOUR_WRITES:
-	case CONSISTENCY_SESSION:
-	case CONSISTENCY_CAUSAL:
-		break;
-	case CONSISTENCY_STRONG:
-		return (struct need){ reads->asked_us, 0 };
+	need->as_of_us = need->shown_us = 0;
+	if (reads->level == CONSISTENCY_EVENTUAL)
+		return;
+	if (reads->level == CONSISTENCY_STRONG) {
+		need->as_of_us = reads_asked(reads);
+		return;
 	}
-	if (need.as_of_us < reads->wrote_us)
-		need.as_of_us = reads->wrote_us;
+	if (reads->level == CONSISTENCY_BOUNDED) {
+		if (reads_asked(reads) > reads->max_staleness_us)
+			need->as_of_us = reads->asked_us - reads->max_staleness_us;
+		return;
+	}
+	need->as_of_us = reads->token_us[shard];
+	need->shown_us = reads->read_us;
+	if (reads->level == CONSISTENCY_MONOTONIC)
+		return;
+	if (need->as_of_us < reads->wrote_us)
+		need->as_of_us = reads->wrote_us;
 	if (reads->user_wrote_us) {
-		user_us = others_serve(session) ? reads->asked_us : __atomic_load_n(reads->user_wrote_us, __ATOMIC_ACQUIRE);
-		if (need.as_of_us < user_us)
-			need.as_of_us = user_us;
+		user_us = others_serve(session) ? reads_asked(reads) : __atomic_load_n(reads->user_wrote_us, __ATOMIC_ACQUIRE);
+		if (need->as_of_us < user_us)
+			need->as_of_us = user_us;
 	}
 	/* Who wrote what it was shown may have seen more elsewhere before: not only by the one that showed it. */
-	if (reads->level == CONSISTENCY_CAUSAL && need.as_of_us < need.shown_us)
-		need.as_of_us = need.shown_us;
-	return need;
+	if (reads->level == CONSISTENCY_CAUSAL && need->as_of_us < need->shown_us)
+		need->as_of_us = need->shown_us;
 }
 
 const struct shard_replicas *reads_replicas(const struct session *session, int shard)
@@ -80,65 +91,100 @@ const struct shard_replicas *reads_replicas(const struct session *session, int s
 	return &session->snapshot->replicas[session_database(session)->shards[shard]];
 }
 
-struct node_status *reads_primary(const struct session *session, int shard)
+static int primary_node(const struct session *session, int shard)
 {
-	const struct snapshot *snapshot = session->snapshot;
-
-	return snapshot->statuses[snapshot->topology->shards[session_database(session)->shards[shard]].primary];
+	return session->snapshot->topology->shards[session_database(session)->shards[shard]].primary;
 }
 
-/* Its incarnation, when this replica will do; else 0. */
-static uint64_t serves(struct session *session, int node, uint64_t last, const struct need *need, uint64_t at_us)
+struct node_status *reads_primary(const struct session *session, int shard)
 {
-	const struct snapshot *snapshot = session->snapshot;
-	struct node_seen seen = node_status_read(snapshot->statuses[node]);
+	return session->snapshot->statuses[primary_node(session, shard)];
+}
 
-	/* Of what is old on purpose, nobody who asks for something wants to be shown that. */
-	if (session->reads->level == CONSISTENCY_EVENTUAL && seen.delay_us)
+static const struct turns *turns_of(const struct session *session, int shard)
+{
+	const struct shard_replicas *replicas = reads_replicas(session, shard);
+
+	return session->reads->shares ? &replicas->turns_shared : &replicas->turns;
+}
+
+/* Its incarnation, when this node will do; else 0. */
+static inline uint64_t serves(struct session *session, int node, const struct need *need)
+{
+	const struct pools *pools = &session->worker->pools;
+	struct node_serving seen;
+
+	if (!node_status_serves(session->snapshot->statuses[node], need->at_us, &seen))
 		return 0;
-	if (!node_seen_fit(&seen, at_us) || seen.follows != need->followed || seen.as_of_us < need->as_of_us || (last != seen.incarnation && seen.as_of_us < need->shown_us) ||
-	    pools_held(&session->worker->pools, HOLD_NODE, snapshot->topology->nodes[node].name) ||
-	    (session->worker->pools.aside_count && !reads_pool_open(session, node, at_us)))
+	if (node == need->primary) {
+		if (seen.follows)
+			return 0;
+	} else if (seen.follows != need->followed || seen.as_of_us < need->as_of_us || (need->last != seen.incarnation && seen.as_of_us < need->shown_us) ||
+		   (seen.delay_us && session->reads->level == CONSISTENCY_EVENTUAL)) {  /* what is old on purpose, nobody wants to be shown who asks for nothing */
+		return 0;
+	}
+	if ((pools->holds.count && pools_held(pools, HOLD_NODE, session->snapshot->topology->nodes[node].name)) ||
+	    (pools->aside_count && !reads_pool_open(session, node, need->at_us)))
 		return 0;
 	return seen.incarnation;
 }
 
-/* The replica that nanu.read_from chooses among those that will do, and its incarnation; -1: none will. */
-static int pick(struct session *session, int shard, uint64_t *ret_incarnation)
+/* Among all that will do, by load, time or distance; or as whose turn it is will not. */
+static __attribute__((noinline)) int compare(struct session *session, int shard, const struct turns *turns, const struct need *need, uint64_t *ret_incarnation)
 {
 	const struct shard_replicas *replicas = reads_replicas(session, shard);
 	const struct worker *worker = session->worker;
-	struct need need = need_of(session, shard);
-	uint64_t last = session->reads->read_from[shard], at_us = loop_now_us(worker->loop), incarnations[NODES_MAX];
-	size_t turn = worker->read_turn + 1, count = 0;
+	uint64_t incarnations[NODES_MAX];
 	struct candidate candidates[NODES_MAX];
+	size_t count = 0;
 	int node;
 
-	if (!replicas->turn_count)
-		return -1;
-	need.followed = node_status_id(reads_primary(session, shard));
-	node = replicas->turns[turn % replicas->turn_count];
-	if (session->reads->by == READ_FROM_ROUND_ROBIN && (*ret_incarnation = serves(session, node, last, &need, at_us)))
-		return node;
-	for (size_t i = 0; i < replicas->count; i++) {
+	for (size_t i = 0; i < replicas->count + session->reads->shares; i++) {
 		const struct node *one = &session->snapshot->topology->nodes[replicas->nodes[i]];
 		const struct node_load *load = node_status_load(session->snapshot->statuses[replicas->nodes[i]]);
 
-		incarnations[count] = one->weight ? serves(session, replicas->nodes[i], last, &need, at_us) : 0;
+		incarnations[count] = one->weight ? serves(session, replicas->nodes[i], need) : 0;
 		if (!incarnations[count])
 			continue;
 		candidates[count++] = (struct candidate){ .node = replicas->nodes[i], .weight = one->weight,
 			.distance = balance_distance(worker->config->router_region, worker->config->router_zone, one->region, one->zone),
 			.under_way = node_load_under_way(load, worker->services->worker_count),
-			.read_us = node_load_read_us(load, worker->index, at_us) };
+			.read_us = node_load_read_us(load, worker->index, need->at_us) };
 	}
 	if (!count)
 		return -1;
-	node = balance_choose(session->reads->by, candidates, count, replicas->turns, replicas->turn_count, turn);
+	for (size_t i = 0; need->stays && i < count; i++)
+		if (need->last == (candidates[i].node == need->primary ? READ_FROM_THE_PRIMARY : incarnations[i])) {
+			*ret_incarnation = incarnations[i];
+			return candidates[i].node;
+		}
+	node = balance_choose(session->reads->by, candidates, count, turns->nodes, turns->count, worker->read_turn + 1);
 	for (size_t i = 0; i < count; i++)
 		if (candidates[i].node == node)
 			*ret_incarnation = incarnations[i];
 	return node;
+}
+
+/* The node that nanu.read_from chooses among those that will do, and its incarnation; -1: none will. */
+static int pick(struct session *session, int shard, int primary, uint64_t *ret_incarnation)
+{
+	const struct turns *turns = turns_of(session, shard);
+	struct need need;
+	int node;
+
+	if (!turns->count)
+		return -1;
+	need_of(session, shard, &need);
+	need.followed = node_status_id(session->snapshot->statuses[primary]);
+	need.last = session->reads->read_from[shard];
+	need.at_us = loop_now_us(session->worker->loop);
+	need.primary = primary;
+	/* Who went to the primary would seldom find elsewhere what that had a moment before. */
+	need.stays = session->reads->shares && reads_minds(session->reads) && need.at_us < session->reads->read_us + PAUSE_US;
+	node = turns->nodes[(session->worker->read_turn + 1) % turns->count];
+	if (session->reads->by == READ_FROM_ROUND_ROBIN && !need.stays && (*ret_incarnation = serves(session, node, &need)))
+		return node;
+	return compare(session, shard, turns, &need, ret_incarnation);
 }
 
 static int nobody_serves(const struct session *session, int shard, struct err *err)
@@ -153,28 +199,26 @@ static int nobody_serves(const struct session *session, int shard, struct err *e
 	return err->code;
 }
 
-int reads_node(struct session *session, int shard, int primary, int *ret_node, struct err *err)
+int reads_choose_node(struct session *session, int shard, int primary, int *ret_node, struct err *err)
 {
 	struct reads *reads = session->reads;
-	bool may = reads->may && reads->asked_in == session->segment && reads_replicas(session, shard)->turn_count;
+	bool may = reads->may && turns_of(session, shard)->count;
 	enum reads_left left = reads_left(session);
+	uint64_t incarnation = 0;
 	int node = -1;
 
-	reads_make_room(session);
 	/* Who tries whether one works again may have come first: that one is out then. */
 	for (int i = 0; i < 2 && node < 0 && may && (left == LEFT_ANY || left == LEFT_ANOTHER); i++) {
-		node = pick(session, shard, &reads->read_from[shard]);
-		if (node >= 0 && !reads_ask(session, node, loop_now_us(session->worker->loop)))
+		node = pick(session, shard, primary, &incarnation);
+		if (node >= 0 && node != primary && !reads_ask(session, node, loop_now_us(session->worker->loop)))
 			node = -1;
 	}
+	session->worker->read_turn += node >= 0;
+	reads->read_from[shard] = node == primary || node < 0 ? READ_FROM_THE_PRIMARY : incarnation;
 	*ret_node = node < 0 ? primary : node;
-	if (node < 0) {
-		reads->read_from[shard] = 0;
-		return may && left != LEFT_PRIMARY && reads->or_fails ? nobody_serves(session, shard, err) : 0;
-	}
-	session->worker->read_turn++;
-	session->worker->counters.replica_reads++;
-	return 0;
+	if (*ret_node != primary)
+		session->worker->counters.replica_reads++;
+	return node < 0 && may && left != LEFT_PRIMARY && reads->or_fails ? nobody_serves(session, shard, err) : 0;
 }
 
 static bool any_fit(const struct session *session, int shard)
@@ -183,9 +227,9 @@ static bool any_fit(const struct session *session, int shard)
 	uint64_t at_us = loop_now_us(session->worker->loop);
 
 	for (size_t i = 0; i < replicas->count; i++) {
-		struct node_seen seen = node_status_read(session->snapshot->statuses[replicas->nodes[i]]);
+		struct node_serving seen;
 
-		if (session->snapshot->topology->nodes[replicas->nodes[i]].weight && node_seen_fit(&seen, at_us))
+		if (session->snapshot->topology->nodes[replicas->nodes[i]].weight && node_status_serves(session->snapshot->statuses[replicas->nodes[i]], at_us, &seen))
 			return true;
 	}
 	return false;
@@ -209,39 +253,54 @@ void reads_cancel(struct session *session)
 	session_resume(session);
 }
 
+/* A session of which nothing is known stays with the primary, once that has served it, until it pauses: it is to begin with whose turn it is. */
+static bool suits(const struct session *session, int shard, int node, int primary)
+{
+	const struct turns *turns = turns_of(session, shard);
+
+	return node >= 0 && (node != primary || session->reads->read_from[shard] != READ_FROM_NOBODY ||
+			     turns->nodes[(session->worker->read_turn + 1) % turns->count] == primary);
+}
+
 int reads_wait_long(struct session *session, int shard, struct err *err)
 {
 	struct reads *reads = session->reads;
-	const struct shard_replicas *replicas = reads_replicas(session, shard);
-	uint64_t incarnation;
+	int primary = primary_node(session, shard), node;
+	uint64_t incarnation, wait_us = reads->wait_us;
 	struct need need;
 
-	if (!replicas->turn_count || pick(session, shard, &incarnation) >= 0)
+	if (!turns_of(session, shard)->count)
 		return 1;
-	if (reads_now_us() < reads->asked_us + reads->wait_us && any_fit(session, shard)) {
-		need = need_of(session, shard);
+	node = pick(session, shard, primary, &incarnation);
+	if (suits(session, shard, node, primary))
+		return 1;
+	if (node >= 0 && wait_us > SHARED_WAIT_US_MAX)
+		wait_us = SHARED_WAIT_US_MAX;
+	if (reads_now_us() < reads_asked(reads) + wait_us && any_fit(session, shard)) {
+		need_of(session, shard, &need);
 		if (need.as_of_us < need.shown_us)
 			need.as_of_us = need.shown_us;
-		return reads_await(session, shard, need.as_of_us, reads->asked_us + reads->wait_us, err);
+		return reads_await(session, shard, need.as_of_us, reads_asked(reads) + wait_us, err);
 	}
-	return reads->or_fails ? nobody_serves(session, shard, err) : 1;
+	return reads->or_fails && node < 0 ? nobody_serves(session, shard, err) : 1;
 }
 
 /* A transaction block stays with the replica that served its first read on the shard: what that lacks by now is waited for. */
 static int wait_for_leg(struct session *session, const struct leg *leg, int shard, struct err *err)
 {
-	const struct reads *reads = session->reads;
+	struct reads *reads = session->reads;
 	struct node_seen seen = node_status_read(leg->replica);
-	uint64_t until_us = reads->asked_us + (reads->wait_us > READS_SURE_US_MAX ? reads->wait_us : READS_SURE_US_MAX);
-	struct need need = need_of(session, shard);
+	uint64_t until_us = reads_asked(reads) + (reads->wait_us > READS_SURE_US_MAX ? reads->wait_us : READS_SURE_US_MAX);
+	struct need need;
 
+	need_of(session, shard, &need);
 	if (seen.as_of_us >= need.as_of_us || session->tx_snapshot)     /* which will not be another */
 		return 1;
 	if (reads_now_us() < until_us)
 		return reads_await(session, shard, need.as_of_us, until_us, err);
 	err_set(err, ERR_NOT_NOW, "the replica of shard \"%s\" that serves this transaction cannot serve this read at consistency %s",
 		session->snapshot->topology->shards[session_database(session)->shards[shard]].name, consistency_names[reads->level]);
-	err_detail(err, "It was waited for %u ms.", (unsigned)((until_us - reads->asked_us) / 1000));
+	err_detail(err, "It was waited for %u ms.", (unsigned)((until_us - reads_asked(reads)) / 1000));
 	err_hint(err, "Try again; SELECT * FROM nanu.replication tells of the replicas.");
 	return err->code;
 }

@@ -10,6 +10,7 @@
 #include "session/reads.h"
 #include "session/samples.h"
 #include "session/session.h"
+#include "session/side.h"
 
 enum { USERS_SIZE = 1 << 14 };
 
@@ -74,8 +75,12 @@ void reads_read_settings(struct session *session, const struct hint *hint)
 	/* Where strong reads are the replicas', nobody's are the primary's. */
 	reads->primary = (isolation && strcasecmp(isolation, "serializable") == 0) || read_level < 0 ||
 			 (reads->level == CONSISTENCY_STRONG ? policy->strong_reads == STRONG_READS_PRIMARY : reads->by == READ_FROM_PRIMARY);
-	if (reads->level != before && reads->read_from)         /* at another level several may have shown it what it has */
-		memset(reads->read_from, 0, reads->shard_count * sizeof(*reads->read_from));
+	reads->shares = policy->read_primary == TOGGLE_ON && reads->level != CONSISTENCY_STRONG && session->side != SIDE_REPLICA;
+	if (reads->level != before) {           /* at another level several may have shown it what it has, and nobody noted when */
+		reads->read_us = reads_now_us();
+		if (reads->read_from)
+			memset(reads->read_from, 0xff, reads->shard_count * sizeof(*reads->read_from));
+	}
 	reads->max_staleness_us = duration_of(session, hint, OWN_MAX_STALENESS, policy->max_staleness);
 	reads->wait_us = duration_of(session, hint, OWN_READ_WAIT, policy->read_wait);
 	/* A replica may show a commit before the primary does: strong reads are all the replicas', or all the primary's. */

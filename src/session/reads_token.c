@@ -56,7 +56,7 @@ int reads_token_resolve(struct session *session, int shard, struct err *err)
 		return 1;
 	seen = node_status_read(primary);
 	position = token_find(reads->token, token_shard(shard_name(session, shard)), seen.system);
-	reads->token_us[shard] = reads->asked_us;
+	reads->token_us[shard] = reads_asked(reads);
 	/* Of other servers: the shard was made anew on these, and what the token saw is there, or came later. */
 	if (seen.system && !position)
 		state = POSITION_KNOWN;
@@ -66,14 +66,14 @@ int reads_token_resolve(struct session *session, int shard, struct err *err)
 		reads->token_open &= ~(UINT64_C(1) << shard);
 		return 1;
 	}
-	if (state == POSITION_LOST || (position && seen.sampled_us >= reads->asked_us))
+	if (state == POSITION_LOST || (position && seen.sampled_us >= reads_asked(reads)))
 		return token_lost(session, shard, err);
-	if (reads_now_us() >= reads->asked_us + READS_SURE_US_MAX) {
+	if (reads_now_us() >= reads_asked(reads) + READS_SURE_US_MAX) {
 		err_set(err, ERR_NOT_NOW, "the primary of shard \"%s\" does not tell whether it has what the token saw", shard_name(session, shard));
 		err_hint(err, "Try again; SELECT * FROM nanu.replication tells how it is.");
 		return err->code;
 	}
-	return reads_await(session, shard, reads->asked_us, reads->asked_us + READS_SURE_US_MAX, err);
+	return reads_await(session, shard, reads_asked(reads), reads_asked(reads) + READS_SURE_US_MAX, err);
 }
 
 int reads_token(struct session *session, struct arena *arena, const char **ret_token, struct err *err)
@@ -86,6 +86,8 @@ int reads_token(struct session *session, struct arena *arena, const char **ret_t
 		reads_make(session);
 	reads_ask_now(session);
 	seen_us = session->reads->wrote_us > session->reads->read_us ? session->reads->wrote_us : session->reads->read_us;
+	if (!reads_minds(session->reads))
+		seen_us = reads_asked(session->reads);
 	for (size_t i = 0; i < token.count; i++) {
 		struct token_position *position = &token.positions[i];
 		struct node_status *primary = reads_primary(session, (int)i);
@@ -99,13 +101,13 @@ int reads_token(struct session *session, struct arena *arena, const char **ret_t
 		if (node_status_newest(primary, &position->timeline, &position->lsn, &sampled_us) && sampled_us >= seen_us &&
 		    sampled_us >= session->reads->token_us[i] && position->system)
 			continue;
-		if (reads_now_us() >= session->reads->asked_us + READS_SURE_US_MAX) {
+		if (reads_now_us() >= reads_asked(session->reads) + READS_SURE_US_MAX) {
 			err_set(err, ERR_NOT_NOW, "the primary of shard \"%s\" does not tell where it is",
 				shard_name(session, (int)i));
 			err_hint(err, "Try again; SELECT * FROM nanu.replication tells how it is.");
 			return err->code;
 		}
-		rc = reads_await(session, (int)i, session->reads->asked_us, session->reads->asked_us + READS_SURE_US_MAX, err);
+		rc = reads_await(session, (int)i, reads_asked(session->reads), reads_asked(session->reads) + READS_SURE_US_MAX, err);
 		return rc < 0 ? rc : OWN_WAITS;
 	}
 	reads_token_key(session, key);

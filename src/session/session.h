@@ -119,7 +119,8 @@ struct leg {
 	struct session *session;
 	struct list_node place;
 	int shard;                      /* index among the database's shards */
-	struct node_status *replica;    /* that it was borrowed from: reads.h; NULL: from the primary. A reference */
+	struct node_status *replica;    /* that it was borrowed from: reads.h; NULL: from the primary */
+	struct node_status *node;       /* whose load it is counted with: the replica, or the primary that takes its turn among these; or NULL. A reference */
 	uint64_t since_us;              /* when it was asked for; 0: for a transaction block, whose pauses are the client's */
 	enum leg_state state;
 	struct backend *backend;        /* NULL while waiting, and when lost */
@@ -131,7 +132,7 @@ struct leg {
 	bool begin;                     /* it is to begin a transaction of its own */
 	bool needs_sync;                /* extended-protocol messages were sent without Sync */
 	bool executed;                  /* an Execute among them: an implicit transaction is open */
-	bool told;                      /* and the server has answered more than Parse */
+	bool told;                      /* and the server has answered more than Parse; or will not fail any more before it does */
 	bool listens;                   /* its backend does, of the session's statements */
 	bool wrote;                     /* and what may have changed data was answered: Sync commits it */
 	bool working;                   /* fan, spread: its ReadyForQuery is awaited */

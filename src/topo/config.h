@@ -53,6 +53,7 @@ struct policy {
 	enum read_fallback read_fallback;       /* primary: what serves when none can */
 	enum strong_reads strong_reads; /* primary: what serves CONSISTENCY_STRONG. Not a user's */
 	enum read_from read_from;       /* round_robin */
+	enum toggle read_primary;       /* off: the primary takes its turn among the replicas */
 	unsigned pool_size;             /* backends for each (node, database, user) over all workers; 20 */
 	unsigned max_db_connections;    /* backends for each (node, database), over all users; 0: no limit. Not a user's */
 	unsigned max_user_connections;  /* backends for each (node, user), over all databases; 0: no limit. Not a database's */

@@ -144,6 +144,8 @@ const struct setting settings[] = {
 	  SETTING_CHOICE, AT(policy.strong_reads), .initial = "primary", .choices = strong_reads_names, .overrides = OF_DATABASE },
 	{ "read_from", "", "which of the replicas that may serve a read does, unless the session has set nanu.read_from; primary: none", SETTING_CHOICE,
 	  AT(policy.read_from), .initial = "round_robin", .choices = read_from_names, .overrides = OF_BOTH },
+	{ "read_primary", "", "the primary takes its turn among the replicas, for reads below strong", SETTING_CHOICE, AT(policy.read_primary),
+	  .initial = "off", .choices = toggle_names, .overrides = OF_BOTH },
 	{ "max_lag", "ms", "a replica further behind serves no reads, until it is half as far; 0 means that it does", SETTING_COUNT, AT(max_lag),
 	  .initial = "5000", .max = TIMEOUT_MS_MAX },
 	{ "follow_roles", "", "when a replica was promoted, take it for its shard's primary, and refuse to take a node in recovery for one",

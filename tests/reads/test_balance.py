@@ -1,7 +1,11 @@
 """Which of the replicas that may serve a read does: nanu.read_from, weights, regions and zones."""
+import contextlib
+
 import psycopg
 import pytest
 
+from harness.cluster import DATABASE
+from harness.postgres import PASSWORD
 from harness.wait import wait_until
 
 REPLICAS = ["n1r1", "n1r2", "n1r3"]
@@ -188,3 +192,62 @@ def test_the_fastest_serves(start_own):
         cluster.execute(f"UPDATE slow_servers SET ports = '{second.port}'")
         cluster.catch_up()
         wait_until(lambda: load(conn, 1)[1] == 0, "what became slow is left")
+
+
+# ---- the primary's turn ----
+
+def test_the_primary_takes_its_turn_if_so_chosen(start_own):
+    cluster = start_own(shards=1, replicas=2, workers=1, consistency="eventual", read_primary="on", users=[{"name": "postgres", "read_primary": "off"}],
+                        strong_reads="replicas")
+    cluster.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 100)")
+    cluster.catch_up()
+    serving(cluster)
+    with cluster.connect() as conn:
+        assert reads(cluster, conn, 12)[:2] == [4, 4]
+        configure(cluster, n1={"weight": "2"})
+        assert reads(cluster, conn, 12)[:2] == [3, 3]
+        configure(cluster, n1={"weight": "0"})
+        assert reads(cluster, conn, 12)[:2] == [6, 6]
+        configure(cluster)
+        for read_from in ["least_loaded", "fastest", "nearest"]:
+            conn.execute(f"SET nanu.read_from = '{read_from}'")
+            assert sum(reads(cluster, conn, 60)[:2]) < 60
+        conn.execute("RESET nanu.read_from")
+        conn.execute("SET nanu.consistency = 'strong'")
+        assert reads(cluster, conn, 12)[:2] == [6, 6]
+    with cluster.connect(dbname=DATABASE + "@replica") as conn:
+        assert reads(cluster, conn, 12)[:2] == [6, 6]
+    with cluster.connect(user="postgres", password=PASSWORD) as conn:
+        assert reads(cluster, conn, 12)[:2] == [6, 6]
+
+
+def test_nobody_waits_for_a_replica_where_the_primary_shares(start_own):
+    cluster = start_own(shards=1, replicas=1, workers=1, consistency="session", read_primary="on", read_wait=60000, read_fallback="error")
+    cluster.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    cluster.catch_up()
+    serving(cluster)
+    cluster.replicas[0][0].pause()
+    try:
+        with cluster.connect() as conn:
+            for i in range(10):
+                conn.execute("INSERT INTO t VALUES (%s)", [i])
+                assert conn.execute("SELECT count(*) FROM t").fetchone() == (i + 1,)
+    finally:
+        cluster.replicas[0][0].resume()
+
+
+def test_sessions_stay_where_they_began(start_own):
+    """What a session was shown is where it was shown, and on the primary: each begins with whose turn it is."""
+    cluster = start_own(shards=1, replicas=2, workers=1, consistency="session", read_primary="on", read_wait=1000)
+    cluster.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    cluster.catch_up()
+    serving(cluster)
+    with contextlib.ExitStack() as open_ones:
+        conns = [open_ones.enter_context(cluster.connect()) for _ in range(12)]
+        before = served(cluster)
+        for conn in conns:
+            for _ in range(5):
+                conn.execute("SELECT count(*) FROM t")
+        after = served(cluster)
+    counts = [after.get(node, 0) - before.get(node, 0) for node in ["n1r1", "n1r2"]]
+    assert all(count >= 10 for count in counts) and sum(counts) <= 50, counts
