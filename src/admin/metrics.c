@@ -26,6 +26,8 @@ static const struct {
 	{ "nanu_fanouts_total", "Statements run on several shards and merged.", METRIC_COUNTER, OF(counters.fanouts) },
 	{ "nanu_replica_reads_total", "Connections to replicas lent to read from.", METRIC_COUNTER, OF(counters.replica_reads) },
 	{ "nanu_replica_retries_total", "Reads that a replica refused or lost, run again elsewhere.", METRIC_COUNTER, OF(counters.replica_retries) },
+	{ "nanu_hedged_reads_total", "Reads that a second replica was asked for too.", METRIC_COUNTER, OF(counters.hedged_reads) },
+	{ "nanu_hedges_won_total", "Reads that the second replica answered first.", METRIC_COUNTER, OF(counters.hedges_won) },
 	{ "nanu_merged_rows_total", "Rows of these that clients were told.", METRIC_COUNTER, OF(counters.rows_merged) },
 	{ "nanu_received_bytes_total", "Bytes received from clients.", METRIC_COUNTER, OF(counters.received_bytes) },
 	{ "nanu_sent_bytes_total", "Bytes sent to clients.", METRIC_COUNTER, OF(sent_bytes) },

@@ -194,6 +194,8 @@ const struct admin_table admin_tables[] = {
 		{ "fanouts", INT, "statements run on several shards" },
 		{ "replica_reads", INT, "backends of replicas lent to read from" },
 		{ "replica_retries", INT, "reads that a replica refused or lost, run again elsewhere" },
+		{ "hedged_reads", INT, "reads that a second replica was asked for too" },
+		{ "hedges_won", INT, "reads that it answered first" },
 		{ "rows_merged", INT, "rows of these told to clients" },
 		{ "plan_hits", INT, "statements whose plan was known" },
 		{ "plan_misses", INT, "statements that had to be planned" },

@@ -113,6 +113,8 @@ static const struct { const char *name; size_t offset; unsigned divisor; } count
 	{ "fanouts", offsetof(struct report, counters.fanouts), 1 },
 	{ "replica_reads", offsetof(struct report, counters.replica_reads), 1 },
 	{ "replica_retries", offsetof(struct report, counters.replica_retries), 1 },
+	{ "hedged_reads", offsetof(struct report, counters.hedged_reads), 1 },
+	{ "hedges_won", offsetof(struct report, counters.hedges_won), 1 },
 	{ "rows_merged", offsetof(struct report, counters.rows_merged), 1 },
 	{ "plan_hits", offsetof(struct report, plan_hits), 1 },
 	{ "plan_misses", offsetof(struct report, plan_misses), 1 },

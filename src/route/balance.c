@@ -74,6 +74,7 @@ static double cost(enum read_from by, const struct candidate *candidate)
 	case READ_FROM_LEAST_LOADED:
 		return load;
 	case READ_FROM_FASTEST:
+	case READ_FROM_HEDGED:
 		if (candidate->read_us > 0)
 			return candidate->read_us * load;
 		return candidate->under_way ? HUGE_VAL : 0;     /* one read finds out, and others wait for what it finds */

@@ -18,6 +18,17 @@ static uint64_t passed_us(const struct node_load_part *part, uint64_t now_us)
 	return now_us > before_us ? now_us - before_us : 0;
 }
 
+enum { SLOW_STEP = 4, SLOW_STEPS_DOWN = 19 };   /* a step is a quarter of the figure */
+
+static uint64_t slower(uint64_t slow_ns, uint64_t took_ns)
+{
+	uint64_t step = slow_ns / SLOW_STEP + 1;
+
+	if (!slow_ns)
+		return took_ns;
+	return took_ns > slow_ns ? slow_ns + step : slow_ns - (step < slow_ns ? step / SLOW_STEPS_DOWN : 0);
+}
+
 void node_load_measured(struct node_load *load, unsigned worker, uint64_t took_us, uint64_t now_us)
 {
 	struct node_load_part *part = &load->parts[worker];
@@ -27,6 +38,12 @@ void node_load_measured(struct node_load *load, unsigned worker, uint64_t took_u
 		took_ns += (read_ns - took_ns) * left_after(passed_us(part, now_us));
 	__atomic_store_n(&part->read_ns, (uint64_t)took_ns, __ATOMIC_RELAXED);
 	__atomic_store_n(&part->measured_us, now_us, __ATOMIC_RELAXED);
+	__atomic_store_n(&part->slow_ns, slower(part->slow_ns, took_us * 1000 + 1), __ATOMIC_RELAXED);
+}
+
+uint64_t node_load_slow_us(const struct node_load *load, unsigned worker)
+{
+	return (get(&load->parts[worker].slow_ns) + 999) / 1000;
 }
 
 double node_load_read_us(const struct node_load *load, unsigned worker, uint64_t now_us)

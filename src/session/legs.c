@@ -39,8 +39,11 @@ uint64_t legs_shards(const struct session *session)
 
 void leg_send(struct leg *leg, struct slice bytes)
 {
-	if (leg->backend)
-		backend_send(leg->backend, bytes);
+	if (!leg->backend)
+		return;
+	if (leg->hedged)
+		hedge_sent(leg, bytes);
+	backend_send(leg->backend, bytes);
 }
 
 /* ---- set-up ---- */
@@ -51,7 +54,9 @@ void leg_hide(struct leg *leg, const char *sql)
 
 	buf_init(&out, SETUP_SIZE_MAX);
 	message_query(&out, sql);
-	leg_send(leg, buf_slice(&out));
+	if (leg->hedged)
+		hedge_disturbed(leg);
+	backend_send(leg->backend, buf_slice(&out));
 	buf_release(&out);
 	leg->setup_left++;
 	leg->state = LEG_SETTING_UP;
@@ -61,6 +66,8 @@ void leg_hide(struct leg *leg, const char *sql)
 
 void leg_sync_hidden(struct leg *leg)
 {
+	if (leg->hedged)
+		hedge_disturbed(leg);
 	leg_send(leg, SLICE_LIT("S\0\0\0\4"));
 	leg->needs_sync = leg->executed = leg->wrote = false;
 	leg->setup_left++;
@@ -264,6 +271,11 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 			params_assign(&session->params, leg->backend->params);
 		}
 	}
+	if (hedge_is_second(leg)) {
+		if (leg->state == LEG_LOST)
+			hedge_lost(leg);
+		return 1;
+	}
 	if (session->state == SESSION_LOGIN)
 		login_backend(session);
 	else
@@ -276,7 +288,7 @@ int leg_setup_message(struct leg *leg, char type, struct slice body)
 
 /* ---- borrowing ---- */
 
-static void lent(struct leg *leg, struct backend *backend)
+void leg_lent(struct leg *leg, struct backend *backend)
 {
 	struct err err;
 
@@ -298,7 +310,7 @@ static void wait_done(struct pool_wait *wait, struct backend *backend, const str
 	struct session *session = leg->session;
 
 	if (backend) {
-		lent(leg, backend);
+		leg_lent(leg, backend);
 		deadlines_lent(session);
 		if (leg->state == LEG_SETTING_UP)
 			return;
@@ -326,19 +338,22 @@ static void leave_node(struct leg *leg)
 	if (leg->trial && leg->state == LEG_READY)
 		reads_worked(leg);
 	/* A read that any of them could serve, where somebody wants to know how long that takes. */
-	if (leg->since_us && leg->state == LEG_READY && leg->session->reads->by == READ_FROM_FASTEST)
+	if (leg->since_us && leg->state == LEG_READY && leg->session->reads->by >= READ_FROM_FASTEST)
 		node_load_measured(load, worker->index, now_us - leg->since_us, now_us);
 	node_status_unref(leg->node);
 }
 
-static void forget(struct leg *leg)
+void leg_forget(struct leg *leg)
 {
 	struct worker *worker = leg->session->worker;
 
 	pool_forget(&leg->wait);
 	if (leg->session->current == leg)
 		leg->session->current = NULL;
-	list_remove(&leg->session->legs, &leg->place);
+	if (leg->hedged)
+		hedge_end(leg);
+	if (list_node_linked(&leg->place))
+		list_remove(&leg->session->legs, &leg->place);
 	settings_unref(leg->base);
 	if (leg->node)
 		leave_node(leg);
@@ -394,11 +409,33 @@ static int borrow_else(struct leg *leg, int rc, struct err *err)
 	int shard = leg->shard;
 	bool replica = leg->replica != NULL, begin = leg->begin;
 
-	forget(leg);
+	leg_forget(leg);
 	if (!replica)
 		return rc;
 	reads_failed(session, false);
 	return borrow(session, shard, begin, err);
+}
+
+struct leg *leg_new(struct session *session, int shard)
+{
+	struct worker *worker = session->worker;
+	struct leg *leg = worker->spare_leg_count ? worker->spare_legs[--worker->spare_leg_count] : mem_alloc(sizeof(*leg));
+
+	*leg = (struct leg){ .session = session, .shard = shard, .state = LEG_WAITING };
+	return leg;
+}
+
+void leg_count(struct leg *leg, int node, bool replica)
+{
+	struct worker *worker = leg->session->worker;
+
+	leg->node = node_status_ref(leg->session->snapshot->statuses[node]);
+	node_load_begin(node_status_load(leg->node), worker->index);
+	leg->since_us = loop_now_us(worker->loop);
+	if (replica) {
+		leg->replica = leg->node;
+		leg->trial = leg->session->reads->trial;
+	}
 }
 
 static int borrow(struct session *session, int shard, bool begin, struct err *err)
@@ -416,18 +453,10 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 		if (rc < 0)
 			return rc;
 	}
-	leg = worker->spare_leg_count ? worker->spare_legs[--worker->spare_leg_count] : mem_alloc(sizeof(*leg));
-	*leg = (struct leg){ .session = session, .shard = shard, .begin = begin, .state = LEG_WAITING };
-	if (node != primary || (session->reads && session->reads->shares)) {
-		leg->node = node_status_ref(session->snapshot->statuses[node]);
-		node_load_begin(node_status_load(leg->node), worker->index);
-	}
-	if (node != primary) {
-		leg->replica = leg->node;
-		leg->trial = session->reads->trial;
-	}
-	if (session->reads && session->reads->may)
-		leg->since_us = loop_now_us(worker->loop);
+	leg = leg_new(session, shard);
+	leg->begin = begin;
+	if (node != primary || (session->reads && session->reads->shares && session->reads->may))
+		leg_count(leg, node, node != primary);
 	list_push_back(&session->legs, &leg->place);
 	pool = legs_pool_at(session, node, node != primary, err);
 	if (!pool)
@@ -439,8 +468,10 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 		rc = sequences_refuse(err);
 	if (rc < 0)
 		return borrow_else(leg, rc, err);
+	if (leg->replica && session->reads->by == READ_FROM_HEDGED && session->tx_status == 'I')
+		hedge_begin(session, leg);
 	if (rc > 0)
-		lent(leg, backend);
+		leg_lent(leg, backend);
 	return 0;
 }
 
@@ -522,7 +553,7 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 			if (leg->replica && again)
 				reads_give_up(session, leg);
 			*err = *leg->err;
-			forget(leg);
+			leg_forget(leg);
 			if (!again)
 				return err->code;
 			rc = borrow(session, shard, begin, err);
@@ -558,7 +589,7 @@ void leg_release(struct leg *leg, bool healthy)
 	struct backend *backend = leg->backend;
 	struct err why;
 
-	forget(leg);
+	leg_forget(leg);
 	if (!backend)
 		return;
 	backend->leg = NULL;

@@ -33,7 +33,7 @@ static const struct own_setting own_settings[] = {
 	{ OWN_CONSISTENCY, consistency_names, "Available values: eventual, bounded, monotonic, read_your_writes, session, causal, strong.", NULL },
 	{ OWN_MAX_STALENESS, NULL, DURATION_HINT, is_duration },
 	{ OWN_READ_FALLBACK, read_fallback_names, "Available values: primary, error.", NULL },
-	{ OWN_READ_FROM, read_from_names, "Available values: primary, round_robin, least_loaded, fastest, nearest.", NULL },
+	{ OWN_READ_FROM, read_from_names, "Available values: primary, round_robin, least_loaded, fastest, hedged, nearest.", NULL },
 	{ OWN_READ_WAIT, NULL, DURATION_HINT, is_duration },
 	{ OWN_TOKEN, NULL, "It is what SHOW nanu.token said, on any router of this store and in any session of this database.", NULL },
 	{ OWN_USER, NULL, NULL, NULL },

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "route/snapshot.h"
+#include "session/hedge.h"
 #include "session/session.h"
 #include "session/token.h"
 
@@ -58,6 +59,7 @@ struct reads {                          /* of a session whose reads are not all 
 	uint64_t *token_us;             /* for each shard, as of when replicas show what the token saw */
 	size_t shard_count;             /* that there is room for in these */
 	uint64_t room_for;              /* the version of the snapshot that has no more */
+	struct hedge hedge;
 	struct list_node wait_place;    /* samples.h */
 	struct timer wait_timer;
 	bool waits;
@@ -152,6 +154,8 @@ static inline int reads_wait(struct session *session, int shard, struct err *err
 }
 /* The same within a transaction block; `leg`: of the shard, or NULL. */
 must_use int reads_wait_in_tx(struct session *session, const struct leg *leg, int shard, struct err *err);
+/* Another replica than this leg's that will do, as its read takes long, and its incarnation; -1: none will. It is about to be borrowed from. */
+int reads_other(struct session *session, const struct leg *leg, uint64_t *ret_incarnation);
 /* Until a replica of the shard, or its primary, may be known to be as of then: 0; or why there is no waiting. */
 must_use int reads_await(struct session *session, int shard, uint64_t as_of_us, uint64_t until_us, struct err *err);
 

@@ -50,6 +50,7 @@ struct need {
 	uint64_t as_of_us, shown_us;
 	uint64_t followed, last, at_us; /* that primary; the incarnation of the one; now */
 	int primary;
+	const struct node_status *without;      /* nobody is asked twice; or NULL */
 	bool stays;                     /* where it was, if that will do */
 };
 
@@ -114,7 +115,7 @@ static inline uint64_t serves(struct session *session, int node, const struct ne
 	const struct pools *pools = &session->worker->pools;
 	struct node_serving seen;
 
-	if (!node_status_serves(session->snapshot->statuses[node], need->at_us, &seen))
+	if (session->snapshot->statuses[node] == need->without || !node_status_serves(session->snapshot->statuses[node], need->at_us, &seen))
 		return 0;
 	if (node == need->primary) {
 		if (seen.follows)
@@ -179,12 +180,30 @@ static int pick(struct session *session, int shard, int primary, uint64_t *ret_i
 	need.last = session->reads->read_from[shard];
 	need.at_us = loop_now_us(session->worker->loop);
 	need.primary = primary;
+	need.without = NULL;
 	/* Who went to the primary would seldom find elsewhere what that had a moment before. */
 	need.stays = session->reads->shares && reads_minds(session->reads) && need.at_us < session->reads->read_us + PAUSE_US;
 	node = turns->nodes[(session->worker->read_turn + 1) % turns->count];
 	if (session->reads->by == READ_FROM_ROUND_ROBIN && !need.stays && (*ret_incarnation = serves(session, node, &need)))
 		return node;
 	return compare(session, shard, turns, &need, ret_incarnation);
+}
+
+int reads_other(struct session *session, const struct leg *leg, uint64_t *ret_incarnation)
+{
+	const struct shard_replicas *replicas = reads_replicas(session, leg->shard);
+	struct need need;
+	int node;
+
+	need_of(session, leg->shard, &need);
+	need.primary = primary_node(session, leg->shard);
+	need.followed = node_status_id(session->snapshot->statuses[need.primary]);
+	need.last = READ_FROM_NOBODY;
+	need.at_us = loop_now_us(session->worker->loop);
+	need.without = leg->replica;
+	need.stays = false;
+	node = replicas->turns.count ? compare(session, leg->shard, &replicas->turns, &need, ret_incarnation) : -1;
+	return node >= 0 && node != need.primary && reads_ask(session, node, need.at_us) ? node : -1;
 }
 
 static int nobody_serves(const struct session *session, int shard, struct err *err)

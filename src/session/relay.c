@@ -27,6 +27,8 @@ static enum reply_mode header(struct backend *backend, char type, uint32_t size)
 
 	if (leg->setup_left || session->spread)
 		return REPLY_WHOLE;
+	if (leg->hedged)
+		hedge_heard(leg, type);
 	if (session->fan)
 		return fan_header(session, leg, type);
 	if (type != 'D' && type != 'd' && type != 'V')
@@ -338,6 +340,8 @@ static void lost(struct backend *backend, const struct err *why)
 		login_backend(session);
 		return;
 	}
+	if (leg->hedged && hedge_lost(leg))
+		return;
 	if (fan) {
 		fan_lost(session, leg, why);
 		return;

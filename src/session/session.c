@@ -164,8 +164,8 @@ static void let_go(struct session *session)
 	plan_unref(session->planned);
 	listen_release(session);
 	replication_end(session);
-	reads_free(session);
 	legs_drop(session);
+	reads_free(session);
 	login_free(session->login);
 	answers_clear(session);
 	mem_free(session->answers);
@@ -335,6 +335,7 @@ void session_cancel(struct session *session)
 	if (session->relayed)
 		cancel_send(session->relayed);
 	reads_cancel(session);
+	hedge_stop(session);
 	LIST_EACH(&session->legs, node) {
 		struct leg *leg = CONTAINER_OF(node, struct leg, place);
 

@@ -11,7 +11,7 @@
  *   local.c     the nanu schema                   login.c     start-up, authentication, cancel requests
  *   deadlines.c time-outs                         admission.c how many clients there may be
  *   listen.c    LISTEN                            replication.c who replicates
- *   peers.c     cancel requests for other routers     reads*.c   what replicas serve
+ *   peers.c     cancel requests for other routers     reads*.c, hedge.c   what replicas serve
  *   side.c      shop@replica, shop@primary
  */
 #pragma once
@@ -137,6 +137,7 @@ struct leg {
 	bool wrote;                     /* and what may have changed data was answered: Sync commits it */
 	bool working;                   /* fan, spread: its ReadyForQuery is awaited */
 	bool refused;                   /* LOST: the server refused what the session carries */
+	bool hedged;                    /* another replica may be asked too, or was: hedge.h */
 	bool spent;                     /* a replica's: it refused a read, which is to run elsewhere */
 	bool paused;                    /* not read, because the client or the merge is behind */
 	struct settings *base;          /* what the backend had SET when its transaction began */
@@ -408,6 +409,10 @@ bool legs_mend(struct session *session);                /* the leg of this segme
 void legs_mended(struct session *session);              /* what waited for legs_mend() goes on */
 void legs_cancel_wait(struct leg *leg);                 /* the client no longer wants to wait for a backend */
 void leg_release(struct leg *leg, bool healthy);
+struct leg *leg_new(struct session *session, int shard);
+void leg_count(struct leg *leg, int node, bool replica);        /* it is about to be borrowed from that node, whose load it is part of from now on */
+void leg_lent(struct leg *leg, struct backend *backend);        /* and is set up */
+void leg_forget(struct leg *leg);                               /* it has no backend, or that is somebody else's now */
 void leg_end_tx(struct leg *leg, bool committed);
 extern const struct backend_holder leg_holder;          /* relay.c */
 must_use int leg_setup_message(struct leg *leg, char type, struct slice body);  /* 1: it was the set-up's; 0: not */

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "net/env.h"
 #include "route/snapshot.h"
+#include "session/hedge.h"
 #include "session/job.h"
 #include "session/peers.h"
 #include "session/primaries.h"
@@ -93,6 +94,7 @@ int worker_init(struct worker *worker, struct services *services, unsigned index
 	worker->listener_pause.fire = listener_again;
 	list_init(&worker->sessions);
 	list_init(&worker->awaiting_samples);
+	list_init(&worker->losers);
 	plan_cache_init(&worker->plans);
 	pools_init(&worker->pools, worker->loop, services->config, services->users, services->quotas, index);
 	worker->pools.wake_worker = wake_worker;
@@ -149,6 +151,7 @@ void worker_release(struct worker *worker)
 	map_release(&worker->by_number);
 	map_release(&worker->listenings);
 	mem_free(worker->listeners);
+	hedge_forget_losers(worker);
 	pools_release(&worker->pools);
 	plan_cache_release(&worker->plans);
 	fingerprinter_free(worker->fingerprinter);

@@ -47,7 +47,7 @@ struct worker_counters {
 	uint64_t sent_bytes;            /* to sessions that have ended */
 	uint64_t statements[STMT_KIND_COUNT_];
 	uint64_t statement_us;
-	uint64_t replica_reads, replica_retries;
+	uint64_t replica_reads, replica_retries, hedged_reads, hedges_won;
 	uint64_t durations[DURATION_COUNT];
 };
 
@@ -100,6 +100,8 @@ struct worker {
 	struct worker_counters counters;
 	uint64_t started_us;
 	unsigned read_turn;             /* whose replica is next */
+	unsigned hedge_budget;          /* hedge.h: what is left of it, in hundredths of a hedge */
+	struct list losers;             /* there too */
 	uint64_t refreshed_us;          /* the last catalog that was asked for because of a name in a database of one shard */
 	bool stopping;
 };

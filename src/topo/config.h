@@ -38,7 +38,7 @@ enum strong_reads { STRONG_READS_PRIMARY, STRONG_READS_REPLICAS };
 enum read_fallback { READ_FALLBACK_PRIMARY, READ_FALLBACK_ERROR };
 extern const char *const read_fallback_names[]; /* ends with NULL */
 /* Which of the replicas that may serve a read does (route/balance.h). */
-enum read_from { READ_FROM_PRIMARY, READ_FROM_ROUND_ROBIN, READ_FROM_LEAST_LOADED, READ_FROM_FASTEST, READ_FROM_NEAREST };
+enum read_from { READ_FROM_PRIMARY, READ_FROM_ROUND_ROBIN, READ_FROM_LEAST_LOADED, READ_FROM_NEAREST, READ_FROM_FASTEST, READ_FROM_HEDGED };
 extern const char *const read_from_names[];     /* ends with NULL */
 
 /* What a database and a user may have otherwise than the router: a user's goes before a database's, and that before the router's. Each member

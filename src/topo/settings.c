@@ -31,7 +31,8 @@ static const char *const strong_reads_names[] = { [STRONG_READS_PRIMARY] = "prim
 const char *const read_fallback_names[] = { [READ_FALLBACK_PRIMARY] = "primary", [READ_FALLBACK_ERROR] = "error", NULL };
 const char *const read_from_names[] = {
 	[READ_FROM_PRIMARY] = "primary", [READ_FROM_ROUND_ROBIN] = "round_robin", [READ_FROM_LEAST_LOADED] = "least_loaded",
-	[READ_FROM_FASTEST] = "fastest", [READ_FROM_NEAREST] = "nearest", NULL
+	[READ_FROM_FASTEST] = "fastest", [READ_FROM_NEAREST] = "nearest",
+	[READ_FROM_HEDGED] = "hedged", NULL
 };
 static const char *const level_names[] = { "debug", "info", "warn", "error", NULL };
 

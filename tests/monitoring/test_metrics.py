@@ -11,6 +11,7 @@ from harness.once import start_cluster, start_own  # noqa: F401
 # Metric, and the row of nanu.stats that it is.
 SAME = {"nanu_sessions_total": "sessions_total", "nanu_statements_total": "statements", "nanu_transactions_total": "transactions",
         "nanu_errors_total": "errors", "nanu_refused_total": "refused", "nanu_fanouts_total": "fanouts", "nanu_replica_reads_total": "replica_reads", "nanu_replica_retries_total": "replica_retries",
+        "nanu_hedged_reads_total": "hedged_reads", "nanu_hedges_won_total": "hedges_won",
         "nanu_merged_rows_total": "rows_merged",
         "nanu_plan_cache_hits_total": "plan_hits", "nanu_plan_cache_misses_total": "plan_misses", "nanu_plans": "plans",
         "nanu_received_bytes_total": "received_bytes", "nanu_sent_bytes_total": "sent_bytes", "nanu_sessions": "sessions"}

@@ -143,6 +143,21 @@ static void what_is_under_way_is_counted_over_workers(void **state)
 	assert_int_equal(node_load_under_way(&load, 3), 2);
 }
 
+/* Of times from 1 to 1000 us, each as often. */
+static void most_reads_are_faster_than_what_is_slow(void **state)
+{
+	struct node_load load = { 0 };
+	uint64_t sum = 0;
+
+	assert_int_equal(node_load_slow_us(&load, 1), 0);
+	for (unsigned i = 0; i < 20000; i++) {
+		node_load_measured(&load, 1, i * 617 % 1000 + 1, SECOND + i);
+		sum += i >= 10000 ? node_load_slow_us(&load, 1) : 0;
+	}
+	assert_in_range(sum / 10000, 900, 990);
+	assert_int_equal(node_load_slow_us(&load, 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +168,7 @@ int main(void)
 		cmocka_unit_test(a_zone_is_nearer_than_a_region),
 		cmocka_unit_test(a_longer_time_counts_at_once_and_a_shorter_one_with_time),
 		cmocka_unit_test(what_nobody_adds_to_fades),
+		cmocka_unit_test(most_reads_are_faster_than_what_is_slow),
 		cmocka_unit_test(what_is_under_way_is_counted_over_workers),
 	};
 
