@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
+#include "base/boolean.h"
 #include "catalog/catalog.h"
 
 static int invalid(enum value_type type, const char *text, struct err *err)
@@ -28,25 +28,19 @@ static bool at_end(const char *text, const char *end)
 
 static int read_bool(const char *text, struct cell_number *ret, struct err *err)
 {
-	static const struct { const char *word; size_t size_min; bool value; } words[] = {
-		{ "true", 1, true }, { "false", 1, false }, { "yes", 1, true }, { "no", 1, false },
-		{ "on", 2, true }, { "off", 2, false }, { "1", 1, true }, { "0", 1, false },
-	};
 	const char *begin = text;
 	size_t size;
+	bool value;
 
 	while (isspace((unsigned char)*begin))
 		begin++;
 	size = strlen(begin);
 	while (size && isspace((unsigned char)begin[size - 1]))
 		size--;
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (size < words[i].size_min || size > strlen(words[i].word) || strncasecmp(words[i].word, begin, size) != 0)
-			continue;
-		ret->integer = words[i].value;
-		return 0;
-	}
-	return invalid(TYPE_BOOL, text, err);
+	if (!boolean_read(begin, size, &value))
+		return invalid(TYPE_BOOL, text, err);
+	ret->integer = value;
+	return 0;
 }
 
 static int read_int(const char *text, struct cell_number *ret, struct err *err)

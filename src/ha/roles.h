@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "base/limits.h"
-#include "ha/history.h"
+#include "route/history.h"
 #include "route/node_status.h"
 
 struct role_claim {                     /* a node of the shard */

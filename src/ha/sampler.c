@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "catalog/ask.h"
 #include "net/env.h"
+#include "route/history.h"
 #include "route/node_status.h"
 #include "route/snapshot.h"
 
@@ -154,15 +155,13 @@ static uint64_t read_lsn(const char *text)
 	return *low == '/' ? high << 32 | strtoull(low + 1, NULL, 16) : 0;
 }
 
-/* Lines of "timeline, position, reason": PostgreSQL's timeline.c. */
+/* One that is not told, or cannot be understood, has no ancestors: what was on earlier timelines is not found. */
 static void read_history(struct asked *asked, uint32_t timeline)
 {
-	enum { FORKS_MAX = 256 };
-	struct fork forks[FORKS_MAX];
-	char param[16], *rest;
+	struct history history = { .timeline = timeline };
 	PGresult *result = NULL;
-	size_t count = 0;
 	struct err err;
+	char param[16];
 	int rc = 0;
 
 	asked->history = timeline;
@@ -171,16 +170,10 @@ static void read_history(struct asked *asked, uint32_t timeline)
 		rc = ask(asked->conn, HISTORY, param, PGRES_TUPLES_OK, SILENT_MS_MAX, &result, &err);
 	while (rc < 0 && rc != ERR_CONNECT && (result = PQgetResult(asked->conn)))      /* it goes on after a refusal */
 		PQclear(result);
-	if (result) {
-		for (const char *line = PQgetvalue(result, 0, 0); line && count < FORKS_MAX; line = strchr(line, '\n')) {
-			line += strspn(line, "\n");
-			forks[count].timeline = (uint32_t)strtoul(line, &rest, 10);
-			forks[count].lsn = rest == line ? 0 : read_lsn(rest);
-			count += forks[count].lsn != 0;
-		}
-		PQclear(result);
-	}
-	node_status_history(asked->status, forks, count);
+	if (result && history_read(timeline, PQgetvalue(result, 0, 0), &history, &err) < 0)
+		history.count = 0;
+	PQclear(result);
+	node_status_history(asked->status, &history);
 }
 
 static bool sample(struct asked *asked, struct node_status *primary, uint64_t max_lag_us, bool *ret_demanded)
@@ -356,10 +349,12 @@ static void end_others(struct sampler *sampler)
 	struct list_node *node;
 
 	pthread_mutex_lock(&sampler->lock);
-	LIST_EACH(&sampler->nodes, each)
-		CONTAINER_OF(each, struct asked, place)->stopping = !CONTAINER_OF(each, struct asked, place)->wanted;
-	LIST_EACH(&sampler->nodes, each)
-		node_status_rouse(CONTAINER_OF(each, struct asked, place)->status);
+	LIST_EACH(&sampler->nodes, each) {
+		struct asked *asked = CONTAINER_OF(each, struct asked, place);
+
+		asked->stopping = !asked->wanted;
+		node_status_rouse(asked->status);
+	}
 	pthread_mutex_unlock(&sampler->lock);
 	node = list_first(&sampler->nodes);
 	while (node) {

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "route/aside.h"
+#include "route/history.h"
 #include "route/node_load.h"
 
 enum {
@@ -36,8 +37,7 @@ struct node_status {
 	uint64_t begun_us;              /* of the newest sample */
 	bool roused;
 	pthread_mutex_t lock;           /* of the samples, which only those who ask look at */
-	struct fork *forks;             /* of the primary's history: where it left earlier timelines */
-	size_t fork_count;
+	struct history history;         /* a primary's: where it left earlier timelines */
 	uint32_t timeline;              /* of the samples */
 	uint64_t system;                /* the same */
 	size_t count;
@@ -91,7 +91,6 @@ void node_status_unref(struct node_status *status)
 	pthread_mutex_destroy(&status->writing);
 	pthread_mutex_destroy(&status->demanding);
 	pthread_cond_destroy(&status->demanded);
-	mem_free(status->forks);
 	mem_free(status);
 }
 
@@ -228,26 +227,19 @@ static void remember(struct node_status *status, const struct node_sample *sampl
 	pthread_mutex_unlock(&status->lock);
 }
 
-void node_status_history(struct node_status *status, const struct fork *forks, size_t count)
+void node_status_history(struct node_status *status, const struct history *history)
 {
 	pthread_mutex_lock(&status->lock);
-	mem_free(status->forks);
-	status->forks = mem_alloc((count + 1) * sizeof(*forks));
-	for (size_t i = 0; i < count; i++)
-		status->forks[i] = forks[i];
-	status->fork_count = count;
+	status->history = *history;
 	pthread_mutex_unlock(&status->lock);
 }
 
 /* Whether the history that the samples are of has all that `timeline` had before `lsn`. */
 static bool descends(const struct node_status *primary, uint32_t timeline, uint64_t lsn)
 {
-	if (primary->timeline == timeline)
-		return true;
-	for (size_t i = 0; i < primary->fork_count; i++)
-		if (primary->forks[i].timeline == timeline)
-			return lsn <= primary->forks[i].lsn;
-	return false;
+	uint64_t end;
+
+	return primary->timeline == timeline || (history_fork(&primary->history, timeline, &end) && lsn <= end);
 }
 
 enum position_state node_status_position(struct node_status *primary, uint32_t timeline, uint64_t lsn, uint64_t *ret_us)

@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 
+struct history;
 struct node_load;
 struct node_status;
 
@@ -93,9 +94,8 @@ bool node_status_sampled(struct node_status *status, struct node_status *primary
 /* The primary was sampled: whether that tells more of a replica that was sampled a moment before. */
 void node_status_compare(struct node_status *replica, struct node_status *primary, uint64_t now_us);
 void node_status_silent(struct node_status *status);
-struct fork { uint32_t timeline; uint64_t lsn; };       /* that timeline was left there */
-/* Of a primary's history; they are copied. */
-void node_status_history(struct node_status *status, const struct fork *forks, size_t count);
+/* Of a primary; it is copied. */
+void node_status_history(struct node_status *status, const struct history *history);
 /* Waits until `due_us`, or, if `demands`, until one of them is due, or until somebody calls node_status_rouse(). */
 void node_status_await(struct node_status *status, uint64_t due_us, bool demands);
 void node_status_rouse(struct node_status *status);

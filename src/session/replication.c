@@ -6,32 +6,15 @@
  */
 #include "session/replication.h"
 
-#include <strings.h>
+#include <string.h>
 
+#include "base/boolean.h"
 #include "base/mem.h"
 #include "route/snapshot.h"
 #include "session/login.h"
 #include "session/session.h"
 
 static const struct backend_holder holder;
-
-/* The words for a boolean that PostgreSQL takes, from their beginnings on (parse_bool_with_len() of bool.c). */
-static bool is_boolean(const char *text, bool *ret_value)
-{
-	static const struct { const char *word; size_t size_min; bool value; } words[] = {
-		{ "true", 1, true }, { "false", 1, false }, { "yes", 1, true }, { "no", 1, false }, { "on", 2, true }, { "off", 2, false },
-		{ "1", 1, true }, { "0", 1, false },
-	};
-	size_t size = strlen(text);
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (size < words[i].size_min || size > strlen(words[i].word) || strncasecmp(text, words[i].word, size) != 0)
-			continue;
-		*ret_value = words[i].value;
-		return true;
-	}
-	return false;
-}
 
 int replication_parameter(struct session *session, const char *value, struct err *err)
 {
@@ -41,7 +24,7 @@ int replication_parameter(struct session *session, const char *value, struct err
 		session->replication = REPLICATION_DATABASE;
 		return 0;
 	}
-	if (!is_boolean(value, &wanted)) {
+	if (!boolean_read(value, strlen(value), &wanted)) {
 		err_set(err, ERR_INVALID_VALUE, "invalid value for parameter \"replication\": \"%s\"", value);
 		err_hint(err, "Valid values are: \"false\", 0, \"true\", 1, \"database\".");
 		return err->code;

@@ -2,9 +2,9 @@
 
 #include <netinet/in.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 
+#include "base/boolean.h"
 #include "base/mem.h"
 #include "route/snapshot.h"
 #include "session/own_settings.h"
@@ -34,12 +34,9 @@ static enum side side_of_port(const struct session *session)
 
 static bool is_on(const char *text)
 {
-	static const char *const words[] = { "on", "true", "yes", "1", "t", "y" };
+	bool on;
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcasecmp(text, words[i]) == 0)
-			return true;
-	return false;
+	return boolean_read(text, strlen(text), &on) && on;
 }
 
 int side_take(struct session *session, struct err *err)

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "route/history.h"
 #include "route/node_status.h"
 
 enum { SECOND = 1000000, LSN = 1 << 20 };
@@ -243,7 +244,7 @@ static void the_samples_of_the_primary_tell_more_of_a_replica(void **state)
 
 static void a_position_is_found_among_the_samples(void **state)
 {
-	static const struct fork forks[] = { { 1, 150 }, { 2, 250 } };
+	static const struct history third = { .timeline = 3, .count = 2, .ancestors = { { 1, 150 }, { 2, 250 } } }, unknown = { .timeline = 3 };
 	struct pair pair = make();
 	uint64_t us = 0;
 
@@ -256,14 +257,14 @@ static void a_position_is_found_among_the_samples(void **state)
 	assert_int_equal(us, 2 * SECOND);
 	assert_int_equal(node_status_position(pair.primary, 1, 201, &us), POSITION_AHEAD);
 	assert_int_equal(node_status_position(pair.primary, 2, 100, &us), POSITION_AHEAD);
-	node_status_history(pair.primary, forks, 2);
+	node_status_history(pair.primary, &third);
 	primary_at(pair, 3 * SECOND, 300, 3);
 	assert_int_equal(node_status_position(pair.primary, 1, 150, &us), POSITION_KNOWN);
 	assert_int_equal(us, 3 * SECOND);
 	assert_int_equal(node_status_position(pair.primary, 1, 151, &us), POSITION_LOST);
 	assert_int_equal(node_status_position(pair.primary, 2, 250, &us), POSITION_KNOWN);
 	assert_int_equal(node_status_position(pair.primary, 2, 251, &us), POSITION_LOST);
-	node_status_history(pair.primary, NULL, 0);
+	node_status_history(pair.primary, &unknown);
 	assert_int_equal(node_status_position(pair.primary, 1, 1, &us), POSITION_LOST);         /* nobody knows */
 	end(pair);
 }

@@ -1,4 +1,4 @@
-#include "ha/history.h"
+#include "route/history.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "ha/history.h"
+#include "route/history.h"
 
 static const char FILE_OF_4[] = "1\t0/3000148\tno recovery target specified\n\n2\t0/A000000\tbefore 2026-01-01\n# a comment\n3\t1/0\tno recovery target specified\n";
 
