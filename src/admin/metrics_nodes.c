@@ -90,7 +90,7 @@ static const struct {
 	{ "nanu_node_fit", "1 when reads may go to this replica.", false, fit },
 	{ "nanu_node_excluded", "1 when this replica serves no reads because of max_lag.", false, excluded },
 	{ "nanu_node_lag_bytes", "WAL that a replica has still to replay.", false, lag_bytes },
-	{ "nanu_node_lag_seconds", "For how long what a replica shows may be out of date.", true, lag_us },
+	{ "nanu_node_lag_seconds", "For how long, about, a replica has lacked what the primary had.", true, lag_us },
 	{ "nanu_node_stray", "1 when it says that it is a primary, and the topology does not.", false, stray },
 	{ "nanu_node_sample_age_seconds", "Since the newest answer was asked for.", true, sample_age_us },
 };

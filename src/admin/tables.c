@@ -80,7 +80,7 @@ const struct admin_table admin_tables[] = {
 		{ "flushed_lsn", TEXT, "what a primary has flushed, what a replica has received" },
 		{ "replayed_lsn", TEXT, "what a replica has replayed" },
 		{ "lag_bytes", INT, "what a replica has still to replay of what the primary had" },
-		{ "lag_ms", INT, "how old what a replica shows may be; NULL: nobody knows" },
+		{ "lag_ms", INT, "for how long, about, a replica has lacked what the primary had; NULL: nobody knows" },
 		{ "excluded", BOOL, "whether it serves nothing because of max_lag" },
 		{ "delay_ms", INT, "how long a replica waits on purpose before it replays a commit; NULL: it does not" },
 		{ "sampled_ms", INT, "since it was asked for all this" },

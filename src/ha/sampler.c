@@ -18,7 +18,8 @@
 
 enum {
 	ALONE_FACTOR = 20,
-	RETRY_MS = 250,                 /* after it could not be reached */
+	RETRY_MS = 100,                 /* after it could not be reached */
+	AFTER_PRIMARY = 8,              /* that part of the interval later its replicas are asked, which may have replayed by then what it had */
 	SILENT_MS_MAX = 1000,
 };
 
@@ -34,11 +35,13 @@ static const char PREPARE[] =
 	" pg_catalog.current_setting('recovery_min_apply_delay')"
 	" FROM (SELECT pg_catalog.pg_is_in_recovery()) r(recovers)";
 
-/* What stays as it is while a server runs. */
+/* What stays as it is while a server runs; how long it has, in microseconds, and where the newest checkpoint began: it makes one before it serves. */
 static const char SIZES[] =
 	"SELECT (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_block_size'),"
 	" (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size'),"
-	" (SELECT system_identifier FROM pg_catalog.pg_control_system())";
+	" (SELECT system_identifier FROM pg_catalog.pg_control_system()),"
+	" (extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint,"
+	" (SELECT redo_lsn FROM pg_catalog.pg_control_checkpoint())";
 
 /* $1: the timeline. What of it only a superuser, or who may read the server's files, is told. */
 static const char HISTORY[] =
@@ -66,6 +69,7 @@ struct asked {                          /* a node, and the thread that asks it *
 	PGconn *conn;
 	bool served;                    /* that database is tried now */
 	uint64_t block_size, segment_size, system;
+	uint64_t started_us, started_lsn;       /* node_sample's */
 	uint32_t history;               /* of this timeline is known */
 	uint32_t timeline;              /* the newest on this connection: without a walreceiver a replica tells an older one */
 	struct node_seen told;          /* of which `turned` was called last */
@@ -115,9 +119,18 @@ static void silent(struct asked *asked, const char *why)
 	close_connection(asked);        /* `why` may be its */
 }
 
+static uint64_t read_lsn(const char *text)
+{
+	char *low;
+	uint64_t high = strtoull(text, &low, 16);
+
+	return *low == '/' ? high << 32 | strtoull(low + 1, NULL, 16) : 0;
+}
+
 static bool connect_to(struct asked *asked, const char *conninfo)
 {
 	PGresult *sizes, *prepared;
+	uint64_t asked_us, ran_us;
 	struct err err;
 
 	asked->conn = PQconnectdb(conninfo);
@@ -126,6 +139,7 @@ static bool connect_to(struct asked *asked, const char *conninfo)
 		silent(asked, PQerrorMessage(asked->conn));
 		return false;
 	}
+	asked_us = now_us();
 	if (ask(asked->conn, SIZES, NULL, PGRES_TUPLES_OK, SILENT_MS_MAX, &sizes, &err) < 0) {
 		silent(asked, err.message);
 		return false;
@@ -134,6 +148,9 @@ static bool connect_to(struct asked *asked, const char *conninfo)
 	asked->segment_size = strtoull(PQgetvalue(sizes, 0, 1), NULL, 10);
 	asked->system = strtoull(PQgetvalue(sizes, 0, 2), NULL, 10);
 	asked->history = asked->timeline = 0;
+	ran_us = strtoull(PQgetvalue(sizes, 0, 3), NULL, 10);   /* by its own clock, which may have been set meanwhile */
+	asked->started_us = ran_us < asked_us ? asked_us - ran_us : 0;
+	asked->started_lsn = read_lsn(PQgetvalue(sizes, 0, 4));
 	PQclear(sizes);
 	if (!asked->block_size || !asked->segment_size) {
 		silent(asked, "it does not tell the sizes of its WAL");
@@ -145,14 +162,6 @@ static bool connect_to(struct asked *asked, const char *conninfo)
 	}
 	PQclear(prepared);
 	return true;
-}
-
-static uint64_t read_lsn(const char *text)
-{
-	char *low;
-	uint64_t high = strtoull(text, &low, 16);
-
-	return *low == '/' ? high << 32 | strtoull(low + 1, NULL, 16) : 0;
 }
 
 /* One that is not told, or cannot be understood, has no ancestors: what was on earlier timelines is not found. */
@@ -178,7 +187,7 @@ static void read_history(struct asked *asked, uint32_t timeline)
 
 static bool sample(struct asked *asked, struct node_status *primary, uint64_t max_lag_us, bool *ret_demanded)
 {
-	struct node_sample taken = { .begun_us = now_us(), .system = asked->system, .max_lag_us = max_lag_us };
+	struct node_sample taken = { .begun_us = now_us(), .system = asked->system, .max_lag_us = max_lag_us, .started_us = asked->started_us };
 	PGresult *result;
 	struct err err;
 
@@ -195,8 +204,10 @@ static bool sample(struct asked *asked, struct node_status *primary, uint64_t ma
 	if (taken.timeline > asked->timeline)
 		asked->timeline = taken.timeline;
 	taken.timeline = asked->timeline;
-	if (taken.role == SEEN_PRIMARY)
+	if (taken.role == SEEN_PRIMARY) {
 		taken.inserted = wal_end_of_record(taken.inserted, asked->block_size, asked->segment_size);
+		taken.started_lsn = wal_end_of_record(asked->started_lsn, asked->block_size, asked->segment_size);
+	}
 	PQclear(result);
 	if (taken.role == SEEN_PRIMARY && taken.timeline != asked->history)
 		read_history(asked, taken.timeline);
@@ -221,6 +232,18 @@ static void compare_replicas(struct asked *asked, uint64_t begun_us, bool demand
 	}
 }
 
+/* When it is asked again: a replica soon after its primary, since what it is compared with is what that one had. */
+static uint64_t next_us(const struct asked *asked, struct node_status *primary, uint64_t begun_us, unsigned every_ms)
+{
+	uint64_t every_us = every_ms * UINT64_C(1000), soonest_us = begun_us + every_us / 2, lsn, us;
+	uint32_t timeline;
+
+	if (primary == asked->status || !node_status_newest(primary, &timeline, &lsn, &us))
+		return begun_us + every_us;
+	us += every_us / AFTER_PRIMARY;
+	return us >= soonest_us ? us : us + (soonest_us - us + every_us - 1) / every_us * every_us;
+}
+
 static void *run(void *argument)
 {
 	struct asked *asked = argument;
@@ -231,7 +254,7 @@ static void *run(void *argument)
 		struct node_status *primary = node_status_ref(asked->primary);
 		char *conninfo = asked->changed || !asked->conn ? mem_strdup(asked->conninfos[asked->served]) : NULL;
 		unsigned every_ms = asked->every_ms;
-		uint64_t begun_us = now_us(), max_lag_us = asked->max_lag_us;
+		uint64_t begun_us = now_us(), max_lag_us = asked->max_lag_us, due_us;
 		bool answered, demanded;
 
 		asked->changed = false;
@@ -239,6 +262,7 @@ static void *run(void *argument)
 		if (conninfo)
 			close_connection(asked);
 		answered = (!conninfo || connect_to(asked, conninfo)) && sample(asked, primary, max_lag_us, &demanded);
+		due_us = answered ? next_us(asked, primary, begun_us, every_ms) : now_us() + RETRY_MS * UINT64_C(1000);
 		node_status_unref(primary);
 		mem_free(conninfo);
 		if (answered) {
@@ -248,7 +272,7 @@ static void *run(void *argument)
 		}
 		tell_changes(asked);
 		sampler->sampled(sampler->program);
-		node_status_await(asked->status, answered ? begun_us + every_ms * UINT64_C(1000) : now_us() + RETRY_MS * UINT64_C(1000), answered);
+		node_status_await(asked->status, due_us, answered);
 		pthread_mutex_lock(&sampler->lock);
 	}
 	pthread_mutex_unlock(&sampler->lock);

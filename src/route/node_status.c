@@ -11,16 +11,17 @@
 #include "route/node_load.h"
 
 enum {
-	SAMPLES_MAX = 512,
+	SAMPLES_MAX = 1024,
 	FRESH_US_MAX = 2000000,
 	COMPARED_US_MAX = 200000,       /* a server that was restarted meanwhile, and shows less, takes longer */
 	DEMAND_GAP_US = 250,            /* between two samples */
+	STARTED_US_MAX = 1000000,       /* by which two answers when one server was started may differ */
 };
 enum { WORDS = offsetof(struct node_seen, failed_us) / sizeof(uint64_t), SERVING_WORDS = sizeof(struct node_serving) / sizeof(uint64_t) };
 
 _Static_assert(offsetof(struct node_seen, failed_us) % sizeof(uint64_t) == 0, "it is copied word by word");
 
-struct position { uint64_t lsn, us; };  /* all that was shown before `us` ends before `lsn` */
+struct position { uint64_t lsn, us, first_us; };        /* all that was shown before `us` ends before `lsn`, where it stood at `first_us` already */
 
 struct node_status {
 	unsigned refs;                  /* atomic */
@@ -42,6 +43,7 @@ struct node_status {
 	uint64_t system;                /* the same */
 	size_t count;
 	struct position samples[SAMPLES_MAX];   /* in order of both */
+	struct position started;        /* a primary, the last time that it was: only about then */
 	struct node_load load;
 };
 
@@ -183,9 +185,11 @@ void node_status_worked(struct node_status *status)
 
 uint64_t node_seen_lag_us(const struct node_seen *seen, uint64_t now_us)
 {
-	if (!seen->as_of_us)
+	if (!seen->as_of_us || !seen->reachable)
 		return UINT64_MAX;
-	return now_us > seen->as_of_us ? now_us - seen->as_of_us : 0;
+	if (!seen->stands && now_us > seen->sampled_us)
+		now_us = seen->sampled_us;
+	return seen->lacks_us && now_us > seen->lacks_us ? now_us - seen->lacks_us : 0;
 }
 
 bool node_seen_fit(const struct node_seen *seen, uint64_t now_us)
@@ -196,15 +200,25 @@ bool node_seen_fit(const struct node_seen *seen, uint64_t now_us)
 
 /* ---- who asks it ---- */
 
-/* The older a sample, the less its exact time matters: of the older half every second one goes. */
+/* The older a sample, the less its exact time matters: of the older half that one goes whose place is the narrowest for its age. So what is kept reaches
+ * back to the first, and its gaps are a few hundredths of how long ago they are. */
 static void thin_out(struct node_status *status)
 {
-	size_t half = SAMPLES_MAX / 2, kept = 0;
+	const struct position *samples = status->samples;
+	uint64_t newest_us = samples[status->count - 1].us, width = UINT64_MAX, age = 1;
+	size_t least = 1;
 
-	for (size_t i = 1; i < half; i += 2)
-		status->samples[kept++] = status->samples[i];
-	memmove(&status->samples[kept], &status->samples[half], (status->count - half) * sizeof(status->samples[0]));
-	status->count -= half - kept;
+	for (size_t i = 1; i < SAMPLES_MAX / 2; i++) {
+		uint64_t this_width = samples[i + 1].us - samples[i - 1].us, this_age = newest_us - samples[i - 1].us;
+
+		if ((double)this_width * (double)age >= (double)width * (double)this_age)
+			continue;
+		least = i;
+		width = this_width;
+		age = this_age;
+	}
+	status->count--;
+	memmove(&status->samples[least], &status->samples[least + 1], (status->count - least) * sizeof(status->samples[0]));
 }
 
 static void remember(struct node_status *status, const struct node_sample *sample)
@@ -212,17 +226,21 @@ static void remember(struct node_status *status, const struct node_sample *sampl
 	struct position *newest;
 
 	pthread_mutex_lock(&status->lock);
-	if (status->timeline != sample->timeline || status->system != sample->system || (status->count && status->samples[status->count - 1].lsn > sample->inserted))
+	if (status->timeline != sample->timeline || status->system != sample->system)
 		status->count = 0;      /* another history */
+	while (status->count && status->samples[status->count - 1].lsn > sample->inserted)
+		status->count--;        /* that much was lost when the server was; what it kept of earlier times ends before its earlier samples still */
 	status->timeline = sample->timeline;
 	status->system = sample->system;
+	if (sample->started_us > status->started.us + STARTED_US_MAX)
+		status->started = (struct position){ .lsn = sample->started_lsn, .us = sample->started_us };
 	newest = status->count ? &status->samples[status->count - 1] : NULL;
 	if (newest && newest->lsn == sample->inserted) {
 		newest->us = sample->begun_us;
 	} else {
 		if (status->count == SAMPLES_MAX)
 			thin_out(status);
-		status->samples[status->count++] = (struct position){ sample->inserted, sample->begun_us };
+		status->samples[status->count++] = (struct position){ sample->inserted, sample->begun_us, sample->begun_us };
 	}
 	pthread_mutex_unlock(&status->lock);
 }
@@ -278,21 +296,47 @@ bool node_status_newest(struct node_status *primary, uint32_t *ret_timeline, uin
 	return known;
 }
 
+/* When about the first that comes after `lsn` was written, of what one sample has and the one before it has not. A server that was stopped in between
+ * wrote until it was last seen, and again when it was started. Under the lock. */
+static uint64_t written_us(const struct node_status *primary, const struct position *after, uint64_t lsn)
+{
+	const struct position *started = &primary->started;
+	struct position before = after[-1];
+	double gap_us;
+
+	if (started->us > before.us && started->us <= after->first_us) {
+		if (lsn < started->lsn || started->lsn >= after->lsn)
+			return before.us;
+		before.us = started->us;
+		before.lsn = started->lsn > before.lsn ? started->lsn : before.lsn;
+	}
+	gap_us = (double)(after->first_us - before.us);
+	return before.us + (uint64_t)(lsn > before.lsn ? gap_us * (double)(lsn - before.lsn) / (double)(after->lsn - before.lsn) : gap_us / 2);
+}
+
 /* As of when a replica with this sample shows what the primary has shown. One on another timeline may show what the primary never had; of a primary
  * that was not seen yet nobody knows. */
-static void compare(struct node_status *primary, const struct node_sample *sample, struct node_seen *seen)
+static void compare(struct node_status *primary, const struct node_sample *sample, const struct node_seen *before, struct node_seen *seen)
 {
+	uint64_t lacked_us = before->follows == primary->id && before->replayed == sample->inserted && before->timeline == sample->timeline ? before->lacks_us : 0;
+
 	pthread_mutex_lock(&primary->lock);
 	if (!primary->count) {
 		seen->follows = primary->id;
 	} else if (primary->timeline == sample->timeline && primary->system == sample->system) {
 		uint64_t newest = primary->samples[primary->count - 1].lsn;
-		size_t i = primary->count;
+		size_t i = primary->count, known = primary->count;
 
 		while (i > 0 && primary->samples[i - 1].lsn > sample->inserted)
 			i--;
+		while (known > 0 && primary->samples[known - 1].first_us > seen->sampled_us)
+			known--;
 		seen->follows = primary->id;
 		seen->as_of_us = i ? primary->samples[i - 1].us : 0;
+		if (i == 0 || i >= known)
+			seen->lacks_us = 0;
+		else            /* where it stays, the samples of then told best */
+			seen->lacks_us = lacked_us ? lacked_us : written_us(primary, &primary->samples[i], sample->inserted);
 		seen->lag_bytes = newest > sample->inserted ? newest - sample->inserted : 0;
 	}
 	pthread_mutex_unlock(&primary->lock);
@@ -329,7 +373,8 @@ bool node_status_sampled(struct node_status *status, struct node_status *primary
 		.delay_us = sample->role == SEEN_REPLICA ? sample->delay_us : 0,
 		.sampled_us = sample->begun_us };
 	if (sample->role == SEEN_REPLICA && primary != status)
-		compare(primary, sample, &seen);
+		compare(primary, sample, &before, &seen);
+	seen.stands = seen.lacks_us && before.reachable && before.replayed == seen.replayed;
 	if (sample->role == SEEN_REPLICA && sample->max_lag_us) {
 		uint64_t lag_us = node_seen_lag_us(&seen, sample->begun_us);
 
@@ -348,8 +393,9 @@ void node_status_compare(struct node_status *replica, struct node_status *primar
 	seen = node_status_read(replica);
 	if (seen.reachable && seen.role == SEEN_REPLICA && seen.sampled_us + COMPARED_US_MAX > now_us) {
 		struct node_sample sample = { .timeline = seen.timeline, .system = seen.system, .inserted = seen.replayed };
+		struct node_seen before = seen;
 
-		compare(primary, &sample, &seen);
+		compare(primary, &sample, &before, &seen);
 		publish(replica, &seen);
 	}
 	pthread_mutex_unlock(&replica->writing);

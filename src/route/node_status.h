@@ -8,6 +8,10 @@
  * clocks are compared, and nothing is written to the database. What was acknowledged, or seen on the primary, before T is in the WAL by T: the
  * insert position, and not the flush position, bounds also what asynchronous commits have shown.
  *
+ * That is the safe bound, which levels of consistency ask for: never too late, and up to two samples too early. For how long a replica has been behind
+ * is estimated closer: what it lacks was written between two samples of the primary, the more of which it has, the later; and not while the server was
+ * down. It counts from there until it was asked, or until now where it stands still; what lacks nothing that the primary had is not behind.
+ *
  * Who cannot wait for the next sample demands one: of the primary, and then of the replicas until they have replayed it.
  */
 #pragma once
@@ -32,6 +36,8 @@ struct node_seen {
 	uint64_t flushed, replayed;     /* LSNs; of a primary both are what it has flushed, of a replica `flushed` is what it has received */
 	uint64_t sampled_us;            /* when the newest answer was asked for; 0: never */
 	uint64_t as_of_us;              /* a replica: what the primary had shown before this, it shows too; 0: not known */
+	uint64_t lacks_us;              /* a replica: when about what it lacked at sampled_us was written first; 0: nothing that was known of then */
+	uint64_t stands;                /* 1: it lacks something, and has replayed nothing since it was asked before */
 	uint64_t lag_bytes;             /* behind the newest sample of the primary */
 	uint64_t incarnation;           /* another one after each silence, and 0 before it was asked: a server that was restarted may show less than before */
 	uint64_t excluded;              /* 1: it was further behind than max_lag, and is not half as near yet */
@@ -70,7 +76,7 @@ enum position_state { POSITION_KNOWN, POSITION_AHEAD, POSITION_LOST };
 enum position_state node_status_position(struct node_status *primary, uint32_t timeline, uint64_t lsn, uint64_t *ret_us);
 /* A primary's newest sample; false: there is none. */
 bool node_status_newest(struct node_status *primary, uint32_t *ret_timeline, uint64_t *ret_lsn, uint64_t *ret_us);
-/* For how long what it shows may be out of date at `now_us`; UINT64_MAX: nobody knows. */
+/* For how long, about, it has been out of date at `now_us`; UINT64_MAX: nobody knows, nor while it does not answer. No bound to rely on: that is as_of_us. */
 uint64_t node_seen_lag_us(const struct node_seen *seen, uint64_t now_us);
 /* Whether reads may go to this replica at all: it answers, was asked not long ago, follows its primary, and nobody has found it broken since, nor tries
  * whether it is. Who was the primary until a moment ago may still be the one that it follows: .follows tells. */
@@ -87,6 +93,8 @@ struct node_sample {
 	uint64_t begun_us;              /* before it was asked */
 	uint64_t max_lag_us;            /* 0: none */
 	uint64_t delay_us;              /* a replica's recovery_min_apply_delay */
+	uint64_t started_us;            /* a primary: when about the server was started; 0: not known */
+	uint64_t started_lsn;           /* all that it had written before then ends there */
 };
 
 /* `primary`: of its shard; the node itself, when it is that. True: that was demanded. */

@@ -67,7 +67,7 @@ static void while_nothing_is_written_it_stays_up_to_date(void **state)
 		primary_at(pair, (uint64_t)i * SECOND, 100, 1);
 	seen = replica_at(pair, 100 * SECOND, 100, 1, 0);
 	assert_int_equal(seen.as_of_us, 100 * SECOND);
-	assert_int_equal(node_seen_lag_us(&seen, 101 * SECOND), SECOND);
+	assert_int_equal(node_seen_lag_us(&seen, 101 * SECOND), 0);
 	end(pair);
 }
 
@@ -84,7 +84,6 @@ static void another_history_tells_nothing(void **state)
 	end(pair);
 }
 
-/* A day of samples, of which few are kept: the time that is told is never later than the true one, and never much earlier. */
 /* Who was the primary until now may go on, and have been asked later than who is it now. */
 static void what_is_as_of_one_primary_is_not_as_of_another(void **state)
 {
@@ -111,22 +110,103 @@ static void what_is_as_of_one_primary_is_not_as_of_another(void **state)
 	end(pair);
 }
 
+/* Six hours of samples, of which few are kept: the time that is told is never later than the true one, and never much earlier. */
 static void what_is_forgotten_makes_no_time_too_late(void **state)
 {
-	enum { SAMPLES = 20 * 60 * 60 * 24, STEP_US = SECOND / 20 };
+	enum { SAMPLES = 20 * 60 * 60 * 6, STEP_US = SECOND / 20 };
+	const uint64_t now_us = SAMPLES * (uint64_t)STEP_US;
 	struct pair pair = make();
 
 	for (uint64_t i = 1; i <= SAMPLES; i++)
 		primary_at(pair, i * STEP_US, i * LSN, 1);
 	for (uint64_t behind = 0; behind < SAMPLES; behind = behind * 2 + 1) {
-		uint64_t truth = (SAMPLES - behind) * STEP_US, told = replica_at(pair, SAMPLES * (uint64_t)STEP_US, (SAMPLES - behind) * LSN, 1, 0).as_of_us;
+		uint64_t truth = (SAMPLES - behind) * STEP_US;
+		struct node_seen seen = replica_at(pair, now_us, (SAMPLES - behind) * LSN, 1, 0);
 
-		assert_true(told <= truth);
-		if (behind < 255)
-			assert_int_equal(told, truth);
-		else if (told)
-			assert_true(truth - told <= behind * (uint64_t)STEP_US);
+		assert_true(seen.as_of_us && seen.as_of_us <= truth);
+		if (behind < 511)
+			assert_int_equal(seen.as_of_us, truth);
+		else
+			assert_true(truth - seen.as_of_us <= behind * (uint64_t)STEP_US / 20);
+		if (behind >= 511)      /* as much was written in each moment: in between it is known how much */
+			assert_in_range(node_seen_lag_us(&seen, now_us) + behind * STEP_US / 30, behind * STEP_US, behind * (STEP_US + 2 * STEP_US / 30));
 	}
+	end(pair);
+}
+
+static void what_is_lacked_was_written_between_two_samples(void **state)
+{
+	struct pair pair = make();
+	struct node_seen seen;
+
+	primary_at(pair, 1 * SECOND, 100, 1);
+	primary_at(pair, 2 * SECOND, 100, 1);
+	primary_at(pair, 3 * SECOND, 200, 1);
+	primary_at(pair, 9 * SECOND, 200, 1);           /* it has rested since */
+	seen = replica_at(pair, 10 * SECOND, 200, 1, 0);
+	assert_int_equal(node_seen_lag_us(&seen, 20 * SECOND), 0);
+	seen = replica_at(pair, 10 * SECOND, 150, 1, 0);
+	assert_int_equal(seen.as_of_us, 2 * SECOND);
+	assert_int_equal(node_seen_lag_us(&seen, 10 * SECOND), 10 * SECOND - 2 * SECOND - SECOND / 2);
+	seen = replica_at(pair, 10 * SECOND, 175, 1, 0);
+	assert_int_equal(node_seen_lag_us(&seen, 10 * SECOND), 10 * SECOND - 2 * SECOND - SECOND * 3 / 4);
+	seen = replica_at(pair, 10 * SECOND, 100, 1, 0);        /* all of the gap: in the middle of it */
+	assert_int_equal(node_seen_lag_us(&seen, 10 * SECOND), 10 * SECOND - 2 * SECOND - SECOND / 2);
+	end(pair);
+}
+
+static void the_lag_grows_only_while_it_stands(void **state)
+{
+	struct pair pair = make();
+	struct node_seen seen;
+
+	primary_at(pair, 1 * SECOND, 100, 1);
+	primary_at(pair, 2 * SECOND, 200, 1);
+	seen = replica_at(pair, 2 * SECOND, 150, 1, 0);
+	assert_int_equal(node_seen_lag_us(&seen, 3 * SECOND), SECOND / 2);      /* it may have replayed more since */
+	seen = replica_at(pair, 3 * SECOND, 150, 1, 0);
+	assert_int_equal(node_seen_lag_us(&seen, 4 * SECOND), SECOND * 5 / 2);
+	seen = replica_at(pair, 4 * SECOND, 200, 1, 0);
+	primary_at(pair, 4 * SECOND + 1, 300, 1);
+	node_status_compare(pair.replica, pair.primary, 4 * SECOND + 2);
+	seen = node_status_read(pair.replica);
+	assert_int_equal(node_seen_lag_us(&seen, 4 * SECOND + 3), 0);           /* it was not asked since that was written */
+	seen = replica_at(pair, 5 * SECOND, 200, 1, 0);
+	assert_int_equal(node_seen_lag_us(&seen, 5 * SECOND), 2 * SECOND);
+	node_status_silent(pair.replica);
+	seen = node_status_read(pair.replica);
+	assert_true(node_seen_lag_us(&seen, 5 * SECOND) == UINT64_MAX);
+	end(pair);
+}
+
+static void nothing_was_written_while_the_primary_was_down(void **state)
+{
+	struct pair pair = make();
+	struct node_sample sample = { .role = SEEN_PRIMARY, .timeline = 1, .flushed = 300, .inserted = 300, .begun_us = 9 * SECOND, .started_us = 8 * SECOND,
+		.started_lsn = 200 };
+	struct node_seen seen;
+
+	primary_at(pair, 1 * SECOND, 100, 1);
+	node_status_sampled(pair.primary, pair.primary, &sample);
+	seen = replica_at(pair, 10 * SECOND, 150, 1, 0);        /* it lacks what was written before */
+	assert_int_equal(node_seen_lag_us(&seen, 10 * SECOND), 9 * SECOND);
+	seen = replica_at(pair, 10 * SECOND, 250, 1, 0);
+	assert_int_equal(node_seen_lag_us(&seen, 10 * SECOND), SECOND * 3 / 2);
+	assert_int_equal(seen.as_of_us, 1 * SECOND);            /* its clock may have been set: nobody relies on it */
+	end(pair);
+}
+
+static void what_a_crash_took_from_the_primary_leaves_what_was_before(void **state)
+{
+	struct pair pair = make();
+
+	primary_at(pair, 1 * SECOND, 100, 1);
+	primary_at(pair, 2 * SECOND, 200, 1);
+	primary_at(pair, 3 * SECOND, 150, 1);
+	assert_int_equal(replica_at(pair, 4 * SECOND, 149, 1, 0).as_of_us, 1 * SECOND);
+	assert_int_equal(replica_at(pair, 4 * SECOND, 150, 1, 0).as_of_us, 3 * SECOND);
+	primary_at(pair, 5 * SECOND, 250, 1);
+	assert_int_equal(replica_at(pair, 6 * SECOND, 200, 1, 0).as_of_us, 3 * SECOND);
 	end(pair);
 }
 
@@ -137,13 +217,13 @@ static void who_is_too_far_behind_is_excluded_until_he_is_half_as_far(void **sta
 
 	for (int i = 1; i <= 10; i++)
 		primary_at(pair, (uint64_t)i * SECOND, (uint64_t)i, 1);
-	seen = replica_at(pair, 10 * SECOND, 5, 1, 5 * SECOND);
+	seen = replica_at(pair, 10 * SECOND, 5, 1, 5 * SECOND);         /* what comes after 5 was written between 5 and 6: about 4.5 seconds ago */
 	assert_true(!seen.excluded && node_seen_fit(&seen, 10 * SECOND));
 	seen = replica_at(pair, 10 * SECOND, 4, 1, 5 * SECOND);
 	assert_true(seen.excluded && !node_seen_fit(&seen, 10 * SECOND));
 	assert_true(replica_at(pair, 10 * SECOND, 5, 1, 5 * SECOND).excluded);
-	assert_true(replica_at(pair, 10 * SECOND, 7, 1, 5 * SECOND).excluded);
-	assert_false(replica_at(pair, 10 * SECOND, 8, 1, 5 * SECOND).excluded);
+	assert_true(replica_at(pair, 10 * SECOND, 6, 1, 5 * SECOND).excluded);
+	assert_false(replica_at(pair, 10 * SECOND, 7, 1, 5 * SECOND).excluded);
 	assert_false(replica_at(pair, 10 * SECOND, 1, 1, 0).excluded);
 	end(pair);
 }
@@ -277,6 +357,10 @@ int main(void)
 		cmocka_unit_test(another_history_tells_nothing),
 		cmocka_unit_test(what_is_as_of_one_primary_is_not_as_of_another),
 		cmocka_unit_test(what_is_forgotten_makes_no_time_too_late),
+		cmocka_unit_test(what_is_lacked_was_written_between_two_samples),
+		cmocka_unit_test(the_lag_grows_only_while_it_stands),
+		cmocka_unit_test(nothing_was_written_while_the_primary_was_down),
+		cmocka_unit_test(what_a_crash_took_from_the_primary_leaves_what_was_before),
 		cmocka_unit_test(who_is_too_far_behind_is_excluded_until_he_is_half_as_far),
 		cmocka_unit_test(only_who_answers_and_was_not_found_broken_is_fit),
 		cmocka_unit_test(who_was_silent_is_another_one),
