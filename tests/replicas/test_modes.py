@@ -9,6 +9,7 @@ from harness.postgres import PASSWORD, SUPERUSER, make_folder
 from harness.wait import PATIENCE, wait_until
 
 from .replica import Replica
+from .writers import CLIENTS, writing
 
 
 @pytest.fixture(scope="module")
@@ -97,31 +98,52 @@ def test_each_mode_reaches_the_primary_and_is_shown(cluster):
     assert names(cluster) == "" and shown(cluster) == ("async", None, None, None)
 
 
-def test_modes_change_under_writing_without_an_error(cluster):
-    problems, stop, written = [], threading.Event(), [0]
+def sync_states(cluster):
+    with cluster.servers[0].connect() as conn:
+        return [row[0] for row in conn.execute("SELECT sync_state FROM pg_stat_replication ORDER BY application_name")]
 
-    def write():
-        try:
-            with cluster.connect() as conn:
-                while not stop.is_set():
-                    conn.execute("INSERT INTO written (filler) VALUES ('x')")
-                    written[0] += 1
-        except Exception as problem:
-            problems.append(problem)
 
-    threads = [threading.Thread(target=write) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
-        for mode in "semi-sync", "sync", "semi-sync", "async", "sync", "async":
+def waiting_commits(cluster):
+    with cluster.servers[0].connect() as conn:
+        return conn.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = %s", [cluster.node_database]).fetchone()[0]
+
+
+def test_modes_change_under_writing_without_an_error(cluster, replicas):
+    in_force = {"async": ["async"] * 2, "semi-sync": ["quorum"] * 2, "sync": ["sync"] * 2}
+    with writing(cluster) as writers:
+        for mode in "semi-sync", "sync", "async", "sync", "semi-sync", "async":
             choose(cluster, mode)
-            before = written[0]
-            wait_until(lambda: problems or written[0] > before + 20, f"clients go on in mode {mode}")
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert not problems
+            wait_until(lambda: sync_states(cluster) == in_force[mode], f"{mode} is in force")
+            writers.go_on(f"in mode {mode}")
+    writers.check(replicas)
+
+
+def test_with_block_all_clients_wait_and_go_on_when_the_replica_is_back(cluster, replicas):
+    choose(cluster, "sync", when_missing="block")
+    with writing(cluster) as writers:
+        try:
+            replicas[1].kill()
+            wait_until(lambda: waiting_commits(cluster) == CLIENTS, "every commit waits")
+            acknowledged = writers.count()
+            wait_until(lambda: state(cluster) == "blocked", "it is shown")
+            assert waiting_commits(cluster) == CLIENTS and writers.count() == acknowledged
+        finally:
+            replicas[1].start()
+        writers.go_on("when it is back")
+        wait_until(lambda: state(cluster) == "ok" and sync_states(cluster) == ["sync"] * 2, "it is shown")
+    writers.check(replicas)
+
+
+def test_with_degrade_clients_go_on_without_the_replica_and_it_is_shown(cluster, replicas):
+    choose(cluster, "sync", when_missing="degrade")
+    with writing(cluster) as writers:
+        replicas[1].kill()
+        wait_until(lambda: state(cluster) == "degraded" and sync_states(cluster) == ["sync"], "the other is waited for")
+        writers.go_on("without it")
+        replicas[1].start()
+        wait_until(lambda: state(cluster) == "ok" and sync_states(cluster) == ["sync"] * 2, "both are waited for again")
+        writers.go_on("when it is back")
+    writers.check(replicas)
 
 
 def test_a_mode_outlives_restart_and_reload(cluster):

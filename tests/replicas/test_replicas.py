@@ -1,9 +1,7 @@
 """`nanu add-replica`, `nanu remove-replica`, nanu.add_node() and nanu.remove_node(), on real servers that stream."""
-import contextlib
 import itertools
 import shutil
 import signal
-import threading
 
 import psycopg
 import pytest
@@ -14,9 +12,11 @@ from harness.program import free_port
 from harness.wait import PATIENCE, wait_until
 
 from .replica import Replica, nanu
+from .writers import writing
 
 numbers = itertools.count(1)
 SLOW = ["--max-rate", "1M"]  # the copy of an empty server takes half a minute
+RATE = "40M"
 
 
 @pytest.fixture(scope="module")
@@ -38,47 +38,27 @@ def replica(cluster, above, request):
     made.clear()
 
 
-@contextlib.contextmanager
-def writing(cluster):
-    """A client that writes all the time; the ids whose INSERT was acknowledged. It must see no error."""
-    acknowledged, problems, stop = [], [], threading.Event()
-
-    def write():
-        try:
-            with cluster.connect() as conn:
-                while not stop.is_set():
-                    conn.execute("INSERT INTO written VALUES (%s, repeat('x', 500))", [len(acknowledged)])
-                    acknowledged.append(len(acknowledged))
-        except Exception as problem:
-            problems.append(problem)
-
-    with cluster.connect() as conn:
-        conn.execute("DROP TABLE IF EXISTS written")
-        conn.execute("CREATE TABLE written (id bigint PRIMARY KEY, filler text)")
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        wait_until(lambda: problems or len(acknowledged) > 100, "the client writes")
-        yield acknowledged
-    finally:
-        stop.set()
-        thread.join()
-    assert not problems
+@pytest.fixture
+def filled(cluster):
+    """The copy takes a second or two at RATE."""
+    with cluster.connect_node() as conn:
+        conn.execute("CREATE TABLE ballast AS SELECT i, repeat('b', 1000) filler FROM generate_series(1, 30000) i")
+        yield
+        conn.execute("DROP TABLE ballast")
 
 
-def written_ids(replica):
-    with replica.connect() as conn:
-        return [row[0] for row in conn.execute("SELECT id FROM written ORDER BY id")]
-
-
-def test_a_replica_is_added_under_writing_and_lacks_nothing(cluster, replica):
-    with writing(cluster) as acknowledged:
-        done = replica.add()
-        assert done.returncode == 0, done.stdout + done.stderr
-        at_ready = len(acknowledged)
-        wait_until(lambda: len(acknowledged) > at_ready + 100, "the client goes on")
-    wait_until(lambda: written_ids(replica) == acknowledged, "the replica has every row")
-    assert "copied n1 to" in done.stdout and "caught up" in done.stdout and "n1a is a replica of s1 now" in done.stdout
+def test_a_replica_is_added_under_writing_and_lacks_nothing(cluster, replica, filled):
+    """Clients go on while it copies, while it catches up, and after that; none hears of it, and nothing that was acknowledged is missing anywhere."""
+    with writing(cluster) as writers:
+        running = replica.begin("--max-rate", RATE)
+        wait_until(lambda: (replica.data.parent / f"{replica.data.name}.adding" / "base").exists(), "it copies")
+        writers.go_on("while it copies")
+        assert running.poll() is None and not replica.data.exists(), "it has copied too soon to tell anything"
+        said, problems = running.communicate(timeout=120 * PATIENCE)
+        assert running.returncode == 0, said + problems
+        writers.go_on("when it is added")
+    writers.check([replica])
+    assert "copied n1 to" in said and "caught up" in said and "n1a is a replica of s1 now" in said
     assert replica.in_router() == [("n1a", "127.0.0.1", replica.port, "replica", "s1", True)]
     assert replica.slots() == [("n1a", True, False)]
     with replica.connect() as conn:
