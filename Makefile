@@ -26,7 +26,7 @@ soak:           ## what the tests do in samples, whole: every allocation that ca
 	@$(MAKE) --no-print-directory compile
 	@NANU_SOAK=1 tools/test --jobs 1 chaos
 
-history:        ## a million reads and writes of every consistency level, while replicas fall behind and die, and whether each held; half an hour
+history:        ## a million reads and writes of every consistency level, while replicas fall behind and die, and others are promoted, and whether each held; an hour
 	@tools/setup --test
 	@$(MAKE) --no-print-directory compile
 	@NANU_SOAK=1 tools/test --jobs 1 history

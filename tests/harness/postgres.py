@@ -91,6 +91,16 @@ class Postgres:
         with self.connect() as conn:
             return conn.execute("SELECT pg_is_in_recovery()").fetchone()[0]
 
+    def pause(self):
+        """It replays nothing more; returns when it has stopped."""
+        with self.connect() as conn:
+            conn.execute("SELECT pg_wal_replay_pause()")
+            wait_until(lambda: conn.execute("SELECT pg_get_wal_replay_pause_state()").fetchone() == ("paused",), f"{self.name} has paused")
+
+    def resume(self):
+        with self.connect() as conn:
+            conn.execute("SELECT pg_wal_replay_resume()")
+
     def promote(self):
         """As an operator does it; returns when it takes writes."""
         subprocess.run([PROGRAMS / "pg_ctl", "promote", "--wait", "--pgdata", self.data], check=True, cwd="/", stdout=subprocess.DEVNULL, **as_server_user())
@@ -141,16 +151,6 @@ class Replica(Postgres):
 
     def catch_up(self):
         wait_until(self.caught_up, f"replica {self.name} has caught up")
-
-    def pause(self):
-        """It replays nothing more; returns when it has stopped."""
-        with self.connect() as conn:
-            conn.execute("SELECT pg_wal_replay_pause()")
-            wait_until(lambda: conn.execute("SELECT pg_get_wal_replay_pause_state()").fetchone() == ("paused",), f"{self.name} has paused")
-
-    def resume(self):
-        with self.connect() as conn:
-            conn.execute("SELECT pg_wal_replay_resume()")
 
 
 class Farm:

@@ -374,8 +374,6 @@ static bool hear(struct client *client, PGresult *result)
 	if (client->given.number != NONE)
 		record_token(client, EVENT_GIVE, client->given.number);
 	client->given.number = NONE;
-	if (statement->verb == VERB_COMMIT)
-		hear_writes(client, 0, statement->begun_ns);
 	if (!statement_writes(statement))
 		return true;
 	if (strcmp(PQcmdTuples(result), "1") != 0)
@@ -384,8 +382,6 @@ static bool hear(struct client *client, PGresult *result)
 		statement->value = (uint32_t)atoi(PQgetvalue(result, 0, 1));
 		statement->port = (uint16_t)atoi(PQgetvalue(result, 0, 2));
 	}
-	if (!client->operation.block)
-		hear_writes(client, client->answered, 0);
 	return true;
 }
 
@@ -403,13 +399,20 @@ static void end_operation(struct client *client)
 	}
 }
 
+/* The server is ready for the next. What is told of a write before may be taken back by an error: in the extended protocol it commits last. */
 static void end_statement(struct client *client)
 {
+	const struct statement *statement = &client->operation.statements[client->answered];
+
 	if (client->preparing) {
 		client->preparing = false;
 		say(client);
 		return;
 	}
+	if (statement->verb == VERB_COMMIT)
+		hear_writes(client, 0, statement->begun_ns);
+	else if (statement_writes(statement) && !client->operation.block)
+		hear_writes(client, client->answered, 0);
 	client->answered++;
 	client->first = true;
 	if (client->answered == client->operation.count)

@@ -1,0 +1,162 @@
+"""Histories over promotions: again and again a primary is stopped, one of its replicas is promoted behind the routers' back, and the others, the old primary
+among them, follow it. What each level promises holds across that: nothing that was acknowledged is lost, as the primary was stopped cleanly.
+
+What is under way on the primary that stops fails, and nobody knows of a write whether it has happened; so does what is asked until another primary is found.
+"""
+import contextlib
+import random
+import re
+import subprocess
+
+import pytest
+
+from harness.postgres import PROGRAMS
+from harness.program import as_server_user
+from harness.router import NANU
+from harness.wait import wait_until
+
+from .disturb import OPERATIONS as OPERATIONS_BETWEEN, SECONDS, delayed, paused
+from .relay import Relay, stream_through, streams
+from .scene import LEVELS, WHOLE, check, draw_seed, run, serves, two_routers
+
+ROUNDS = 5 if WHOLE else 1
+OPERATIONS = 50_000 if WHOLE else 5_000  # of each level, in each round
+PROMOTIONS = 4  # of each shard, at least
+SETTINGS = {"wal_retrieve_retry_interval": "100ms", "wal_keep_size": "1GB", "max_wal_size": "1GB"}
+
+# Servers that stop or start, connections that are gone, a transaction to be run again, a write of which nobody knows.
+AWAY = {"57P01", "57P03", "08001", "08006", "08007", "40001", "lost"}
+
+# name: (levels, operations, settings)
+RUNS = {
+    "promoted": (LEVELS, OPERATIONS, {}),
+    "promoted, strong from replicas": (["strong"], OPERATIONS, {"strong_reads": "replicas"}),
+}
+
+
+@pytest.fixture(scope="module")
+def shards(farm):
+    """Two primaries with two replicas each. Any of these streams, when it is a standby, through a relay that leads to whoever is the primary; no slot
+    keeps WAL for it, since those of one primary are not the next one's."""
+    made = [farm.extra_server(f"promoted{number}", SETTINGS) for number in (1, 2)]
+    relays = []
+    for primary in made:
+        replicas = farm.replicas_for(primary, 2)
+        for server in [primary, *replicas]:
+            relays.append(stream_through(Relay(primary.port), server))
+            with server.connect() as conn:
+                conn.execute("ALTER SYSTEM SET primary_slot_name = ''")
+                conn.execute("SELECT pg_reload_conf()")
+        for replica in replicas:
+            wait_until(lambda: streams(replica), "it streams through the relay")
+        with primary.connect() as conn:
+            wait_until(lambda: conn.execute("SELECT count(*) FROM pg_replication_slots WHERE active").fetchone() == (0,), "no slot is used")
+            conn.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+    yield made
+    for primary in made:
+        for server in [*farm.replicas.pop(primary), primary]:
+            server.stop()
+    for relay in relays:
+        relay.close()
+
+
+@pytest.fixture
+def start_routers(farm, shards):
+    yield from two_routers(farm, servers=list(shards), replicas=2)
+
+
+def end_of_wal(server):
+    """Of one that was stopped cleanly: where its last record begins."""
+    told = subprocess.run([PROGRAMS / "pg_controldata", server.data], check=True, cwd="/", capture_output=True, text=True, **as_server_user()).stdout
+    return re.search(r"Latest checkpoint location: +(\S+)", told)[1]
+
+
+def has_received(server, lsn):
+    with server.connect() as conn:
+        return conn.execute("SELECT pg_last_wal_receive_lsn() > %s", [lsn]).fetchone()[0]
+
+
+def promote(cluster, shard, new):
+    """The old primary has stopped: what it acknowledged, `new` has."""
+    old, replicas = cluster.servers[shard], cluster.replicas[shard]
+    old.stop()
+    end = end_of_wal(old)
+    wait_until(lambda: has_received(new, end), f"{new.name} has all of {old.name}")
+    new.promote()
+    replicas[replicas.index(new)], cluster.servers[shard] = old, new
+    for server in [new, *replicas]:
+        server.through.target = new.port
+    (old.data / "standby.signal").touch()
+    old.start()
+
+
+def primary_ports(router):
+    return {port for port, in router.execute("SELECT port FROM nanu.nodes WHERE role = 'primary'")}
+
+
+def settled(routers):
+    """The routers know who is the primary, and read from all others."""
+    cluster = routers[0]
+    return all(primary_ports(router) == {server.port for server in cluster.servers} and serves(router) for router in routers)
+
+
+def disturb(load, routers, seed):
+    """In turn each shard's primary is another one, and at the end the first again; the replica that is not promoted is behind, or delayed, now and then.
+    One thread: servers end with whoever started them."""
+    cluster, dice, turn = routers[0], random.Random(seed), 0
+    first, count = list(cluster.servers), len(cluster.servers)
+
+    def change(shard, new):
+        other, = set(cluster.replicas[shard]) - {new}
+        with dice.choice([contextlib.nullcontext, lambda: paused(other), lambda: delayed(other)])():
+            promote(cluster, shard, new)
+            load.go_on(OPERATIONS_BETWEEN, SECONDS)
+        wait_until(lambda: settled(routers), "all follow the new primary")
+        load.go_on(OPERATIONS_BETWEEN, SECONDS)
+
+    while not load.enough or turn < PROMOTIONS * count:
+        change(turn % count, dice.choice(cluster.replicas[turn % count]))
+        turn += 1
+    for shard in range(count):
+        if cluster.servers[shard] is not first[shard]:
+            change(shard, first[shard])
+
+
+@pytest.fixture(scope="module")
+def verdicts():
+    """Of what was run: one run is judged level by level."""
+    return {}
+
+
+@pytest.fixture
+def verdict(verdicts, start_routers):
+    def of(name, turn):
+        if (name, turn) not in verdicts:
+            verdicts[name, turn] = None
+            levels, operations, settings = RUNS[name]
+            seed = draw_seed()
+            print(f"{name}, round {turn}:")
+            routers = start_routers(NANU, settings)
+            verdicts[name, turn] = run(routers, levels, operations, seed, lambda load: disturb(load, routers, seed))
+        assert verdicts[name, turn], "the run has failed"
+        return verdicts[name, turn]
+
+    return of
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("turn", range(ROUNDS))
+def test_the_level_holds_over_promotions(verdict, turn, level):
+    check(verdict("promoted", turn)["levels"][level], OPERATIONS)
+
+
+@pytest.mark.parametrize("turn", range(ROUNDS))
+@pytest.mark.parametrize("name", RUNS)
+def test_clients_hear_that_the_primary_was_away_and_nothing_else(verdict, name, turn):
+    assert {failure["state"] for failure in verdict(name, turn)["failures"]} <= AWAY
+
+
+@pytest.mark.parametrize("turn", range(ROUNDS))
+def test_strong_reads_from_replicas_are_strong_over_promotions(verdict, turn):
+    found = verdict("promoted, strong from replicas", turn)
+    check(found["levels"]["strong"], OPERATIONS)
