@@ -78,8 +78,8 @@ def fresh_backends(cluster, proxy):
     """The next statement on BAD opens a connection through the proxy."""
     with cluster.servers[1].connect() as admin:
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_port IN (SELECT unnest(%s::int[]))",
-                      [[sock.getsockname()[1] for sock in list(proxy.said)]])
-    wait_until(lambda: not proxy.peers, "the connections through the proxy are gone")
+                      [[connection.port for connection in list(proxy.connections)]])
+    wait_until(lambda: not proxy.connections, "the connections through the proxy are gone")
 
 
 def resident_kb(cluster):

@@ -115,6 +115,19 @@ class Postgres:
             return
         self.set_up_standby(primary)
 
+    def stream_through(self, relay):
+        """It streams by way of this relay when it is a standby."""
+        with self.connect() as conn:
+            conn.execute(f"ALTER SYSTEM SET primary_conninfo = 'host=127.0.0.1 port={relay.port} user={SUPERUSER} password={PASSWORD}'")
+            conn.execute("SELECT pg_reload_conf()")
+        self.through = relay
+
+    def streams(self):
+        """Whether it does."""
+        with self.connect() as conn:
+            return conn.execute("SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming' AND sender_port = %s",
+                                [self.through.port]).fetchone() == (1,)
+
     def set_up_standby(self, primary):
         with open(self.data / "postgresql.auto.conf", "a") as file:
             file.write(f"primary_conninfo = '{primary.conninfo()}'\nprimary_slot_name = ''\n")

@@ -2,12 +2,12 @@
 promises. verdict.h says what that is. With a router whose levels all are `eventual`, the same checker finds that it is not: so it can."""
 import pytest
 
+from harness.relay import Network
 from harness.router import NANU
 from harness.wait import wait_until
 
 from .disturb import disturb
 from .load import BUILT
-from .relay import Relay, stream_through, streams
 from .scene import LEVELS, WHOLE, check, draw_seed, run, two_routers
 
 ROUNDS = 10 if WHOLE else 1
@@ -29,13 +29,14 @@ def relays(farm):
     made = {}
     for server in farm.servers_for(2):
         for replica in farm.replicas_for(server, 2):
-            made[replica] = stream_through(Relay(server.port), replica)
-            wait_until(lambda: streams(replica), "it streams through the relay")
+            made[replica] = Network(server.port)
+            replica.stream_through(made[replica])
+            wait_until(replica.streams, "it streams through the relay")
     yield made
     for replica in made:
         replica.stop()
     for relay in made.values():
-        relay.close()
+        relay.stop()
 
 
 @pytest.fixture

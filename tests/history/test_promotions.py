@@ -12,11 +12,11 @@ import pytest
 
 from harness.postgres import PROGRAMS
 from harness.program import as_server_user
+from harness.relay import Network
 from harness.router import NANU
 from harness.wait import wait_until
 
 from .disturb import OPERATIONS as OPERATIONS_BETWEEN, SECONDS, delayed, paused
-from .relay import Relay, stream_through, streams
 from .scene import LEVELS, WHOLE, check, draw_seed, run, serves, two_routers
 
 ROUNDS = 5 if WHOLE else 1
@@ -43,12 +43,13 @@ def shards(farm):
     for primary in made:
         replicas = farm.replicas_for(primary, 2)
         for server in [primary, *replicas]:
-            relays.append(stream_through(Relay(primary.port), server))
+            relays.append(Network(primary.port))
+            server.stream_through(relays[-1])
             with server.connect() as conn:
                 conn.execute("ALTER SYSTEM SET primary_slot_name = ''")
                 conn.execute("SELECT pg_reload_conf()")
         for replica in replicas:
-            wait_until(lambda: streams(replica), "it streams through the relay")
+            wait_until(replica.streams, "it streams through the relay")
         with primary.connect() as conn:
             wait_until(lambda: conn.execute("SELECT count(*) FROM pg_replication_slots WHERE active").fetchone() == (0,), "no slot is used")
             conn.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
@@ -57,7 +58,7 @@ def shards(farm):
         for server in [*farm.replicas.pop(primary), primary]:
             server.stop()
     for relay in relays:
-        relay.close()
+        relay.stop()
 
 
 @pytest.fixture
