@@ -589,7 +589,7 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 	if (shape->inner && shape->kind != STMT_PREPARE) {
 		plan_item(plan, context, shape->inner, item);
 		item->shape = shape;
-		item->reads = false;
+		item->reads = item->reads_there = false;
 		item->writes |= shape->kind == STMT_CREATE_TABLE_AS;
 		if (item->kind == ROUTE_FANOUT) {
 			item->fanout = false;

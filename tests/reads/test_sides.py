@@ -87,6 +87,13 @@ def test_nor_when_a_function_would_let_it(cluster, reader):
     assert cluster.execute("SELECT n FROM counter") == before
 
 
+def test_a_cursor_that_is_held_stays_where_it_was_made(reader):
+    reader.execute("DECLARE held CURSOR WITH HOLD FOR SELECT n FROM generate_series(1, 3) n")
+    for n in range(1, 4):
+        assert reader.execute("FETCH held").fetchone() == (n,)
+    reader.execute("CLOSE held")
+
+
 def test_who_asks_for_both_is_told(cluster):
     with pytest.raises(psycopg.OperationalError, match="cannot be \"off\" for who reads from replicas"):
         cluster.connect(dbname=REPLICA, options="-c default_transaction_read_only=off")
@@ -112,15 +119,18 @@ def test_the_name_is_not_the_sessions_database(cluster, reader):
     assert cluster.execute("SELECT DISTINCT database FROM nanu.sessions WHERE user_name = %s", [USER]) == [(DATABASE,)]
 
 
-@pytest.mark.parametrize("wanted, first", [("read-write", False), ("primary", False), ("read-only", True), ("standby", True), ("prefer-standby", True),
-                                           ("any", True)])
-def test_target_session_attrs_chooses_the_port(cluster, wanted, first):
-    """Two ports of one router; the replicas' stands first."""
-    ports = f"{cluster.router.settings['replica_port']},{cluster.router.port}"
-    info = cluster.conninfo().replace(f"port={cluster.router.port}", f"port={ports}").replace("host=127.0.0.1", "host=127.0.0.1,127.0.0.1")
-    with psycopg.connect(info, target_session_attrs=wanted, autocommit=True) as conn:
-        assert conn.execute("SHOW transaction_read_only").fetchone() == ("on" if first else "off",)
-        assert conn.info.port == (cluster.router.settings["replica_port"] if first else cluster.router.port)
+@pytest.mark.parametrize("order", ["primary first", "replicas first"])
+@pytest.mark.parametrize("wanted", ["read-write", "primary", "read-only", "standby", "prefer-standby", "any"])
+def test_target_session_attrs_chooses_the_port(cluster, wanted, order):
+    """Of several hosts: one that is down, and two ports of one router."""
+    ports = [cluster.router.port, cluster.router.settings["replica_port"]]
+    if order == "replicas first":
+        ports.reverse()
+    hosts = dict(host=",".join(["127.0.0.1"] * 3), port=",".join(str(port) for port in [free_port(), *ports]))
+    chosen = ports[0] if wanted == "any" else cluster.router.port if wanted in ("read-write", "primary") else cluster.router.settings["replica_port"]
+    with psycopg.connect(cluster.conninfo(), **hosts, target_session_attrs=wanted, autocommit=True) as conn:
+        assert conn.execute("SHOW transaction_read_only").fetchone() == ("off" if chosen == cluster.router.port else "on",)
+        assert conn.info.port == chosen
 
 
 @pytest.mark.parametrize("wanted, name", [("read-only", DATABASE), ("standby", DATABASE), ("primary", REPLICA), ("read-write", REPLICA)])
