@@ -67,8 +67,7 @@ def test_a_read_only_transaction_reads_all_shards_from_replicas(cluster):
 
 @pytest.mark.parametrize("prepare", [False, True])
 def test_what_a_replica_refuses_is_asked_of_the_primaries(cluster, prepare):
-    """It is said to be STABLE, and writes."""
-    cluster.execute("CREATE SEQUENCE IF NOT EXISTS drawn")
+    """A function that is said to be IMMUTABLE, and is not."""
     cluster.execute("CREATE OR REPLACE FUNCTION missing_there(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$BEGIN"
                     " IF pg_is_in_recovery() THEN RAISE insufficient_privilege; END IF; RETURN $1; END$$")
     cluster.catch_up()
