@@ -655,7 +655,6 @@ static bool item_uses_literals(const struct plan_item *item)
  * then the statement might read a sharded table, and must not go to one shard. */
 static void plan_unparsed(struct plan *plan, const struct plan_context *context, struct slice sql, const struct err *why)
 {
-	static const char user[] = "nanu.user";
 	const struct database *database = &context->snapshot->topology->databases[context->database];
 	const struct catalog *catalog = context->snapshot->catalogs[context->database];
 	struct plan_item *item = &plan->items[0];
@@ -665,7 +664,7 @@ static void plan_unparsed(struct plan *plan, const struct plan_context *context,
 	if (why->code == ERR_NOMEM || (database->table_count && item->dirties)) {
 		item->kind = ROUTE_REFUSED;
 		item->refusal = *why;
-	} else if (why->code == ERR_SYNTAX && memmem(sql.data, sql.size, user, sizeof(user) - 1)) {
+	} else if (why->code == ERR_SYNTAX && set_value_unquoted_user(sql)) {
 		item->kind = ROUTE_REFUSED;
 		item->refusal = *why;
 		err_hint(&item->refusal, "The word user is reserved: write it in quotes, nanu.\"user\".");
@@ -701,7 +700,7 @@ static void take_hint(struct plan *plan, const struct plan_context *context, str
 		rc = hint_suits(plan->hint, &plan->items[i], plan->shapes.count, &err);
 	for (size_t i = 0; rc < 0 && i < plan->shapes.count; i++) {
 		plan->items[i].kind = ROUTE_REFUSED;
-		plan->items[i].reads = false;
+		plan->items[i].reads = plan->items[i].reads_there = false;
 		plan->items[i].refusal = err;
 	}
 }

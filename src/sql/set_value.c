@@ -1,9 +1,11 @@
 #include "sql/set_value.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/arena.h"
 #include "base/mem.h"
+#include "sql/lexer.h"
 
 enum { IDENTIFIER_SIZE_MAX = 63 };      /* NAMEDATALEN - 1 */
 
@@ -119,4 +121,27 @@ bool set_value_split(struct arena *arena, const char *list, const char ***ret_na
 bool set_value_is_routers(const char *name)
 {
 	return strncmp(name, "nanu.", 5) == 0;
+}
+
+static bool is_word(struct slice sql, const struct token *token, const char *word)
+{
+	return token->kind == TOKEN_WORD && token->size == strlen(word) && strncasecmp(sql.data + token->offset, word, token->size) == 0;
+}
+
+bool set_value_unquoted_user(struct slice sql)
+{
+	struct lexer lexer;
+	struct token token;
+	int found = 0;          /* so many of the three tokens stand right before */
+
+	lexer_init(&lexer, sql, true);
+	while (lexer_next(&lexer, &token) == 1) {
+		if (found == 2 && is_word(sql, &token, "user"))
+			return true;
+		if (found == 1 && token_is(&token, '.'))
+			found = 2;
+		else
+			found = is_word(sql, &token, "nanu");
+	}
+	return false;
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/slice.h"
 
 struct arena;
 
@@ -20,3 +21,6 @@ must_use bool set_value_split(struct arena *arena, const char *list, const char 
 
 /* Whether a setting is the router's own, nanu.…, of which no server is told. */
 bool set_value_is_routers(const char *name);
+
+/* Whether a text that does not parse has nanu.user in it, which does not because `user` is a reserved word. */
+bool set_value_unquoted_user(struct slice sql);

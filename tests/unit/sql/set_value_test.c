@@ -81,12 +81,25 @@ static void a_list_of_names_is_read_as_postgresql_does(void **state)
 	expect_names("\"a\"b", NULL);
 }
 
+static void the_reserved_word_is_found_and_no_other(void **state)
+{
+	static const char *const with[] = { "SET nanu.user = 'x'", "SET Nanu . USER TO x", "show nanu.user", "SET nanu./* of */user = 1" };
+	static const char *const without[] = { "SET nanu.users = 'x' y", "SELECT nanu.user_id FROM", "SET xnanu.user = 1", "SET nanu.\"user\" = ", "SET user = 1",
+		"SELECT 'nanu.user' FROM", "SELECT nanu.user\303\251 FROM", "SELECT nanu.user$1 FROM", "-- nanu.user", "nanu.", "" };
+
+	for (size_t i = 0; i < sizeof(with) / sizeof(with[0]); i++)
+		assert_true(set_value_unquoted_user(slice_of(with[i])));
+	for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++)
+		assert_false(set_value_unquoted_user(slice_of(without[i])));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_stands_after_to_becomes_the_servers_text),
 		cmocka_unit_test(each_name_of_a_list_is_quoted),
 		cmocka_unit_test(a_list_of_names_is_read_as_postgresql_does),
+		cmocka_unit_test(the_reserved_word_is_found_and_no_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
