@@ -85,6 +85,16 @@ struct catalog_hidden {
 	size_t call_count;
 };
 
+/* What the query of a view uses, the subqueries in it included. */
+struct catalog_view {
+	const struct catalog_call *calls;       /* PostgreSQL's own functions too; not what runs without a call (struct catalog_hidden) */
+	size_t call_count;
+	const struct catalog_table **relations;
+	size_t relation_count;
+	bool locks;                     /* FOR UPDATE and friends */
+	bool opaque;                    /* there is a relation that the catalog does not have */
+};
+
 struct catalog_table {
 	const char *schema;
 	const char *name;
@@ -94,6 +104,7 @@ struct catalog_table {
 	struct catalog_column *columns; /* in order of attnum, without dropped ones */
 	size_t column_count;
 	const struct catalog_hook *hooks;
+	const struct catalog_view *view;        /* of the user's own views; else NULL */
 	const struct catalog_table *same_name;  /* the next of this name, in another schema */
 };
 

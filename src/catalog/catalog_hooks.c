@@ -9,8 +9,6 @@
 #include "base/mem.h"
 #include "catalog/catalog.h"
 
-#define USER_SCHEMA NAMEABLE_SCHEMA " AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
-
 /* types: those that each column has inside of its own (base types of domains, elements, attributes), as domains have checks and defaults.
  * guard: what a domain's check calls when a value becomes one.
  * code: every place where a table has some, with the bits of enum catalog_event. What reads or writes a view reads or writes its tables.

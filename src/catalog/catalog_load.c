@@ -279,6 +279,8 @@ static int load_all(PGconn *conn, struct catalog *catalog, struct err *err)
 	if (code == 0)
 		code = catalog_load_hooks(conn, catalog, err);
 	if (code == 0)
+		code = catalog_load_views(conn, catalog, err);
+	if (code == 0)
 		code = run(conn, "COMMIT", "commit", err);
 	return code;
 }

@@ -11,6 +11,7 @@ struct catalog;
 
 /* Schemas of sessions' temporary tables and of TOAST are nobody's to name. */
 #define NAMEABLE_SCHEMA "n.nspname !~ '^pg_(toast|temp)'"
+#define USER_SCHEMA NAMEABLE_SCHEMA " AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
 
 /* Of pg_proc p and pg_language l: in C, of an extension whose functions touch no table but for those that catalog_reads_tables() names. Other code
  * in C may do anything. */
@@ -52,3 +53,6 @@ must_use int catalog_load_calls(PGconn *conn, struct catalog *catalog, struct er
 
 /* Gives the tables that `catalog` has their hooks. */
 must_use int catalog_load_hooks(PGconn *conn, struct catalog *catalog, struct err *err);
+
+/* And views what they use. */
+must_use int catalog_load_views(PGconn *conn, struct catalog *catalog, struct err *err);

@@ -582,6 +582,7 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 {
 	struct resolver resolver;
 	bool one_shard = context->snapshot->topology->databases[context->database].shard_count == 1;
+	bool copies = reading_copies(shape);
 
 	item->shape = shape;
 	item->kind = ROUTE_HOME;
@@ -589,7 +590,8 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 	if (shape->inner && shape->kind != STMT_PREPARE) {
 		plan_item(plan, context, shape->inner, item);
 		item->shape = shape;
-		item->reads = item->reads_there = false;
+		item->reads &= copies;
+		item->reads_there &= copies;
 		item->writes |= shape->kind == STMT_CREATE_TABLE_AS;
 		if (item->kind == ROUTE_FANOUT) {
 			item->fanout = false;
@@ -617,6 +619,7 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 		return;
 	}
 	item->dirties = shape->kind != STMT_PREPARE && traces_left(&resolver);
+	item->reads = item->reads_there = copies && !item->dirties && reading_only(&resolver, shape, false);
 	if (shape->kind == STMT_PREPARE && hooks_refuse_expressions(&resolver, shape, touches_sharded(&resolver), item))
 		;
 	else if (names_nanu(&resolver))

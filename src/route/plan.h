@@ -46,7 +46,7 @@ struct plan_item {                      /* one statement of the text */
 	const struct shape *shape;
 	enum route_kind kind;
 	bool writes;                    /* may change data, or take locks, on the shard it runs on */
-	bool reads;                     /* a SELECT, or BEGIN READ ONLY, that a replica can serve as the primary would */
+	bool reads;                     /* a SELECT, COPY TO STDOUT or BEGIN READ ONLY that a replica can serve as the primary would */
 	bool reads_there;               /* the same, of what is to be asked of a replica by who wants to know of it */
 	bool dirties;                   /* runs code that may change its session unseen: functions, DO, CALL */
 	bool telling;                   /* a query: what it runs may tell in what words it came: current_query() */

@@ -39,45 +39,71 @@ static bool is_volatile(const struct catalog_function *function)
 }
 
 /* Known, and none of its overloads VOLATILE; without a schema the name may mean those of every schema. */
-static bool is_steady(const struct resolver *resolver, const struct function_ref *call, bool there)
+static bool is_steady(const struct resolver *resolver, const char *schema, const char *name, bool there)
 {
-	const struct catalog_function *found = catalog_function(resolver->catalog, call->schema, call->name);
+	const struct catalog_function *found = catalog_function(resolver->catalog, schema, name);
 
 	if (there && found && strcmp(found->schema, "pg_catalog") == 0 && strcmp(found->name, "pg_is_in_recovery") == 0)
 		return true;
 
-	if (!found || found->call_count || tells_of_server(call->name))
+	if (!found || found->call_count || tells_of_server(name))
 		return false;
-	if (call->schema)
+	if (schema)
 		return !is_volatile(found);
-	for (found = catalog_functions_named(resolver->catalog, call->name); found; found = found->same_name)
+	for (found = catalog_functions_named(resolver->catalog, name); found; found = found->same_name)
 		if (is_volatile(found))
 			return false;
 	return true;
 }
 
-/* Tables alone, and what they are parts of: views and foreign tables run code, a sequence is ahead of itself on a replica, an unlogged table is empty
- * there. */
-static bool is_plain(const struct catalog_table *table, unsigned deep)
+static bool is_plain(const struct resolver *resolver, const struct catalog_table *table, bool there, unsigned deep);
+
+static bool all_plain(const struct resolver *resolver, const struct catalog_table *const *tables, size_t count, bool there, unsigned deep)
 {
-	if (!strchr("rpm", table->kind) || table->persistence != 'p' || deep > RELATIONS_DEEP_MAX)
+	for (size_t i = 0; i < count; i++)
+		if (!is_plain(resolver, tables[i], there, deep))
+			return false;
+	return true;
+}
+
+/* What its query would be, were it written out. */
+static bool view_reads(const struct resolver *resolver, const struct catalog_view *view, bool there, unsigned deep)
+{
+	if (!view || view->opaque || view->locks || !all_plain(resolver, view->relations, view->relation_count, there, deep))
+		return false;
+	for (size_t i = 0; i < view->call_count; i++)
+		if (!is_steady(resolver, view->calls[i].schema, view->calls[i].name, there))
+			return false;
+	return true;
+}
+
+/* Tables, with their parts, and what is made of tables by functions that only read. A foreign table runs code, a sequence is ahead of itself on a
+ * replica, an unlogged table is empty there, and the catalogs have what is a server's own. */
+static bool is_plain(const struct resolver *resolver, const struct catalog_table *table, bool there, unsigned deep)
+{
+	if (!strchr("rpmv", table->kind) || table->persistence != 'p' || deep > RELATIONS_DEEP_MAX || strcmp(table->schema, "pg_catalog") == 0 ||
+	    strcmp(table->schema, "information_schema") == 0)
+		return false;
+	if (table->kind == 'v' && !view_reads(resolver, table->view, there, deep + 1))
 		return false;
 	for (const struct catalog_hook *hook = table->hooks; hook; hook = hook->next) {
-		if (!(hook->events & EVENT_SELECT))
-			continue;
-		if (!hook->passes_on || hook->call_count)
-			return false;           /* a policy */
-		for (size_t i = 0; i < hook->relation_count; i++)
-			if (!is_plain(hook->relations[i], deep + 1))
-				return false;
+		if (strcmp(hook->kind, "policy") == 0)
+			return false;
+		if (strcmp(hook->kind, "inheritance") == 0 && !all_plain(resolver, hook->relations, hook->relation_count, there, deep + 1))
+			return false;
 	}
 	return true;
 }
 
+bool reading_copies(const struct shape *shape)
+{
+	return shape->kind == STMT_COPY && !shape->copy_from && shape->copy_stdio;
+}
+
 bool reading_only(const struct resolver *resolver, const struct shape *shape, bool there)
 {
-	if (shape->kind != STMT_SELECT || shape->cte_writes || !resolver->catalog || resolver->catalog->hidden_count || shape->set_config ||
-	    shape->set_config_opaque || shape->set_config_passing)
+	if ((shape->kind != STMT_SELECT && !reading_copies(shape)) || shape->cte_writes || !resolver->catalog || resolver->catalog->hidden_count ||
+	    shape->set_config || shape->set_config_opaque || shape->set_config_passing)
 		return false;
 	for (size_t i = 0; i < shape->scope_count; i++)
 		if (shape->scopes[i].locking)
@@ -87,11 +113,11 @@ bool reading_only(const struct resolver *resolver, const struct shape *shape, bo
 
 		if (shape->tables[i].kind != TABLE_REF_RELATION)
 			continue;
-		if (!table->table || table->everywhere || table->local || !is_plain(table->table, 0))
+		if (!table->table || table->everywhere || table->local || !is_plain(resolver, table->table, there, 0))
 			return false;
 	}
 	for (size_t i = 0; i < shape->function_count; i++)
-		if (!is_steady(resolver, &shape->functions[i], there))
+		if (!is_steady(resolver, shape->functions[i].schema, shape->functions[i].name, there))
 			return false;
 	for (size_t i = 0; i < shape->word_count; i++) {
 		const struct catalog_function *function = shape->words[i].field ? catalog_functions_named(resolver->catalog, shape->words[i].name) : NULL;

@@ -8,3 +8,6 @@ struct shape;
 
 /* Whether `shape`, whose tables `resolver` has, changes nothing and asks nothing that is a server's own. What cannot be known is the primary's. */
 bool reading_only(const struct resolver *resolver, const struct shape *shape, bool there);
+
+/* COPY … TO STDOUT: it reads as its query, or a SELECT from its table, does. */
+bool reading_copies(const struct shape *shape);

@@ -15,6 +15,7 @@ from transparency.cases_sql import SCRIPTS, SETUP
 ONE_LOOP = "uring"
 
 MAKES = re.compile(r"create|into|alter|prepare transaction|insert|update|delete|setval|nextval|truncate|copy|merge|drop|import", re.I)
+OF_MOMENT = re.compile(r"random|clock_timestamp|now\(|current_time|localtime|timeofday|gen_random|uuid", re.I)
 ALONE = {name: statements[0] for name, statements in SCRIPTS.items() if len(statements) == 1}
 READING = {name: sql for name, sql in ALONE.items() if not MAKES.search(sql)}
 REPLICA = "Node: a replica, where nanu.consistency allows it"
@@ -57,10 +58,14 @@ def test_replicas_answer_as_the_primary_does(both, name):
     both.compare(name, [step for make in WAYS.values() for step in make([READING[name]])], makes_objects=False)
 
 
+def reads(cluster):
+    (number,), = cluster.execute("SELECT value FROM nanu.stats WHERE name = 'replica_reads'")
+    return number
+
+
 def test_many_left_the_primary(cluster):
     """The test above says nothing if all of it stayed there."""
-    (reads,), = cluster.execute("SELECT value FROM nanu.stats WHERE name = 'replica_reads'")
-    assert reads > 500
+    assert reads(cluster) > 500
 
 
 def leaves(conn, sql):
@@ -130,3 +135,141 @@ def refusal(replica, sql):
         if error.sqlstate in ("25006",) or "recovery" in text:
             return text
     return None
+
+
+# ---- what stands around a query ----
+
+@pytest.fixture(scope="module")
+def views(cluster):
+    """The view of every query that can be one -> the query."""
+    made = {}
+    with cluster.connect_node() as conn:
+        conn.execute("CREATE SCHEMA views")
+        for number, sql in enumerate(READING.values()):
+            try:
+                conn.execute(f"CREATE VIEW views.v{number} AS {sql}")
+            except psycopg.Error:       # it is none
+                continue
+            made[f"views.v{number}"] = sql
+    cluster.execute("CREATE TABLE views.known_now ()")
+    cluster.catch_up()
+    return made
+
+
+def test_a_view_leaves_as_its_query_does(cluster, views):
+    assert len(views) >= 80
+    with cluster.connect() as conn, on_replica(cluster) as replica:
+        left = {view: leaves(conn, f"SELECT * FROM {view}") for view in views}
+        wrong = [f"{sql}: leaves: {leaves(conn, sql)}, as a view: {left[view]}" for view, sql in views.items() if leaves(conn, sql) != left[view]]
+        wrong += [f"{views[view]}: a replica refuses its view" for view in views if left[view] and refusal(replica, f"SELECT * FROM {view}")]
+    assert not wrong, "\n".join(wrong)
+    assert sum(left.values()) >= 50
+
+
+def test_replicas_answer_of_views_as_the_primary_does(cluster, views):
+    def answer(conn, view):
+        try:
+            return conn.execute(f"SELECT v::text FROM {view} v").fetchall()
+        except psycopg.Error as error:
+            return error.sqlstate
+    with cluster.connect() as conn, cluster.connect_node() as direct:
+        steady = [view for view, sql in views.items() if leaves(conn, f"SELECT * FROM {view}") and not OF_MOMENT.search(sql)]
+        before = reads(cluster)
+        wrong = [f"{views[view]}: {answer(conn, view)}, and not {answer(direct, view)}" for view in steady if answer(conn, view) != answer(direct, view)]
+        assert not wrong, "\n".join(wrong)
+        assert reads(cluster) - before >= len(steady)
+
+
+def test_a_copy_leaves_as_its_query_does(cluster):
+    wrong, left = [], 0
+    with cluster.connect() as conn:
+        for name, sql in READING.items():
+            copy = f"COPY ({sql.strip().rstrip(';')}\n) TO STDOUT"
+            decided = leaves(conn, copy)
+            left += bool(decided)
+            if decided is not None and decided != leaves(conn, sql):
+                wrong.append(f"{name}: leaves: {leaves(conn, sql)}, copied: {decided}")
+    assert not wrong, "\n".join(wrong)
+    assert left >= 100
+
+
+OBJECTS = """
+CREATE SCHEMA deep; SET search_path = deep, public;
+CREATE EXTENSION postgres_fdw SCHEMA public; CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw;
+CREATE FOREIGN TABLE far (a int) SERVER elsewhere;
+CREATE SEQUENCE numbers; CREATE UNLOGGED TABLE light (a int); CREATE TABLE base (a int); INSERT INTO base VALUES (1), (2);
+CREATE TABLE parts (a int) PARTITION BY LIST (a); CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1); INSERT INTO parts VALUES (1);
+CREATE TABLE mixed (a int) PARTITION BY LIST (a); CREATE TABLE mixed_1 PARTITION OF mixed FOR VALUES IN (1);
+CREATE FOREIGN TABLE mixed_2 PARTITION OF mixed FOR VALUES IN (2) SERVER elsewhere;
+CREATE TABLE guarded (a int); ALTER TABLE guarded ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON guarded USING (public.tell('x') IS NOT NULL);
+CREATE FUNCTION stays(int) RETURNS int STABLE LANGUAGE sql AS 'SELECT $1 + 1';
+CREATE FUNCTION moves(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + 1';
+CREATE FUNCTION given(int DEFAULT moves(1)) RETURNS int STABLE LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION adds(int, int) RETURNS int LANGUAGE sql AS 'SELECT $1 + coalesce($2, 0)';
+CREATE AGGREGATE total(int) (SFUNC = adds, STYPE = int, INITCOND = '0');
+CREATE VIEW unsteady AS SELECT moves(a) FROM base; CREATE VIEW plain AS SELECT a FROM base; CREATE VIEW plainer AS SELECT a FROM plain;
+"""
+
+# The query of a view -> whether the view leaves the primary.
+VIEWS = {
+    "SELECT a FROM base": True, "SELECT a FROM plainer JOIN plain USING (a)": True, "SELECT a FROM parts": True, "SELECT stays(a) FROM base": True,
+    "SELECT random() < 2 AS r, clock_timestamp() IS NOT NULL AS c": True, "SELECT count(*), sum(a) OVER () FROM base GROUP BY a": True,
+    "SELECT current_user, current_date IS NULL AS d": True, "SELECT 'a:relid 1259 :hasForUpdate true'::text AS \":relid 1259 :hasForUpdate true\"": True,
+    "SELECT pg_sleep(0) IS NULL AS n": True, "VALUES (1), (2)": True, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT i FROM n": True,
+    "SELECT g FROM generate_series(1, (SELECT max(a) FROM base)) g": True,
+    "SELECT moves(a) FROM base": False, "SELECT * FROM unsteady": False, "SELECT a FROM base WHERE a IN (SELECT moves(a) FROM parts)": False,
+    "WITH w AS (SELECT moves(1) AS m) SELECT a FROM base, w": False, "SELECT m FROM moves(1) m": False, "SELECT given()": False, "SELECT total(a) FROM base": False,
+    "SELECT row_number() OVER (ORDER BY moves(a)) FROM base": False, "SELECT nextval('deep.numbers')": False, "SELECT last_value FROM numbers": False,
+    "SELECT currval('deep.numbers')": False, "SELECT setval('deep.numbers', 5)": False, "SELECT set_config('work_mem', '1MB', false)": False,
+    "SELECT pg_try_advisory_lock(5)": False, "SELECT a FROM base FOR UPDATE": False, "SELECT a FROM (SELECT a FROM base FOR SHARE) s": False,
+    "SELECT relname FROM pg_class": False, "SELECT pid FROM pg_stat_activity": False, "SELECT table_name FROM information_schema.tables": False,
+    "SELECT version()": False, "SELECT inet_server_port()": False, "SELECT current_setting('port')": False, "SELECT pg_is_in_recovery()": False,
+    "SELECT a FROM light": False, "SELECT a FROM far": False, "SELECT a FROM mixed": False, "SELECT a FROM guarded": False,
+    "SELECT a FROM base TABLESAMPLE SYSTEM (100)": False, "SELECT pg_current_xact_id()": False, "SELECT query_to_xml('SELECT 1', true, true, '')": False,
+    "SELECT lo_create(0)": False, "SELECT pg_notify('a', 'b') IS NULL AS n": False,
+}
+
+# Beside those of VIEWS; of the table that is filled with the rows of a query.
+COPIES = {
+    "COPY deep.base TO STDOUT": True, "COPY deep.base (a) TO STDOUT (FORMAT csv, HEADER)": True, "COPY deep.base TO STDOUT (FORMAT binary)": True,
+    "COPY (SELECT a FROM deep.plainer) TO STDOUT": True, "COPY (VALUES (1)) TO STDOUT": True, "COPY deep.parts_1 TO STDOUT": True,
+    "COPY deep.light TO STDOUT": False, "COPY deep.far TO STDOUT": False, "COPY deep.numbers TO STDOUT": False, "COPY deep.guarded TO STDOUT": False, "COPY pg_class TO STDOUT": False,
+    "COPY deep.base FROM STDIN": False, "COPY deep.base TO '/nonexistent/a'": False, "COPY deep.base TO PROGRAM 'false'": False,
+    "COPY (SELECT deep.moves(1)) TO STDOUT": False, "COPY (SELECT a FROM deep.base FOR UPDATE) TO STDOUT": False,
+    "COPY (DELETE FROM deep.base RETURNING a) TO STDOUT": False, "COPY (SELECT 1) TO PROGRAM 'false'": False,
+    "EXPLAIN SELECT a FROM deep.base": False, "DECLARE c CURSOR WITH HOLD FOR SELECT a FROM deep.base": False, "CREATE TEMPORARY TABLE t AS SELECT a FROM deep.base": False,
+    "SELECT * FROM deep.kept": True,        # a materialized view has its rows, whatever made them
+}
+
+
+@pytest.fixture(scope="module")
+def deep(cluster):
+    """Whether each leaves, by the statement."""
+    with cluster.servers[0].connect(cluster.node_database) as conn:
+        conn.execute(OBJECTS)
+        for number, sql in enumerate(VIEWS):
+            conn.execute(f"CREATE VIEW deep.v{number} AS {sql}")
+        conn.execute("CREATE MATERIALIZED VIEW deep.kept AS SELECT deep.moves(a) AS a FROM deep.base; GRANT USAGE ON SCHEMA deep TO PUBLIC;"
+                     f"GRANT ALL ON ALL TABLES IN SCHEMA deep TO {USER}; GRANT ALL ON ALL SEQUENCES IN SCHEMA deep TO {USER}")
+    cluster.execute("CREATE TABLE public.known_too ()")
+    cluster.catch_up()
+    return {**{f"TABLE deep.v{number}": expected for number, expected in enumerate(VIEWS.values())}, **COPIES}
+
+
+def test_what_a_view_or_a_copy_does_is_looked_into(cluster, deep):
+    with cluster.connect() as conn, on_replica(cluster) as replica:
+        decided = {sql: leaves(conn, sql) for sql in deep}
+        assert decided == deep
+        assert [sql for sql in deep if deep[sql] and not sql.startswith("COPY") and refusal(replica, sql)] == []
+
+
+def test_copies_come_from_replicas(cluster, deep):
+    def copied(conn, sql):
+        with conn.cursor() as cursor, cursor.copy(sql) as copy:
+            return b"".join(copy)
+    chosen = [sql for sql in COPIES if COPIES[sql] and sql.startswith("COPY")]
+    with cluster.connect() as conn, cluster.connect_node() as direct:
+        before = reads(cluster)
+        for sql in chosen:
+            assert copied(conn, sql) == copied(direct, sql)
+        assert reads(cluster) - before == len(chosen)

@@ -140,7 +140,7 @@ def test_they_take_turns(cluster):
     "WITH gone AS (DELETE FROM t WHERE id = -1 RETURNING id) SELECT * FROM gone", "SELECT last_value FROM numbers", "SELECT * FROM u",
     "SELECT pg_advisory_xact_lock(1)", "SELECT txid_current()", "SELECT pg_is_in_recovery()", "SELECT current_setting('transaction_read_only')",
     "SELECT * FROM pg_stat_activity LIMIT 1", "SELECT relname FROM pg_class LIMIT 1", "EXPLAIN SELECT * FROM t", "SELECT set_config('work_mem', '1MB', true)",
-    "SELECT * INTO TEMPORARY copied FROM t", "COPY (SELECT 1) TO STDOUT", "SHOW transaction_read_only", "VALUES (nextval('numbers'))"])
+    "SELECT * INTO TEMPORARY copied FROM t", "COPY (SELECT nextval('numbers')) TO STDOUT", "SHOW transaction_read_only", "VALUES (nextval('numbers'))"])
 def test_what_is_the_primarys_stays_there(cluster, statement):
     with connect(cluster, "eventual") as conn, reads_of(cluster, 0):
         if statement.startswith("COPY"):
@@ -326,7 +326,10 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("statement", ["SELECT name FROM t WHERE id < 3 ORDER BY id", "SELECT 1 WHERE draws() > 0", "SELECT * FROM missing", "SELECT 1/0"])
+@pytest.mark.parametrize("statement", [
+    "SELECT name FROM t WHERE id < 3 ORDER BY id", "SELECT 1 WHERE draws() > 0", "SELECT * FROM missing", "SELECT 1/0", "SELECT * FROM v WHERE id = 1",
+    "COPY t TO STDOUT", "COPY (SELECT id FROM v ORDER BY id) TO STDOUT (FORMAT binary)", "COPY (SELECT 1 WHERE false) TO STDOUT",
+    "COPY (SELECT 1 WHERE draws() > 0) TO STDOUT", "COPY v TO STDOUT", "COPY (SELECT 1/0) TO STDOUT"])
 def test_the_client_hears_what_the_primary_says(cluster, way, statement):
     """draws() says that it is STABLE, and calls nextval(): a replica refuses that."""
     with wire_of(cluster, "eventual") as wire, wire_of(cluster, "strong") as strong:
@@ -339,6 +342,19 @@ def test_what_a_replica_refuses_runs_again_on_the_primary(cluster):
     with connect(cluster, "eventual") as conn:
         before = stat(cluster, "replica_retries")
         assert conn.execute("SELECT draws() > 0").fetchone() == (True,)
+        assert stat(cluster, "replica_retries") == before + 1
+
+
+def test_a_copy_that_a_replica_refuses_runs_again_until_its_first_row_has_left(cluster):
+    rows = b"".join(b"%d\n" % i for i in range(1, 20001))
+    with wire_of(cluster, "eventual") as wire:
+        before = stat(cluster, "replica_retries")
+        heard = wire.ask(Query("COPY (SELECT draws() > 0) TO STDOUT"))
+        assert [(kind, body) for kind, body in heard if kind != "H"] == [("d", b"t\n"), ("c", b""), ("C", b"COPY 1\0"), ("Z", b"I")]
+        assert stat(cluster, "replica_retries") == before + 1
+        heard = wire.ask(Query("COPY (SELECT i FROM generate_series(1, 20001) i WHERE i <= 20000 OR draws() > 0) TO STDOUT"))
+        told = b"".join(body for kind, body in heard if kind == "d")
+        assert fields(heard[-2][1])["C"] == "25006" and told and rows.startswith(told)
         assert stat(cluster, "replica_retries") == before + 1
 
 
