@@ -542,6 +542,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		break;
 	case STMT_EXECUTE:
 		item->dirties = traces_left(&resolver);
+		item->calls_read = !item->dirties && reading_only(&resolver, shape, false);
 		item->kind = ROUTE_ANY;
 		hooks_refuse_expressions(&resolver, shape, true, item); /* of its arguments, wherever it will run */
 		break;
@@ -590,6 +591,7 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 	if (shape->inner && shape->kind != STMT_PREPARE) {
 		plan_item(plan, context, shape->inner, item);
 		item->shape = shape;
+		item->calls_read = false;
 		item->reads &= copies;
 		item->reads_there &= copies;
 		item->writes |= shape->kind == STMT_CREATE_TABLE_AS;

@@ -48,6 +48,7 @@ struct plan_item {                      /* one statement of the text */
 	bool writes;                    /* may change data, or take locks, on the shard it runs on */
 	bool reads;                     /* a SELECT, COPY TO STDOUT or BEGIN READ ONLY that a replica can serve as the primary would */
 	bool reads_there;               /* the same, of what is to be asked of a replica by who wants to know of it */
+	bool calls_read;                /* EXECUTE, and nothing around it: its arguments may be a replica's to work out */
 	bool dirties;                   /* runs code that may change its session unseen: functions, DO, CALL */
 	bool telling;                   /* a query: what it runs may tell in what words it came: current_query() */
 	bool fanout;                    /* KEYED: may also run as a fan-out when the key names several shards */

@@ -102,8 +102,8 @@ bool reading_copies(const struct shape *shape)
 
 bool reading_only(const struct resolver *resolver, const struct shape *shape, bool there)
 {
-	if ((shape->kind != STMT_SELECT && !reading_copies(shape)) || shape->cte_writes || !resolver->catalog || resolver->catalog->hidden_count ||
-	    shape->set_config || shape->set_config_opaque || shape->set_config_passing)
+	if ((shape->kind != STMT_SELECT && shape->kind != STMT_EXECUTE && !reading_copies(shape)) || shape->cte_writes || !resolver->catalog ||
+	    resolver->catalog->hidden_count || shape->set_config || shape->set_config_opaque || shape->set_config_passing)
 		return false;
 	for (size_t i = 0; i < shape->scope_count; i++)
 		if (shape->scopes[i].locking)

@@ -6,7 +6,8 @@
 struct resolver;
 struct shape;
 
-/* Whether `shape`, whose tables `resolver` has, changes nothing and asks nothing that is a server's own. What cannot be known is the primary's. */
+/* Whether `shape`, whose tables `resolver` has, changes nothing and asks nothing that is a server's own; of EXECUTE, whether its arguments do not. What
+ * cannot be known is the primary's. `there`: of who wants to know of it that it is a replica that he asks. */
 bool reading_only(const struct resolver *resolver, const struct shape *shape, bool there);
 
 /* COPY … TO STDOUT: it reads as its query, or a SELECT from its table, does. */

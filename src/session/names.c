@@ -17,6 +17,7 @@ enum { NAMES_TEXT_SIZE_MAX = 128 << 20 };
 
 /* What is sent for one statement, and where. */
 struct sending {
+	bool simple;                    /* by the simple protocol */
 	struct leg *leg;
 	struct buf text;
 	struct renamed *renamed;        /* NULL: the text is the client's */
@@ -106,14 +107,31 @@ static int route_execute(struct session *session, const struct prepared *prepare
 	return units_join(session, *ret_shards, item, err);
 }
 
-static int make_execute(struct session *session, const struct shape *execute, struct slice sql, struct sending *sending, struct err *err)
+/* Makes the copy apart from what is asked of it, so that whatever a replica says of it is no answer to that: reads_again(). 1: it is there. */
+static int copy_on_replica(struct session *session, struct leg *leg, const struct prepared *prepared)
 {
+	if (session->answer_count) {
+		units_flush(session);
+		return 0;
+	}
+	copies_ensure(session, leg, prepared);
+	session->reads->copying = session->answer_count > 0;
+	if (!session->reads->copying)
+		return 1;
+	leg_send(leg, SLICE_LIT("S\0\0\0\4"));
+	answers_push(session, ANSWER_SYNC)->hidden = true;
+	return 0;
+}
+
+static int make_execute(struct session *session, const struct plan_item *item, struct slice sql, struct sending *sending, struct err *err)
+{
+	const struct shape *execute = execute_in(item->shape);
 	struct slice name = slice_of(execute->name ? execute->name : "");
 	struct prepared *prepared = name.size ? prepared_find(session, name) : NULL;
 	struct rewrite rewrite;
 	const char *copy;
 	uint64_t shards;
-	int rc;
+	int rc = 1;
 
 	if (!prepared) {                /* the server refuses a name that nobody gave in its own words */
 		if (statement_is_copy(name))
@@ -124,10 +142,16 @@ static int make_execute(struct session *session, const struct shape *execute, st
 	prepared_renew(session, prepared);
 	if (!prepared->plan->shapes.count)
 		shards = UINT64_C(1) << units_any_shard(session);
-	else if ((rc = route_execute(session, prepared, execute, sql, &shards, err)) < 0)
-		return rc;
-	reads_wrote(session, prepared->plan);
-	rc = units_on(session, __builtin_ctzll(shards), &sending->leg, err);
+	else if (route_execute(session, prepared, execute, sql, &shards, err) < 0)
+		return err->code;
+	if (sending->simple && item->calls_read)
+		rc = reads_step(session, prepared->plan, shards, err);
+	else
+		reads_wrote(session, prepared->plan);
+	if (rc > 0)
+		rc = units_on(session, __builtin_ctzll(shards), &sending->leg, err);
+	if (rc > 0 && sending->leg->replica && session->tx_status == 'I')
+		rc = copy_on_replica(session, sending->leg, prepared);
 	if (rc <= 0)
 		return rc;
 	copy = copies_ensure(session, sending->leg, prepared);
@@ -140,18 +164,18 @@ static int make_execute(struct session *session, const struct shape *execute, st
 	return 1;
 }
 
-static int make(struct session *session, const struct plan *plan, struct slice sql, struct sending *sending, struct err *err)
+static int make(struct session *session, const struct plan *plan, struct slice sql, bool simple, struct sending *sending, struct err *err)
 {
 	const struct plan_item *item = &plan->items[0];
 
-	*sending = (struct sending){ 0 };
+	*sending = (struct sending){ .simple = simple };
 	buf_init(&sending->text, NAMES_TEXT_SIZE_MAX);
 	if (item->kind == ROUTE_REFUSED) {
 		*err = item->refusal;
 		return err->code;
 	}
 	return item->shape->kind == STMT_PREPARE ? make_prepare(session, item->shape, sql, sending, err) :
-	       make_execute(session, execute_in(item->shape), sql, sending, err);
+	       make_execute(session, item, sql, sending, err);
 }
 
 /* ---- PREPARE ---- */
@@ -249,7 +273,7 @@ int names_query(struct session *session, struct plan *plan, struct slice sql, st
 	rc = shape->kind == STMT_PREPARE && plan->items[0].kind != ROUTE_REFUSED ? check_new(session, shape, err) : 0;
 	if (rc < 0)
 		return rc;
-	rc = make(session, plan, sql, &sending, err);
+	rc = make(session, plan, sql, true, &sending, err);
 	if (rc > 0 && sending.prepares && backend_has_prepared(sending.leg->backend, sending.prepares)) {
 		register_name(session, shape, sending.prepares);
 		query_say_tag(session, "PREPARE", true);
@@ -293,7 +317,7 @@ int names_parse(struct session *session, struct plan *plan, struct slice sql, st
 	struct sending sending;
 	struct answer *answer;
 	struct buf out;
-	int rc = make(session, plan, sql, &sending, err);
+	int rc = make(session, plan, sql, false, &sending, err);
 
 	*ret_renamed = NULL;
 	*ret_prepares = NULL;

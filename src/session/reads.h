@@ -68,6 +68,7 @@ struct reads {                          /* of a session whose reads are not all 
 	uint64_t failed_in;             /* the segment in which a replica has failed */
 	enum reads_left left;           /* and what serves the rest of it */
 	uint32_t unit;                  /* from which that is run again */
+	bool copying;                   /* the replica is asked for no more yet than a copy of what SQL PREPARE made */
 	bool holding;                   /* what the client is to hear stays in `held` */
 	struct buf held;
 };
@@ -181,7 +182,7 @@ void reads_again_init(struct reads *reads);
 void reads_hold_now(struct session *session, struct leg *leg);
 static inline void reads_hold(struct session *session, struct leg *leg)
 {
-	if (leg->replica && (!leg->told || leg->trial))
+	if (leg->replica && (!leg->told || leg->trial || session->reads->copying))
 		reads_hold_now(session, leg);
 }
 __attribute__((noinline)) void reads_keep(struct session *session, struct slice bytes);         /* out of the way of what is not held; at most so much */

@@ -17,9 +17,9 @@ void reads_hold_now(struct session *session, struct leg *leg)
 {
 	if (leg->trial && leg->state == LEG_READY)
 		reads_worked(leg);
-	if (session->tx_status != 'I' || reads_left(session) != LEFT_ANY || leg->told)
+	if (session->tx_status != 'I' || (!session->reads->copying && (reads_left(session) != LEFT_ANY || leg->told)))
 		return;
-	leg->told = leg->backend && reply_succeeds(&leg->backend->reply);
+	leg->told = !session->reads->copying && leg->backend && reply_succeeds(&leg->backend->reply);
 	session->reads->holding |= !leg->told;
 }
 
@@ -111,11 +111,11 @@ bool reads_again(struct session *session, struct leg *leg, struct slice error)
 	bool lost = !error.size, parsed;
 
 	/* Notifications must not be dropped with the rest, and two statements not be parsed again. */
-	if (!reads || !reads->holding || !leg->replica || !head || (!lost && !reads_is_of_replica(error)) || count_held(reads, '1') > 1 ||
-	    count_held(reads, 'A'))
+	if (!reads || !reads->holding || !leg->replica || !head || (!lost && !reads->copying && !reads_is_of_replica(error)) ||
+	    count_held(reads, '1') > 1 || count_held(reads, 'A'))
 		return false;
 	parsed = head->owes_parse || count_held(reads, '1');
-	reads->holding = false;
+	reads->holding = reads->copying = false;
 	forget_held(session);
 	reads_retry(session, leg, error);
 	session->worker->counters.replica_retries++;
