@@ -120,7 +120,7 @@ static int take_question(struct session *session, const struct hint *hint, struc
 
 static bool is_missing(const struct leg *leg)
 {
-	return !leg || leg->state == LEG_LOST;
+	return !leg || leg->state == LEG_LOST || leg->spent;
 }
 
 static bool lacks_one(struct session *session, uint64_t shards)
@@ -142,8 +142,11 @@ static int choose_on(struct session *session, int shard, bool only, bool stays, 
 
 	if (session->tx_status != 'I')
 		return reads_wait_in_tx(session, leg, shard, err);
-	if (leg && leg->replica && (!stays || leg->spent))
-		return leave(session, leg);
+	if (leg && leg->replica && (!stays || leg->spent)) {
+		if (!leave(session, leg))
+			return 0;
+		leg = NULL;
+	}
 	if (reads->token && only && reads->level >= CONSISTENCY_MONOTONIC)
 		rc = reads_token_resolve(session, shard, err);
 	return rc > 0 && reads->may && is_missing(leg) ? reads_wait(session, shard, err) : rc;

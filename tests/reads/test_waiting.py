@@ -226,6 +226,24 @@ def test_another_replica_serves_when_one_fails_and_not_the_primary(start_own, ti
     assert stat(strong, "replica_retries") == before + 1
 
 
+REFUSED_THERE = ("CREATE FUNCTION refused_there(int) RETURNS int STABLE LANGUAGE plpgsql AS"
+                 " $$BEGIN IF pg_is_in_recovery() THEN RAISE insufficient_privilege; END IF; RETURN $1; END$$")
+
+
+@pytest.mark.parametrize("statement", ["SELECT refused_there(n) FROM counter", "EXECUTE refused"])
+def test_the_primary_does_not_answer_what_replicas_refuse(start_own, statement):
+    strong = start_own(shards=1, replicas=2, strong_reads="replicas", max_lag=0)
+    strong.execute(f"{COUNTER}; {REFUSED_THERE}")
+    strong.catch_up()
+    serving(strong)
+    with strong.connect() as conn:
+        conn.execute("PREPARE refused AS SELECT refused_there(n) FROM counter")
+        with reads_of(strong, 2), pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute(statement, prepare=False)
+        with reads_of(strong, 1):
+            assert counted(conn) == 0
+
+
 def test_a_replica_that_dies_is_not_noticed_by_strong_reads(own_servers, start_own):
     strong = start_own(servers=[own_servers], replicas=2, strong_reads="replicas", max_lag=0)
     strong.execute(COUNTER)
