@@ -212,7 +212,8 @@ static void put_route(struct explanation *explanation, const struct plan_item *i
 	buf_printf(&explanation->out, "Route: %s: %s\n", route_kind_name(item->kind), route_words(item->kind));
 	if (item->kind == ROUTE_LOCAL)
 		return;
-	buf_printf(&explanation->out, "Node: %s\n", item->reads ? "a replica, where nanu.consistency allows it" : "the primary");
+	buf_printf(&explanation->out, "Node: %s\n", item->reads ? "a replica, where nanu.consistency allows it" :
+							item->calls_read ? "that of the statement that was prepared" : "the primary");
 	if (param) {
 		buf_printf(&explanation->out, "Shards: as $%d says\n", param);
 		return;

@@ -6,18 +6,13 @@
 #include "catalog/catalog.h"
 
 static const char VIEWS[] =
-	"WITH query(rel, tree) AS ("
-	"  SELECT ev_class, ev_action::text FROM pg_rewrite JOIN pg_class c ON c.oid = ev_class JOIN pg_namespace n ON n.oid = relnamespace"
+	"WITH found(rel, relation, func, locks) AS ("
+	"  SELECT DISTINCT ev_class, m[1], m[2]::oid, m[3] FROM pg_rewrite JOIN pg_class c ON c.oid = ev_class JOIN pg_namespace n ON n.oid = relnamespace"
+	"   LEFT JOIN regexp_matches(ev_action::text,"
+	"    ':(?:relid ([0-9]+)|(?:funcid|aggfnoid|winfnoid|tsmhandler) ([0-9]+)|hasForUpdate (true))', 'g') m ON true"
 	"   WHERE relkind = 'v' AND ev_type = '1' AND " USER_SCHEMA
 	")"
-	" SELECT rel, tree ~ ':hasForUpdate true', NULL, NULL, NULL FROM query"
-	" UNION ALL"
-	" SELECT DISTINCT rel, false, m[1], NULL, NULL FROM query, regexp_matches(tree, ':relid ([0-9]+)', 'g') m WHERE m[1]::oid NOT IN (0, rel)"
-	" UNION ALL"
-	" SELECT DISTINCT rel, false, NULL, nspname, proname FROM query,"
-	"   regexp_matches(tree, ':(?:funcid|aggfnoid|winfnoid|tsmhandler) ([0-9]+)', 'g') m"
-	"  JOIN pg_proc p ON p.oid = m[1]::oid JOIN pg_namespace n ON n.oid = p.pronamespace"
-	" ORDER BY 1";
+	" SELECT rel, locks, relation, nspname, proname FROM found LEFT JOIN (pg_proc p JOIN pg_namespace n ON n.oid = pronamespace) ON p.oid = func ORDER BY rel";
 
 enum { REL, LOCKS, RELATION, CALL_SCHEMA, CALL_NAME };
 
@@ -31,24 +26,22 @@ static void add_view(struct catalog *catalog, const PGresult *result, int first,
 
 	if (!table)
 		return;
-	table->view = view = arena_calloc(&catalog->arena, 1, sizeof(*view));
+	view = arena_calloc(&catalog->arena, 1, sizeof(*view));
 	view->calls = calls = arena_calloc(&catalog->arena, (size_t)(end - first), sizeof(*calls));
 	view->relations = arena_calloc(&catalog->arena, (size_t)(end - first), sizeof(*view->relations));
 	for (int row = first; row < end; row++) {
-		const struct catalog_table *relation;
+		uint32_t used = PQgetisnull(result, row, RELATION) ? 0 : catalog_number(result, row, RELATION);
+		const struct catalog_table *relation = catalog_table_by_oid(catalog, used);
 
-		view->locks |= PQgetvalue(result, row, LOCKS)[0] == 't';
+		view->locks |= !PQgetisnull(result, row, LOCKS);
 		if (!PQgetisnull(result, row, CALL_NAME))
 			calls[view->call_count++] = (struct catalog_call){ catalog_text(catalog, result, row, CALL_SCHEMA),
 									   catalog_text(catalog, result, row, CALL_NAME) };
-		if (PQgetisnull(result, row, RELATION))
-			continue;
-		relation = catalog_table_by_oid(catalog, catalog_number(result, row, RELATION));
-		if (relation)
+		if (relation && relation != table)      /* the view itself stands in its query for what a rule may ask of it */
 			view->relations[view->relation_count++] = relation;
-		else
-			view->opaque = true;
+		view->opaque |= used && !relation;
 	}
+	table->view = view;
 }
 
 int catalog_load_views(PGconn *conn, struct catalog *catalog, struct err *err)

@@ -55,6 +55,13 @@ def test_what_is_the_primarys_stays_there(cluster, statement):
                 wire.ask(Query(statement))
 
 
+def test_explain_says_so(cluster):
+    with cluster.connect() as conn:
+        for statement, node in [("EXECUTE one(7)", "that of the statement that was prepared"), ("EXECUTE one(nextval('numbers')::int)", "the primary"),
+                                ("EXPLAIN EXECUTE one(7)", "the primary")]:
+            assert f"Node: {node}" in [line for line, in conn.execute("SELECT nanu.explain(%s)", [statement])]
+
+
 TALK = ["PREPARE one(int) AS SELECT name FROM t WHERE id = $1", "EXECUTE one(7)", "EXECUTE one(7)", "EXECUTE one('8')", "EXECUTE one('x')", "EXECUTE one(1, 2)", "EXECUTE one",
         "PREPARE one AS SELECT 1", "PREPARE part(int) AS SELECT 1 / $1", "EXECUTE part(0)", "EXECUTE part(1)", "EXECUTE part(0)", "BEGIN READ ONLY", "EXECUTE part(0)",
         "EXECUTE one(7)", "ROLLBACK", "BEGIN READ ONLY", "EXECUTE one(9)", "COMMIT", "PREPARE late AS SELECT 1 WHERE draws() > 0", "EXECUTE late", "EXECUTE late",
