@@ -160,3 +160,11 @@ void plan_definition(struct resolver *resolver, struct plan_item *item)
 		if (resolver->tables[i].sharded)
 			plan_refuse(item, "inheritance and partitions of sharded tables are not supported yet", "Shard the tables one by one.");
 }
+
+bool plan_redefined(struct slice redefined, const char *name)
+{
+	for (size_t at = 0; at < redefined.size; at += strlen(redefined.data + at) + 1)
+		if (strcmp(redefined.data + at, name) == 0 || strcmp(redefined.data + at, REDEFINED_ALL) == 0)
+			return true;
+	return false;
+}

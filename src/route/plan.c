@@ -638,14 +638,6 @@ bool plan_reads_block(const struct shape *begin)
 	return begin->tx_read_only && (!begin->tx_isolation || strcmp(begin->tx_isolation, "serializable") != 0);
 }
 
-bool plan_redefined(struct slice redefined, const char *name)
-{
-	for (size_t at = 0; at < redefined.size; at += strlen(redefined.data + at) + 1)
-		if (strcmp(redefined.data + at, name) == 0 || strcmp(redefined.data + at, REDEFINED_ALL) == 0)
-			return true;
-	return false;
-}
-
 static bool item_uses_literals(const struct plan_item *item)
 {
 	for (size_t i = 0; i < item->pin_count; i++)
