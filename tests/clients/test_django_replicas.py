@@ -10,6 +10,7 @@ import pytest
 from harness.cluster import DATABASE
 from harness.program import free_port
 from harness.relay import Network
+from harness.wait import wait_until
 from harness.router import ROOT
 from reads.scene import serving, stat
 
@@ -25,7 +26,8 @@ def primary(farm):
     server = farm.extra_server("django")
     network, replicas = Network(server.port), farm.replicas_for(server, 2)
     for replica in replicas:
-        replica.stream_through(network.port)
+        replica.stream_through(network)
+        wait_until(replica.streams, "it streams through the relay")
     with network.slow(DELAY_S):
         yield server
     for each in [*farm.replicas.pop(server), server]:
