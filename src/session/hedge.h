@@ -33,14 +33,17 @@ struct hedge {                          /* of a session that reads so; a part of
 	struct timer timer;
 };
 
-void hedge_begin(struct session *session, struct leg *leg);     /* the leg is about to be borrowed from a replica */
-void hedge_sent(struct leg *leg, struct slice bytes);           /* leg->hedged, and it was sent this */
-void hedge_disturbed(struct leg *leg);                          /* leg->hedged, and it is told what another need not be told: it runs alone */
+/* `cold`: out of the way of what is not hedged. */
+#define HEDGE_COLD __attribute__((noinline, cold))
+
+HEDGE_COLD void hedge_begin(struct session *session, struct leg *leg);  /* the leg is about to be borrowed from a replica */
+HEDGE_COLD void hedge_sent(struct leg *leg, struct slice bytes);        /* leg->hedged, and it was sent this */
+HEDGE_COLD void hedge_disturbed(struct leg *leg);       /* leg->hedged, and it is told what another need not be told: it runs alone */
 /* leg->hedged, and its server begins a message of this type that is not of its set-up. */
-void hedge_heard(struct leg *leg, char type);
+HEDGE_COLD void hedge_heard(struct leg *leg, char type);
 /* leg->hedged, and its backend is lost. True: the read is served by the other, or goes on with it. */
-bool hedge_lost(struct leg *leg);
+HEDGE_COLD bool hedge_lost(struct leg *leg);
 bool hedge_is_second(const struct leg *leg);
-void hedge_end(struct leg *leg);                                /* leg->hedged, and it is given back */
+HEDGE_COLD void hedge_end(struct leg *leg);     /* leg->hedged, and it is given back */
 void hedge_stop(struct session *session);                       /* only the first runs on */
 void hedge_forget_losers(struct worker *worker);                /* when all backends are closed */

@@ -39,11 +39,10 @@ uint64_t legs_shards(const struct session *session)
 
 void leg_send(struct leg *leg, struct slice bytes)
 {
-	if (!leg->backend)
-		return;
-	if (leg->hedged)
+	if (__builtin_expect(leg->hedged, false))
 		hedge_sent(leg, bytes);
-	backend_send(leg->backend, bytes);
+	if (leg->backend)
+		backend_send(leg->backend, bytes);
 }
 
 /* ---- set-up ---- */

@@ -19,7 +19,7 @@ static struct leg *leg_of(const struct backend *backend)
 	return backend->leg;
 }
 
-static enum reply_mode header(struct backend *backend, char type, uint32_t size)
+static inline enum reply_mode mode_of(struct backend *backend, char type)
 {
 	struct session *session = session_of(backend);
 	struct leg *leg = leg_of(backend);
@@ -27,8 +27,6 @@ static enum reply_mode header(struct backend *backend, char type, uint32_t size)
 
 	if (leg->setup_left || session->spread)
 		return REPLY_WHOLE;
-	if (leg->hedged)
-		hedge_heard(leg, type);
 	if (session->fan)
 		return fan_header(session, leg, type);
 	if (type != 'D' && type != 'd' && type != 'V')
@@ -38,6 +36,21 @@ static enum reply_mode header(struct backend *backend, char type, uint32_t size)
 		return REPLY_SKIP;
 	reads_release(session);
 	return REPLY_PASS;
+}
+
+static HEDGE_COLD enum reply_mode header_of_hedged(struct backend *backend, char type)
+{
+	struct leg *leg = leg_of(backend);
+
+	if (!leg->setup_left)
+		hedge_heard(leg, type);
+	return mode_of(backend, type);
+}
+
+static enum reply_mode header(struct backend *backend, char type, uint32_t size)
+{
+	(void)size;
+	return __builtin_expect(leg_of(backend)->hedged, false) ? header_of_hedged(backend, type) : mode_of(backend, type);
 }
 
 static void pass(struct backend *backend, struct slice bytes)
