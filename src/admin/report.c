@@ -38,7 +38,7 @@ static void tell_backends(struct report *report, const struct pool *pool, const 
 {
 	LIST_EACH(list, node) {
 		const struct backend *backend = CONTAINER_OF(node, struct backend, place);
-		const struct session *holder = backend->state == BACKEND_LENT && !backend->apart ? backend->held_by : NULL;
+		const struct session *holder = backend->state == BACKEND_LENT && backend->leg ? backend->held_by : NULL;
 
 		report->backends[report->backend_count++] = (struct report_backend){
 			.node = arena_strdup(&report->arena, pool->node), .database = arena_strdup(&report->arena, pool->database),

@@ -251,9 +251,8 @@ static void time_passed(struct timer *timer)
 	const struct leg *leg = hedge->first;
 	int node;
 
-	if (leg->state != LEG_READY || leg->setup_left || leg->told || session->reads->holding || session->current != leg || session->fan || session->spread ||
-	    session->unit_at < session->unit_count || session->rewinding || session->state != SESSION_WORKING || reads_left(session) != LEFT_ANY ||
-	    !hedge->sent.size || worker->hedge_budget < A_HEDGE || !is_simple(session))
+	if (leg->told || session->reads->holding || session->current != leg || session->fan || session->unit_at < session->unit_count || session->rewinding ||
+	    session->state != SESSION_WORKING || reads_left(session) != LEFT_ANY || worker->hedge_budget < A_HEDGE || !is_simple(session))
 		return;
 	node = reads_other(session, leg, &hedge->incarnation);
 	if (node < 0)
@@ -293,17 +292,20 @@ void hedge_begin(struct session *session, struct leg *leg)
 	if (!hedge->sent.data)
 		buf_init(&hedge->sent, SENT_SIZE_MAX);
 	hedge->timer.fire = time_passed;
-	loop_arm(worker->loop, &hedge->timer, us);
+	hedge->delay_us = us;
 }
 
 void hedge_sent(struct leg *leg, struct slice bytes)
 {
 	struct hedge *hedge = hedge_of(leg);
 
-	if (hedge->sent.size + bytes.size > SENT_SIZE_MAX)
-		hedge_disturbed(leg);
-	else
-		buf_add_slice(&hedge->sent, bytes);
+	if (hedge->sent.size + bytes.size > SENT_SIZE_MAX) {
+		hedge_end(leg);
+		return;
+	}
+	if (!hedge->sent.size)
+		loop_arm(leg->session->worker->loop, &hedge->timer, hedge->delay_us);
+	buf_add_slice(&hedge->sent, bytes);
 }
 
 void hedge_disturbed(struct leg *leg)
@@ -351,7 +353,7 @@ void hedge_heard(struct leg *leg, char type)
 {
 	struct hedge *hedge = hedge_of(leg);
 
-	if (type == 'N' || type == 'S' || type == 'A')
+	if (type == 'S' || type == 'A')         /* no part of an answer */
 		return;
 	if (hedge->second == leg) {
 		struct leg *first = change_places(hedge);

@@ -28,6 +28,7 @@ enum { HEDGE_PERCENT = 6, HEDGE_BURST = 20 };
 struct hedge {                          /* of a session that reads so; a part of struct reads */
 	struct session *session;
 	struct leg *first, *second;     /* NULL: none is under way; the second is in no list of the session's */
+	uint64_t delay_us;              /* from when it was sent something */
 	uint64_t incarnation;           /* of the second's replica */
 	struct buf sent;                /* what the first was sent, but for its set-up */
 	struct timer timer;

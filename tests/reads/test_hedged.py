@@ -93,6 +93,20 @@ def test_errors_are_answers(cluster, conn):
     idle_again(cluster)
 
 
+def test_what_a_server_remarks_is_heard_once(cluster, conn):
+    cluster.execute("""CREATE FUNCTION remarks(port int) RETURNS text STABLE LANGUAGE plpgsql AS
+        $$BEGIN RAISE NOTICE 'here'; IF inet_server_port() = port THEN PERFORM pg_sleep(0.3); END IF; RETURN port; END$$""")
+    cluster.catch_up()
+    heard = []
+    conn.add_notice_handler(lambda notice: heard.append(notice.message_primary))
+    for _ in range(4):
+        for port in ports(cluster):
+            learn(conn, 20)
+            assert conn.execute("SELECT remarks(%s) FROM t WHERE id = 1", [port]).fetchone() == (str(port),)
+    assert heard == ["here"] * 8
+    idle_again(cluster)
+
+
 def test_it_does_not_mix_answers_up(cluster):
     """Many races, with statements that one replica has prepared and the other has not, and with settings."""
     seed = random.randrange(1 << 32)
@@ -109,8 +123,18 @@ def test_it_does_not_mix_answers_up(cluster):
                     assert conn.execute("SELECT setting FROM pg_settings WHERE name = 'extra_float_digits'").fetchone()
                 row = conn.execute(f"SELECT id, name, {which}, slow(%s, 0.02) FROM t WHERE id = %s", [port, id], prepare=chance.random() < 0.8).fetchone()
                 assert row == (id, f"name {id}", which, str(port)), seed
-    before = stat(cluster, "hedged_reads")
-    in_background(*(lambda n=n: read(n) for n in range(6)))
+    def look():
+        """At the backends, those that serve nobody among them."""
+        while not done:
+            assert cluster.execute("SELECT count(*) FROM nanu.backends") and cluster.execute("SELECT session FROM nanu.backends")
+
+    def read_all():
+        try:
+            in_background(*(lambda n=n: read(n) for n in range(6)))
+        finally:
+            done.append(True)
+    before, done = stat(cluster, "hedged_reads"), []
+    in_background(read_all, look)
     assert stat(cluster, "hedged_reads") - before > 10, seed
     idle_again(cluster)
 
