@@ -25,6 +25,8 @@ bool hedge_is_second(const struct leg *leg)
 struct loser {
 	struct list_node place;         /* in worker->losers */
 	struct worker *worker;
+	struct backend *backend;
+	struct timer timer;             /* then it is cancelled: what ends soon by itself costs less */
 	struct node_status *node;       /* whose load it still is; a reference */
 	unsigned left;
 	bool prepares;                  /* a copy, of which nobody knows when something fails */
@@ -34,6 +36,7 @@ struct loser {
 static void forget_loser(struct loser *loser)
 {
 	list_remove(&loser->worker->losers, &loser->place);
+	loop_disarm(loser->worker->loop, &loser->timer);
 	node_load_end(node_status_load(loser->node), loser->worker->index);
 	node_status_unref(loser->node);
 	mem_free(loser);
@@ -50,13 +53,12 @@ static int loser_whole(struct backend *backend, char type, struct slice body, st
 {
 	struct loser *loser = backend->held_by;
 
-	(void)body;
 	if (type == 'G')
 		return err_set(err, ERR_PROTOCOL, "the node began a copy that nobody asked for");
 	loser->failed |= type == 'E';
 	if (type != 'Z' || --loser->left)
 		return 0;
-	if (loser->prepares && loser->failed)
+	if ((loser->prepares && loser->failed) || body.size != 1 || body.data[0] != 'I')
 		return err_set(err, ERR_WRONG_STATE, "its statement was cancelled, as another node had answered");
 	forget_loser(loser);
 	pool_release(backend);
@@ -98,6 +100,11 @@ static bool prepares(const struct session *session)
 	return false;
 }
 
+static void too_late(struct timer *timer)
+{
+	cancel_send(CONTAINER_OF(timer, struct loser, timer)->backend);
+}
+
 /* The leg's backend runs on for nobody. Once its statement was sent. */
 static void lose(struct leg *leg)
 {
@@ -106,6 +113,8 @@ static void lose(struct leg *leg)
 	struct loser *loser = mem_calloc(1, sizeof(*loser));
 
 	loser->worker = worker;
+	loser->backend = backend;
+	loser->timer.fire = too_late;
 	loser->node = node_status_ref(leg->node);
 	node_load_begin(node_status_load(loser->node), worker->index);
 	loser->left = leg->setup_left + 1;
@@ -119,7 +128,7 @@ static void lose(struct leg *leg)
 	leg->backend = NULL;
 	leg->trial = false;
 	stream_receive(&backend->stream, true);
-	cancel_send(backend);
+	loop_arm(worker->loop, &loser->timer, hedge_of(leg)->delay_us);
 }
 
 /* ---- the second ---- */
@@ -230,6 +239,14 @@ static void ask_second(struct hedge *hedge, int node)
 
 /* ---- the first ---- */
 
+static bool begins_tx(const struct plan *plan)
+{
+	for (size_t i = 0; plan && i < plan->shapes.count; i++)
+		if (plan->shapes.items[i].kind == STMT_BEGIN)
+			return true;
+	return false;
+}
+
 /* It was sent all of one read, and nothing is to be told to it but that. */
 static bool is_simple(const struct session *session)
 {
@@ -237,7 +254,7 @@ static bool is_simple(const struct session *session)
 		const struct answer *answer = answers_at(session, i);
 		bool last = i + 1 == session->answer_count;
 
-		if (answer->refused || answer->renamed || (answer->statement && answer->statement->form == STATEMENT_SQL) || (answer->kind == ANSWER_QUERY || answer->kind == ANSWER_SYNC) != last)
+		if (answer->refused || answer->renamed || begins_tx(answer->plan) || (answer->statement && answer->statement->form == STATEMENT_SQL) || (answer->kind == ANSWER_QUERY || answer->kind == ANSWER_SYNC) != last)
 			return false;
 	}
 	return session->answer_count > 0;

@@ -2,8 +2,8 @@
  *
  * Under read_from hedged, for reads outside of transaction blocks that one replica serves. When the time has passed within which 95 of 100 reads end on
  * the fastest replica of the shard (node_load.h), the same bytes go to another that will do. Who says the first word of an answer serves the read; the
- * other is cancelled, and comes back to its pool when it has told that it ended. At most HEDGE_PERCENT of the reads are asked twice, but for
- * HEDGE_BURST at once.
+ * other is cancelled, unless it ends in as much time again, and comes back to its pool when it has told that it ended. At most HEDGE_PERCENT of the reads
+ * are asked twice, but for HEDGE_BURST at once.
  *
  *             time passed                     the second is lent
  *  (armed) ────────────────▶ second: WAITING ────────────────────▶ both run ──▶ one is the session's leg, the other a loser
@@ -47,4 +47,4 @@ HEDGE_COLD bool hedge_lost(struct leg *leg);
 bool hedge_is_second(const struct leg *leg);
 HEDGE_COLD void hedge_end(struct leg *leg);     /* leg->hedged, and it is given back */
 void hedge_stop(struct session *session);                       /* only the first runs on */
-void hedge_forget_losers(struct worker *worker);                /* when all backends are closed */
+void hedge_forget_losers(struct worker *worker);                /* right before all backends are closed */

@@ -182,7 +182,7 @@ static int pick(struct session *session, int shard, int primary, uint64_t *ret_i
 	need.primary = primary;
 	need.without = NULL;
 	/* Who went to the primary would seldom find elsewhere what that had a moment before. */
-	need.stays = session->reads->shares && reads_minds(session->reads) && need.at_us < session->reads->read_us + PAUSE_US;
+	need.stays = session->reads->shares && reads_minds(session->reads) && session->reads->level != CONSISTENCY_CAUSAL && need.at_us < session->reads->read_us + PAUSE_US;
 	node = turns->nodes[(session->worker->read_turn + 1) % turns->count];
 	if (session->reads->by == READ_FROM_ROUND_ROBIN && !need.stays && (*ret_incarnation = serves(session, node, &need)))
 		return node;
@@ -272,13 +272,17 @@ void reads_cancel(struct session *session)
 	session_resume(session);
 }
 
-/* A session of which nothing is known stays with the primary, once that has served it, until it pauses: it is to begin with whose turn it is. */
+/* Who was served by the primary stays there until it pauses: a session is to begin with whose turn it is, and to go on with the replica that it had.
+ * A causal one has to wait for any replica each time. */
 static bool suits(const struct session *session, int shard, int node, int primary)
 {
 	const struct turns *turns = turns_of(session, shard);
+	bool its_turn = turns->nodes[(session->worker->read_turn + 1) % turns->count] == primary;
+	uint64_t last = session->reads->read_from[shard];
 
-	return node >= 0 && (node != primary || session->reads->read_from[shard] != READ_FROM_NOBODY ||
-			     turns->nodes[(session->worker->read_turn + 1) % turns->count] == primary);
+	if (node != primary)
+		return node >= 0;
+	return session->reads->level == CONSISTENCY_CAUSAL ? its_turn : last == READ_FROM_THE_PRIMARY || (last == READ_FROM_NOBODY && its_turn);
 }
 
 int reads_wait_long(struct session *session, int shard, struct err *err)

@@ -151,7 +151,6 @@ void worker_release(struct worker *worker)
 	map_release(&worker->by_number);
 	map_release(&worker->listenings);
 	mem_free(worker->listeners);
-	hedge_forget_losers(worker);
 	pools_release(&worker->pools);
 	plan_cache_release(&worker->plans);
 	fingerprinter_free(worker->fingerprinter);
@@ -416,6 +415,7 @@ static void stop(struct worker *worker, void *argument)
 	err_set(&why, ERR_SHUTDOWN, "terminating connection: the router is shutting down");
 	while (!list_empty(&worker->sessions))
 		session_fatal(CONTAINER_OF(list_first(&worker->sessions), struct session, place), &why);
+	hedge_forget_losers(worker);
 	pools_close(&worker->pools);
 	drain = mem_calloc(1, sizeof(*drain));
 	drain->timer.fire = drained;
