@@ -378,14 +378,9 @@ struct pool *legs_pool_at(struct session *session, int node, bool replica, struc
 	return NULL;
 }
 
-static int primary_of(const struct session *session, int shard)
-{
-	return session->snapshot->topology->shards[session_database(session)->shards[shard]].primary;
-}
-
 struct pool *legs_pool(struct session *session, int shard, struct err *err)
 {
-	return legs_pool_at(session, primary_of(session, shard), false, err);
+	return legs_pool_at(session, session_shard(session, shard)->primary, false, err);
 }
 
 static bool is_urgent(struct pool_wait *wait)
@@ -443,7 +438,7 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	struct backend *backend;
 	struct leg *leg;
 	struct pool *pool;
-	int primary = primary_of(session, shard), node, rc = reads_node(session, shard, primary, &node, err);
+	int primary = session_shard(session, shard)->primary, node, rc = reads_node(session, shard, primary, &node, err);
 
 	if (rc < 0)
 		return rc;

@@ -60,6 +60,12 @@ static void need_of(const struct session *session, int shard, struct need *need)
 	uint64_t user_us;
 
 	need->as_of_us = need->shown_us = 0;
+	need->primary = session_shard(session, shard)->primary;
+	need->followed = node_status_id(session->snapshot->statuses[need->primary]);
+	need->last = reads->read_from[shard];
+	need->at_us = loop_now_us(session->worker->loop);
+	need->without = NULL;
+	need->stays = false;
 	if (reads->level == CONSISTENCY_EVENTUAL)
 		return;
 	if (reads->level == CONSISTENCY_STRONG) {
@@ -92,14 +98,9 @@ const struct shard_replicas *reads_replicas(const struct session *session, int s
 	return &session->snapshot->replicas[session_database(session)->shards[shard]];
 }
 
-static int primary_node(const struct session *session, int shard)
-{
-	return session->snapshot->topology->shards[session_database(session)->shards[shard]].primary;
-}
-
 struct node_status *reads_primary(const struct session *session, int shard)
 {
-	return session->snapshot->statuses[primary_node(session, shard)];
+	return session->snapshot->statuses[session_shard(session, shard)->primary];
 }
 
 static const struct turns *turns_of(const struct session *session, int shard)
@@ -167,7 +168,7 @@ static __attribute__((noinline)) int compare(struct session *session, int shard,
 }
 
 /* The node that nanu.read_from chooses among those that will do, and its incarnation; -1: none will. */
-static int pick(struct session *session, int shard, int primary, uint64_t *ret_incarnation)
+static int pick(struct session *session, int shard, uint64_t *ret_incarnation)
 {
 	const struct turns *turns = turns_of(session, shard);
 	struct need need;
@@ -176,11 +177,6 @@ static int pick(struct session *session, int shard, int primary, uint64_t *ret_i
 	if (!turns->count)
 		return -1;
 	need_of(session, shard, &need);
-	need.followed = node_status_id(session->snapshot->statuses[primary]);
-	need.last = session->reads->read_from[shard];
-	need.at_us = loop_now_us(session->worker->loop);
-	need.primary = primary;
-	need.without = NULL;
 	/* Who went to the primary would seldom find elsewhere what that had a moment before. */
 	need.stays = session->reads->shares && reads_minds(session->reads) && session->reads->level != CONSISTENCY_CAUSAL && need.at_us < session->reads->read_us + PAUSE_US;
 	node = turns->nodes[(session->worker->read_turn + 1) % turns->count];
@@ -196,23 +192,24 @@ int reads_other(struct session *session, const struct leg *leg, uint64_t *ret_in
 	int node;
 
 	need_of(session, leg->shard, &need);
-	need.primary = primary_node(session, leg->shard);
-	need.followed = node_status_id(session->snapshot->statuses[need.primary]);
 	need.last = READ_FROM_NOBODY;
-	need.at_us = loop_now_us(session->worker->loop);
 	need.without = leg->replica;
-	need.stays = false;
 	node = replicas->turns.count ? compare(session, leg->shard, &replicas->turns, &need, ret_incarnation) : -1;
 	return node >= 0 && node != need.primary && reads_ask(session, node, need.at_us) ? node : -1;
 }
 
+static unsigned waited_ms(struct reads *reads)
+{
+	return (unsigned)((reads_now_us() - reads_asked(reads)) / 1000);
+}
+
 static int nobody_serves(const struct session *session, int shard, struct err *err)
 {
-	const struct reads *reads = session->reads;
+	struct reads *reads = session->reads;
 
-	err_set(err, ERR_NOT_NOW, "no replica of shard \"%s\" can serve this read at consistency %s",
-		session->snapshot->topology->shards[session_database(session)->shards[shard]].name, consistency_names[reads->level]);
-	err_detail(err, "It was waited for %u ms.", (unsigned)(reads->wait_us / 1000));
+	err_set(err, ERR_NOT_NOW, "no replica of shard \"%s\" can serve this read at consistency %s", session_shard(session, shard)->name,
+		consistency_names[reads->level]);
+	err_detail(err, "It was waited for %u ms.", waited_ms(reads));
 	err_hint(err, reads->level == CONSISTENCY_STRONG ? "Try again, or have strong_reads be the primary's; SELECT * FROM nanu.replication tells of the replicas." :
 							  "Try again, or set nanu.read_wait higher, or nanu.read_fallback to primary; SELECT * FROM nanu.replication tells of the replicas.");
 	return err->code;
@@ -221,14 +218,12 @@ static int nobody_serves(const struct session *session, int shard, struct err *e
 int reads_choose_node(struct session *session, int shard, int primary, int *ret_node, struct err *err)
 {
 	struct reads *reads = session->reads;
-	bool may = reads->may && turns_of(session, shard)->count;
-	enum reads_left left = reads_left(session);
 	uint64_t incarnation = 0;
 	int node = -1;
 
 	/* Who tries whether one works again may have come first: that one is out then. */
-	for (int i = 0; i < 2 && node < 0 && may && (left == LEFT_ANY || left == LEFT_ANOTHER); i++) {
-		node = pick(session, shard, primary, &incarnation);
+	for (int i = 0; i < 2 && node < 0 && reads_left(session) != LEFT_NONE; i++) {
+		node = pick(session, shard, &incarnation);
 		if (node >= 0 && node != primary && !reads_ask(session, node, loop_now_us(session->worker->loop)))
 			node = -1;
 	}
@@ -237,7 +232,7 @@ int reads_choose_node(struct session *session, int shard, int primary, int *ret_
 	*ret_node = node < 0 ? primary : node;
 	if (*ret_node != primary)
 		session->worker->counters.replica_reads++;
-	return node < 0 && may && left != LEFT_PRIMARY && reads->or_fails ? nobody_serves(session, shard, err) : 0;
+	return node < 0 && reads->or_fails && turns_of(session, shard)->count ? nobody_serves(session, shard, err) : 0;
 }
 
 static bool any_fit(const struct session *session, int shard)
@@ -288,13 +283,13 @@ static bool suits(const struct session *session, int shard, int node, int primar
 int reads_wait_long(struct session *session, int shard, struct err *err)
 {
 	struct reads *reads = session->reads;
-	int primary = primary_node(session, shard), node;
+	int primary = session_shard(session, shard)->primary, node;
 	uint64_t incarnation, wait_us = reads->wait_us;
 	struct need need;
 
 	if (!turns_of(session, shard)->count)
 		return 1;
-	node = pick(session, shard, primary, &incarnation);
+	node = pick(session, shard, &incarnation);
 	if (suits(session, shard, node, primary))
 		return 1;
 	if (node >= 0 && wait_us > SHARED_WAIT_US_MAX)
@@ -322,8 +317,8 @@ static int wait_for_leg(struct session *session, const struct leg *leg, int shar
 	if (reads_now_us() < until_us)
 		return reads_await(session, shard, need.as_of_us, until_us, err);
 	err_set(err, ERR_NOT_NOW, "the replica of shard \"%s\" that serves this transaction cannot serve this read at consistency %s",
-		session->snapshot->topology->shards[session_database(session)->shards[shard]].name, consistency_names[reads->level]);
-	err_detail(err, "It was waited for %u ms.", (unsigned)((until_us - reads_asked(reads)) / 1000));
+		session_shard(session, shard)->name, consistency_names[reads->level]);
+	err_detail(err, "It was waited for %u ms.", waited_ms(reads));
 	err_hint(err, "Try again; SELECT * FROM nanu.replication tells of the replicas.");
 	return err->code;
 }

@@ -31,14 +31,9 @@ void reads_token_read(struct session *session)
 	reads->token_open = UINT64_MAX;
 }
 
-static const char *shard_name(const struct session *session, int shard)
-{
-	return session->snapshot->topology->shards[session_database(session)->shards[shard]].name;
-}
-
 static int token_lost(const struct session *session, int shard, struct err *err)
 {
-	err_set(err, ERR_WRONG_STATE, "the token speaks of changes that shard \"%s\" does not have", shard_name(session, shard));
+	err_set(err, ERR_WRONG_STATE, "the token speaks of changes that shard \"%s\" does not have", session_shard(session, shard)->name);
 	err_hint(err, "They were lost when another node became its primary, or when it was restored. RESET nanu.token to read what there is.");
 	return err->code;
 }
@@ -55,7 +50,7 @@ int reads_token_resolve(struct session *session, int shard, struct err *err)
 	if (!(reads->token_open >> shard & 1))
 		return 1;
 	seen = node_status_read(primary);
-	position = token_find(reads->token, token_shard(shard_name(session, shard)), seen.system);
+	position = token_find(reads->token, token_shard(session_shard(session, shard)->name), seen.system);
 	reads->token_us[shard] = reads_asked(reads);
 	/* Of other servers: the shard was made anew on these, and what the token saw is there, or came later. */
 	if (seen.system && !position)
@@ -69,7 +64,7 @@ int reads_token_resolve(struct session *session, int shard, struct err *err)
 	if (state == POSITION_LOST || (position && seen.sampled_us >= reads_asked(reads)))
 		return token_lost(session, shard, err);
 	if (reads_now_us() >= reads_asked(reads) + READS_SURE_US_MAX) {
-		err_set(err, ERR_NOT_NOW, "the primary of shard \"%s\" does not tell whether it has what the token saw", shard_name(session, shard));
+		err_set(err, ERR_NOT_NOW, "the primary of shard \"%s\" does not tell whether it has what the token saw", session_shard(session, shard)->name);
 		err_hint(err, "Try again; SELECT * FROM nanu.replication tells how it is.");
 		return err->code;
 	}
@@ -96,14 +91,14 @@ int reads_token(struct session *session, struct arena *arena, const char **ret_t
 
 		if (rc <= 0)
 			return rc < 0 ? rc : OWN_WAITS;
-		position->shard = token_shard(shard_name(session, (int)i));
+		position->shard = token_shard(session_shard(session, (int)i)->name);
 		position->system = node_status_read(primary).system;
 		if (node_status_newest(primary, &position->timeline, &position->lsn, &sampled_us) && sampled_us >= seen_us &&
 		    sampled_us >= session->reads->token_us[i] && position->system)
 			continue;
 		if (reads_now_us() >= reads_asked(session->reads) + READS_SURE_US_MAX) {
 			err_set(err, ERR_NOT_NOW, "the primary of shard \"%s\" does not tell where it is",
-				shard_name(session, (int)i));
+				session_shard(session, (int)i)->name);
 			err_hint(err, "Try again; SELECT * FROM nanu.replication tells how it is.");
 			return err->code;
 		}

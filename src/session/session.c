@@ -398,6 +398,11 @@ const struct database *session_database(const struct session *session)
 	return &session->snapshot->topology->databases[session->database];
 }
 
+const struct shard *session_shard(const struct session *session, int shard)
+{
+	return &session->snapshot->topology->shards[session_database(session)->shards[shard]];
+}
+
 size_t session_shard_count(const struct session *session)
 {
 	return session_database(session)->shard_count;

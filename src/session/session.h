@@ -317,6 +317,7 @@ bool session_standard_strings(const struct session *session);
 bool session_own_encoding(const struct session *session);       /* client_encoding is the server's encoding */
 const struct database *session_database(const struct session *session);
 size_t session_shard_count(const struct session *session);
+const struct shard *session_shard(const struct session *session, int shard);    /* an index among the database's shards */
 struct plan_context session_plan_context(const struct session *session);
 void session_resume(struct session *session);                           /* go on with the segment at the end of this turn */
 void session_renew(struct session *session);                            /* takes the worker's newest snapshot */

@@ -43,12 +43,11 @@ static struct slice statement_text(struct session *session, size_t *ret_count)
 
 static void shard_names(const struct session *session, char *out, size_t size)
 {
-	const struct topology *topology = session->snapshot->topology;
 	size_t used = 0;
 
 	out[0] = '\0';
 	LIST_EACH(&session->legs, node) {
-		const struct shard *shard = &topology->shards[session_database(session)->shards[CONTAINER_OF(node, struct leg, place)->shard]];
+		const struct shard *shard = session_shard(session, CONTAINER_OF(node, struct leg, place)->shard);
 		int more = snprintf(out + used, size - used, "%s%s", used ? "," : "", shard->name);
 
 		used += (size_t)more < size - used ? (size_t)more : 0;

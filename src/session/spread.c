@@ -253,11 +253,9 @@ static void note_failure(struct session *session, struct leg *leg, struct slice 
 	size_t used = strlen(spread->partly_where);
 
 	if ((committing && !leg->replica) || (spread->loose && spread->phase == PHASE_REST)) {
-		const struct database *database = session_database(session);
-
 		spread->partly = !spread->loose;
 		snprintf(spread->partly_where + used, sizeof(spread->partly_where) - used, "%s%s", used ? ", " : "",
-			 session->snapshot->topology->shards[database->shards[leg->shard]].name);
+			 session_shard(session, leg->shard)->name);
 	}
 	if (!spread->error.size)
 		buf_add_slice(&spread->error, message);

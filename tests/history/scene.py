@@ -76,6 +76,17 @@ def run(routers, levels, operations, seed, meanwhile):
     return verdict
 
 
+def once(verdicts, name, turn, make):
+    """The verdict of make(seed): one run is judged level by level."""
+    if (name, turn) not in verdicts:
+        verdicts[name, turn] = None
+        seed = draw_seed()
+        print(f"{name}, round {turn}:")
+        verdicts[name, turn] = make(seed)
+    assert verdicts[name, turn], "the run has failed"
+    return verdicts[name, turn]
+
+
 def check(found, operations):
     assert found["reads"] + found["writes"] >= operations
     assert found["violations"] == 0, "\n".join(found["shown"])

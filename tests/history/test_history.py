@@ -8,7 +8,7 @@ from harness.wait import wait_until
 
 from .disturb import disturb
 from .load import BUILT
-from .scene import LEVELS, WHOLE, check, draw_seed, run, two_routers
+from .scene import LEVELS, WHOLE, check, once, run, two_routers
 
 ROUNDS = 10 if WHOLE else 1
 OPERATIONS = 100_000 if WHOLE else 5_000  # of each level, in each round
@@ -46,24 +46,18 @@ def start_routers(farm, relays):
 
 @pytest.fixture(scope="module")
 def verdicts():
-    """Of what was run: one run is judged level by level."""
     return {}
 
 
 @pytest.fixture
 def verdict(verdicts, start_routers, relays):
     def of(name, turn=0):
-        if (name, turn) not in verdicts:
-            verdicts[name, turn] = None
+        def make(seed):
             nanu, levels, operations, settings = RUNS[name]
-            seed = draw_seed()
-            print(f"{name}, round {turn}:")
             routers = start_routers(nanu, settings)
             # Strong reads wait for replicas that there are, and fail without any.
-            verdicts[name, turn] = run(routers, levels, operations, seed,
-                                       lambda load: disturb(load, routers[0], relays, seed, all_at_once="strong_reads" not in settings))
-        assert verdicts[name, turn], "the run has failed"
-        return verdicts[name, turn]
+            return run(routers, levels, operations, seed, lambda load: disturb(load, routers[0], relays, seed, all_at_once="strong_reads" not in settings))
+        return once(verdicts, name, turn, make)
 
     return of
 

@@ -17,7 +17,7 @@ from harness.router import NANU
 from harness.wait import wait_until
 
 from .disturb import OPERATIONS as OPERATIONS_BETWEEN, SECONDS, delayed, paused
-from .scene import LEVELS, WHOLE, check, draw_seed, run, serves, two_routers
+from .scene import LEVELS, WHOLE, check, once, run, serves, two_routers
 
 ROUNDS = 5 if WHOLE else 1
 OPERATIONS = 50_000 if WHOLE else 5_000  # of each level, in each round
@@ -125,22 +125,17 @@ def disturb(load, routers, seed):
 
 @pytest.fixture(scope="module")
 def verdicts():
-    """Of what was run: one run is judged level by level."""
     return {}
 
 
 @pytest.fixture
 def verdict(verdicts, start_routers):
     def of(name, turn):
-        if (name, turn) not in verdicts:
-            verdicts[name, turn] = None
+        def make(seed):
             levels, operations, settings = RUNS[name]
-            seed = draw_seed()
-            print(f"{name}, round {turn}:")
             routers = start_routers(NANU, settings)
-            verdicts[name, turn] = run(routers, levels, operations, seed, lambda load: disturb(load, routers, seed))
-        assert verdicts[name, turn], "the run has failed"
-        return verdicts[name, turn]
+            return run(routers, levels, operations, seed, lambda load: disturb(load, routers, seed))
+        return once(verdicts, name, turn, make)
 
     return of
 

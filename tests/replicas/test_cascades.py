@@ -1,20 +1,11 @@
 """`nanu add-replica --from` and `--delay`: replicas that stream from a replica, and those that are behind on purpose."""
-import shutil
 
 import psycopg
 import pytest
 
-from harness.postgres import make_folder
 from harness.wait import wait_until
 
 from .replica import Replica
-
-
-@pytest.fixture(scope="module")
-def above():
-    folder = make_folder()
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")

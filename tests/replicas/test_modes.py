@@ -1,22 +1,14 @@
 """nanu.set_replication(): whom a primary waits for, and what happens when replicas are missing."""
-import shutil
 import threading
 
 import psycopg
 import pytest
 
-from harness.postgres import PASSWORD, SUPERUSER, make_folder
+from harness.postgres import PASSWORD, SUPERUSER
 from harness.wait import PATIENCE, wait_until
 
 from .replica import Replica
 from .writers import CLIENTS, writing
-
-
-@pytest.fixture(scope="module")
-def above():
-    folder = make_folder()
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")

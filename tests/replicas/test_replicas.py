@@ -16,19 +16,12 @@ from .writers import writing
 
 numbers = itertools.count(1)
 SLOW = ["--max-rate", "1M"]  # the copy of an empty server takes half a minute
-RATE = "40M"
+RATE = "20M"
 
 
 @pytest.fixture(scope="module")
 def cluster(start_cluster):
     return start_cluster(shards=2)
-
-
-@pytest.fixture(scope="module")
-def above():
-    folder = make_folder()
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture
