@@ -24,7 +24,7 @@ static void tell_pool(struct report *report, const struct pool *pool, uint64_t n
 	report->pools[report->pool_count++] = (struct report_pool){
 		.node = arena_strdup(&report->arena, pool->node), .database = arena_strdup(&report->arena, pool->database),
 		.user = arena_strdup(&report->arena, pool->user), .idle = pool->idle.count, .lent = pool->lent.count,
-		.opening = pool->opening.count, .cleaning = pool->cleaning.count, .waiting = pool->waiting.count,
+		.opening = pool->opening.count, .cleaning = pool->cleaning.count + pool->retiring.count, .waiting = pool->waiting.count,
 		.size_max = __atomic_load_n(&quota->limit, __ATOMIC_RELAXED), .used = __atomic_load_n(&quota->used, __ATOMIC_RELAXED),
 		.opened_total = pool->opened_count, .failed_total = pool->failed_count, .lent_total = pool->lent_count,
 		.wait_total = pool->wait_count, .wait_us = pool->wait_us, .statements = pool->statement_count,
@@ -53,24 +53,21 @@ static void tell_backends(struct report *report, const struct pool *pool, const 
 static void tell_pools(struct report *report, const struct worker *worker, unsigned wanted)
 {
 	uint64_t now_us = loop_now_us(worker->loop);
-	size_t position = 0, backends = 0;
-	struct slice key;
-	void *item;
+	size_t backends = 0;
 
-	report->pools = arena_calloc(&report->arena, worker->pools.by_key.count + 1, sizeof(*report->pools));
-	while (map_next(&worker->pools.by_key, &position, &key, &item)) {
-		const struct pool *pool = item;
+	report->pools = arena_calloc(&report->arena, worker->pools.all.count + 1, sizeof(*report->pools));
+	LIST_EACH(&worker->pools.all, node) {
+		const struct pool *pool = CONTAINER_OF(node, struct pool, place);
 
 		tell_pool(report, pool, now_us);
-		backends += pool->opening.count + pool->idle.count + pool->lent.count + pool->cleaning.count + pool->apart.count;
+		backends += pool_count(pool);
 	}
 	if (!(wanted & REPORT_BACKENDS))
 		return;
 	report->backends = arena_calloc(&report->arena, backends + 1, sizeof(*report->backends));
-	position = 0;
-	while (map_next(&worker->pools.by_key, &position, &key, &item)) {
-		const struct pool *pool = item;
-		const struct list *lists[] = { &pool->opening, &pool->idle, &pool->lent, &pool->cleaning, &pool->apart };
+	LIST_EACH(&worker->pools.all, node) {
+		const struct pool *pool = CONTAINER_OF(node, struct pool, place);
+		const struct list *lists[] = { &pool->opening, &pool->idle, &pool->lent, &pool->cleaning, &pool->retiring, &pool->apart };
 
 		for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 			tell_backends(report, pool, lists[i], now_us);

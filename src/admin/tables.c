@@ -130,7 +130,7 @@ const struct admin_table admin_tables[] = {
 		{ "idle", INT, "backends that wait for a session" },
 		{ "lent", INT, "backends that a session uses" },
 		{ "opening", INT, "backends that are being opened" },
-		{ "cleaning", INT, "backends that are being cleaned behind a session" },
+		{ "cleaning", INT, "backends that are being cleaned behind a session, or taking leave" },
 		{ "waiting", INT, "sessions that wait for a backend" },
 		{ "pool_size", INT, "the limit, over all workers" },
 		{ "used", INT, "backends that count against it, over all workers" },

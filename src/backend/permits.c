@@ -11,20 +11,13 @@ void permits_init(struct permits *permits, struct quotas *quotas, unsigned worke
 		[PERMIT_POOL] = { database, user }, [PERMIT_DATABASE] = { database, "" }, [PERMIT_USER] = { "", user },
 	};
 
-	*permits = (struct permits){ .worker = worker };
+	*permits = (struct permits){ .wait.worker = worker, .lacking = PERMIT_COUNT };
 	for (int i = 0; i < PERMIT_COUNT; i++) {
 		char key[3 * NAME_SIZE_MAX + 256];
 		int size = snprintf(key, sizeof(key), "%s%c%s%c%s", node, 0, keys[i].database, 0, keys[i].user);
 
 		permits->quotas[i] = quotas_get(quotas, slice_make(key, (size_t)size < sizeof(key) ? (size_t)size : sizeof(key) - 1), QUOTA_NONE);
 	}
-}
-
-void permits_release(struct permits *permits)
-{
-	permits_ask_no_more(permits);
-	for (int i = 0; i < PERMIT_COUNT; i++)
-		quota_leave(permits->quotas[i]);
 }
 
 void permits_limit(struct permits *permits, const struct policy *policy)
@@ -34,16 +27,27 @@ void permits_limit(struct permits *permits, const struct policy *policy)
 	quota_limit(permits->quotas[PERMIT_USER], policy->max_user_connections ? policy->max_user_connections : QUOTA_NONE);
 }
 
-enum permit permits_take(struct permits *permits, enum permit first)
+static enum permit take(struct permits *permits, enum permit first, struct quota_wait *wait, uint64_t *ret_waiting)
 {
+	*ret_waiting = 0;
 	for (int i = (int)first; i < PERMIT_COUNT; i++) {
-		if (quota_take(permits->quotas[i]))
+		if (quota_take(permits->quotas[i], permits->lacking == (enum permit)i ? wait : NULL))
 			continue;
 		for (int j = (int)first; j < i; j++)
-			quota_give(permits->quotas[j]);
+			*ret_waiting |= quota_give(permits->quotas[j]);
 		return (enum permit)i;
 	}
 	return PERMIT_COUNT;
+}
+
+enum permit permits_take(struct permits *permits, uint64_t *ret_waiting)
+{
+	return take(permits, PERMIT_POOL, &permits->wait, ret_waiting);
+}
+
+enum permit permits_take_apart(struct permits *permits, uint64_t *ret_waiting)
+{
+	return take(permits, PERMIT_DATABASE, NULL, ret_waiting);
 }
 
 uint64_t permits_give(struct permits *permits, enum permit first)
@@ -55,69 +59,43 @@ uint64_t permits_give(struct permits *permits, enum permit first)
 	return waiting;
 }
 
-static bool say(struct permits *permits, enum permit permit, enum wait how, bool waits)
+bool permits_ask(struct permits *permits, enum permit lacking, size_t have, uint64_t *ret_waiting)
 {
-	if (permits->asked[permit][how] == waits)
-		return false;
-	permits->asked[permit][how] = waits;
-	quota_wait(permits->quotas[permit], how, permits->worker, waits);
-	return true;
+	*ret_waiting = permits->lacking != lacking ? permits_ask_no_more(permits) : 0;
+	permits->lacking = lacking;
+	return quota_queue(permits->quotas[lacking], &permits->wait, (unsigned)have);
 }
 
-bool permits_ask(struct permits *permits, enum permit lacking, bool has_none)
+uint64_t permits_ask_no_more(struct permits *permits)
 {
-	bool more = say(permits, lacking, WAIT_MORE, true), none = say(permits, lacking, WAIT_NONE, has_none);
+	enum permit lacking = permits->lacking;
 
-	return more || (none && has_none);
+	permits->lacking = PERMIT_COUNT;
+	return lacking == PERMIT_COUNT ? 0 : quota_queue_no_more(permits->quotas[lacking], &permits->wait);
 }
 
-void permits_ask_no_more(struct permits *permits)
-{
-	for (int i = 0; i < PERMIT_COUNT; i++)
-		for (int how = 0; how < WAIT_COUNT; how++)
-			say(permits, (enum permit)i, (enum wait)how, false);
-}
-
-static size_t quota_share(const struct quota *quota)
-{
-	unsigned sharers = __atomic_load_n(&quota->sharers, __ATOMIC_RELAXED);
-
-	return (__atomic_load_n(&quota->limit, __ATOMIC_RELAXED) + sharers - 1) / sharers;
-}
-
-static bool wanted(const struct permits *permits, int permit, enum wait how)
-{
-	return quota_wanted(permits->quotas[permit], how, permits->worker, permits->asked[permit][how]);
-}
-
-/* Who waits takes one from a pool that has more than its share, or whose backend nobody there needs. */
-enum sparing permits_spare(const struct permits *permits, size_t have, bool has_waiting)
+enum sparing permits_spare(const struct permits *permits, size_t have, bool has_waiting, bool had_turn)
 {
 	enum sparing sparing = SPARE_NOTHING;
 
 	for (int i = 0; i < PERMIT_COUNT; i++) {
-		const struct quota *quota = permits->quotas[i];
+		unsigned least = __atomic_load_n(&permits->quotas[i]->least, __ATOMIC_RELAXED);
 
-		if (quota_over(quota))
+		if (quota_over(permits->quotas[i]))
 			return SPARE_NOW;
-		if (!wanted(permits, i, WAIT_MORE))
+		if (least == QUOTA_NOBODY)
 			continue;
-		if (have > quota_share(quota) || (!has_waiting && wanted(permits, i, WAIT_NONE)))
+		if (least + 1 < have || (least == 0 && had_turn))
 			return SPARE_NOW;
-		if (!has_waiting)
-			sparing = SPARE_LATER;
+		if (!has_waiting && sparing < SPARE_SOON)
+			sparing = least == 0 ? SPARE_SOON : SPARE_LATER;
 	}
 	return sparing;
 }
 
 const char *permits_setting(const struct permits *permits, unsigned *ret_limit)
 {
-	enum permit lacking = PERMIT_POOL;
-
-	for (int i = 0; i < PERMIT_COUNT; i++)
-		if (permits->asked[i][WAIT_MORE])
-			lacking = (enum permit)i;
-	return permits_setting_of(permits, lacking, ret_limit);
+	return permits_setting_of(permits, permits->lacking == PERMIT_COUNT ? PERMIT_POOL : permits->lacking, ret_limit);
 }
 
 const char *permits_setting_of(const struct permits *permits, enum permit lacking, unsigned *ret_limit)

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "topo/config.h"
 
-enum { OPEN_PAUSE_US = 200000, LEAVING_IDLE_US = 1000000, SPARE_IDLE_US = 100000 };
+enum { OPEN_PAUSE_US = 200000, LEAVING_IDLE_US = 1000000, TURN_US = 100000, MOMENT_US = 2000, WHILE_US = 100000 };
 
 static void serve(struct pool *pool);
 static void spare_later(struct timer *timer);
@@ -27,6 +27,7 @@ void pools_init(struct pools *pools, struct loop *loop, const struct config *con
 {
 	*pools = (struct pools){ .loop = loop, .config = config, .users = users, .quotas = quotas, .worker = worker };
 	pools->retry.run = retry_pools;
+	list_init(&pools->all);
 	settings_table_init(&pools->settings);
 }
 
@@ -45,7 +46,8 @@ void pool_worked(struct pool *pool)
 static void pool_free(struct pool *pool)
 {
 	pool_worked(pool);
-	permits_release(&pool->permits);
+	permits_ask_no_more(&pool->permits);
+	list_remove(&pool->pools->all, &pool->place);
 	loop_disarm(pool->pools->loop, &pool->pause);
 	loop_disarm(pool->pools->loop, &pool->sparing);
 	params_unref(pool->params);
@@ -58,12 +60,10 @@ static void pool_free(struct pool *pool)
 
 void pools_release(struct pools *pools)
 {
-	size_t position = 0;
-	struct slice key;
-	void *pool;
+	struct list_node *node;
 
-	while (map_next(&pools->by_key, &position, &key, &pool))
-		pool_free(pool);
+	while ((node = list_first(&pools->all)))
+		pool_free(CONTAINER_OF(node, struct pool, place));
 	map_release(&pools->by_key);
 	map_release(&pools->holds);
 	settings_table_release(&pools->settings);
@@ -71,19 +71,21 @@ void pools_release(struct pools *pools)
 	statement_table_release(&pools->statements);
 }
 
-static bool pool_empty(const struct pool *pool)
+/* That hold a permit of PERMIT_POOL. */
+static size_t count_own(const struct pool *pool)
 {
-	return list_empty(&pool->opening) && list_empty(&pool->idle) && list_empty(&pool->lent) && list_empty(&pool->cleaning) && list_empty(&pool->apart);
+	return pool->opening.count + pool->idle.count + pool->lent.count + pool->cleaning.count + pool->retiring.count;
+}
+
+size_t pool_count(const struct pool *pool)
+{
+	return count_own(pool) + pool->apart.count;
 }
 
 bool pools_empty(const struct pools *pools)
 {
-	size_t position = 0;
-	struct slice key;
-	void *pool;
-
-	while (map_next(&pools->by_key, &position, &key, &pool))
-		if (!pool_empty(pool))
+	LIST_EACH(&pools->all, node)
+		if (pool_count(CONTAINER_OF(node, struct pool, place)) > 0)
 			return false;
 	return true;
 }
@@ -110,20 +112,18 @@ static void fail_waiting(struct pool *pool, const struct err *why)
 
 void pools_close(struct pools *pools)
 {
-	size_t position = 0;
-	struct slice key;
 	struct err why;
-	void *item;
 
 	pools->draining = true;
 	err_set(&why, ERR_SHUTDOWN, "the router is shutting down");
-	while (map_next(&pools->by_key, &position, &key, &item)) {
-		struct pool *pool = item;
+	LIST_EACH(&pools->all, node) {
+		struct pool *pool = CONTAINER_OF(node, struct pool, place);
 
 		fail_waiting(pool, &why);
 		close_all(&pool->opening, &why);
 		close_all(&pool->idle, &why);
 		close_all(&pool->cleaning, &why);
+		close_all(&pool->retiring, &why);
 		close_all(&pool->lent, &why);
 		close_all(&pool->apart, &why);
 	}
@@ -163,6 +163,7 @@ struct pool *pools_get(struct pools *pools, const char *node, const char *host, 
 	list_init(&pool->idle);
 	list_init(&pool->lent);
 	list_init(&pool->cleaning);
+	list_init(&pool->retiring);
 	list_init(&pool->apart);
 	list_init(&pool->waiting);
 	list_init(&pool->wanting);
@@ -170,6 +171,7 @@ struct pool *pools_get(struct pools *pools, const char *node, const char *host, 
 	permits_init(&pool->permits, pools->quotas, pools->worker, node, database, user);
 	pool_configure(pool);
 	map_set(&pools->by_key, name, pool);
+	list_push_back(&pools->all, &pool->place);
 	return pool;
 }
 
@@ -190,8 +192,9 @@ static struct list *list_of(struct backend *backend, enum backend_state state)
 	case BACKEND_LENT:
 		return &pool->lent;
 	case BACKEND_CLEANING:
-	case BACKEND_RETIRING:
 		return &pool->cleaning;
+	case BACKEND_RETIRING:
+		return &pool->retiring;
 	case BACKEND_CLOSED:
 	case BACKEND_STATE_COUNT_:
 		break;
@@ -211,13 +214,10 @@ void pool_move(struct backend *backend, enum backend_state state)
 		list_push_back(to, &backend->place);
 }
 
-static void give_permit(struct pool *pool, enum permit first)
+static void wake(struct pools *pools, uint64_t workers)
 {
-	struct pools *pools = pool->pools;
-	uint64_t waiting = permits_give(&pool->permits, first);
-
-	for (unsigned worker = 0; waiting; worker++, waiting >>= 1) {
-		if (!(waiting & 1))
+	for (unsigned worker = 0; workers; worker++, workers >>= 1) {
+		if (!(workers & 1))
 			continue;
 		if (worker == pools->worker)
 			loop_later(pools->loop, &pools->retry);
@@ -264,27 +264,28 @@ static struct backend *find_wanted(const struct list *backends, const struct poo
 	return NULL;
 }
 
-static size_t count_backends(const struct pool *pool)
+static enum sparing sparing(const struct pool *pool, const struct backend *backend)
 {
-	return pool->opening.count + pool->idle.count + pool->lent.count + pool->cleaning.count;
-}
+	bool had_turn = backend->queries > 0 && loop_now_us(pool->pools->loop) - backend->opened_us >= TURN_US;
 
-static enum sparing sparing(const struct pool *pool)
-{
-	return permits_spare(&pool->permits, count_backends(pool), !list_empty(&pool->waiting));
+	return permits_spare(&pool->permits, count_own(pool) - pool->retiring.count, !list_empty(&pool->waiting), had_turn);
 }
 
 /* One at a time: when it has gone, the pool looks again. */
 static void spare(struct pool *pool)
 {
+	static const uint64_t idle_us_min[] = { [SPARE_LATER] = WHILE_US, [SPARE_SOON] = MOMENT_US, [SPARE_NOW] = 0 };
 	struct backend *oldest = list_empty(&pool->idle) ? NULL : CONTAINER_OF(list_first(&pool->idle), struct backend, place);
-	uint64_t idle_us = oldest ? loop_now_us(pool->pools->loop) - oldest->idle_since_us : 0;
-	enum sparing when = oldest ? sparing(pool) : SPARE_NOTHING;
+	enum sparing when = oldest ? sparing(pool, oldest) : SPARE_NOTHING;
+	uint64_t idle_us;
 
-	if (when == SPARE_NOW || (when == SPARE_LATER && idle_us >= SPARE_IDLE_US))
+	if (when == SPARE_NOTHING)
+		return;
+	idle_us = loop_now_us(pool->pools->loop) - oldest->idle_since_us;
+	if (idle_us >= idle_us_min[when])
 		backend_retire(oldest);
-	else if (when == SPARE_LATER && !pool->sparing.place)
-		loop_arm(pool->pools->loop, &pool->sparing, SPARE_IDLE_US - idle_us);
+	else
+		loop_arm(pool->pools->loop, &pool->sparing, idle_us_min[when] - idle_us);
 }
 
 static void spare_later(struct timer *timer)
@@ -297,14 +298,16 @@ static bool take_permits(struct pool *pool)
 {
 	struct pools *pools = pool->pools;
 	enum permit lacking;
+	uint64_t waiting;
 
-	while ((lacking = permits_take(&pool->permits, PERMIT_POOL)) != PERMIT_COUNT) {
-		if (!permits_ask(&pool->permits, lacking, count_backends(pool) == 0))
+	while ((lacking = permits_take(&pool->permits, &waiting)) != PERMIT_COUNT) {
+		bool news;
+
+		wake(pools, waiting);
+		news = permits_ask(&pool->permits, lacking, count_own(pool), &waiting);
+		wake(pools, news ? UINT64_MAX : waiting);
+		if (!news)
 			return false;
-		loop_later(pools->loop, &pools->retry);
-		for (unsigned worker = 0; worker < WORKERS_MAX; worker++)
-			if (worker != pools->worker)
-				pools->wake_worker(pools, worker);
 	}
 	return true;
 }
@@ -352,11 +355,10 @@ static void serve(struct pool *pool)
 	}
 	while (count_waiting(pool) > pool->opening.count + pool->cleaning.count && !pool->pools->draining && !pool->pause.place) {
 		if (!take_permits(pool))
-			break;
+			return;
 		pool_move(backend_open(pool), BACKEND_OPENING);
 	}
-	if (list_empty(&pool->waiting))
-		permits_ask_no_more(&pool->permits);
+	wake(pool->pools, permits_ask_no_more(&pool->permits));
 }
 
 /* A pool for which the topology has no place goes when it is empty; from the loop alone, as others may hold it till then. */
@@ -369,7 +371,7 @@ static bool sweep(struct pools *pools)
 	while (map_next(&pools->by_key, &position, &key, &item)) {
 		struct pool *pool = item;
 
-		if (!pool->gone || pool->kept || !pool_empty(pool) || !list_empty(&pool->waiting))
+		if (!pool->gone || pool->kept || pool_count(pool) > 0 || !list_empty(&pool->waiting))
 			continue;
 		memset(pools->recent, 0, sizeof(pools->recent));
 		map_remove(&pools->by_key, key);
@@ -381,15 +383,9 @@ static bool sweep(struct pools *pools)
 
 void pools_look(struct pools *pools)
 {
-	size_t position = 0;
-	struct slice key;
-	void *item;
-
-	while (map_next(&pools->by_key, &position, &key, &item)) {
-		struct pool *pool = item;
-
-		serve(pool);
-		spare(pool);
+	LIST_EACH(&pools->all, node) {
+		serve(CONTAINER_OF(node, struct pool, place));
+		spare(CONTAINER_OF(node, struct pool, place));
 	}
 	while (sweep(pools))
 		;
@@ -407,7 +403,7 @@ static void wait_timed_out(struct timer *timer)
 
 	if (pool->held && !wait->urgent(wait))
 		return;                 /* it begins anew when it is not held any more */
-	if (pool->last_failure.code && pool_empty(pool))
+	if (pool->last_failure.code && pool_count(pool) == 0)
 		why = pool->last_failure;
 	else
 		err_set(&why, ERR_POOL_TIMEOUT, "no connection to node \"%s\" became free within pool_wait_ms_max (%u ms)", pool->node,
@@ -516,7 +512,7 @@ static void offer(struct backend *backend)
 	over = has_had_its_time(backend);
 	if (!over && give_wanted(backend, NULL))
 		return;
-	if (over || (when = sparing(pool)) == SPARE_NOW) {
+	if (over || (when = sparing(pool, backend)) == SPARE_NOW) {
 		backend_retire(backend);
 		if (!list_empty(&pool->waiting))
 			serve(pool);
@@ -524,7 +520,7 @@ static void offer(struct backend *backend)
 	}
 	if (!backend->timer.place && pool_idle_us_max(pool))
 		loop_arm(pool->pools->loop, &backend->timer, pool_idle_us_max(pool));
-	if (when == SPARE_LATER)
+	if (when != SPARE_NOTHING)
 		spare(pool);
 	if (!list_empty(&pool->waiting))
 		serve(pool);
@@ -560,6 +556,7 @@ void pool_opened(struct backend *backend)
 
 	if (backend->state == BACKEND_LOGIN) {
 		pool->opened_count++;
+		backend->opened_us = loop_now_us(pool->pools->loop);
 		pool->last_failure.code = 0;
 		params_assign(&pool->params, backend->params);
 	}
@@ -578,12 +575,14 @@ int pool_open_apart(struct pool *pool, const char *what, const struct backend_ho
 {
 	struct backend *backend;
 	enum permit lacking;
+	uint64_t waiting;
 
 	if (pool->pools->draining)
 		return err_set(err, ERR_SHUTDOWN, "the router is shutting down");
 	if (pool->held)
 		return err_set(err, ERR_NOT_NOW, "database \"%s\" is paused, or node \"%s\" drained", pool->database, pool->node);
-	lacking = permits_take(&pool->permits, PERMIT_DATABASE);
+	lacking = permits_take_apart(&pool->permits, &waiting);
+	wake(pool->pools, waiting);
 	if (lacking != PERMIT_COUNT) {
 		unsigned limit;
 		const char *setting = permits_setting_of(&pool->permits, lacking, &limit);
@@ -622,15 +621,14 @@ void pool_lost(struct backend *backend, const struct err *why)
 	pool_move(backend, BACKEND_CLOSED);
 	err_set(&gone, ERR_NOT_FOUND, "the connection was closed");
 	give_wanted(backend, &gone);
-	give_permit(pool, backend->apart ? PERMIT_DATABASE : PERMIT_POOL);
-	if (!was_opening || backend->apart) {
-		loop_later(pool->pools->loop, &pool->pools->retry);
+	wake(pool->pools, permits_give(&pool->permits, backend->apart ? PERMIT_DATABASE : PERMIT_POOL));
+	loop_later(pool->pools->loop, &pool->pools->retry);
+	if (!was_opening || backend->apart)
 		return;
-	}
 	pool->failed_count++;
 	pool->last_failure = *why;
 	loop_arm(pool->pools->loop, &pool->pause, OPEN_PAUSE_US);
 	/* With other backends at work the wait goes on (the node may only be at its own limit); with none, waiting is in vain. */
-	if (pool_empty(pool))
+	if (pool_count(pool) == 0)
 		fail_waiting(pool, why);
 }

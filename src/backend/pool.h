@@ -1,7 +1,7 @@
 /* pool: the backends of one (node, database, user) on one worker.
  *
  * A pool owns its backends; a session borrows one leg at a time and hands it back idle, in no transaction. Invariant: over all workers,
- * opening + idle + lent + cleaning <= the quotas' limits, unless these were lowered meanwhile. A pool that is *held* (nanu.pause, nanu.drain)
+ * opening + idle + lent + cleaning + retiring <= the quotas' limits, unless these were lowered meanwhile. A pool that is *held* (nanu.pause, nanu.drain)
  * lends only to those who have another backend that is waited for. One worker's; it lives until the topology has no place for it and it is empty.
  */
 #pragma once
@@ -42,6 +42,7 @@ struct pool_wait {                      /* a session's place in the queue; embed
 
 struct pool {
 	struct pools *pools;
+	struct list_node place;
 	char *node;                     /* names */
 	char *database;
 	char *user;
@@ -52,7 +53,7 @@ struct pool {
 	bool held, gone;                /* gone: the topology has it no more */
 	bool replica;                   /* the node is one, in the topology */
 	uint64_t generation;            /* backends of an older one are closed when they are given back */
-	struct list opening, idle, lent, cleaning;      /* of struct backend; idle: least recently used first */
+	struct list opening, idle, lent, cleaning, retiring;    /* of struct backend; idle: least recently used first */
 	struct list apart;                              /* of struct backend, in any state: each opened for one holder */
 	struct list waiting;                            /* of struct pool_wait */
 	struct list wanting;                            /* the same, each for one backend that is being cleaned */
@@ -75,6 +76,7 @@ struct pools {                          /* of one worker */
 	struct quotas *quotas;
 	unsigned worker;
 	struct map by_key;              /* node, zero, database, zero, user -> struct pool */
+	struct list all;                /* the same */
 	struct pool *recent[POOLS_RECENT];      /* pools_get() finds them without their key */
 	struct settings_table settings;
 	struct params_table params;
@@ -98,7 +100,7 @@ void pools_close(struct pools *pools);                  /* closes every backend,
  * other settings of TLS, are closed as they are given back. */
 void pools_configure(struct pools *pools, const struct config *config, const struct snapshot *snapshot);
 /* Backends of this node that there are now are not lent again: it is another than it was when they were opened. */
-void pools_outdate(struct pools *pools, const char *node);
+void pools_outdate(struct pools *pools, const char *name);
 void pools_leave(struct pools *pools);                  /* idle backends go now, and later ones soon */
 
 /* Lends nothing of this database or node to sessions that have no backend of what is held, and closes its backends as they are given back; or does so no more. */
@@ -132,6 +134,7 @@ must_use int pool_open_apart(struct pool *pool, const char *what, const struct b
 			     const char *replication, struct backend **ret_backend, struct err *err);
 void pool_lose_apart(struct pool *pool, const struct err *why);         /* all of them */
 
+size_t pool_count(const struct pool *pool);             /* its backends, in any state */
 void pool_configure(struct pool *pool);                 /* its limits, as the configuration has them */
 
 /* For backend.c: a backend's state changed. */

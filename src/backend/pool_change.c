@@ -78,13 +78,10 @@ static void lose_apart(struct pool *pool, const char *what)
 void pools_configure(struct pools *pools, const struct config *config, const struct snapshot *snapshot)
 {
 	bool same_tls = config_same_node_tls(config, pools->config);
-	size_t position = 0;
-	struct slice key;
-	void *item;
 
 	pools->config = config;
-	while (map_next(&pools->by_key, &position, &key, &item)) {
-		struct pool *pool = item;
+	LIST_EACH(&pools->all, node) {
+		struct pool *pool = CONTAINER_OF(node, struct pool, place);
 		const char *host = NULL;
 		const struct node_address *address = find_address(pool, snapshot, &host);
 
@@ -100,16 +97,12 @@ void pools_configure(struct pools *pools, const struct config *config, const str
 	loop_later(pools->loop, &pools->retry);
 }
 
-void pools_outdate(struct pools *pools, const char *node)
+void pools_outdate(struct pools *pools, const char *name)
 {
-	size_t position = 0;
-	struct slice key;
-	void *item;
+	LIST_EACH(&pools->all, node) {
+		struct pool *pool = CONTAINER_OF(node, struct pool, place);
 
-	while (map_next(&pools->by_key, &position, &key, &item)) {
-		struct pool *pool = item;
-
-		if (strcmp(pool->node, node) != 0)
+		if (strcmp(pool->node, name) != 0)
 			continue;
 		pool->generation++;
 		retire_idle(pool);
@@ -118,13 +111,9 @@ void pools_outdate(struct pools *pools, const char *node)
 
 void pools_leave(struct pools *pools)
 {
-	size_t position = 0;
-	struct slice key;
-	void *pool;
-
 	pools->leaving = true;
-	while (map_next(&pools->by_key, &position, &key, &pool))
-		retire_idle(pool);
+	LIST_EACH(&pools->all, node)
+		retire_idle(CONTAINER_OF(node, struct pool, place));
 }
 
 static struct slice hold_key(enum hold what, const char *name, char key[NAME_SIZE_MAX + 16])
@@ -173,16 +162,13 @@ static void wait_anew(struct pool *pool)
 void pools_hold(struct pools *pools, enum hold what, const char *name, bool hold)
 {
 	char key[NAME_SIZE_MAX + 16];
-	size_t position = 0;
-	struct slice pool_key;
-	void *item;
 
 	if (hold)
 		map_set(&pools->holds, hold_key(what, name, key), pools);
 	else
 		map_remove(&pools->holds, hold_key(what, name, key));
-	while (map_next(&pools->by_key, &position, &pool_key, &item)) {
-		struct pool *pool = item;
+	LIST_EACH(&pools->all, node) {
+		struct pool *pool = CONTAINER_OF(node, struct pool, place);
 
 		if (!concerns(pool, what, name))
 			continue;
@@ -199,15 +185,13 @@ void pools_hold(struct pools *pools, enum hold what, const char *name, bool hold
 
 size_t pools_count(const struct pools *pools, enum hold what, const char *name)
 {
-	size_t position = 0, count = 0;
-	struct slice key;
-	void *item;
+	size_t count = 0;
 
-	while (map_next(&pools->by_key, &position, &key, &item)) {
-		const struct pool *pool = item;
+	LIST_EACH(&pools->all, node) {
+		const struct pool *pool = CONTAINER_OF(node, struct pool, place);
 
 		if (concerns(pool, what, name))
-			count += pool->opening.count + pool->idle.count + pool->lent.count + pool->cleaning.count + pool->apart.count;
+			count += pool_count(pool);
 	}
 	return count;
 }

@@ -4,7 +4,6 @@
 
 #include "backend/cancel.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "route/snapshot.h"
 #include "session/session.h"
 #include "topo/config.h"
@@ -69,36 +68,21 @@ static void leave(struct pool *pool, const struct err *why)
 	pool_lose_apart(pool, why);
 }
 
-/* What the loss of one makes others do may bring new pools. */
-static struct pool **pools_of(struct pools *pools, const char *node, size_t *ret_count)
-{
-	struct pool **found = mem_calloc(pools->by_key.count + 1, sizeof(struct pool *));
-	size_t position = 0;
-	struct slice key;
-	void *pool;
-
-	*ret_count = 0;
-	while (map_next(&pools->by_key, &position, &key, &pool))
-		if (strcmp(((struct pool *)pool)->node, node) == 0)
-			found[(*ret_count)++] = pool;
-	return found;
-}
-
 static void replace(struct worker *worker, const char *shard, const char *old, const char *new)
 {
-	struct pool **pools;
 	struct err why;
-	size_t count;
 
 	err_set(&why, ERR_CONFLICT, "the primary of shard \"%s\" is node \"%s\" now", shard, new);
 	err_detail(&why, "It was node \"%s\", which is not written to any more.", old);
 	err_hint(&why, "Run the transaction again.");
 	pools_outdate(&worker->pools, old);
 	pools_outdate(&worker->pools, new);
-	pools = pools_of(&worker->pools, old, &count);
-	for (size_t i = 0; i < count; i++)
-		leave(pools[i], &why);
-	mem_free(pools);
+	LIST_EACH(&worker->pools.all, node) {
+		struct pool *pool = CONTAINER_OF(node, struct pool, place);
+
+		if (strcmp(pool->node, old) == 0)
+			leave(pool, &why);
+	}
 }
 
 void primaries_follow(struct worker *worker, const struct snapshot *before)
@@ -128,12 +112,10 @@ int primaries_check(const struct session *session, int shard, struct err *err)
 
 int primaries_check_backend(const struct session *session, const struct backend *backend, int shard, struct err *err)
 {
-	const struct topology *topology = session->snapshot->topology;
-
 	if (session->worker->config->follow_roles == TOGGLE_OFF || !slice_is(params_get(backend->params, "in_hot_standby"), "on"))
 		return 0;
 	err_set(err, ERR_NOT_NOW, "node \"%s\", the primary of shard \"%s\", is in recovery", backend->pool->node,
-		topology->shards[session_database(session)->shards[shard]].name);
+		session_shard(session, shard)->name);
 	err_detail(err, "It takes no writes, and what it shows may be out of date. Another node of the shard is taken for the primary as soon as it says that it is.");
 	err_hint(err, "Try again in a moment. SELECT * FROM nanu.replication tells who is what; with follow_roles: off a node in recovery serves as a primary.");
 	return err->code;

@@ -173,7 +173,7 @@ def backends(cluster, user=None):
 
 
 def test_max_db_connections_holds_over_users_and_workers_and_all_get_a_turn(start_own):
-    cluster = start_own(shards=1, workers=3, pool_size=10, max_db_connections=2)
+    cluster = start_own(shards=1, workers=3, pool_size=10, max_db_connections=2, pool_wait_ms_max=10000)
     seen = []
 
     def client(**who):
@@ -187,6 +187,8 @@ def test_max_db_connections_holds_over_users_and_workers_and_all_get_a_turn(star
     jobs = [lambda: client(), lambda: client(user=SUPERUSER, password=PASSWORD)] * 5
     assert in_background(watch, *jobs)[0] <= 2
     assert len(seen) == 600
+    pools = cluster.execute("SELECT opened_total, lent_total FROM nanu.pools")
+    assert sum(opened for opened, _ in pools) < sum(lent for _, lent in pools) / 2, "a connection is opened for each statement, in turns"
 
 
 def test_max_user_connections_holds_over_databases(start_own):
