@@ -729,6 +729,8 @@ static void sum_up(struct plan *plan)
 		plan->reads &= plan->items[i].reads;
 		plan->reads_there &= plan->items[i].reads_there;
 		plan->may_write |= may_write(&plan->items[i]);
+		plan->dirties |= plan->items[i].dirties;
+		plan->holds |= reading_holds(plan->items[i].shape);
 	}
 }
 

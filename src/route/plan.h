@@ -70,6 +70,8 @@ struct plan {
 	const struct hint *hint;        /* of a comment; or NULL. When it cannot be had, every item is REFUSED for it */
 	bool reads, reads_there;        /* all its items do, and there is one */
 	bool may_write;                 /* some item is neither that nor of the session alone: BEGIN, SET */
+	bool dirties;                   /* some item does */
+	bool holds;                     /* some item takes what others, or the session itself, are to find after it: an advisory lock, a cursor WITH HOLD */
 	bool uses_literals;             /* some pin needs the statement's literals */
 	bool unknown;                   /* names a relation that the catalog does not have: to be planned anew with a fresh one */
 	bool parsed;                    /* false: PostgreSQL will not parse it either; one REFUSED-less item of kind ANY */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "catalog/catalog.h"
+#include "route/look.h"
 #include "route/resolve.h"
 
 enum { RELATIONS_DEEP_MAX = 8 };
@@ -69,7 +70,8 @@ static bool all_plain(const struct resolver *resolver, const struct catalog_tabl
 /* What its query would be, were it written out. */
 static bool view_reads(const struct resolver *resolver, const struct catalog_view *view, bool there, unsigned deep)
 {
-	if (!view || view->opaque || view->locks || !all_plain(resolver, view->relations, view->relation_count, there, deep))
+	/* Which operators and types it has in it, nobody noted. */
+	if (!view || view->opaque || view->locks || resolver->catalog->hidden_count || !all_plain(resolver, view->relations, view->relation_count, there, deep))
 		return false;
 	for (size_t i = 0; i < view->call_count; i++)
 		if (!is_steady(resolver, view->calls[i].schema, view->calls[i].name, there))
@@ -103,8 +105,11 @@ bool reading_copies(const struct shape *shape)
 bool reading_only(const struct resolver *resolver, const struct shape *shape, bool there)
 {
 	if ((shape->kind != STMT_SELECT && shape->kind != STMT_EXECUTE && !reading_copies(shape)) || shape->cte_writes || !resolver->catalog ||
-	    resolver->catalog->hidden_count || shape->set_config || shape->set_config_opaque || shape->set_config_passing)
+	    shape->set_config || shape->set_config_opaque || shape->set_config_passing)
 		return false;
+	for (size_t i = 0; i < resolver->catalog->hidden_count; i++)
+		if (look_may_run(&resolver->catalog->hidden[i], resolver, shape))
+			return false;
 	for (size_t i = 0; i < shape->scope_count; i++)
 		if (shape->scopes[i].locking)
 			return false;
@@ -127,4 +132,17 @@ bool reading_only(const struct resolver *resolver, const struct shape *shape, bo
 				return false;
 	}
 	return true;
+}
+
+static bool takes_lock(const struct shape *shape)
+{
+	for (size_t i = 0; i < shape->function_count; i++)
+		if (strncmp(shape->functions[i].name, "pg_advisory_", 12) == 0 || strncmp(shape->functions[i].name, "pg_try_advisory_", 16) == 0)
+			return true;
+	return false;
+}
+
+bool reading_holds(const struct shape *shape)
+{
+	return (shape->kind == STMT_DECLARE && shape->cursor_hold) || takes_lock(shape) || (shape->inner && takes_lock(shape->inner));
 }

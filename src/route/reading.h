@@ -12,3 +12,6 @@ bool reading_only(const struct resolver *resolver, const struct shape *shape, bo
 
 /* COPY … TO STDOUT: it reads as its query, or a SELECT from its table, does. */
 bool reading_copies(const struct shape *shape);
+
+/* It takes what others, or the session itself later, are to find where they look: an advisory lock, a cursor WITH HOLD. */
+bool reading_holds(const struct shape *shape);

@@ -24,9 +24,10 @@ enum portal_kind extended_kind(const struct session *session, const struct plan 
 		return PORTAL_LEG;
 	switch (item->shape->kind) {
 	case STMT_BEGIN:
+		return several || units_tx_lost(session) || reads_chooses_later(session, plan) ? PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_COMMIT:
 	case STMT_ROLLBACK:
-		return several || units_tx_lost(session) ? PORTAL_SPREAD : PORTAL_LEG;
+		return several || units_tx_lost(session) || (session->reads && session->reads->in_tx) ? PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_DEALLOCATE:
 		return PORTAL_SPREAD;
 	case STMT_LISTEN:

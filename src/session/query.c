@@ -294,7 +294,7 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 	}
 	switch (shape->kind) {
 	case STMT_BEGIN:
-		if (!several_shards)
+		if (!several_shards && !reads_chooses_later(session, plan))
 			break;
 		query_begin_deferred(session, shape);
 		effects_ready(session, session->tx_status);

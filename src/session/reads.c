@@ -67,6 +67,10 @@ static bool leave(struct session *session, struct leg *leg)
 		leg_sync_hidden(leg);
 		return false;
 	}
+	if (session->pins) {            /* what is held there by code that nobody looked into: it ends */
+		leg->backend->dirty = true;
+		session->probe_pins = true;
+	}
 	leg_release(leg, true);
 	return true;
 }
@@ -118,6 +122,37 @@ static int take_question(struct session *session, const struct hint *hint, struc
 	return check_hint_here(session, hint, err) < 0 ? err->code : 1;
 }
 
+static bool has_replica(const struct session *session)
+{
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->replica)
+			return true;
+	return false;
+}
+
+/* A transaction block that is the replicas' is the primary's after all, if nothing was asked of one yet, and the session has chosen that since, or the
+ * statement does what others, or the session later, must find where they look. */
+static int check_block(struct session *session, const struct plan *plan, struct err *err)
+{
+	struct reads *reads = session->reads;
+
+	if (!has_replica(session)) {
+		reads->in_tx = !reads->primary && !plan->holds && !plan->dirties;
+		return 1;
+	}
+	if (reads->chose_primary) {
+		err_set(err, ERR_TX_STATE, "a transaction block that reads from a replica cannot go on at the primary");
+		err_hint(err, "SET what is to hold before the first statement of the block, or before BEGIN.");
+		return err->code;
+	}
+	if (!plan->holds)
+		return 1;
+	err_set(err, ERR_TX_STATE, "a transaction block that reads from a replica cannot take advisory locks, or make cursors WITH HOLD");
+	err_detail(err, "Sessions on the primary would not see the lock, and the session not the cursor.");
+	err_hint(err, "Have it be the first statement of the block, which the primary serves then, or leave READ ONLY out.");
+	return err->code;
+}
+
 static bool is_missing(const struct leg *leg)
 {
 	return !leg || leg->state == LEG_LOST || leg->spent;
@@ -164,6 +199,8 @@ int reads_choose(struct session *session, const struct plan *plan, uint64_t shar
 	reads = session->reads;
 	stays = only && left != LEFT_PRIMARY;
 	reads->wrote |= !only && plan->may_write;
+	if (session->tx_status == 'T' && reads->in_tx)
+		rc = check_block(session, plan, err);
 	if (session->tx_status != 'I')
 		reads->may = reads->in_tx && session->tx_status == 'T';
 	else

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "route/plan.h"
 #include "route/snapshot.h"
 #include "session/hedge.h"
 #include "session/session.h"
@@ -41,6 +42,7 @@ struct reads {                          /* of a session whose reads are not all 
 	enum read_from by;              /* which of those that will do is taken */
 	bool shares;                    /* the primary is one of them */
 	bool primary;                   /* it serves, whatever the level */
+	bool chose_primary;             /* as the session has chosen so */
 	bool hinted;                    /* these are as a hint of the last statement has them */
 	bool or_fails;                  /* when no replica can serve, the primary does not either */
 	uint64_t *user_wrote_us;        /* of who is the same nanu.user; or NULL */
@@ -104,6 +106,11 @@ void reads_failed(struct session *session, bool writes);
 /* The leg's replica could not be had, or went away: the same, and nobody reads from it for a while (route/aside.h). */
 void reads_give_up(struct session *session, const struct leg *leg);
 void reads_begin_tx(struct session *session, const struct shape *shape);        /* a transaction block; `shape`: BEGIN, or NULL */
+/* A transaction block that replicas may serve is begun where its first statement goes. */
+static inline bool reads_chooses_later(const struct session *session, const struct plan *plan)
+{
+	return session->reads && session->tx_status == 'I' && plan->reads;
+}
 void reads_wrote(struct session *session, const struct plan *plan);     /* what reads_step() is not asked of runs now; NULL: nobody knows what */
 void reads_ready(struct session *session);      /* the session is ready for the next query, outside of a transaction */
 

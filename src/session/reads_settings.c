@@ -61,6 +61,7 @@ void reads_read_settings(struct session *session, const struct hint *hint)
 	int read_from = by ? own_choice(read_from_names, by) : (int)policy->read_from;
 	int read_fallback = fallback ? own_choice(read_fallback_names, fallback) : (int)policy->read_fallback;
 	enum consistency before = reads->level;
+	bool first = !reads->settings;
 
 	reads->hinted = hint != NULL;
 	settings_assign(&reads->settings, session->settings);
@@ -73,10 +74,10 @@ void reads_read_settings(struct session *session, const struct hint *hint)
 #endif
 	reads->by = read_from < 0 ? READ_FROM_PRIMARY : (enum read_from)read_from;
 	/* Where strong reads are the replicas', nobody's are the primary's. */
-	reads->primary = (isolation && strcasecmp(isolation, "serializable") == 0) || read_level < 0 ||
-			 (reads->level == CONSISTENCY_STRONG ? policy->strong_reads == STRONG_READS_PRIMARY : reads->by == READ_FROM_PRIMARY);
+	reads->chose_primary = reads->level == CONSISTENCY_STRONG ? policy->strong_reads == STRONG_READS_PRIMARY : reads->by == READ_FROM_PRIMARY;
+	reads->primary = (isolation && strcasecmp(isolation, "serializable") == 0) || read_level < 0 || reads->chose_primary;
 	reads->shares = policy->read_primary == TOGGLE_ON && reads->level != CONSISTENCY_STRONG && session->side != SIDE_REPLICA;
-	if (reads->level != before) {           /* at another level several may have shown it what it has, and nobody noted when */
+	if (reads->level != before && !first) { /* at another level several may have shown it what it has, and nobody noted when */
 		reads->read_us = reads_now_us();
 		if (reads->read_from)
 			memset(reads->read_from, 0xff, reads->shard_count * sizeof(*reads->read_from));
@@ -96,7 +97,8 @@ void reads_make(struct session *session)
 	session->reads = mem_calloc(1, sizeof(*session->reads));
 	session->reads->session = session;
 	reads_again_init(session->reads);
-	session->reads->wrote_us = session->reads->read_us = reads_now_us();  /* nobody knows what it did until now */
+	if (session->statements)
+		session->reads->wrote_us = session->reads->read_us = reads_now_us();    /* nobody knows what it did until now */
 }
 
 void reads_begin(struct session *session)

@@ -285,6 +285,15 @@ def test_the_lag_is_told(cluster):
         assert lag_bytes > 0 and other < 300
 
 
+@pytest.mark.parametrize("level", ["monotonic", "session", "causal"])
+def test_who_was_shown_nothing_may_begin_with_any_replica(cluster, level):
+    cluster.catch_up()
+    with paused(*cluster.replicas[0]):
+        newest = count_up(cluster)
+        with cluster.connect(options=f"-c nanu.consistency={level}") as conn, reads_of(cluster, 1):
+            assert counted(conn) == newest - 1
+
+
 # ---- transactions ----
 
 def test_a_read_only_transaction_is_a_replicas(cluster):

@@ -1,0 +1,140 @@
+"""READ ONLY transaction blocks that replicas serve: what the primary serves all the same, what is refused, and what they leave behind."""
+import psycopg
+import pytest
+
+from harness.wait import wait_until
+
+from .scene import connect, paused, reads_of
+
+
+@pytest.fixture(scope="module")
+def cluster(start_cluster):
+    made = start_cluster(shards=1, replicas=2, workers=1, pool_size=2)
+    made.execute("CREATE TABLE counter (n int)")
+    made.execute("INSERT INTO counter VALUES (0)")
+    made.execute("CREATE FUNCTION locks() RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM pg_advisory_lock(5); END$$")
+    made.catch_up()
+    return made
+
+
+def locks_held(cluster):
+    """On replicas."""
+    held = []
+    for replica in cluster.replicas[0]:
+        with replica.connect() as conn:
+            held += conn.execute("SELECT objid FROM pg_locks WHERE locktype = 'advisory'").fetchall()
+    return held
+
+
+LOCKS = ["SELECT pg_advisory_xact_lock(7)", "SELECT pg_try_advisory_xact_lock_shared(7)", "SELECT pg_advisory_lock(7)", "SELECT locks()"]
+
+
+@pytest.mark.parametrize("begin", ["BEGIN READ ONLY", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"])
+@pytest.mark.parametrize("statement", [*LOCKS, "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "DECLARE c CURSOR FOR SELECT pg_advisory_xact_lock(7)"])
+@pytest.mark.parametrize("prepare", [False, True])
+def test_a_block_that_begins_with_what_must_be_found_is_the_primarys(cluster, begin, statement, prepare):
+    with connect(cluster, "eventual") as conn, reads_of(cluster, 0):
+        conn.execute(begin)
+        conn.execute(statement, prepare=prepare)
+        conn.execute("SELECT n FROM counter")
+        conn.execute("COMMIT")
+
+
+@pytest.mark.parametrize("statement", ["SELECT pg_advisory_xact_lock(7)", "SELECT n, pg_try_advisory_lock(7) FROM counter", "EXPLAIN ANALYZE SELECT pg_advisory_lock(7)",
+                                       "DECLARE c CURSOR WITH HOLD FOR SELECT 1"])
+@pytest.mark.parametrize("prepare", [False, True])
+def test_later_it_is_refused(cluster, statement, prepare):
+    with connect(cluster, "eventual") as conn:
+        conn.execute("BEGIN READ ONLY")
+        conn.execute("SELECT n FROM counter")
+        with pytest.raises(psycopg.Error) as caught:
+            conn.execute(statement, prepare=prepare)
+        assert caught.value.sqlstate == "25000" and "first statement" in caught.value.diag.message_hint
+        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+            conn.execute("SELECT n FROM counter")
+        conn.execute("ROLLBACK")
+        assert conn.execute("SELECT n FROM counter").fetchone()
+    assert not locks_held(cluster)
+
+
+def test_a_lock_of_a_prepared_statement_is_the_primarys(cluster):
+    with connect(cluster, "eventual") as conn:
+        conn.execute("PREPARE lock AS SELECT pg_advisory_lock(7)")
+        conn.execute("BEGIN READ ONLY")
+        conn.execute("SELECT n FROM counter")
+        conn.execute("EXECUTE lock")
+        conn.execute("COMMIT")
+        assert conn.execute("SELECT pg_advisory_unlock(7)").fetchone() == (True,)
+    assert not locks_held(cluster)
+
+
+def test_a_lock_of_a_block_keeps_others_out(cluster):
+    with connect(cluster, "eventual") as one, connect(cluster, "strong") as other:
+        one.execute("BEGIN READ ONLY")
+        assert one.execute("SELECT pg_try_advisory_xact_lock(42)").fetchone() == (True,)
+        assert other.execute("SELECT pg_try_advisory_lock(42)").fetchone() == (False,)
+        one.execute("COMMIT")
+
+
+def test_a_cursor_with_hold_stays_with_who_made_it(cluster):
+    with connect(cluster, "eventual") as one:
+        one.execute("BEGIN READ ONLY")
+        one.execute("DECLARE mine CURSOR WITH HOLD FOR SELECT n FROM counter")
+        one.execute("COMMIT")
+        one.execute("SELECT n FROM counter")
+        assert one.execute("FETCH 1 FROM mine").fetchone()
+    with connect(cluster, "eventual") as other:
+        for _ in range(4):
+            other.execute("BEGIN READ ONLY")
+            other.execute("SELECT n FROM counter")
+            with pytest.raises(psycopg.errors.InvalidCursorName):
+                other.execute("FETCH 1 FROM mine")
+            other.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("after", ["UPDATE counter SET n = n", "SELECT n FROM counter", None])
+def test_what_code_leaves_on_a_replica_goes_when_the_session_does(cluster, after):
+    with connect(cluster, "eventual") as conn:
+        conn.execute("BEGIN READ ONLY")
+        conn.execute("SELECT n FROM counter")
+        conn.execute("SELECT locks()")
+        conn.execute("COMMIT")
+        assert locks_held(cluster) == [(5,)]
+        if after:
+            conn.execute(after)
+    wait_until(lambda: not locks_held(cluster), "its backend has been reset")
+
+
+CHOICES = {"consistency": "strong", "read_from": "primary"}
+
+
+@pytest.mark.parametrize("setting", CHOICES)
+def test_a_block_may_choose_the_primary_before_its_first_read(cluster, setting):
+    with connect(cluster, "eventual") as conn, paused(*cluster.replicas[0]), reads_of(cluster, 0):
+        cluster.execute("UPDATE counter SET n = n + 1")
+        newest = cluster.execute("SELECT n FROM counter")
+        conn.execute("BEGIN READ ONLY")
+        conn.execute(f"SET LOCAL nanu.{setting} = '{CHOICES[setting]}'")
+        assert conn.execute("SELECT n FROM counter").fetchall() == newest
+        conn.execute("COMMIT")
+
+
+@pytest.mark.parametrize("setting", CHOICES)
+def test_not_later(cluster, setting):
+    with connect(cluster, "eventual") as conn:
+        conn.execute("BEGIN READ ONLY")
+        conn.execute("SELECT n FROM counter")
+        conn.execute(f"SET LOCAL nanu.{setting} = '{CHOICES[setting]}'")
+        with pytest.raises(psycopg.Error) as caught:
+            conn.execute("SELECT n FROM counter")
+        assert caught.value.sqlstate == "25000" and "before the first statement" in caught.value.diag.message_hint
+        conn.execute("ROLLBACK")
+
+
+def test_what_is_to_hold_for_later_blocks_may_be_set_in_one(cluster):
+    with connect(cluster, "eventual") as conn, reads_of(cluster, 1):
+        conn.execute("BEGIN READ ONLY")
+        conn.execute("SELECT n FROM counter")
+        conn.execute("SET default_transaction_isolation = 'serializable'")
+        conn.execute("SELECT n FROM counter")
+        conn.execute("COMMIT")
