@@ -165,7 +165,7 @@ def dashboard_expressions():
 
 
 def named_metrics(expression):
-    outside = re.sub(r"\{[^}]*\}|\[[^]]*\]|by \([^)]*\)", " ", expression)
+    outside = re.sub(r"\{[^}]*\}|\[[^]]*\]|(by|on|group_left) \([^)]*\)", " ", expression)
     return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", outside)) - NO_METRIC
 
 
@@ -238,6 +238,7 @@ def test_prometheus_scrapes_both_routers_and_every_panel_has_something_to_show(t
                     one.execute("SELECT 1")
                 return prometheus.query("sum(rate(nanu_statements_total[5s])) > 0")
             wait_until(busy, "there are rates")
+            conn.execute("SET nanu.consistency = 'eventual'")
             for title, expression in dashboard_expressions():
                 if "pool_wait" in expression or "fail" in expression:
                     continue    # nobody waits here
@@ -249,14 +250,26 @@ def test_prometheus_scrapes_both_routers_and_every_panel_has_something_to_show(t
 
 # ---- systemd ----
 
-def test_systemd_takes_the_unit(tmp_path):
+@pytest.mark.parametrize("name", ["nanu.service", "nanu@1.service"])
+def test_systemd_takes_the_unit(tmp_path, name):
+    """For one router, and as a template for several: the file is to be installed under either name."""
     verify = shutil.which("systemd-analyze")
     if not verify:
         pytest.skip("there is no systemd-analyze")
-    unit = tmp_path / "nanu.service"
-    text = (ROOT / "packaging" / "nanu.service").read_text()
-    assert "/usr/local/bin/nanu" in text
+    unit = tmp_path / name.replace("@1", "@")
+    text = (EXAMPLES / "nanu.service").read_text()
+    assert "/usr/local/bin/nanu" in text and text.count("nanu%i") == 3
     unit.write_text(text.replace("/usr/local/bin/nanu", str(NANU)).replace("User=nanu\nGroup=nanu\n", ""))
-    done = subprocess.run([verify, "verify", "--man=no", unit], capture_output=True, text=True)
-    complaints = [line for line in done.stderr.splitlines() if "nanu.service" in line]
+    done = subprocess.run([verify, "verify", "--man=no", tmp_path / name], capture_output=True, text=True)
+    complaints = [line for line in done.stderr.splitlines() if "nanu" in line]
     assert not complaints, done.stderr
+
+
+def test_systemd_finds_what_it_does_not_take(tmp_path):
+    """So that nothing to complain of means something, of a template too."""
+    verify = shutil.which("systemd-analyze")
+    if not verify:
+        pytest.skip("there is no systemd-analyze")
+    (tmp_path / "nanu@.service").write_text((EXAMPLES / "nanu.service").read_text().replace("/usr/local/bin/nanu serve", "/nowhere/nanu-%i serve"))
+    done = subprocess.run([verify, "verify", "--man=no", tmp_path / "nanu@1.service"], capture_output=True, text=True)
+    assert "/nowhere/nanu-1" in done.stderr

@@ -179,6 +179,6 @@ def test_the_clients_address_is_added_when_asked_for(start_own):
 
 
 def test_the_unit_file_is_a_notifying_service():
-    text = (pathlib.Path(__file__).resolve().parents[2] / "packaging" / "nanu.service").read_text()
+    text = (pathlib.Path(__file__).resolve().parents[2] / "examples" / "nanu.service").read_text()
     assert re.search(r"^Type=notify$", text, re.M) and re.search(r"^NotifyAccess=all$", text, re.M)
     assert re.search(r"^ExecStart=/\S+/nanu serve --config /\S+$", text, re.M)
