@@ -97,6 +97,18 @@ static void write_statements(const struct scene *scene, struct buf *out)
 				 sum_of(scene->reports, OF(counters.statements) + i * sizeof(uint64_t)));
 }
 
+static void write_reads(const struct scene *scene, struct buf *out)
+{
+	exposition_family(out, "nanu_reads_total", METRIC_COUNTER,
+			  "Reads of sessions that may read from replicas, by consistency level, role of what served, and reason; as nanu.reads tells them.");
+	for (unsigned level = 0; level < READ_LEVEL_COUNT; level++)
+		for (size_t i = 0; level != CONSISTENCY_SESSION && i < READ_CHOICE_COUNT; i++)
+			exposition_count(out, "nanu_reads_total",
+					 LABELS(scene->arena, { "level", consistency_names[level] }, { "role", read_choice_names[i].role },
+						{ "reason", read_choice_names[i].reason }),
+					 NULL, reports_reads(scene->reports, level, read_choice_names[i].choice));
+}
+
 /* ---- how long queries take ---- */
 
 enum { BOUND_FIRST = 6, BOUND_LAST = 26 };      /* powers of two, in microseconds: 64 us to 67 s */
@@ -152,6 +164,7 @@ void metrics_write(const struct scene *scene, struct buf *out)
 	write_sessions(scene, out);
 	write_sums(scene->reports, out);
 	write_statements(scene, out);
+	write_reads(scene, out);
 	write_durations(scene, out);
 	write_databases(scene, out);
 	metrics_nodes(scene, out);

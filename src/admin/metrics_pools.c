@@ -1,5 +1,5 @@
 /* metrics_pools: the pools of each node, database and user, summed over the workers. With more than METRICS_POOLS_MAX of them the users are summed,
- * too, and the label "user" is empty: an answer stays small whoever comes. */
+ * too, and the label "user" is empty: an answer stays small whoever comes. And the statements of each node and database, by kind. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +74,8 @@ static void add_pool(const struct scene *scene, struct sums *sums, const struct 
 	sum->lendings += pool->lent_total;
 	sum->waits += pool->wait_total;
 	sum->wait_us += pool->wait_us;
-	sum->statements += pool->statements;
+	for (size_t i = 0; i < STMT_KIND_COUNT_; i++)
+		sum->statements += pool->statements[i];
 	if (sum->size_max < pool->size_max)
 		sum->size_max = pool->size_max;
 }
@@ -107,6 +108,65 @@ static uint64_t value_of(const struct sum *sum, size_t offset)
 	return *(const uint64_t *)(const void *)((const char *)sum + offset);
 }
 
+/* ---- statements by kind ---- */
+
+struct kinds {
+	bool by_database;
+	struct map by_labels;           /* labels -> uint64_t[STMT_KIND_COUNT_] */
+	size_t count;                   /* of those that are not 0 */
+};
+
+static void add_kinds(const struct scene *scene, struct kinds *kinds, const struct report_pool *pool)
+{
+	const char *labels = LABELS(scene->arena, { "shard", shard_of(scene->snapshot->topology, pool->node) }, { "node", pool->node },
+				    { "database", kinds->by_database ? pool->database : "" });
+	uint64_t *counts = map_get(&kinds->by_labels, slice_of(labels));
+
+	if (!counts) {
+		counts = arena_calloc(scene->arena, STMT_KIND_COUNT_, sizeof(*counts));
+		map_set(&kinds->by_labels, slice_of(labels), counts);
+	}
+	for (size_t i = 0; i < STMT_KIND_COUNT_; i++) {
+		kinds->count += !counts[i] && pool->statements[i];
+		counts[i] += pool->statements[i];
+	}
+}
+
+static void add_all_kinds(const struct scene *scene, struct kinds *kinds, bool by_database)
+{
+	*kinds = (struct kinds){ .by_database = by_database };
+	for (unsigned i = 0; i < scene->reports->count; i++)
+		for (size_t j = 0; j < scene->reports->items[i].pool_count; j++)
+			add_kinds(scene, kinds, &scene->reports->items[i].pools[j]);
+}
+
+/* Over users, and over databases where there are many. A node's role is no label, as it may change; pools go with their node or database, so that no
+ * counter of these ever becomes less. */
+static void write_kinds(const struct scene *scene, struct buf *out)
+{
+	static const char name[] = "nanu_shard_statements_total";
+	struct kinds kinds;
+	size_t position = 0;
+	struct slice key;
+	void *found;
+
+	add_all_kinds(scene, &kinds, true);
+	if (kinds.count > METRICS_POOLS_MAX) {
+		map_release(&kinds.by_labels);
+		add_all_kinds(scene, &kinds, false);
+	}
+	exposition_family(out, name, METRIC_COUNTER, "Statements run on each shard, of kinds that were; one that runs on several shards counts on each.");
+	while (map_next(&kinds.by_labels, &position, &key, &found)) {
+		const uint64_t *counts = found;
+		const char *labels = arena_strndup(scene->arena, key.data, key.size);
+
+		for (size_t i = 0; i < STMT_KIND_COUNT_; i++)
+			if (counts[i])
+				exposition_count(out, name, labels, LABELS(scene->arena, { "kind", stmt_kind_name((enum stmt_kind)i) }), counts[i]);
+	}
+	map_release(&kinds.by_labels);
+}
+
 void metrics_pools(const struct scene *scene, struct buf *out)
 {
 	static const char name[] = "nanu_pool_connections";
@@ -133,4 +193,5 @@ void metrics_pools(const struct scene *scene, struct buf *out)
 		}
 	}
 	map_release(&sums.by_labels);
+	write_kinds(scene, out);
 }

@@ -27,11 +27,12 @@ static void tell_pool(struct report *report, const struct pool *pool, uint64_t n
 		.opening = pool->opening.count, .cleaning = pool->cleaning.count + pool->retiring.count, .waiting = pool->waiting.count,
 		.size_max = __atomic_load_n(&quota->limit, __ATOMIC_RELAXED), .used = __atomic_load_n(&quota->used, __ATOMIC_RELAXED),
 		.opened_total = pool->opened_count, .failed_total = pool->failed_count, .lent_total = pool->lent_count,
-		.wait_total = pool->wait_count, .wait_us = pool->wait_us, .statements = pool->statement_count,
+		.wait_total = pool->wait_count, .wait_us = pool->wait_us,
 		.last_failure = failure->code ? arena_strdup(&report->arena, failure->message) : NULL,
 		.unreachable = failure->code == ERR_CONNECT || failure->code == ERR_BACKEND_LOST,
 		.aside_us = pool->aside.until_us > now_us ? pool->aside.until_us - now_us : 0,
 	};
+	memcpy(report->pools[report->pool_count - 1].statements, pool->statements, sizeof(pool->statements));
 }
 
 static void tell_backends(struct report *report, const struct pool *pool, const struct list *list, uint64_t now_us)
@@ -250,4 +251,13 @@ bool reports_hold(const struct reports *reports, enum hold what, const char *nam
 		if (report->holds[i].what == what && strcmp(report->holds[i].name, name) == 0)
 			return true;
 	return false;
+}
+
+uint64_t reports_reads(const struct reports *reports, unsigned level, enum read_choice choice)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < reports->count; i++)
+		sum += reports->items[i].counters.reads[level][choice];
+	return sum;
 }

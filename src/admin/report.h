@@ -22,7 +22,8 @@ struct report_pool {
 	const char *node, *database, *user;
 	size_t idle, lent, opening, cleaning, waiting;
 	unsigned size_max, used;        /* over all workers */
-	uint64_t opened_total, failed_total, lent_total, wait_total, wait_us, statements;
+	uint64_t opened_total, failed_total, lent_total, wait_total, wait_us;
+	uint64_t statements[STMT_KIND_COUNT_];
 	const char *last_failure;       /* NULL: the last opening succeeded */
 	bool unreachable;               /* and it failed because nobody answered */
 	uint64_t aside_us;              /* for so long nothing is read from it; 0: it may be tried */
@@ -76,6 +77,9 @@ struct reports {
 /* Asks every worker. Not from a worker's thread. */
 void reports_init(struct reports *reports, struct services *services, unsigned wanted);
 void reports_release(struct reports *reports);
+
+/* Of all workers. */
+uint64_t reports_reads(const struct reports *reports, unsigned level, enum read_choice choice);
 
 /* Whether it is held, as every worker knows; with REPORT_HOLDS. */
 bool reports_hold(const struct reports *reports, enum hold what, const char *name);

@@ -207,6 +207,12 @@ const struct admin_table admin_tables[] = {
 		{ "name", TEXT, "the counter" },
 		{ "value", INT, "the sum" },
 		{ "description", TEXT, "what it counts" }), REPORT_COUNTERS | REPORT_SUMS, fill_stats },
+	{ "reads", "what served the reads of sessions that may read from replicas, and why; one over several shards counts on each", COLUMNS(
+		{ "level", TEXT, "what the session or statement asked for: nanu.consistency" },
+		{ "role", TEXT, "of what served: replica, primary; none: nobody could" },
+		{ "reason", TEXT, "of the choice, in a word" },
+		{ "reads", INT, "that were answered, or refused, so" },
+		{ "description", TEXT, "the reason" }), REPORT_COUNTERS, fill_reads },
 };
 
 const size_t admin_table_count = sizeof(admin_tables) / sizeof(admin_tables[0]);

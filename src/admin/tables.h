@@ -74,5 +74,6 @@ void fill_backends(struct filling *filling);
 void fill_sessions(struct filling *filling);
 void fill_workers(struct filling *filling);
 void fill_stats(struct filling *filling);
+void fill_reads(struct filling *filling);
 void fill_router(struct filling *filling);
 void fill_routers(struct filling *filling);

@@ -170,6 +170,24 @@ void fill_stats(struct filling *filling)
 	}
 }
 
+void fill_reads(struct filling *filling)
+{
+	for (unsigned level = 0; level < READ_LEVEL_COUNT; level++) {
+		if (level == CONSISTENCY_SESSION)
+			continue;
+		for (size_t i = 0; i < READ_CHOICE_COUNT; i++) {
+			const struct read_choice_name *name = &read_choice_names[i];
+
+			row_text(filling, consistency_names[level]);
+			row_text(filling, name->role);
+			row_text(filling, name->reason);
+			row_size(filling, reports_reads(filling->reports, level, name->choice));
+			row_text(filling, name->description);
+			row_end(filling);
+		}
+	}
+}
+
 void fill_router(struct filling *filling)
 {
 	uint64_t sessions = 0, up_ms = uptime_ms(filling->reports);

@@ -51,6 +51,7 @@ static const struct section {
 	{ "workers", "Workers", "SELECT worker, io, sessions, sessions_total, transactions, errors, fanouts, plans, plan_hits, plan_misses"
 	  " FROM nanu.workers ORDER BY worker", "SELECT * FROM nanu.workers ORDER BY worker", false },
 	{ "stats", NULL, NULL, "SELECT name, value FROM nanu.stats", false },
+	{ "reads", NULL, NULL, "SELECT level, role, reason, reads FROM nanu.reads WHERE reads > 0", false },
 };
 
 enum { SECTION_COUNT = sizeof(sections) / sizeof(sections[0]) };

@@ -18,6 +18,7 @@
 #include "net/address.h"
 #include "net/loop.h"
 #include "route/aside.h"
+#include "sql/shape.h"
 
 struct config;
 struct pools;
@@ -64,7 +65,7 @@ struct pool {
 	struct aside aside;             /* of a replica's, which refuses this user or database: pool_put_aside() */
 	struct timer sparing;           /* for what has been idle for a while */
 	uint64_t opened_count, failed_count, lent_count, wait_count, wait_us;
-	uint64_t statement_count;       /* that its backends have run to their end, as whoever borrowed them says */
+	uint64_t statements[STMT_KIND_COUNT_];  /* that its backends have run to their end, as whoever borrowed them says */
 };
 
 enum { POOLS_RECENT = 16 };

@@ -54,7 +54,7 @@ enum {
 	HTTP_TURN_MS_MAX = 30 * 1000,           /* from one end of an answer to the next, or the connection is closed */
 	HTTP_WORKER_MS_MAX = 1000,              /* for a worker to answer */
 	METRICS_MS_MIN = 100,                   /* between two looks at all pools and sessions for /metrics */
-	METRICS_POOLS_MAX = 2000,               /* pools told one by one; above, users are summed */
+	METRICS_POOLS_MAX = 2000,               /* pools told one by one; above, users are summed. Counters of statements by kind; above, databases are */
 	METRICS_SIZE_MAX = 16 << 20,            /* bytes of /metrics */
 	MAILBOX_COUNT_MAX = 65536,
 

@@ -219,7 +219,9 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 	session->statements++;
 	session->worker->counters.statements[shape->kind]++;
 	if (leg && leg->backend)
-		leg->backend->pool->statement_count++;
+		leg->backend->pool->statements[shape->kind]++;
+	if (session->reads)
+		reads_count(session, leg, plan, item);
 	started(session, leg, &plan->items[item]);
 	cursors_note(session, leg, shape);
 	switch (shape->kind) {

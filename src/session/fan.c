@@ -297,8 +297,11 @@ static void finish(struct session *session)
 		if (fan->legs[i].leg)
 			fan->legs[i].leg->working = false;
 	for (size_t i = 0; !failed && i < fan->leg_count; i++)
-		if (fan->legs[i].leg && fan->legs[i].leg->backend)
-			fan->legs[i].leg->backend->pool->statement_count++;
+		if (fan->legs[i].leg && fan->legs[i].leg->backend) {
+			fan->legs[i].leg->backend->pool->statements[fan->plan->items[0].shape->kind]++;
+			if (session->reads)
+				reads_count(session, fan->legs[i].leg, fan->plan, 0);
+		}
 	if (failed) {
 		session->failed = true;
 		session->worker->counters.errors++;

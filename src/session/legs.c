@@ -449,6 +449,8 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	}
 	leg = leg_new(session, shard);
 	leg->begin = begin;
+	if (session->reads)
+		leg->choice = session->reads->choice;
 	if (node != primary || (session->reads && session->reads->shares && session->reads->may))
 		leg_count(leg, node, node != primary);
 	list_push_back(&session->legs, &leg->place);

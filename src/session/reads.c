@@ -197,6 +197,7 @@ int reads_choose(struct session *session, const struct plan *plan, uint64_t shar
 	if (rc < 0)
 		return rc;
 	reads = session->reads;
+	reads->pinned = session->pins != 0;
 	stays = only && left != LEFT_PRIMARY;
 	reads->wrote |= !only && plan->may_write;
 	if (session->tx_status == 'T' && reads->in_tx)
@@ -211,6 +212,8 @@ int reads_choose(struct session *session, const struct plan *plan, uint64_t shar
 		return 1;
 	for (; rc > 0 && shards; shards &= shards - 1)
 		rc = choose_on(session, __builtin_ctzll(shards), only, stays, err);
+	if (rc < 0 && rc != ERR_CANCELED)
+		reads_count_refused(session);
 	return rc;
 }
 

@@ -22,6 +22,7 @@
 #include "route/plan.h"
 #include "route/snapshot.h"
 #include "session/hedge.h"
+#include "session/reads_count.h"
 #include "session/session.h"
 #include "session/token.h"
 
@@ -51,6 +52,7 @@ struct reads {                          /* of a session whose reads are not all 
 
 	bool trial;                     /* the replica that was chosen last has failed before: who asks it is the first */
 	bool may;                       /* the statement that asks for its legs may be served by replicas */
+	bool pinned;                    /* it came to a backend that the session keeps */
 	bool in_tx;                     /* the transaction block under way is a replica's */
 	bool wrote;                     /* since the session was ready last */
 	uint64_t asked_in, asked_us;    /* the segment under way, and when it asked first, or 0: reads_asked() */
@@ -66,6 +68,8 @@ struct reads {                          /* of a session whose reads are not all 
 	struct timer wait_timer;
 	bool waits;
 	uint64_t canceled_in;           /* the segment whose wait was ended by a cancel request */
+	uint64_t waited_in;             /* the segment that waited last */
+	enum read_choice choice;        /* why the leg that is being borrowed is the primary's, if it is */
 
 	uint64_t failed_in;             /* the segment in which a replica has failed */
 	enum reads_left left;           /* and what serves the rest of it */
@@ -97,6 +101,7 @@ must_use static inline int reads_node(struct session *session, int shard, int pr
 		return 0;
 	if (reads->may && reads->asked_in == session->segment)
 		return reads_choose_node(session, shard, primary, ret_node, err);
+	reads->choice = reads->primary ? READ_SETTING : READ_PIPELINED;
 	if ((size_t)shard < reads->shard_count)
 		reads->read_from[shard] = READ_FROM_THE_PRIMARY;
 	return 0;
@@ -139,6 +144,7 @@ void reads_ask_now(struct session *session);    /* the segment's question is of 
 /* reads_settings.c */
 void reads_read_settings(struct session *session, const struct hint *hint);     /* hint: of the statement that asks; or NULL */
 bool reads_outdated(const struct session *session);     /* they are others than those that were read */
+enum consistency reads_level(const struct session *session, const struct hint *hint);   /* as they are now */
 void reads_user_wrote(uint64_t *place, uint64_t at_us); /* who is at session->reads->user_wrote_us */
 
 /* reads_serve.c */

@@ -230,9 +230,15 @@ int reads_choose_node(struct session *session, int shard, int primary, int *ret_
 	session->worker->read_turn += node >= 0;
 	reads->read_from[shard] = node == primary || node < 0 ? READ_FROM_THE_PRIMARY : incarnation;
 	*ret_node = node < 0 ? primary : node;
-	if (*ret_node != primary)
+	if (*ret_node != primary) {
 		session->worker->counters.replica_reads++;
-	return node < 0 && reads->or_fails && turns_of(session, shard)->count ? nobody_serves(session, shard, err) : 0;
+		return 0;
+	}
+	reads->choice = !reads_replicas(session, shard)->turns.count ? READ_NO_REPLICA : node < 0 ? READ_NONE_FIT : READ_TURN;
+	if (node >= 0 || !reads->or_fails || !turns_of(session, shard)->count)
+		return 0;
+	reads_count_refused(session);
+	return nobody_serves(session, shard, err);
 }
 
 static bool any_fit(const struct session *session, int shard)
@@ -253,6 +259,7 @@ int reads_await(struct session *session, int shard, uint64_t as_of_us, uint64_t 
 {
 	if (session->reads->canceled_in == session->segment)
 		return err_set(err, ERR_CANCELED, "canceling statement due to user request");
+	session->reads->waited_in = session->segment;
 	samples_await(session, until_us);
 	node_status_demand(reads_primary(session, shard), as_of_us, reads_now_us());
 	return 0;

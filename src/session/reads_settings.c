@@ -51,13 +51,28 @@ static uint64_t duration_of(const struct session *session, const struct hint *hi
 	return text && !duration_read(text, &us) ? 0 : us;
 }
 
+/* -1: set_config() may have been given anything. */
+static int read_level_of(const struct session *session, const struct hint *hint)
+{
+	const char *text = value_for(session, hint, OWN_CONSISTENCY);
+
+	return text ? own_choice(consistency_names, text) : (int)session->policy->consistency;
+}
+
+enum consistency reads_level(const struct session *session, const struct hint *hint)
+{
+	int level = read_level_of(session, hint);
+
+	return level < 0 ? CONSISTENCY_STRONG : (enum consistency)level;
+}
+
 void reads_read_settings(struct session *session, const struct hint *hint)
 {
 	const struct policy *policy = session->policy;
 	struct reads *reads = session->reads;
-	const char *level = value_for(session, hint, OWN_CONSISTENCY), *fallback = value_for(session, hint, OWN_READ_FALLBACK), *user = own_value(session, OWN_USER);
+	const char *fallback = value_for(session, hint, OWN_READ_FALLBACK), *user = own_value(session, OWN_USER);
 	const char *isolation = own_value(session, "default_transaction_isolation"), *by = value_for(session, hint, OWN_READ_FROM);
-	int read_level = level ? own_choice(consistency_names, level) : (int)policy->consistency;
+	int read_level = read_level_of(session, hint);
 	int read_from = by ? own_choice(read_from_names, by) : (int)policy->read_from;
 	int read_fallback = fallback ? own_choice(read_fallback_names, fallback) : (int)policy->read_fallback;
 	enum consistency before = reads->level;
@@ -67,7 +82,7 @@ void reads_read_settings(struct session *session, const struct hint *hint)
 	settings_assign(&reads->settings, session->settings);
 	settings_assign(&reads->local, session->local);
 	reads->policy = policy;
-	/* set_config() may have been given anything: then the primary serves. A standby knows nothing of SERIALIZABLE. */
+	/* Where it is none, the primary serves. A standby knows nothing of SERIALIZABLE. */
 	reads->level = read_level < 0 ? CONSISTENCY_STRONG : (enum consistency)read_level;
 #ifdef NANU_TEST_LEVELS_ARE_EVENTUAL            /* what tests/history must find fault with */
 	reads->level = CONSISTENCY_EVENTUAL;

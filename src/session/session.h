@@ -126,6 +126,7 @@ struct leg {
 	struct backend *backend;        /* NULL while waiting, and when lost */
 	struct pool_wait wait;
 	unsigned setup_left;            /* ReadyForQuery that end set-up queries */
+	unsigned char choice;           /* enum read_choice: why the primary's was borrowed, where reads may be replicas' */
 	bool trial;                     /* the first that is borrowed of a replica since it failed */
 	bool in_tx;                     /* a transaction block is open on it */
 	bool failed;                    /* and has failed */

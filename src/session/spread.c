@@ -114,8 +114,8 @@ static void finish(struct session *session)
 		LIST_EACH(&session->legs, node) {
 			struct leg *leg = CONTAINER_OF(node, struct leg, place);
 
-			if (leg->backend && leg != spread->lead)
-				leg->backend->pool->statement_count += spread->plan->shapes.count;
+			for (size_t i = 0; leg->backend && leg != spread->lead && i < spread->plan->shapes.count; i++)
+				leg->backend->pool->statements[spread->plan->items[i].shape->kind]++;
 			if (leg->backend && spread->lead && leg->in_tx)
 				settings_assign(&leg->backend->settings, spread->lead->backend->settings);
 		}

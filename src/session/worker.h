@@ -14,6 +14,7 @@
 #include "net/loop.h"
 #include "net/stream.h"
 #include "route/plan_cache.h"
+#include "session/reads_count.h"
 #include "sql/shape.h"
 
 struct admission;
@@ -49,6 +50,7 @@ struct worker_counters {
 	uint64_t statement_us;
 	uint64_t replica_reads, replica_retries, hedged_reads, hedges_won;
 	uint64_t durations[DURATION_COUNT];
+	uint64_t reads[READ_LEVEL_COUNT][READ_CHOICE_COUNT];
 };
 
 struct listener { struct stream stream; struct worker *worker; };

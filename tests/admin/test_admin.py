@@ -15,7 +15,7 @@ from harness.wait import PATIENCE, wait_until
 from harness.wire import Bind, Describe, Execute, Parse, Query, Sync, Wire, fields
 
 TABLES = ["columns", "router", "databases", "nodes", "replication", "shards", "tables", "slices", "topology", "pools", "backends", "sessions",
-          "settings", "workers", "stats", "routers"]
+          "settings", "workers", "stats", "reads", "routers"]
 TYPES = {"bigint": 20, "text": 25, "boolean": 16, "timestamp with time zone": 1184}
 
 
@@ -486,7 +486,7 @@ def test_status_as_json(cluster):
     assert [node["name"] for node in told["nodes"]] == ["n1", "n2"]
     assert told["shards"][0]["is_home"] is True
     assert told["topology"]["databases"][0]["tables"][0]["name"] == "orders"
-    assert {"pools", "workers", "stats", "tables"} <= set(told)
+    assert {"pools", "workers", "stats", "reads", "tables"} <= set(told)
 
 
 def test_status_says_when_the_router_cannot_be_reached(cluster):

@@ -70,6 +70,11 @@ def test_what_clients_do_is_counted_by_kind_and_shard(cluster):
         assert grown("nanu_fanouts_total") == 3 and grown("nanu_merged_rows_total") == 3
         by_shard = [grown("nanu_pool_statements_total", shard=shard, user=USER) for shard in ("s1", "s2")]
         assert sorted(by_shard) == [3, 10]
+        home, other = ("s1", "s2") if by_shard == [10, 3] else ("s2", "s1")
+        kinds = {shard: {kind: grown("nanu_shard_statements_total", shard=shard, node=shard.replace("s", "n"), kind=kind) for kind in ("insert", "select")}
+                 for shard in ("s1", "s2")}
+        assert kinds == {home: {"insert": 7, "select": 3}, other: {"insert": 0, "select": 3}}
+        assert sum(grown("nanu_shard_statements_total", shard=shard) for shard in ("s1", "s2")) == 13
         assert grown("nanu_query_duration_seconds_count") == 10
         assert grown("nanu_query_duration_seconds_bucket", le="+Inf") == 10
         assert grown("nanu_query_duration_seconds_sum") > 0

@@ -59,12 +59,13 @@ static void has_line(const char *text, const char *line)
 static void a_pool_is_summed_over_the_workers(void **state)
 {
 	struct report_pool one[] = {
-		{ .node = "n2", .database = "shop", .user = "bob", .idle = 1, .lent = 2, .waiting = 3, .size_max = 20, .opened_total = 5, .wait_us = 1500000, .statements = 7 },
+		{ .node = "n2", .database = "shop", .user = "bob", .idle = 1, .lent = 2, .waiting = 3, .size_max = 20, .opened_total = 5, .wait_us = 1500000,
+		  .statements = { [STMT_SELECT] = 5, [STMT_INSERT] = 2 } },
 		{ .node = "gone", .database = "shop", .user = "bob", .idle = 1 },
 	};
 	struct report_pool two[] = {
-		{ .node = "n2", .database = "shop", .user = "bob", .idle = 10, .opening = 4, .size_max = 20, .opened_total = 6, .statements = 70 },
-		{ .node = "n2", .database = "shop", .user = "eve", .cleaning = 9, .failed_total = 8, .size_max = 5 },
+		{ .node = "n2", .database = "shop", .user = "bob", .idle = 10, .opening = 4, .size_max = 20, .opened_total = 6, .statements = { [STMT_SELECT] = 70 } },
+		{ .node = "n2", .database = "shop", .user = "eve", .cleaning = 9, .failed_total = 8, .size_max = 5, .statements = { [STMT_SELECT] = 3 } },
 	};
 	char *text = told((struct report_pool *[]){ one, two }, (size_t[]){ 2, 2 });
 
@@ -82,6 +83,65 @@ static void a_pool_is_summed_over_the_workers(void **state)
 	mem_free(text);
 }
 
+static void statements_are_summed_over_the_users_and_stay_apart_by_kind(void **state)
+{
+	struct report_pool one[] = {
+		{ .node = "n1", .database = "shop", .user = "bob", .statements = { [STMT_SELECT] = 5, [STMT_INSERT] = 2 } },
+		{ .node = "n1", .database = "bank", .user = "bob", .statements = { [STMT_SELECT] = 1 } },
+	};
+	struct report_pool two[] = {
+		{ .node = "n1", .database = "shop", .user = "eve", .statements = { [STMT_SELECT] = 70 } },
+		{ .node = "n2", .database = "shop", .user = "eve" },
+	};
+	char *text = told((struct report_pool *[]){ one, two }, (size_t[]){ 2, 2 });
+
+	assert_int_equal(lines_of(text, "nanu_shard_statements_total{"), 3);
+	has_line(text, "nanu_shard_statements_total{shard=\"s1\",node=\"n1\",database=\"shop\",kind=\"select\"} 75\n");
+	has_line(text, "nanu_shard_statements_total{shard=\"s1\",node=\"n1\",database=\"shop\",kind=\"insert\"} 2\n");
+	has_line(text, "nanu_shard_statements_total{shard=\"s1\",node=\"n1\",database=\"bank\",kind=\"select\"} 1\n");
+	mem_free(text);
+}
+
+/* Each with one statement of every kind. */
+static struct report_pool *databases(size_t count)
+{
+	struct report_pool *pools = mem_calloc(count, sizeof(*pools));
+
+	for (size_t i = 0; i < count; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "d%zu", i);
+		pools[i] = (struct report_pool){ .node = "n1", .database = mem_strdup(name), .user = "bob" };
+		for (size_t kind = 0; kind < STMT_KIND_COUNT_; kind++)
+			pools[i].statements[kind] = 1;
+	}
+	return pools;
+}
+
+static void drop_databases(struct report_pool *pools, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		mem_free((char *)(uintptr_t)pools[i].database);
+	mem_free(pools);
+}
+
+static void of_too_many_databases_statements_are_summed_and_none_is_lost(void **state)
+{
+	enum { MANY = METRICS_POOLS_MAX / STMT_KIND_COUNT_ };
+
+	for (size_t count = MANY; count <= MANY + 1; count++) {
+		struct report_pool *pools = databases(count);
+		char *text = told((struct report_pool *[]){ pools, NULL }, (size_t[]){ count, 0 }), line[200];
+
+		assert_int_equal(lines_of(text, "nanu_shard_statements_total{"), (count > MANY ? 1 : count) * STMT_KIND_COUNT_);
+		snprintf(line, sizeof(line), "nanu_shard_statements_total{shard=\"s1\",node=\"n1\",database=\"%s\",kind=\"select\"} %zu\n", count > MANY ? "" : "d0",
+			 count > MANY ? count : (size_t)1);
+		has_line(text, line);
+		mem_free(text);
+		drop_databases(pools, count);
+	}
+}
+
 /* `count` users on one worker, each with one statement. */
 static struct report_pool *crowd(size_t count)
 {
@@ -91,7 +151,7 @@ static struct report_pool *crowd(size_t count)
 		char name[16];
 
 		snprintf(name, sizeof(name), "u%zu", i);
-		pools[i] = (struct report_pool){ .node = i % 2 ? "n1" : "n2", .database = "shop", .user = mem_strdup(name), .statements = 1, .size_max = 3 };
+		pools[i] = (struct report_pool){ .node = i % 2 ? "n1" : "n2", .database = "shop", .user = mem_strdup(name), .statements = { [STMT_SELECT] = 1 }, .size_max = 3 };
 	}
 	return pools;
 }
@@ -131,6 +191,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pool_is_summed_over_the_workers),
+		cmocka_unit_test(statements_are_summed_over_the_users_and_stay_apart_by_kind),
+		cmocka_unit_test(of_too_many_databases_statements_are_summed_and_none_is_lost),
 		cmocka_unit_test(as_many_pools_as_are_told_one_by_one_are),
 		cmocka_unit_test(of_more_the_users_are_summed_and_nothing_is_lost),
 	};
