@@ -77,6 +77,17 @@ const struct admin_table admin_tables[] = {
 		{ "reachable", BOOL, "whether it answered when it was asked last" },
 		{ "serves", BOOL, "whether reads may go to it; NULL: it is the primary" },
 		{ "timeline", INT, "of its WAL" },
+		{ "history", TEXT, "where that comes from, as the node's history file has it: each timeline, @ the LSN at which the next left it, and so on to its"
+		  " own: 1@0/4427BF0,2; NULL: nobody knows" },
+		{ "state", TEXT, "of the walsender that feeds a replica, as that server says: startup, catchup, streaming, backup, stopping; gone: it has none;"
+		  " NULL: nobody knows. This and what follows to written_lsn is asked once a second. It is the walsender on its slot; without a slot, the only"
+		  " one under the application_name that the replica connects with, or the only one of these from its address" },
+		{ "sync_state", TEXT, "of that walsender: async, potential, sync, quorum" },
+		{ "sender", TEXT, "the node that has that walsender, or the slot" },
+		{ "slot", TEXT, "the replication slot that the replica streams by, as it says itself; NULL: none, or it has not said" },
+		{ "slot_wal", TEXT, "wal_status of that slot: reserved, extended, unreserved (its WAL may go any moment), lost; NULL: nobody knows" },
+		{ "sent_lsn", TEXT, "what that walsender has sent" },
+		{ "written_lsn", TEXT, "what the replica told it that it has written" },
 		{ "flushed_lsn", TEXT, "what a primary has flushed, what a replica has received" },
 		{ "replayed_lsn", TEXT, "what a replica has replayed" },
 		{ "lag_bytes", INT, "what a replica has still to replay of what the primary had" },

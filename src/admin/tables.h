@@ -62,11 +62,13 @@ void row_end(struct filling *filling);
 /* tables_topology.c */
 void fill_databases(struct filling *filling);
 void fill_nodes(struct filling *filling);
-void fill_replication(struct filling *filling);
 void fill_shards(struct filling *filling);
 void fill_tables(struct filling *filling);
 void fill_slices(struct filling *filling);
 void fill_topology(struct filling *filling);
+
+/* tables_replication.c */
+void fill_replication(struct filling *filling);
 
 /* tables_workers.c */
 void fill_pools(struct filling *filling);

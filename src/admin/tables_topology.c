@@ -1,12 +1,9 @@
 #include <string.h>
 
-#include "admin/node_trouble.h"
 #include "admin/replication.h"
 #include "admin/tables.h"
 #include "base/mem.h"
 #include "catalog/catalog.h"
-#include "net/env.h"
-#include "route/node_load.h"
 #include "route/snapshot.h"
 #include "topo/topology.h"
 
@@ -100,96 +97,6 @@ void fill_nodes(struct filling *filling)
 		row_size(filling, state.waiting);
 		row_text(filling, state.last_failure);
 		row_bool(filling, reports_hold(filling->reports, HOLD_NODE, node->name));
-		row_end(filling);
-	}
-}
-
-static void row_lsn(struct filling *filling, uint64_t lsn)
-{
-	row_text(filling, lsn ? arena_printf(filling->arena, "%X/%X", (unsigned)(lsn >> 32), (unsigned)lsn) : NULL);
-}
-
-static void fill_position(struct filling *filling, const struct node_seen *seen, bool replica)
-{
-	uint64_t now_us = env_system()->now_us(env_system()->world), lag_us = node_seen_lag_us(seen, now_us);
-
-	row_bool(filling, seen->reachable);
-	if (replica)
-		row_bool(filling, node_seen_fit(seen, now_us));
-	else
-		row_null(filling);
-	row_int(filling, seen->timeline);
-	row_lsn(filling, seen->flushed);
-	if (!replica) {
-		for (int i = 0; i < 5; i++)
-			row_null(filling);
-	} else {
-		row_lsn(filling, seen->replayed);
-		row_size(filling, seen->lag_bytes);
-		if (lag_us == UINT64_MAX)
-			row_null(filling);
-		else
-			row_size(filling, lag_us / 1000);
-		row_bool(filling, seen->excluded);
-		if (seen->delay_us)
-			row_size(filling, seen->delay_us / 1000);
-		else
-			row_null(filling);
-	}
-	row_size(filling, (now_us - seen->sampled_us) / 1000);
-}
-
-static void fill_aside(struct filling *filling, const struct node_seen *seen)
-{
-	uint64_t now_us = env_system()->now_us(env_system()->world);
-
-	row_size(filling, seen->failures);
-	if (seen->aside_us > now_us)
-		row_size(filling, (seen->aside_us - now_us) / 1000 + 1);
-	else
-		row_null(filling);
-}
-
-static void fill_load(struct filling *filling, const struct node_load *load)
-{
-	uint64_t now_us = env_system()->now_us(env_system()->world);
-	double read_us = 0;
-
-	for (unsigned worker = 0; worker < WORKERS_MAX; worker++) {
-		double seen_us = node_load_read_us(load, worker, now_us);
-
-		read_us = seen_us > read_us ? seen_us : read_us;
-	}
-	row_size(filling, node_load_under_way(load, WORKERS_MAX));
-	if (read_us > 0)
-		row_size(filling, (uint64_t)read_us);
-	else
-		row_null(filling);
-}
-
-void fill_replication(struct filling *filling)
-{
-	static const char *const roles[] = { [SEEN_UNKNOWN] = NULL, [SEEN_PRIMARY] = "primary", [SEEN_REPLICA] = "replica" };
-	const struct topology *topology = filling->snapshot->topology;
-
-	for (size_t i = 0; i < topology->node_count; i++) {
-		const struct node *node = &topology->nodes[i];
-		struct node_seen seen = node_status_read(filling->snapshot->statuses[i]);
-
-		row_text(filling, node->name);
-		row_text(filling, topology->shards[node->shard].name);
-		row_text(filling, node->role == NODE_PRIMARY ? "primary" : "replica");
-		row_text(filling, roles[seen.role]);
-		if (seen.role != SEEN_UNKNOWN) {
-			fill_position(filling, &seen, node->role == NODE_REPLICA);
-		} else {
-			row_bool(filling, false);
-			for (int j = 0; j < 9; j++)
-				row_null(filling);
-		}
-		fill_aside(filling, &seen);
-		fill_load(filling, node_status_load(filling->snapshot->statuses[i]));
-		row_text(filling, node_trouble(filling->snapshot, filling->roles, i, filling->arena));
 		row_end(filling);
 	}
 }

@@ -7,6 +7,7 @@
 enum {
 	SHARDS_MAX = 64,                        /* legs of one statement; a bit each in a shard set */
 	NODES_MAX = 256,
+	FEEDS_MAX = 1024,                       /* walsenders and slots of one node; of one with more nothing is known of them */
 	WORKERS_MAX = 64,
 	WEIGHT_MAX = 100,                       /* of a node, among those that reads go to */
 	NAME_SIZE_MAX = 64,                     /* NAMEDATALEN of PostgreSQL, with the zero */

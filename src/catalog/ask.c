@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int failed(PGconn *conn, struct err *err)
@@ -59,4 +60,12 @@ int ask(PGconn *conn, const char *sql, const char *param, ExecStatusType wanted,
 	}
 	*ret_result = last;
 	return 0;
+}
+
+uint64_t ask_lsn(const char *text)
+{
+	char *low;
+	uint64_t high = strtoull(text, &low, 16);
+
+	return *low == '/' ? high << 32 | strtoull(low + 1, NULL, 16) : 0;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <libpq-fe.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -10,3 +11,5 @@
  * server's message when an answer is not as `wanted`. *ret_result is NULL then. */
 must_use int ask(PGconn *conn, const char *sql, const char *param, ExecStatusType wanted, unsigned wait_ms, PGresult **ret_result,
 		 struct err *err);
+/* An LSN as a node says it; 0 for what is none. */
+uint64_t ask_lsn(const char *text);

@@ -11,7 +11,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "catalog/ask.h"
+#include "ha/feeds_ask.h"
 #include "net/env.h"
+#include "route/feeds.h"
 #include "route/history.h"
 #include "route/node_status.h"
 #include "route/snapshot.h"
@@ -21,6 +23,7 @@ enum {
 	RETRY_MS = 100,                 /* after it could not be reached */
 	AFTER_PRIMARY = 8,              /* that part of the interval later its replicas are asked, which may have replayed by then what it had */
 	SILENT_MS_MAX = 1000,
+	FEEDS_US = 1000000,             /* between two questions who streams from whom */
 };
 
 /* A walreceiver tells the timeline that is streamed; without one, the last restart point does. */
@@ -70,6 +73,8 @@ struct asked {                          /* a node, and the thread that asks it *
 	bool served;                    /* that database is tried now */
 	uint64_t block_size, segment_size, system;
 	uint64_t started_us, started_lsn;       /* node_sample's */
+	uint64_t feeds_due_us;          /* when it is asked next who streams from whom */
+	bool tells_feeds;               /* it knows that question */
 	uint32_t history;               /* of this timeline is known */
 	uint32_t timeline;              /* the newest on this connection: without a walreceiver a replica tells an older one */
 	struct node_seen told;          /* of which `turned` was called last */
@@ -108,23 +113,25 @@ static void close_connection(struct asked *asked)
 	asked->conn = NULL;
 }
 
+static void forget_feeds(struct asked *asked)
+{
+	struct feeds *feeds = node_status_feeds(asked->status);
+
+	if (feeds && feeds->heard)
+		node_status_take_feeds(asked->status, feeds_silent(feeds));
+	feeds_unref(feeds);
+}
+
 static void silent(struct asked *asked, const char *why)
 {
 	char quoted[600];
 
 	node_status_silent(asked->status);
+	forget_feeds(asked);
 	if (!asked->complained)
 		log_warn("sampler", "node=%s msg=\"it does not answer: %s\"", asked->name, log_quote(why, quoted, sizeof(quoted)));
 	asked->complained = true;
 	close_connection(asked);        /* `why` may be its */
-}
-
-static uint64_t read_lsn(const char *text)
-{
-	char *low;
-	uint64_t high = strtoull(text, &low, 16);
-
-	return *low == '/' ? high << 32 | strtoull(low + 1, NULL, 16) : 0;
 }
 
 static bool connect_to(struct asked *asked, const char *conninfo)
@@ -132,6 +139,7 @@ static bool connect_to(struct asked *asked, const char *conninfo)
 	PGresult *sizes, *prepared;
 	uint64_t asked_us, ran_us;
 	struct err err;
+	int code;
 
 	asked->conn = PQconnectdb(conninfo);
 	if (PQstatus(asked->conn) != CONNECTION_OK) {
@@ -150,7 +158,7 @@ static bool connect_to(struct asked *asked, const char *conninfo)
 	asked->history = asked->timeline = 0;
 	ran_us = strtoull(PQgetvalue(sizes, 0, 3), NULL, 10);   /* by its own clock, which may have been set meanwhile */
 	asked->started_us = ran_us < asked_us ? asked_us - ran_us : 0;
-	asked->started_lsn = read_lsn(PQgetvalue(sizes, 0, 4));
+	asked->started_lsn = ask_lsn(PQgetvalue(sizes, 0, 4));
 	PQclear(sizes);
 	if (!asked->block_size || !asked->segment_size) {
 		silent(asked, "it does not tell the sizes of its WAL");
@@ -161,7 +169,12 @@ static bool connect_to(struct asked *asked, const char *conninfo)
 		return false;
 	}
 	PQclear(prepared);
-	return true;
+	code = feeds_prepare(asked->conn, SILENT_MS_MAX, &err);
+	if (code == ERR_CONNECT)
+		silent(asked, err.message);
+	asked->tells_feeds = code == 0;
+	asked->feeds_due_us = 0;
+	return code != ERR_CONNECT;
 }
 
 /* One that is not told, or cannot be understood, has no ancestors: what was on earlier timelines is not found. */
@@ -196,8 +209,8 @@ static bool sample(struct asked *asked, struct node_status *primary, uint64_t ma
 		return false;
 	}
 	taken.role = PQgetvalue(result, 0, 0)[0] == 't' ? SEEN_REPLICA : SEEN_PRIMARY;
-	taken.flushed = read_lsn(PQgetvalue(result, 0, 1));
-	taken.inserted = read_lsn(PQgetvalue(result, 0, 2));
+	taken.flushed = ask_lsn(PQgetvalue(result, 0, 1));
+	taken.inserted = ask_lsn(PQgetvalue(result, 0, 2));
 	taken.timeline = (uint32_t)strtoul(PQgetvalue(result, 0, 3), NULL, taken.role == SEEN_PRIMARY ? 16 : 10);
 	if (!duration_read(PQgetvalue(result, 0, 4), &taken.delay_us))
 		taken.delay_us = 0;
@@ -209,13 +222,43 @@ static bool sample(struct asked *asked, struct node_status *primary, uint64_t ma
 		taken.started_lsn = wal_end_of_record(asked->started_lsn, asked->block_size, asked->segment_size);
 	}
 	PQclear(result);
-	if (taken.role == SEEN_PRIMARY && taken.timeline != asked->history)
+	if (taken.timeline != asked->history)
 		read_history(asked, taken.timeline);
 	*ret_demanded = node_status_sampled(asked->status, primary, &taken);
 	if (asked->complained)
 		log_info("sampler", "node=%s msg=\"it answers again\"", asked->name);
 	asked->complained = false;
 	return true;
+}
+
+/* After a sample, on which somebody may have waited. */
+static bool look_at_feeds(struct asked *asked, uint64_t begun_us)
+{
+	struct feeds *feeds, *before;
+	struct err err;
+	int code;
+
+	if (begun_us < asked->feeds_due_us)
+		return true;
+	asked->feeds_due_us = begun_us + FEEDS_US;
+	code = asked->tells_feeds ? feeds_ask(asked->conn, SILENT_MS_MAX, &feeds, &err) : ERR_INTERNAL;
+	if (code == 0) {
+		before = node_status_feeds(asked->status);
+		feeds_remember(feeds, before);
+		feeds_unref(before);
+		node_status_take_feeds(asked->status, feeds);
+	} else if (code == ERR_CONNECT) {
+		silent(asked, err.message);
+	} else {
+		forget_feeds(asked);
+	}
+	return code != ERR_CONNECT;
+}
+
+static void announce(struct asked *asked)
+{
+	tell_changes(asked);
+	asked->sampler->sampled(asked->sampler->program);
 }
 
 /* The primary was sampled: replicas that have replayed all are as of then; what the others have is looked at soon, if that was demanded. Under the lock. */
@@ -255,23 +298,27 @@ static void *run(void *argument)
 		char *conninfo = asked->changed || !asked->conn ? mem_strdup(asked->conninfos[asked->served]) : NULL;
 		unsigned every_ms = asked->every_ms;
 		uint64_t begun_us = now_us(), max_lag_us = asked->max_lag_us, due_us;
-		bool answered, demanded;
+		bool answered, demanded, alone;
 
 		asked->changed = false;
 		pthread_mutex_unlock(&sampler->lock);
 		if (conninfo)
 			close_connection(asked);
 		answered = (!conninfo || connect_to(asked, conninfo)) && sample(asked, primary, max_lag_us, &demanded);
-		due_us = answered ? next_us(asked, primary, begun_us, every_ms) : now_us() + RETRY_MS * UINT64_C(1000);
-		node_status_unref(primary);
-		mem_free(conninfo);
 		if (answered) {
 			pthread_mutex_lock(&sampler->lock);
 			compare_replicas(asked, begun_us, demanded);
+			alone = asked->primary == asked->status && !asked->replica_count;
 			pthread_mutex_unlock(&sampler->lock);
 		}
-		tell_changes(asked);
-		sampler->sampled(sampler->program);
+		announce(asked);
+		if (answered && !alone && !look_at_feeds(asked, begun_us)) {
+			answered = false;
+			announce(asked);
+		}
+		due_us = answered ? next_us(asked, primary, begun_us, every_ms) : now_us() + RETRY_MS * UINT64_C(1000);
+		node_status_unref(primary);
+		mem_free(conninfo);
 		node_status_await(asked->status, due_us, answered);
 		pthread_mutex_lock(&sampler->lock);
 	}

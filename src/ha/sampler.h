@@ -1,4 +1,5 @@
-/* sampler: asks every node, many times a second and over one standing connection, for its role and its positions in the WAL (route/node_status.h).
+/* sampler: asks every node, many times a second and over one standing connection, for its role and its positions in the WAL (route/node_status.h);
+ * and once a second, where a shard has replicas, who streams from whom (route/feeds.h).
  *
  * One thread a node, with blocking libpq. In between, when somebody demands it.
  */

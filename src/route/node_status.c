@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "route/aside.h"
+#include "route/feeds.h"
 #include "route/history.h"
 #include "route/node_load.h"
 
@@ -37,8 +38,9 @@ struct node_status {
 	uint64_t demand_gap_us;         /* until it is looked for again, where it was not so yet */
 	uint64_t begun_us;              /* of the newest sample */
 	bool roused;
-	pthread_mutex_t lock;           /* of the samples, which only those who ask look at */
-	struct history history;         /* a primary's: where it left earlier timelines */
+	pthread_mutex_t lock;           /* of the samples and what follows, which only those who ask look at */
+	struct feeds *feeds;
+	struct history history;         /* where it left earlier timelines */
 	uint32_t timeline;              /* of the samples */
 	uint64_t system;                /* the same */
 	size_t count;
@@ -89,6 +91,7 @@ void node_status_unref(struct node_status *status)
 {
 	if (!status || __atomic_sub_fetch(&status->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
+	feeds_unref(status->feeds);
 	pthread_mutex_destroy(&status->lock);
 	pthread_mutex_destroy(&status->writing);
 	pthread_mutex_destroy(&status->demanding);
@@ -250,6 +253,35 @@ void node_status_history(struct node_status *status, const struct history *histo
 	pthread_mutex_lock(&status->lock);
 	status->history = *history;
 	pthread_mutex_unlock(&status->lock);
+}
+
+bool node_status_ancestors(struct node_status *status, struct history *ret_history)
+{
+	pthread_mutex_lock(&status->lock);
+	*ret_history = status->history;
+	pthread_mutex_unlock(&status->lock);
+	return ret_history->timeline == 1 || ret_history->count > 0;
+}
+
+void node_status_take_feeds(struct node_status *status, struct feeds *feeds)
+{
+	struct feeds *before;
+
+	pthread_mutex_lock(&status->lock);
+	before = status->feeds;
+	status->feeds = feeds;
+	pthread_mutex_unlock(&status->lock);
+	feeds_unref(before);
+}
+
+struct feeds *node_status_feeds(struct node_status *status)
+{
+	struct feeds *feeds;
+
+	pthread_mutex_lock(&status->lock);
+	feeds = feeds_ref(status->feeds);
+	pthread_mutex_unlock(&status->lock);
+	return feeds;
 }
 
 /* Whether the history that the samples are of has all that `timeline` had before `lsn`. */

@@ -22,6 +22,7 @@
 
 #include "base/err.h"
 
+struct feeds;
 struct history;
 struct node_load;
 struct node_status;
@@ -60,6 +61,10 @@ struct node_serving {
 
 struct node_load *node_status_load(struct node_status *status);      /* a part of it */
 struct node_seen node_status_read(const struct node_status *status);
+/* Who streams from whom, as it said when it was asked for that last, or NULL; a reference. */
+struct feeds *node_status_feeds(struct node_status *status);
+/* False: nobody knows where its timeline came from. */
+bool node_status_ancestors(struct node_status *status, struct history *ret_history);
 /* False: no reads may go to it now. A primary's may. */
 bool node_status_serves(const struct node_status *status, uint64_t now_us, struct node_serving *ret);
 /* A number that no other status has, and never 0. */
@@ -102,7 +107,9 @@ bool node_status_sampled(struct node_status *status, struct node_status *primary
 /* The primary was sampled: whether that tells more of a replica that was sampled a moment before. */
 void node_status_compare(struct node_status *replica, struct node_status *primary, uint64_t now_us);
 void node_status_silent(struct node_status *status);
-/* Of a primary; it is copied. */
+/* Takes the reference. */
+void node_status_take_feeds(struct node_status *status, struct feeds *feeds);
+/* Of the timeline that it is on; it is copied. Without ancestors where they are not known. */
 void node_status_history(struct node_status *status, const struct history *history);
 /* Waits until `due_us`, or, if `demands`, until one of them is due, or until somebody calls node_status_rouse(). */
 void node_status_await(struct node_status *status, uint64_t due_us, bool demands);
