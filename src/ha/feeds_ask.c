@@ -6,8 +6,8 @@
 #include "catalog/ask.h"
 #include "route/feeds.h"
 
-/* First a row of a replica's own, where there is one, and then those who take WAL from the node. The view has the connection's text as
- * libpq says it, without quotes, or, after a change of timeline, as it is configured; one without a name gets that of libpqwalreceiver. Of all that only the name
+/* First a row of a replica's own, where there is one, and then those who take WAL from the node. The view has the connection's text as libpq says it,
+ * without quotes, or, after a change of timeline, as it is configured; one without a name gets that of libpqwalreceiver. Of all that only the name
  * leaves the server, as there may be a password in it. What may be seen by few is NULL for others. Who follows logically has a slot that is not physical. */
 static const char PREPARE[] =
 	"PREPARE feeds AS SELECT true, w.pid IS NOT NULL,"
