@@ -11,6 +11,14 @@ void history_first(struct history *ret_history)
 	ret_history->count = 0;
 }
 
+/* For one more; of too many the oldest is forgotten. */
+static struct ancestor *make_room(struct history *history)
+{
+	if (history->count == HISTORY_MAX)
+		memmove(history->ancestors, history->ancestors + 1, --history->count * sizeof(history->ancestors[0]));
+	return &history->ancestors[history->count++];
+}
+
 static bool read_line(const char *line, struct ancestor *ret)
 {
 	unsigned timeline, high, low;
@@ -23,20 +31,20 @@ static bool read_line(const char *line, struct ancestor *ret)
 
 int history_read(uint32_t timeline, const char *text, struct history *ret_history, struct err *err)
 {
+	uint32_t last = 0;
+
 	ret_history->timeline = timeline;
 	ret_history->count = 0;
 	for (const char *line = text; line && *line; line = strchr(line, '\n'), line += line != NULL) {
 		const char *begin = line + strspn(line, " \t\r");
-		uint32_t last = ret_history->count ? ret_history->ancestors[ret_history->count - 1].timeline : 0;
+		struct ancestor one;
 
 		if (*begin == '#' || *begin == '\n' || !*begin)
 			continue;
-		if (ret_history->count == HISTORY_MAX)
-			return err_set(err, ERR_CONFIG, "timeline %u has more than %d ancestors", timeline, HISTORY_MAX);
-		if (!read_line(begin, &ret_history->ancestors[ret_history->count]) || ret_history->ancestors[ret_history->count].timeline <= last ||
-		    ret_history->ancestors[ret_history->count].timeline >= timeline)
+		if (!read_line(begin, &one) || one.timeline <= last || one.timeline >= timeline)
 			return err_set(err, ERR_CONFIG, "the history of timeline %u cannot be understood", timeline);
-		ret_history->count++;
+		last = one.timeline;
+		*make_room(ret_history) = one;
 	}
 	return 0;
 }
@@ -52,6 +60,11 @@ bool history_fork(const struct history *history, uint32_t timeline, uint64_t *re
 	return false;
 }
 
+static bool was_forgotten(const struct history *history, const struct ancestor *ancestor)
+{
+	return history->count == HISTORY_MAX && ancestor->timeline < history->ancestors[0].timeline;
+}
+
 bool history_descends(const struct history *history, const struct history *before, uint64_t *ret_end)
 {
 	if (!history_fork(history, before->timeline, ret_end))
@@ -59,6 +72,8 @@ bool history_descends(const struct history *history, const struct history *befor
 	for (size_t i = 0; i < before->count; i++) {
 		uint64_t end;
 
+		if (was_forgotten(history, &before->ancestors[i]))
+			continue;
 		if (!history_fork(history, before->ancestors[i].timeline, &end) || end != before->ancestors[i].end)
 			return false;
 	}

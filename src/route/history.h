@@ -18,10 +18,10 @@ struct ancestor { uint32_t timeline; uint64_t end; };   /* all of it before this
 struct history {
 	uint32_t timeline;              /* whose history it is; 0: nothing is known */
 	size_t count;
-	struct ancestor ancestors[HISTORY_MAX];         /* ascending */
+	struct ancestor ancestors[HISTORY_MAX];         /* ascending; of more, the newest */
 };
 
-/* `text`: of the file. ERR_CONFIG: it is no such file, or has more than HISTORY_MAX ancestors. Timeline 1 has no file: history_first(). */
+/* `text`: of the file. ERR_CONFIG: it is no such file. Timeline 1 has no file: history_first(). */
 must_use int history_read(uint32_t timeline, const char *text, struct history *ret_history, struct err *err);
 void history_first(struct history *ret_history);
 /* Whether `timeline` is an ancestor; *ret_end is where it was left. */

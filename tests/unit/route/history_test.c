@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "route/history.h"
 
@@ -55,6 +56,29 @@ static void what_is_written_is_read_again(void **state)
 	assert_memory_equal(&before.ancestors, &after.ancestors, before.count * sizeof(before.ancestors[0]));
 }
 
+static void of_many_ancestors_the_newest_are_kept(void **state)
+{
+	static struct history long_one, longer;
+	static char text[HISTORY_TEXT_SIZE * 2];
+	size_t size = 0;
+	struct err err;
+	uint64_t end;
+
+	for (unsigned timeline = 1; timeline <= HISTORY_MAX + 10; timeline++) {
+		if (timeline == HISTORY_MAX + 10)
+			assert_int_equal(history_read(timeline, text, &long_one, &err), 0);
+		size += (size_t)snprintf(text + size, sizeof(text) - size, "%u\t0/%X\tpromoted\n", timeline, timeline * 16);
+	}
+	assert_int_equal(history_read(HISTORY_MAX + 11, text, &longer, &err), 0);
+	assert_int_equal(longer.count, HISTORY_MAX);
+	assert_false(history_fork(&longer, 10, &end));
+	assert_true(history_fork(&longer, 11, &end) && end == 11 * 16);
+	assert_true(history_fork(&longer, HISTORY_MAX + 10, &end) && end == (HISTORY_MAX + 10) * 16);
+	assert_true(history_descends(&longer, &long_one, &end) && end == (HISTORY_MAX + 10) * 16);
+	long_one.ancestors[100].end++;
+	assert_false(history_descends(&longer, &long_one, &end));
+}
+
 static void a_timeline_goes_on_from_another_when_all_before_is_the_same(void **state)
 {
 	static struct history before, after;
@@ -77,6 +101,7 @@ int main(void)
 		cmocka_unit_test(a_file_of_postgresql_is_understood),
 		cmocka_unit_test(what_is_no_history_is_refused),
 		cmocka_unit_test(what_is_written_is_read_again),
+		cmocka_unit_test(of_many_ancestors_the_newest_are_kept),
 		cmocka_unit_test(a_timeline_goes_on_from_another_when_all_before_is_the_same),
 	};
 
