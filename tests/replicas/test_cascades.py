@@ -64,7 +64,7 @@ def test_only_replicas_of_the_primary_are_waited_for(cluster, chain):
 def test_one_that_is_delayed_serves_only_who_bears_it(cluster, chain):
     assert cluster.execute("SELECT delay_ms FROM nanu.replication WHERE node = 'n1c'") == [(3600000,)]
     cluster.execute("INSERT INTO t (value) VALUES ('later')")
-    wait_until(lambda: has(chain["n1b"], "later"), "the others have it")
+    wait_until(lambda: has(chain["n1a"], "later") and has(chain["n1b"], "later"), "the others have it")
     assert has(chain["n1c"], "later") == 0
     for level in "eventual", "session":
         with cluster.connect() as conn:
