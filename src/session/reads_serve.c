@@ -122,7 +122,7 @@ static inline uint64_t serves(struct session *session, int node, const struct ne
 		if (seen.follows)
 			return 0;
 	} else if (seen.follows != need->followed || seen.as_of_us < need->as_of_us || (need->last != seen.incarnation && seen.as_of_us < need->shown_us) ||
-		   (seen.delay_us && session->reads->level == CONSISTENCY_EVENTUAL)) {  /* what is old on purpose, nobody wants to be shown who asks for nothing */
+		   (seen.delay_us && session->reads->level != CONSISTENCY_BOUNDED)) {   /* what is old on purpose, only who says how old it may be */
 		return 0;
 	}
 	if ((pools->holds.count && pools_held(pools, HOLD_NODE, session->snapshot->topology->nodes[node].name)) ||
