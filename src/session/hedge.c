@@ -252,9 +252,10 @@ static bool is_simple(const struct session *session)
 {
 	for (size_t i = 0; i < session->answer_count; i++) {
 		const struct answer *answer = answers_at(session, i);
-		bool last = i + 1 == session->answer_count;
+		bool last = i + 1 == session->answer_count, ends = answer->kind == ANSWER_QUERY || answer->kind == ANSWER_SYNC;
 
-		if (answer->refused || answer->renamed || begins_tx(answer->plan) || (answer->statement && answer->statement->form == STATEMENT_SQL) || (answer->kind == ANSWER_QUERY || answer->kind == ANSWER_SYNC) != last)
+		if (ends != last || answer->refused || answer->renamed || begins_tx(answer->plan) ||
+		    (answer->statement && answer->statement->form == STATEMENT_SQL))
 			return false;
 	}
 	return session->answer_count > 0;

@@ -35,6 +35,11 @@ def strong(start_cluster):
     return made
 
 
+def it_waits(other):
+    """Beside the session that asks, one is at work."""
+    wait_until(lambda: other.execute("SELECT count(*) FROM nanu.sessions WHERE state = 'working'").fetchone() == (2,), "it waits")
+
+
 @pytest.mark.parametrize("level", ["read_your_writes", "causal"])
 def test_what_was_written_is_soon_read_from_replicas(cluster, level):
     """Long before the next sample is due."""
@@ -59,7 +64,7 @@ def test_a_read_waits_for_a_replica(cluster):
             reader = threading.Thread(target=lambda: results.append(counted(conn)))
             results = []
             reader.start()
-            wait_until(lambda: other.execute("SELECT state FROM nanu.sessions WHERE state = 'working'").fetchall(), "it waits")
+            it_waits(other)
             assert not results
         reader.join(10)
         assert results == [wrote] and stat(cluster, "replica_reads") == before + 1
@@ -96,7 +101,7 @@ def test_the_wait_can_be_cancelled(cluster):
         wrote, = conn.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchone()
 
         def cancel():
-            wait_until(lambda: other.execute("SELECT state FROM nanu.sessions WHERE state = 'working'").fetchall(), "it waits")
+            it_waits(other)
             conn.cancel()
 
         def read():
@@ -113,7 +118,7 @@ def test_who_goes_while_he_waits_leaves_nothing(cluster):
         conn.execute("SET nanu.read_wait = '1min'")
         conn.execute("UPDATE counter SET n = n + 1")
         conn.pgconn.send_query(b"SELECT n FROM counter")
-        wait_until(lambda: other.execute("SELECT state FROM nanu.sessions WHERE state = 'working'").fetchall(), "it waits")
+        it_waits(other)
         conn.close()
         wait_until(lambda: other.execute("SELECT count(*) FROM nanu.sessions WHERE NOT state = 'closed'").fetchone() == (1,), "it has gone")
     assert count_up(cluster)
