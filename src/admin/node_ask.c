@@ -37,10 +37,6 @@ int node_ask(PGconn *conn, const char *node, const char *sql, const char *param,
 {
 	struct err why;
 	int rc = ask(conn, sql, param, wanted, NODE_ASK_MS_MAX, ret_result, &why);
-	PGresult *rest;
 
-	/* A refusal is not the last that comes of a statement; the connection goes on after it. */
-	while (rc < 0 && rc != ERR_CONNECT && (rest = PQgetResult(conn)))
-		PQclear(rest);
 	return rc == 0 ? 0 : err_set(err, rc == ERR_CONNECT ? ERR_CONNECT : ERR_WRONG_STATE, "node \"%s\": %s", node, why.message);
 }

@@ -41,22 +41,20 @@ int ask(PGconn *conn, const char *sql, const char *param, ExecStatusType wanted,
 {
 	int sent = param ? PQsendQueryParams(conn, sql, 1, NULL, &param, NULL, NULL, 0) : PQsendQuery(conn, sql);
 	PGresult *last = NULL, *result;
-	int code;
+	int code = 0, waited;
 
 	*ret_result = NULL;
 	if (!sent)
 		return failed(conn, err);
-	while ((code = await(conn, wait_ms, err)) == 0 && (result = PQgetResult(conn))) {
+	while ((waited = await(conn, wait_ms, err)) == 0 && (result = PQgetResult(conn))) {
 		PQclear(last);
 		last = result;
-		if (PQresultStatus(result) != wanted) {
+		if (PQresultStatus(result) != wanted && code == 0)
 			code = failed(conn, err);
-			break;
-		}
 	}
-	if (code < 0) {
+	if (waited < 0 || code < 0) {
 		PQclear(last);
-		return code;
+		return waited < 0 ? waited : code;
 	}
 	*ret_result = last;
 	return 0;

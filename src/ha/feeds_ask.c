@@ -24,20 +24,10 @@ static const char PREPARE[] =
 
 enum { IS_TAKEN, IS_ACTIVE, NAME, SLOT, HOST, PORT, STATE = PORT, SYNC_STATE, SENT, WRITTEN, SLOT_WAL };
 
-static int ask_on(PGconn *conn, const char *sql, ExecStatusType wanted, unsigned wait_ms, PGresult **ret_result, struct err *err)
-{
-	int rc = ask(conn, sql, NULL, wanted, wait_ms, ret_result, err);
-	PGresult *rest;
-
-	while (rc < 0 && rc != ERR_CONNECT && (rest = PQgetResult(conn)))       /* it goes on after a refusal */
-		PQclear(rest);
-	return rc;
-}
-
 int feeds_prepare(PGconn *conn, unsigned wait_ms, struct err *err)
 {
 	PGresult *result;
-	int rc = ask_on(conn, PREPARE, PGRES_COMMAND_OK, wait_ms, &result, err);
+	int rc = ask(conn, PREPARE, NULL, PGRES_COMMAND_OK, wait_ms, &result, err);
 
 	PQclear(result);
 	return rc;
@@ -73,7 +63,7 @@ static void read_given(const PGresult *result, int row, struct feed_given *given
 int feeds_ask(PGconn *conn, unsigned wait_ms, struct feeds **ret_feeds, struct err *err)
 {
 	PGresult *result;
-	int rc = ask_on(conn, "EXECUTE feeds", PGRES_TUPLES_OK, wait_ms, &result, err), rows;
+	int rc = ask(conn, "EXECUTE feeds", NULL, PGRES_TUPLES_OK, wait_ms, &result, err), rows;
 	struct feeds *feeds;
 
 	if (rc < 0)

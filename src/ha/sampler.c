@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "catalog/ask.h"
 #include "ha/feeds_ask.h"
+#include "ha/running_ask.h"
 #include "net/env.h"
 #include "route/feeds.h"
 #include "route/history.h"
@@ -35,8 +36,11 @@ static const char PREPARE[] =
 	" CASE WHEN r.recovers THEN coalesce((SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver),"
 	"   (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()))::text"
 	"  ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END,"
-	" pg_catalog.current_setting('recovery_min_apply_delay')"
+	" pg_catalog.current_setting('recovery_min_apply_delay'),"
+	" CASE WHEN NOT r.recovers THEN " RUNNING_SQL " END"
 	" FROM (SELECT pg_catalog.pg_is_in_recovery()) r(recovers)";
+
+enum { RECOVERS, FLUSHED, INSERTED, TIMELINE, DELAY, RUNNING };
 
 /* What stays as it is while a server runs; how long it has, in microseconds, and where the newest checkpoint began: it makes one before it serves. */
 static const char SIZES[] =
@@ -184,23 +188,37 @@ static void read_history(struct asked *asked, uint32_t timeline)
 	PGresult *result = NULL;
 	struct err err;
 	char param[16];
-	int rc = 0;
 
 	asked->history = timeline;
 	snprintf(param, sizeof(param), "%u", timeline);
-	if (timeline > 1)
-		rc = ask(asked->conn, HISTORY, param, PGRES_TUPLES_OK, SILENT_MS_MAX, &result, &err);
-	while (rc < 0 && rc != ERR_CONNECT && (result = PQgetResult(asked->conn)))      /* it goes on after a refusal */
-		PQclear(result);
-	if (result && history_read(timeline, PQgetvalue(result, 0, 0), &history, &err) < 0)
+	if (timeline > 1 && ask(asked->conn, HISTORY, param, PGRES_TUPLES_OK, SILENT_MS_MAX, &result, &err) == 0 &&
+	    history_read(timeline, PQgetvalue(result, 0, 0), &history, &err) < 0)
 		history.count = 0;
 	PQclear(result);
 	node_status_history(asked->status, &history);
 }
 
+/* What runs on its primary may be committed on a replica that has replayed so much. */
+static bool look_at_doubts(struct asked *asked, struct node_status *primary, const struct node_sample *taken)
+{
+	struct doubts doubts, committed;
+	struct err err;
+	int code;
+
+	if (!node_status_doubts(primary, taken->timeline, taken->inserted, &doubts))
+		return true;
+	code = doubts_ask(asked->conn, &doubts, SILENT_MS_MAX, &committed, &err);
+	if (code == 0)
+		node_status_told(primary, &committed, now_us());
+	else if (code == ERR_CONNECT)
+		silent(asked, err.message);
+	return code != ERR_CONNECT;
+}
+
 static bool sample(struct asked *asked, struct node_status *primary, uint64_t max_lag_us, bool *ret_demanded)
 {
 	struct node_sample taken = { .begun_us = now_us(), .system = asked->system, .max_lag_us = max_lag_us, .started_us = asked->started_us };
+	uint64_t *xids = NULL;
 	PGresult *result;
 	struct err err;
 
@@ -208,16 +226,17 @@ static bool sample(struct asked *asked, struct node_status *primary, uint64_t ma
 		silent(asked, err.message);
 		return false;
 	}
-	taken.role = PQgetvalue(result, 0, 0)[0] == 't' ? SEEN_REPLICA : SEEN_PRIMARY;
-	taken.flushed = ask_lsn(PQgetvalue(result, 0, 1));
-	taken.inserted = ask_lsn(PQgetvalue(result, 0, 2));
-	taken.timeline = (uint32_t)strtoul(PQgetvalue(result, 0, 3), NULL, taken.role == SEEN_PRIMARY ? 16 : 10);
-	if (!duration_read(PQgetvalue(result, 0, 4), &taken.delay_us))
+	taken.role = PQgetvalue(result, 0, RECOVERS)[0] == 't' ? SEEN_REPLICA : SEEN_PRIMARY;
+	taken.flushed = ask_lsn(PQgetvalue(result, 0, FLUSHED));
+	taken.inserted = ask_lsn(PQgetvalue(result, 0, INSERTED));
+	taken.timeline = (uint32_t)strtoul(PQgetvalue(result, 0, TIMELINE), NULL, taken.role == SEEN_PRIMARY ? 16 : 10);
+	if (!duration_read(PQgetvalue(result, 0, DELAY), &taken.delay_us))
 		taken.delay_us = 0;
 	if (taken.timeline > asked->timeline)
 		asked->timeline = taken.timeline;
 	taken.timeline = asked->timeline;
 	if (taken.role == SEEN_PRIMARY) {
+		xids = running_read(PQgetvalue(result, 0, RUNNING), &taken.running);
 		taken.inserted = wal_end_of_record(taken.inserted, asked->block_size, asked->segment_size);
 		taken.started_lsn = wal_end_of_record(asked->started_lsn, asked->block_size, asked->segment_size);
 	}
@@ -225,10 +244,11 @@ static bool sample(struct asked *asked, struct node_status *primary, uint64_t ma
 	if (taken.timeline != asked->history)
 		read_history(asked, taken.timeline);
 	*ret_demanded = node_status_sampled(asked->status, primary, &taken);
+	mem_free(xids);
 	if (asked->complained)
 		log_info("sampler", "node=%s msg=\"it answers again\"", asked->name);
 	asked->complained = false;
-	return true;
+	return taken.role != SEEN_REPLICA || look_at_doubts(asked, primary, &taken);
 }
 
 /* After a sample, on which somebody may have waited. */
@@ -261,9 +281,13 @@ static void announce(struct asked *asked)
 	asked->sampler->sampled(asked->sampler->program);
 }
 
-/* The primary was sampled: replicas that have replayed all are as of then; what the others have is looked at soon, if that was demanded. Under the lock. */
+/* The primary was sampled: replicas that have replayed all are as of then; what the others have is looked at soon, if that was demanded, and what is
+ * committed on them of what runs there. Under the lock. */
 static void compare_replicas(struct asked *asked, uint64_t begun_us, bool demanded)
 {
+	struct doubts doubts;
+	bool in_doubt = demanded && node_status_doubts(asked->status, asked->timeline, UINT64_MAX, &doubts);
+
 	for (size_t i = 0; i < asked->replica_count; i++) {
 		struct node_status *replica = asked->replicas[i];
 		struct node_seen seen;
@@ -272,6 +296,8 @@ static void compare_replicas(struct asked *asked, uint64_t begun_us, bool demand
 		seen = node_status_read(replica);
 		if (demanded && seen.reachable && seen.as_of_us < begun_us)
 			node_status_demand(replica, begun_us, begun_us);
+		else if (in_doubt)
+			node_status_rouse(replica);
 	}
 }
 

@@ -35,12 +35,15 @@ struct node_status {
 	pthread_mutex_t demanding;
 	pthread_cond_t demanded;
 	uint64_t demanded_us, demand_due_us;    /* as of when it should be known to be, and when to see to it; of `demanding` */
+	uint64_t demanded_shown_us;     /* the same, of a primary; of which demanded_us is when a sample should have begun */
+	bool demands_replicas;          /* a primary: it is demanded for their sake */
 	uint64_t demand_gap_us;         /* until it is looked for again, where it was not so yet */
 	uint64_t begun_us;              /* of the newest sample */
 	bool roused;
 	pthread_mutex_t lock;           /* of the samples and what follows, which only those who ask look at */
 	struct feeds *feeds;
 	struct history history;         /* where it left earlier timelines */
+	struct shown shown;             /* a primary */
 	uint32_t timeline;              /* of the samples */
 	uint64_t system;                /* the same */
 	size_t count;
@@ -188,7 +191,7 @@ void node_status_worked(struct node_status *status)
 
 uint64_t node_seen_lag_us(const struct node_seen *seen, uint64_t now_us)
 {
-	if (!seen->as_of_us || !seen->reachable)
+	if (seen->role != SEEN_REPLICA || !seen->as_of_us || !seen->reachable)
 		return UINT64_MAX;
 	if (!seen->stands && now_us > seen->sampled_us)
 		now_us = seen->sampled_us;
@@ -224,13 +227,18 @@ static void thin_out(struct node_status *status)
 	memmove(&status->samples[least], &status->samples[least + 1], (status->count - least) * sizeof(status->samples[0]));
 }
 
-static void remember(struct node_status *status, const struct node_sample *sample)
+/* As of when it shows what others may have shown; and whether its replicas could tell more. */
+static bool remember(struct node_status *status, const struct node_sample *sample, uint64_t *ret_shown_us)
 {
 	struct position *newest;
+	struct doubts doubts;
+	bool in_doubt;
 
 	pthread_mutex_lock(&status->lock);
-	if (status->timeline != sample->timeline || status->system != sample->system)
+	if (status->timeline != sample->timeline || status->system != sample->system) {
 		status->count = 0;      /* another history */
+		shown_forget(&status->shown);
+	}
 	while (status->count && status->samples[status->count - 1].lsn > sample->inserted)
 		status->count--;        /* that much was lost when the server was; what it kept of earlier times ends before its earlier samples still */
 	status->timeline = sample->timeline;
@@ -245,7 +253,21 @@ static void remember(struct node_status *status, const struct node_sample *sampl
 			thin_out(status);
 		status->samples[status->count++] = (struct position){ sample->inserted, sample->begun_us, sample->begun_us };
 	}
+	shown_sampled(&status->shown, sample->begun_us, sample->flushed, &sample->running);
+	in_doubt = shown_doubts(&status->shown, &doubts);
+	*ret_shown_us = status->shown.as_of_us;
 	pthread_mutex_unlock(&status->lock);
+	return in_doubt;
+}
+
+bool node_status_doubts(struct node_status *primary, uint32_t timeline, uint64_t replayed, struct doubts *ret_doubts)
+{
+	bool any;
+
+	pthread_mutex_lock(&primary->lock);
+	any = primary->timeline == timeline && shown_doubts(&primary->shown, ret_doubts) && ret_doubts->lsn <= replayed;
+	pthread_mutex_unlock(&primary->lock);
+	return any;
 }
 
 void node_status_history(struct node_status *status, const struct history *history)
@@ -374,15 +396,17 @@ static void compare(struct node_status *primary, const struct node_sample *sampl
 	pthread_mutex_unlock(&primary->lock);
 }
 
-/* What was demanded is so, or is looked for again: a little later each time, until the next sample comes anyway. */
-static bool fulfil(struct node_status *status, uint64_t as_of_us, uint64_t begun_us)
+/* What was demanded is so, or is looked for again: a little later each time, until the next sample comes anyway. `as_of_us`: of a replica; of a primary,
+ * when its sample began, and as of when it shows what others do. True: its replicas are needed for more. */
+static bool fulfil(struct node_status *status, uint64_t as_of_us, uint64_t shown_us, bool in_doubt, uint64_t begun_us)
 {
 	bool demanded;
 
 	pthread_mutex_lock(&status->demanding);
-	demanded = status->demand_due_us != UINT64_MAX;
+	demanded = status->demand_due_us != UINT64_MAX && (in_doubt || status->demands_replicas);
 	status->begun_us = begun_us;
-	if (as_of_us >= status->demanded_us) {
+	status->demands_replicas &= as_of_us < status->demanded_us;
+	if (as_of_us >= status->demanded_us && shown_us >= status->demanded_shown_us) {
 		status->demand_due_us = UINT64_MAX;
 	} else if (status->demand_due_us != UINT64_MAX) {
 		status->demand_due_us = begun_us + status->demand_gap_us;
@@ -394,27 +418,27 @@ static bool fulfil(struct node_status *status, uint64_t as_of_us, uint64_t begun
 
 bool node_status_sampled(struct node_status *status, struct node_status *primary, const struct node_sample *sample)
 {
+	bool is_primary = sample->role == SEEN_PRIMARY;
+	uint64_t shown_us = 0;
+	bool in_doubt = is_primary && remember(status, sample, &shown_us);
 	struct node_seen before, seen;
 
-	if (sample->role == SEEN_PRIMARY)
-		remember(status, sample);
 	pthread_mutex_lock(&status->writing);
 	before = node_status_read(status);
 	seen = (struct node_seen){ .reachable = true, .incarnation = before.incarnation ? before.incarnation : next_incarnation(), .role = sample->role,
-		.timeline = sample->timeline, .system = sample->system, .flushed = sample->flushed, .replayed = sample->role == SEEN_PRIMARY ? sample->flushed : sample->inserted,
-		.delay_us = sample->role == SEEN_REPLICA ? sample->delay_us : 0,
-		.sampled_us = sample->begun_us };
-	if (sample->role == SEEN_REPLICA && primary != status)
+		.timeline = sample->timeline, .system = sample->system, .flushed = sample->flushed, .replayed = is_primary ? sample->flushed : sample->inserted,
+		.delay_us = is_primary ? 0 : sample->delay_us, .sampled_us = sample->begun_us, .as_of_us = shown_us };
+	if (!is_primary && primary != status)
 		compare(primary, sample, &before, &seen);
 	seen.stands = seen.lacks_us && before.reachable && before.replayed == seen.replayed;
-	if (sample->role == SEEN_REPLICA && sample->max_lag_us) {
+	if (!is_primary && sample->max_lag_us) {
 		uint64_t lag_us = node_seen_lag_us(&seen, sample->begun_us);
 
 		seen.excluded = lag_us > (before.excluded ? sample->max_lag_us / 2 : sample->max_lag_us);
 	}
 	publish(status, &seen);
 	pthread_mutex_unlock(&status->writing);
-	return fulfil(status, sample->role == SEEN_PRIMARY ? sample->begun_us : seen.as_of_us, sample->begun_us);
+	return fulfil(status, is_primary ? sample->begun_us : seen.as_of_us, is_primary ? shown_us : UINT64_MAX, in_doubt, sample->begun_us);
 }
 
 void node_status_compare(struct node_status *replica, struct node_status *primary, uint64_t now_us)
@@ -450,6 +474,17 @@ void node_status_silent(struct node_status *status)
 
 /* ---- demands ---- */
 
+/* Under its lock. */
+static void make_due(struct node_status *status, uint64_t due_us)
+{
+	if (due_us < status->begun_us + DEMAND_GAP_US)
+		due_us = status->begun_us + DEMAND_GAP_US;
+	if (due_us >= status->demand_due_us)
+		return;
+	status->demand_due_us = due_us;
+	pthread_cond_signal(&status->demanded);
+}
+
 void node_status_demand(struct node_status *status, uint64_t as_of_us, uint64_t due_us)
 {
 	pthread_mutex_lock(&status->demanding);
@@ -457,13 +492,31 @@ void node_status_demand(struct node_status *status, uint64_t as_of_us, uint64_t 
 		status->demanded_us = as_of_us;
 		status->demand_gap_us = DEMAND_GAP_US;
 	}
-	if (due_us < status->begun_us + DEMAND_GAP_US)
-		due_us = status->begun_us + DEMAND_GAP_US;
-	if (due_us < status->demand_due_us) {
-		status->demand_due_us = due_us;
-		pthread_cond_signal(&status->demanded);
-	}
+	status->demands_replicas = true;
+	make_due(status, due_us);
 	pthread_mutex_unlock(&status->demanding);
+}
+
+void node_status_demand_shown(struct node_status *primary, uint64_t as_of_us, uint64_t now_us)
+{
+	pthread_mutex_lock(&primary->demanding);
+	if (as_of_us > primary->demanded_shown_us) {
+		primary->demanded_shown_us = as_of_us;
+		primary->demand_gap_us = DEMAND_GAP_US;
+	}
+	make_due(primary, now_us);
+	pthread_mutex_unlock(&primary->demanding);
+}
+
+void node_status_told(struct node_status *primary, const struct doubts *committed, uint64_t now_us)
+{
+	pthread_mutex_lock(&primary->lock);
+	shown_told(&primary->shown, committed);
+	pthread_mutex_unlock(&primary->lock);
+	pthread_mutex_lock(&primary->demanding);
+	if (primary->demand_due_us != UINT64_MAX)
+		make_due(primary, now_us);
+	pthread_mutex_unlock(&primary->demanding);
 }
 
 void node_status_await(struct node_status *status, uint64_t due_us, bool demands)

@@ -12,6 +12,8 @@
  * is estimated closer: what it lacks was written between two samples of the primary, the more of which it has, the later; and not while the server was
  * down. It counts from there until it was asked, or until now where it stands still; what lacks nothing that the primary had is not behind.
  *
+ * A primary has such a time too, as its replicas may show a commit before it does (route/shown.h): what anybody was shown before, it shows.
+ *
  * Who cannot wait for the next sample demands one: of the primary, and then of the replicas until they have replayed it.
  */
 #pragma once
@@ -21,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "route/shown.h"
 
 struct feeds;
 struct history;
@@ -36,7 +39,7 @@ struct node_seen {
 	uint64_t system;                /* the system identifier, which a primary and its replicas have in common */
 	uint64_t flushed, replayed;     /* LSNs; of a primary both are what it has flushed, of a replica `flushed` is what it has received */
 	uint64_t sampled_us;            /* when the newest answer was asked for; 0: never */
-	uint64_t as_of_us;              /* a replica: what the primary had shown before this, it shows too; 0: not known */
+	uint64_t as_of_us;              /* what the primary had shown before this, and any of its replicas, it shows too; 0: not known */
 	uint64_t lacks_us;              /* a replica: when about what it lacked at sampled_us was written first; 0: nothing that was known of then */
 	uint64_t stands;                /* 1: it lacks something, and has replayed nothing since it was asked before */
 	uint64_t lag_bytes;             /* behind the newest sample of the primary */
@@ -56,7 +59,7 @@ void node_status_unref(struct node_status *status);     /* NULL is allowed */
 /* What is looked at before each read: part of the above. */
 struct node_serving {
 	uint64_t until_us;              /* reads may go to it, as far as its samples tell, before this; 0: they may not */
-	uint64_t as_of_us, incarnation, follows, delay_us;      /* a primary follows nobody: 0 */
+	uint64_t as_of_us, incarnation, follows, delay_us;      /* as above; a primary follows nobody: 0 */
 };
 
 struct node_load *node_status_load(struct node_status *status);      /* a part of it */
@@ -75,6 +78,8 @@ must_use bool node_status_ask(struct node_status *status, uint64_t now_us, bool 
 void node_status_worked(struct node_status *status);
 /* Of a primary: a sample that begins at `as_of_us` or later is wanted, by `due_us`. Of a replica: to know soon that it is as of then. From any thread. */
 void node_status_demand(struct node_status *status, uint64_t as_of_us, uint64_t due_us);
+/* Of a primary: to know soon that it is as of then. */
+void node_status_demand_shown(struct node_status *primary, uint64_t as_of_us, uint64_t now_us);
 /* Of a primary: who is as of *ret_us shows all that was before this position. AHEAD: its samples have not come so far; LOST: its history left that
  * timeline earlier, or nobody knows. */
 enum position_state { POSITION_KNOWN, POSITION_AHEAD, POSITION_LOST };
@@ -100,13 +105,17 @@ struct node_sample {
 	uint64_t delay_us;              /* a replica's recovery_min_apply_delay */
 	uint64_t started_us;            /* a primary: when about the server was started; 0: not known */
 	uint64_t started_lsn;           /* all that it had written before then ends there */
+	struct running running;         /* a primary's */
 };
 
-/* `primary`: of its shard; the node itself, when it is that. True: that was demanded. */
+/* `primary`: of its shard; the node itself, when it is that. True: its replicas are to be looked at now. */
 bool node_status_sampled(struct node_status *status, struct node_status *primary, const struct node_sample *sample);
 /* The primary was sampled: whether that tells more of a replica that was sampled a moment before. */
 void node_status_compare(struct node_status *replica, struct node_status *primary, uint64_t now_us);
 void node_status_silent(struct node_status *status);
+/* Of a primary: what a replica on this timeline of its is asked about when it has replayed so much; false: nothing. Then what it said. */
+bool node_status_doubts(struct node_status *primary, uint32_t timeline, uint64_t replayed, struct doubts *ret_doubts);
+void node_status_told(struct node_status *primary, const struct doubts *committed, uint64_t now_us);
 /* Takes the reference. */
 void node_status_take_feeds(struct node_status *status, struct feeds *feeds);
 /* Of the timeline that it is on; it is copied. Without ancestors where they are not known. */

@@ -702,33 +702,14 @@ static void take_hint(struct plan *plan, const struct plan_context *context, str
 	}
 }
 
-static bool may_write(const struct plan_item *item)
-{
-	switch (item->shape->kind) {
-	case STMT_EMPTY:
-	case STMT_BEGIN:
-	case STMT_COMMIT:
-	case STMT_ROLLBACK:
-	case STMT_SAVEPOINT:
-	case STMT_RELEASE:
-	case STMT_ROLLBACK_TO:
-	case STMT_SET:
-	case STMT_RESET:
-	case STMT_SHOW:
-	case STMT_SET_TRANSACTION:
-		return false;
-	default:
-		return !item->reads;
-	}
-}
-
 static void sum_up(struct plan *plan)
 {
 	plan->reads = plan->reads_there = plan->shapes.count > 0;
 	for (size_t i = 0; i < plan->shapes.count; i++) {
 		plan->reads &= plan->items[i].reads;
 		plan->reads_there &= plan->items[i].reads_there;
-		plan->may_write |= may_write(&plan->items[i]);
+		plan->may_write |= !reading_is_of_session(plan->items[i].shape) && !plan->items[i].reads;
+		plan->looks |= reading_looks(plan->items[i].shape);
 		plan->dirties |= plan->items[i].dirties;
 		plan->holds |= reading_holds(plan->items[i].shape);
 	}

@@ -70,6 +70,7 @@ struct plan {
 	const struct hint *hint;        /* of a comment; or NULL. When it cannot be had, every item is REFUSED for it */
 	bool reads, reads_there;        /* all its items do, and there is one */
 	bool may_write;                 /* some item is neither that nor of the session alone: BEGIN, SET */
+	bool looks;                     /* some item may depend on what is there when it runs */
 	bool dirties;                   /* some item does */
 	bool holds;                     /* some item takes what others, or the session itself, are to find after it: an advisory lock, a cursor WITH HOLD */
 	bool uses_literals;             /* some pin needs the statement's literals */

@@ -146,3 +146,44 @@ bool reading_holds(const struct shape *shape)
 {
 	return (shape->kind == STMT_DECLARE && shape->cursor_hold) || takes_lock(shape) || (shape->inner && takes_lock(shape->inner));
 }
+
+bool reading_is_of_session(const struct shape *shape)
+{
+	switch (shape->kind) {
+	case STMT_EMPTY:
+	case STMT_BEGIN:
+	case STMT_COMMIT:
+	case STMT_ROLLBACK:
+	case STMT_SAVEPOINT:
+	case STMT_RELEASE:
+	case STMT_ROLLBACK_TO:
+	case STMT_SET:
+	case STMT_RESET:
+	case STMT_SHOW:
+	case STMT_SET_TRANSACTION:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool reading_looks(const struct shape *shape)
+{
+	switch (shape->kind) {
+	case STMT_PREPARE_TX:
+	case STMT_COMMIT_PREPARED:
+	case STMT_ROLLBACK_PREPARED:
+	case STMT_PREPARE:
+	case STMT_DEALLOCATE:
+	case STMT_DISCARD:
+	case STMT_FETCH:                /* what was there when its cursor was made */
+	case STMT_CLOSE:
+	case STMT_LISTEN:
+	case STMT_UNLISTEN:
+	case STMT_NOTIFY:
+	case STMT_LOCK:
+		return false;
+	default:
+		return !reading_is_of_session(shape);
+	}
+}

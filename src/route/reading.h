@@ -15,3 +15,9 @@ bool reading_copies(const struct shape *shape);
 
 /* It takes what others, or the session itself later, are to find where they look: an advisory lock, a cursor WITH HOLD. */
 bool reading_holds(const struct shape *shape);
+
+/* It changes and reads nothing but the session's own state: BEGIN, SET. */
+bool reading_is_of_session(const struct shape *shape);
+
+/* It may depend on what is there when it runs. */
+bool reading_looks(const struct shape *shape);

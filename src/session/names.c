@@ -144,10 +144,12 @@ static int make_execute(struct session *session, const struct plan_item *item, s
 		shards = UINT64_C(1) << units_any_shard(session);
 	else if (route_execute(session, prepared, execute, sql, &shards, err) < 0)
 		return err->code;
-	if (sending->simple && item->calls_read)
+	if (sending->simple && item->calls_read) {
 		rc = reads_step(session, prepared->plan, shards, err);
-	else
+	} else {
+		rc = reads_primaries(session, shards, err);
 		reads_wrote(session, prepared->plan);
+	}
 	if (rc > 0)
 		rc = units_on(session, __builtin_ctzll(shards), &sending->leg, err);
 	if (rc > 0 && sending->leg->replica && session->tx_status == 'I')

@@ -420,7 +420,9 @@ int query_function(struct session *session, const struct unit *unit, int shard, 
 		err_hint(err, "Call it by its name, with SELECT.");
 		return err->code;
 	}
-	rc = units_on(session, shard, &leg, err);
+	rc = reads_primaries(session, UINT64_C(1) << shard, err);
+	if (rc > 0)
+		rc = units_on(session, shard, &leg, err);
 	if (rc <= 0)
 		return rc;
 	reads_wrote(session, NULL);

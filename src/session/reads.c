@@ -169,7 +169,7 @@ static bool lacks_one(struct session *session, uint64_t shards)
 }
 
 /* Of the shards of a statement, one after the other. */
-static int choose_on(struct session *session, int shard, bool only, bool stays, struct err *err)
+static int choose_on(struct session *session, int shard, bool stays, struct err *err)
 {
 	const struct reads *reads = session->reads;
 	struct leg *leg = leg_find(session, shard);
@@ -182,9 +182,11 @@ static int choose_on(struct session *session, int shard, bool only, bool stays, 
 			return 0;
 		leg = NULL;
 	}
-	if (reads->token && only && reads->level >= CONSISTENCY_MONOTONIC)
+	if (reads->token && reads->level >= CONSISTENCY_MONOTONIC)
 		rc = reads_token_resolve(session, shard, err);
-	return rc > 0 && reads->may && is_missing(leg) ? reads_wait(session, shard, err) : rc;
+	if (rc <= 0 || (leg && leg->replica && !is_missing(leg)))
+		return rc;
+	return reads->may && is_missing(leg) ? reads_wait(session, shard, err) : reads_wait_shown(session, shard, err);
 }
 
 int reads_choose(struct session *session, const struct plan *plan, uint64_t shards, struct err *err)
@@ -198,6 +200,7 @@ int reads_choose(struct session *session, const struct plan *plan, uint64_t shar
 		return rc;
 	reads = session->reads;
 	reads->pinned = session->pins != 0;
+	reads->looks = plan->looks;
 	stays = only && left != LEFT_PRIMARY;
 	reads->wrote |= !only && plan->may_write;
 	if (session->tx_status == 'T' && reads->in_tx)
@@ -208,10 +211,10 @@ int reads_choose(struct session *session, const struct plan *plan, uint64_t shar
 		reads->may = stays && !reads->primary && !session->pins && lacks_one(session, shards) && segment_reads(session, plan->hint);
 	if (reads->may)
 		reads->unit = session->unit_at + (session->units[session->unit_at].kind == UNIT_PARSE);
-	if (list_empty(&session->legs) && session->tx_status == 'I' && !reads->token && !reads_waits(reads))
+	if (reads->may && list_empty(&session->legs) && session->tx_status == 'I' && !reads->token && !reads_waits(reads))
 		return 1;
 	for (; rc > 0 && shards; shards &= shards - 1)
-		rc = choose_on(session, __builtin_ctzll(shards), only, stays, err);
+		rc = choose_on(session, __builtin_ctzll(shards), stays, err);
 	if (rc < 0 && rc != ERR_CANCELED)
 		reads_count_refused(session);
 	return rc;
@@ -236,6 +239,19 @@ void reads_wrote(struct session *session, const struct plan *plan)
 		return;
 	session->reads->wrote |= !plan || plan->may_write;
 	session->reads->may = false;
+}
+
+int reads_primaries(struct session *session, uint64_t shards, struct err *err)
+{
+	int rc = 1;
+
+	if (!session->reads)
+		return 1;
+	reads_ask_now(session);
+	session->reads->looks = true;
+	for (; rc > 0 && shards; shards &= shards - 1)
+		rc = reads_wait_shown(session, __builtin_ctzll(shards), err);
+	return rc;
 }
 
 void reads_begin_tx(struct session *session, const struct shape *shape)

@@ -52,6 +52,7 @@ struct reads {                          /* of a session whose reads are not all 
 
 	bool trial;                     /* the replica that was chosen last has failed before: who asks it is the first */
 	bool may;                       /* the statement that asks for its legs may be served by replicas */
+	bool looks;                     /* and depends on what is there */
 	bool pinned;                    /* it came to a backend that the session keeps */
 	bool in_tx;                     /* the transaction block under way is a replica's */
 	bool wrote;                     /* since the session was ready last */
@@ -69,6 +70,7 @@ struct reads {                          /* of a session whose reads are not all 
 	bool waits;
 	uint64_t canceled_in;           /* the segment whose wait was ended by a cancel request */
 	uint64_t waited_in;             /* the segment that waited last */
+	struct { uint64_t in, incarnation; int shard, node; } picked;   /* in a segment, before the leg is borrowed */
 	enum read_choice choice;        /* why the leg that is being borrowed is the primary's, if it is */
 
 	uint64_t failed_in;             /* the segment in which a replica has failed */
@@ -102,8 +104,6 @@ must_use static inline int reads_node(struct session *session, int shard, int pr
 	if (reads->may && reads->asked_in == session->segment)
 		return reads_choose_node(session, shard, primary, ret_node, err);
 	reads->choice = reads->primary ? READ_SETTING : READ_PIPELINED;
-	if ((size_t)shard < reads->shard_count)
-		reads->read_from[shard] = READ_FROM_THE_PRIMARY;
 	return 0;
 }
 /* A replica has failed this segment; `writes`: as only the primary can do what it was asked for. */
@@ -117,6 +117,8 @@ static inline bool reads_chooses_later(const struct session *session, const stru
 	return session->reads && session->tx_status == 'I' && plan->reads;
 }
 void reads_wrote(struct session *session, const struct plan *plan);     /* what reads_step() is not asked of runs now; NULL: nobody knows what */
+/* As reads_step(), of such that may read what is there on these shards. */
+must_use int reads_primaries(struct session *session, uint64_t shards, struct err *err);
 void reads_ready(struct session *session);      /* the session is ready for the next query, outside of a transaction */
 
 void reads_cancel(struct session *session);             /* the session waits no longer for a replica, if it does */
@@ -156,16 +158,18 @@ static inline void reads_make_room(struct session *session)
 	if (session->reads->room_for != session->snapshot->version)
 		reads_make_more_room(session);
 }
-/* A replica can serve, or enough was waited for one: 1. 0: they will be looked at anew. Or an error, where the primary is not to serve. */
+/* A replica can serve, or the primary, as enough was waited for one: 1. 0: they will be looked at anew. Or an error: neither. */
 must_use int reads_wait_long(struct session *session, int shard, struct err *err);
 static inline bool reads_waits(const struct reads *reads)
 {
-	return reads->wait_us || reads->or_fails;
+	return reads->wait_us || reads->or_fails || reads->level >= CONSISTENCY_MONOTONIC;
 }
 static inline int reads_wait(struct session *session, int shard, struct err *err)
 {
 	return reads_waits(session->reads) ? reads_wait_long(session, shard, err) : 1;
 }
+/* The same where the primary is to serve, if the statement looks at what is there: until it shows what replicas have shown to the session. ERR_NOT_NOW: it does not. */
+must_use int reads_wait_shown(struct session *session, int shard, struct err *err);
 /* The same within a transaction block; `leg`: of the shard, or NULL. */
 must_use int reads_wait_in_tx(struct session *session, const struct leg *leg, int shard, struct err *err);
 /* Another replica than this leg's that will do, as its read takes long, and its incarnation; -1: none will. It is about to be borrowed from. */

@@ -45,9 +45,10 @@ void reads_make_more_room(struct session *session)
 	reads->shard_count = count;
 }
 
-/* What a replica must show, of the history of the primary that it follows: all that was before `as_of_us`; and before `shown_us` too, unless it is the one that showed this session all it has. */
+/* What a replica must show, of the history of the primary that it follows: all that was before `as_of_us`; and before `shown_us` too, unless it is the one
+ * that showed this session all it has. What the primary must: all that was, on its replicas too, before `primary_us`. */
 struct need {
-	uint64_t as_of_us, shown_us;
+	uint64_t as_of_us, shown_us, primary_us;
 	uint64_t followed, last, at_us; /* that primary; the incarnation of the one; now */
 	int primary;
 	const struct node_status *without;      /* nobody is asked twice; or NULL */
@@ -59,7 +60,7 @@ static void need_of(const struct session *session, int shard, struct need *need)
 	struct reads *reads = session->reads;
 	uint64_t user_us;
 
-	need->as_of_us = need->shown_us = 0;
+	need->as_of_us = need->shown_us = need->primary_us = 0;
 	need->primary = session_shard(session, shard)->primary;
 	need->followed = node_status_id(session->snapshot->statuses[need->primary]);
 	need->last = reads->read_from[shard];
@@ -68,17 +69,22 @@ static void need_of(const struct session *session, int shard, struct need *need)
 	need->stays = false;
 	if (reads->level == CONSISTENCY_EVENTUAL)
 		return;
-	if (reads->level == CONSISTENCY_STRONG) {
-		need->as_of_us = reads_asked(reads);
-		return;
-	}
 	if (reads->level == CONSISTENCY_BOUNDED) {
 		if (reads_asked(reads) > reads->max_staleness_us)
 			need->as_of_us = reads->asked_us - reads->max_staleness_us;
 		return;
 	}
-	need->as_of_us = reads->token_us[shard];
+	need->as_of_us = need->primary_us = reads->token_us[shard];
 	need->shown_us = reads->read_us;
+	if (need->last != READ_FROM_THE_PRIMARY && need->primary_us < reads->read_us)
+		need->primary_us = reads->read_us;
+	if (reads->level == CONSISTENCY_STRONG) {
+		need->as_of_us = reads_asked(reads);
+		need->shown_us = 0;
+		if (reads->policy->strong_reads == STRONG_READS_REPLICAS)
+			need->primary_us = need->as_of_us;
+		return;
+	}
 	if (reads->level == CONSISTENCY_MONOTONIC)
 		return;
 	if (need->as_of_us < reads->wrote_us)
@@ -88,9 +94,12 @@ static void need_of(const struct session *session, int shard, struct need *need)
 		if (need->as_of_us < user_us)
 			need->as_of_us = user_us;
 	}
+	if (reads->level != CONSISTENCY_CAUSAL)
+		return;
 	/* Who wrote what it was shown may have seen more elsewhere before: not only by the one that showed it. */
-	if (reads->level == CONSISTENCY_CAUSAL && need->as_of_us < need->shown_us)
+	if (need->as_of_us < need->shown_us)
 		need->as_of_us = need->shown_us;
+	need->primary_us = need->as_of_us;
 }
 
 const struct shard_replicas *reads_replicas(const struct session *session, int shard)
@@ -119,7 +128,7 @@ static inline uint64_t serves(struct session *session, int node, const struct ne
 	if (session->snapshot->statuses[node] == need->without || !node_status_serves(session->snapshot->statuses[node], need->at_us, &seen))
 		return 0;
 	if (node == need->primary) {
-		if (seen.follows)
+		if (seen.follows || seen.as_of_us < need->primary_us)
 			return 0;
 	} else if (seen.follows != need->followed || seen.as_of_us < need->as_of_us || (need->last != seen.incarnation && seen.as_of_us < need->shown_us) ||
 		   (seen.delay_us && session->reads->level != CONSISTENCY_BOUNDED)) {   /* what is old on purpose, only who says how old it may be */
@@ -218,15 +227,17 @@ static int nobody_serves(const struct session *session, int shard, struct err *e
 int reads_choose_node(struct session *session, int shard, int primary, int *ret_node, struct err *err)
 {
 	struct reads *reads = session->reads;
-	uint64_t incarnation = 0;
+	bool picked = reads->picked.in == session->segment && reads->picked.shard == shard;
+	uint64_t incarnation = reads->picked.incarnation;
 	int node = -1;
 
 	/* Who tries whether one works again may have come first: that one is out then. */
 	for (int i = 0; i < 2 && node < 0 && reads_left(session) != LEFT_NONE; i++) {
-		node = pick(session, shard, &incarnation);
+		node = picked && i == 0 ? reads->picked.node : pick(session, shard, &incarnation);
 		if (node >= 0 && node != primary && !reads_ask(session, node, loop_now_us(session->worker->loop)))
 			node = -1;
 	}
+	reads->picked.in = 0;
 	session->worker->read_turn += node >= 0;
 	reads->read_from[shard] = node == primary || node < 0 ? READ_FROM_THE_PRIMARY : incarnation;
 	*ret_node = node < 0 ? primary : node;
@@ -255,14 +266,57 @@ static bool any_fit(const struct session *session, int shard)
 	return false;
 }
 
-int reads_await(struct session *session, int shard, uint64_t as_of_us, uint64_t until_us, struct err *err)
+static int begin_wait(struct session *session, uint64_t until_us, struct err *err)
 {
 	if (session->reads->canceled_in == session->segment)
 		return err_set(err, ERR_CANCELED, "canceling statement due to user request");
 	session->reads->waited_in = session->segment;
 	samples_await(session, until_us);
-	node_status_demand(reads_primary(session, shard), as_of_us, reads_now_us());
 	return 0;
+}
+
+int reads_await(struct session *session, int shard, uint64_t as_of_us, uint64_t until_us, struct err *err)
+{
+	int rc = begin_wait(session, until_us, err);
+
+	if (rc == 0)
+		node_status_demand(reads_primary(session, shard), as_of_us, reads_now_us());
+	return rc;
+}
+
+/* What only newer samples can tell is waited for so long. */
+static uint64_t surely_until_us(struct reads *reads)
+{
+	return reads_asked(reads) + (reads->wait_us > READS_SURE_US_MAX ? reads->wait_us : READS_SURE_US_MAX);
+}
+
+int reads_wait_shown(struct session *session, int shard, struct err *err)
+{
+	struct node_status *primary = reads_primary(session, shard);
+	struct node_serving seen;
+	struct need need;
+	int rc;
+
+	if (!session->reads->looks)
+		return 1;
+	need_of(session, shard, &need);
+	if (need.primary_us)
+		node_status_serves(primary, need.at_us, &seen);
+	if (!need.primary_us || seen.as_of_us >= need.primary_us) {
+		session->reads->read_from[shard] = READ_FROM_THE_PRIMARY;
+		return 1;
+	}
+	if (reads_now_us() < surely_until_us(session->reads)) {
+		rc = begin_wait(session, surely_until_us(session->reads), err);
+		if (rc == 0)
+			node_status_demand_shown(primary, need.primary_us, reads_now_us());
+		return rc;
+	}
+	err_set(err, ERR_NOT_NOW, "the primary of shard \"%s\" does not show yet what replicas have shown", session_shard(session, shard)->name);
+	err_detail(err, "It was waited for %u ms. A commit that waits for synchronous standbys is shown by those that have it, and not by the primary.",
+		   waited_ms(session->reads));
+	err_hint(err, "Try again; SELECT * FROM nanu.replication tells of the replicas. At consistency eventual or bounded it is not waited for.");
+	return err->code;
 }
 
 void reads_cancel(struct session *session)
@@ -295,10 +349,15 @@ int reads_wait_long(struct session *session, int shard, struct err *err)
 	struct need need;
 
 	if (!turns_of(session, shard)->count)
-		return 1;
+		return reads_wait_shown(session, shard, err);
 	node = pick(session, shard, &incarnation);
-	if (suits(session, shard, node, primary))
+	if (suits(session, shard, node, primary)) {
+		reads->picked.in = session->segment;
+		reads->picked.shard = shard;
+		reads->picked.node = node;
+		reads->picked.incarnation = incarnation;
 		return 1;
+	}
 	if (node >= 0 && wait_us > SHARED_WAIT_US_MAX)
 		wait_us = SHARED_WAIT_US_MAX;
 	if (reads_now_us() < reads_asked(reads) + wait_us && any_fit(session, shard)) {
@@ -307,7 +366,7 @@ int reads_wait_long(struct session *session, int shard, struct err *err)
 			need.as_of_us = need.shown_us;
 		return reads_await(session, shard, need.as_of_us, reads_asked(reads) + wait_us, err);
 	}
-	return reads->or_fails && node < 0 ? nobody_serves(session, shard, err) : 1;
+	return reads->or_fails && node < 0 ? nobody_serves(session, shard, err) : reads_wait_shown(session, shard, err);
 }
 
 /* A transaction block stays with the replica that served its first read on the shard: what that lacks by now is waited for. */
@@ -315,14 +374,13 @@ static int wait_for_leg(struct session *session, const struct leg *leg, int shar
 {
 	struct reads *reads = session->reads;
 	struct node_seen seen = node_status_read(leg->replica);
-	uint64_t until_us = reads_asked(reads) + (reads->wait_us > READS_SURE_US_MAX ? reads->wait_us : READS_SURE_US_MAX);
 	struct need need;
 
 	need_of(session, shard, &need);
 	if (seen.as_of_us >= need.as_of_us || session->tx_snapshot)     /* which will not be another */
 		return 1;
-	if (reads_now_us() < until_us)
-		return reads_await(session, shard, need.as_of_us, until_us, err);
+	if (reads_now_us() < surely_until_us(reads))
+		return reads_await(session, shard, need.as_of_us, surely_until_us(reads), err);
 	err_set(err, ERR_NOT_NOW, "the replica of shard \"%s\" that serves this transaction cannot serve this read at consistency %s",
 		session_shard(session, shard)->name, consistency_names[reads->level]);
 	err_detail(err, "It was waited for %u ms.", waited_ms(reads));
@@ -334,13 +392,15 @@ int reads_wait_in_tx(struct session *session, const struct leg *leg, int shard, 
 {
 	int rc = 1;
 
-	if (!session->reads->may)
+	if (session->tx_status != 'T')
 		return 1;
 	if (session->reads->token && session->reads->level >= CONSISTENCY_MONOTONIC)
 		rc = reads_token_resolve(session, shard, err);
 	if (rc <= 0)
 		return rc;
-	if (!leg)
+	if (!leg && session->reads->may)
 		return reads_wait(session, shard, err);
-	return leg->replica && leg->state != LEG_LOST ? wait_for_leg(session, leg, shard, err) : 1;
+	if (leg && leg->replica)
+		return leg->state != LEG_LOST && session->reads->may ? wait_for_leg(session, leg, shard, err) : 1;
+	return reads_wait_shown(session, shard, err);
 }

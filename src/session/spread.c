@@ -209,10 +209,12 @@ int spread_start(struct session *session, struct plan *plan, struct slice sql, b
 		err_hint(err, "Release savepoints that are not needed, or make the definition before them.");
 		return err->code;
 	}
-	if (definition && !ends_tx)
-		rc = legs_want(session, all, !loose && session->tx_status == 'I', err);
-	else if (!ends_tx)
+	if (definition && !ends_tx) {
+		rc = reads_primaries(session, all, err);
+		rc = rc > 0 ? legs_want(session, all, !loose && session->tx_status == 'I', err) : rc;
+	} else if (!ends_tx) {
 		rc = legs_want(session, legs_shards(session), false, err);
+	}
 	if (rc <= 0)
 		return rc;
 	spread = mem_calloc(1, sizeof(*spread));

@@ -1,0 +1,185 @@
+"""Replicas may show a commit before their primary does: who was shown it by one goes on at the primary when that shows it, too."""
+import contextlib
+import threading
+
+import psycopg
+import pytest
+
+from harness.wait import wait_until
+
+from .scene import connect, counted
+
+MINDING = ["monotonic", "session", "causal"]
+
+
+@pytest.fixture(scope="module")
+def cluster(farm, start_cluster):
+    server = farm.extra_server("shown", {"max_prepared_transactions": "5"})
+    made = start_cluster(servers=[server], replicas=2, workers=2)
+    made.execute("CREATE TABLE counter (n int); INSERT INTO counter VALUES (0); CREATE TABLE other (n int)")
+    made.catch_up()
+    yield made
+    made.owned = []
+    for each in [*farm.replicas.pop(server), server]:
+        each.stop()
+
+
+def synchronous(cluster, names):
+    with cluster.servers[0].connect() as conn:
+        conn.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+        conn.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: conn.execute("SHOW synchronous_standby_names").fetchone() == (names,), "it is set")
+
+
+@contextlib.contextmanager
+def waiting_commit(cluster):
+    """A write that waits for a standby that never comes, until the end or until what is given is called. Replicas show it."""
+    def write():
+        cluster.execute("UPDATE counter SET n = n + 1")
+    before, = cluster.execute("SELECT n FROM counter")[0]
+    writer = threading.Thread(target=write)
+    synchronous(cluster, "nobody")
+    writer.start()
+
+    def end():
+        synchronous(cluster, "")
+        writer.join(10)
+    try:
+        for replica in cluster.replicas[0]:
+            with replica.connect(cluster.node_database) as conn:
+                wait_until(lambda: conn.execute("SELECT n FROM counter").fetchone() == (before + 1,), "the replica shows it")
+        yield before + 1, end
+    finally:
+        end()
+
+
+@pytest.mark.parametrize("level", MINDING)
+@pytest.mark.parametrize("begin", ["BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ", None])
+def test_who_was_shown_it_waits_for_the_primary(cluster, level, begin):
+    with connect(cluster, level) as conn:
+        counted(conn)
+        with waiting_commit(cluster) as (newest, end):
+            assert counted(conn) == newest
+            timer = threading.Timer(0.3, end)
+            timer.start()
+            if begin:
+                conn.execute(begin)
+            assert conn.execute("INSERT INTO other SELECT n FROM counter RETURNING n").fetchone() == (newest,)
+            assert conn.execute("SELECT n FROM counter FOR UPDATE").fetchone() == (newest,)
+            timer.join()
+            if begin:
+                conn.execute("COMMIT")
+
+
+@pytest.mark.parametrize("level", MINDING)
+@pytest.mark.parametrize("statement", ["INSERT INTO other SELECT n FROM counter", "SELECT n FROM counter FOR SHARE", "DELETE FROM other"])
+def test_and_is_told_if_it_never_does(cluster, level, statement):
+    with connect(cluster, level) as conn:
+        with waiting_commit(cluster) as (newest, end):
+            assert counted(conn) == newest
+            with pytest.raises(psycopg.Error) as caught:
+                conn.execute(statement)
+            assert caught.value.sqlstate == "57P03" and "waits for synchronous standbys" in caught.value.diag.message_detail
+            assert counted(conn) == newest
+        conn.execute(statement)
+
+
+def test_a_wait_can_be_cancelled(cluster):
+    with connect(cluster, "session") as conn, waiting_commit(cluster):
+        counted(conn)
+        timer = threading.Timer(0.2, conn.cancel)
+        timer.start()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            conn.execute("DELETE FROM other")
+        timer.join()
+
+
+@pytest.mark.parametrize("level", ["eventual", "bounded"])
+def test_who_promises_nothing_does_not_wait(cluster, level):
+    with connect(cluster, level) as conn, waiting_commit(cluster) as (newest, _):
+        conn.execute("SET synchronous_commit = off")
+        assert counted(conn) == newest
+        assert conn.execute("INSERT INTO other SELECT n FROM counter RETURNING n").fetchone() == (newest - 1,)
+
+
+@pytest.mark.parametrize("level", ["monotonic", "session"])
+def test_who_was_shown_nothing_by_replicas_does_not_wait(cluster, level):
+    with connect(cluster, level) as conn:
+        conn.execute("SELECT n FROM counter FOR SHARE")
+        with waiting_commit(cluster) as (newest, _), conn.transaction():
+            assert conn.execute("SELECT n FROM counter").fetchone() == (newest - 1,)
+
+
+@pytest.mark.parametrize("level", MINDING)
+def test_without_a_replica_that_will_do_the_primary_serves_when_it_shows_it(cluster, level):
+    with connect(cluster, level) as conn, waiting_commit(cluster) as (newest, end):
+        assert counted(conn) == newest
+        with contextlib.ExitStack() as stack:
+            for node in "n1r1", "n1r2":
+                cluster.execute("SELECT nanu.drain(%s)", [node])
+                stack.callback(cluster.execute, "SELECT nanu.resume(node => %s)", [node])
+            with pytest.raises(psycopg.Error) as caught:
+                counted(conn)
+            assert caught.value.sqlstate == "57P03"
+            end()
+            assert counted(conn) == newest
+
+
+@contextlib.contextmanager
+def in_transaction(cluster, *statements, end="ROLLBACK"):
+    """A long one, that has changed something."""
+    with cluster.servers[0].connect(cluster.node_database) as conn:
+        conn.execute("BEGIN")
+        conn.execute("INSERT INTO other VALUES (-1)")
+        for statement in statements:
+            conn.execute(statement)
+        yield
+        conn.execute(end)
+
+
+@pytest.mark.parametrize("level", MINDING)
+@pytest.mark.parametrize("statements,end", [([], "ROLLBACK"), (["SAVEPOINT s", "INSERT INTO other VALUES (-2)"], "COMMIT"),
+                                            (["PREPARE TRANSACTION 'long'"], "ROLLBACK PREPARED 'long'")])
+def test_a_long_transaction_keeps_nobody_waiting(cluster, level, statements, end):
+    with connect(cluster, level) as conn, in_transaction(cluster, *statements, end=end):
+        for _ in range(5):
+            wrote, = conn.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchone()
+            conn.execute("SET nanu.read_wait = '5s'")
+            assert counted(conn) == wrote
+
+
+def test_a_long_statement_neither(cluster):
+    sleeper = threading.Thread(target=lambda: cluster.execute("INSERT INTO other SELECT -3 FROM pg_sleep(3)"))
+    with connect(cluster, "session") as conn:
+        sleeper.start()
+        try:
+            for _ in range(20):
+                counted(conn)
+                conn.execute("UPDATE counter SET n = n + 1")
+            assert sleeper.is_alive()
+        finally:
+            sleeper.join()
+
+
+def test_strong_reads_of_replicas_and_transactions_agree(farm, start_own):
+    server = farm.extra_server("shown_strong")
+    own = start_own(servers=[server], replicas=1, strong_reads="replicas", max_lag=0)
+    try:
+        own.execute("CREATE TABLE counter (n int); INSERT INTO counter VALUES (0)")
+        own.catch_up()
+        with own.connect() as conn, own.connect() as other:
+            conn.execute("SET nanu.read_wait = '5s'")
+            with waiting_commit(own) as (newest, end):
+                assert counted(conn) == newest
+                other.execute("BEGIN")
+                with pytest.raises(psycopg.Error) as caught:
+                    other.execute("SELECT n FROM counter FOR SHARE SKIP LOCKED")
+                assert caught.value.sqlstate == "57P03"
+                other.execute("ROLLBACK")
+                end()
+                with other.transaction():
+                    assert other.execute("SELECT n FROM counter FOR SHARE").fetchone() == (newest,)
+    finally:
+        own.owned = []
+        for each in [*farm.replicas.pop(server), server]:
+            each.stop()
