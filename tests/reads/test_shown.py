@@ -1,6 +1,10 @@
 """Replicas may show a commit before their primary does: who was shown it by one goes on at the primary when that shows it, too."""
 import contextlib
+import os
+import random
+import signal
 import threading
+import time
 
 import psycopg
 import pytest
@@ -9,12 +13,13 @@ from harness.wait import wait_until
 
 from .scene import connect, counted
 
+WRITERS = 4
 MINDING = ["monotonic", "session", "causal"]
 
 
 @pytest.fixture(scope="module")
 def cluster(farm, start_cluster):
-    server = farm.extra_server("shown", {"max_prepared_transactions": "5"})
+    server = farm.extra_server("shown", {"max_prepared_transactions": "5", "commit_delay": "1000", "commit_siblings": "1"})
     made = start_cluster(servers=[server], replicas=2, workers=2)
     made.execute("CREATE TABLE counter (n int); INSERT INTO counter VALUES (0); CREATE TABLE other (n int)")
     made.catch_up()
@@ -183,3 +188,51 @@ def test_strong_reads_of_replicas_and_transactions_agree(farm, start_own):
         own.owned = []
         for each in [*farm.replicas.pop(server), server]:
             each.stop()
+
+
+def backends(server, database):
+    with server.connect() as conn:
+        return [pid for pid, in conn.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend' AND application_name = 'writer'",
+                                             [database])]
+
+
+def test_a_commit_whose_process_does_not_get_on_is_waited_for(cluster):
+    """In an asynchronous shard: another one's flush, after which replicas get it, is not its end."""
+    done, went_back, reads = threading.Event(), [], 0
+    cluster.execute("CREATE TABLE counters (id int PRIMARY KEY, n int)")
+    cluster.execute(f"INSERT INTO counters SELECT id, 0 FROM generate_series(1, {WRITERS}) id")
+    cluster.catch_up()
+    every = "SELECT n FROM counters ORDER BY id"
+
+    def write(number):
+        with cluster.connect_node(application_name="writer") as conn:
+            while not done.is_set():
+                conn.execute("UPDATE counters SET n = n + 1 WHERE id = %s", [number])
+
+    def stop_and_go():
+        pids = backends(cluster.servers[0], cluster.node_database)
+        while not done.is_set():
+            pid = random.choice(pids)
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.01)
+            os.kill(pid, signal.SIGCONT)
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(1, WRITERS + 1)]
+    for each in threads:
+        each.start()
+    wait_until(lambda: len(backends(cluster.servers[0], cluster.node_database)) == WRITERS, "they write")
+    threads.append(threading.Thread(target=stop_and_go))
+    threads[-1].start()
+    with connect(cluster, "session") as conn:
+        conn.execute("SET nanu.read_wait = '1s'")       # who read at the primary would stay there
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            seen = conn.execute(every).fetchall()
+            with conn.transaction():
+                now = conn.execute(every).fetchall()
+            reads += 1
+            went_back += [pair for pair in zip(seen, now) if pair[0] > pair[1]]
+    done.set()
+    for each in threads:
+        each.join()
+    assert reads > 100 and not went_back
