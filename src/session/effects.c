@@ -302,11 +302,13 @@ void effects_ready(struct session *session, char tx_status)
 	session->tx_status = tx_status;
 	if (tx_status == 'I') {
 		session->worker->counters.transactions++;
-		reads_ready(session);
+		reads_ready(session, false);
 		err_forget(&session->tx_error);
 		session->tx_write_shard = -1;
 		session->tx_snapshot = false;
 		buf_release(&session->redefined);       /* not before: what follows a COMMIT in one pipeline is planned by the old catalog */
+	} else {
+		reads_ready(session, true);
 	}
 	/* The answer to a definition is given when this router knows of it, so that the next statement is planned with it. */
 	if (tx_status == 'I' && session->definitions) {

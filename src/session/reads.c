@@ -1,5 +1,7 @@
 #include "session/reads.h"
 
+#include <string.h>
+
 #include "route/hint.h"
 #include "route/node_status.h"
 #include "route/plan.h"
@@ -67,6 +69,12 @@ static bool leave(struct session *session, struct leg *leg)
 		leg_sync_hidden(leg);
 		return false;
 	}
+	if (leg->in_tx) {
+		leg_hide(leg, "ROLLBACK");
+		return false;
+	}
+	if (session->tx_status == 'T')
+		leg_end_tx(leg, false);
 	if (session->pins) {            /* what is held there by code that nobody looked into: it ends */
 		leg->backend->dirty = true;
 		session->probe_pins = true;
@@ -175,13 +183,13 @@ static int choose_on(struct session *session, int shard, bool stays, struct err 
 	struct leg *leg = leg_find(session, shard);
 	int rc = 1;
 
-	if (session->tx_status != 'I')
-		return reads_wait_in_tx(session, leg, shard, err);
-	if (leg && leg->replica && (!stays || leg->spent)) {
+	if (leg && leg->replica && (leg->spent || (!stays && session->tx_status == 'I'))) {
 		if (!leave(session, leg))
 			return 0;
 		leg = NULL;
 	}
+	if (session->tx_status != 'I')
+		return reads_wait_in_tx(session, leg, shard, err);
 	if (reads->token && reads->level >= CONSISTENCY_MONOTONIC)
 		rc = reads_token_resolve(session, shard, err);
 	if (rc <= 0 || (leg && leg->replica && !is_missing(leg)))
@@ -201,6 +209,7 @@ int reads_choose(struct session *session, const struct plan *plan, uint64_t shar
 	reads = session->reads;
 	reads->pinned = session->pins != 0;
 	reads->looks = plan->looks;
+	reads->reads_on |= shards;
 	stays = only && left != LEFT_PRIMARY;
 	reads->wrote |= !only && plan->may_write;
 	if (session->tx_status == 'T' && reads->in_tx)
@@ -249,6 +258,7 @@ int reads_primaries(struct session *session, uint64_t shards, struct err *err)
 		return 1;
 	reads_ask_now(session);
 	session->reads->looks = true;
+	session->reads->reads_on |= shards;
 	for (; rc > 0 && shards; shards &= shards - 1)
 		rc = reads_wait_shown(session, __builtin_ctzll(shards), err);
 	return rc;
@@ -297,22 +307,51 @@ static void demand(const struct session *session, uint64_t as_of_us)
 	}
 }
 
-void reads_ready(struct session *session)
+void reads_forget_shown(struct reads *reads)
+{
+	reads->read_us = reads->others_us = reads_now_us();
+	reads->read_on = 0;
+	if (reads->read_from)
+		memset(reads->read_from, 0xff, reads->shard_count * sizeof(*reads->read_from));
+}
+
+/* The session has been answered. */
+static void note_shown(struct reads *reads)
+{
+	uint64_t now_us = reads_now_us();
+
+	if (reads->reads_on & (reads->reads_on - 1))    /* several */
+		reads->others_us = now_us;
+	else if (reads->reads_on && reads->reads_on != reads->read_on)
+		reads->others_us = reads->read_us;
+	if (reads->reads_on)
+		reads->read_on = reads->reads_on;
+	reads->reads_on = 0;
+	reads->read_us = now_us;
+}
+
+void reads_ready(struct session *session, bool in_tx)
 {
 	struct reads *reads = session->reads;
 	bool wrote;
 
 	if (!reads)
 		return;
+	if (in_tx) {
+		if (reads->level == CONSISTENCY_CAUSAL)
+			note_shown(reads);
+		return;
+	}
 	wrote = reads->wrote;
 	reads->wrote = reads->in_tx = false;
 	if (!wrote && !reads_minds(reads))
 		return;
-	reads->read_us = reads_now_us();
+	note_shown(reads);
 	if (wrote)
 		reads->wrote_us = reads->read_us;
 	if (wrote && reads->user_wrote_us)
 		reads_user_wrote(reads->user_wrote_us, reads->read_us);
-	if ((wrote && reads->level >= CONSISTENCY_READ_YOUR_WRITES && reads->level <= CONSISTENCY_CAUSAL) || reads->level == CONSISTENCY_CAUSAL)
+	if ((wrote && reads->level >= CONSISTENCY_READ_YOUR_WRITES && reads->level <= CONSISTENCY_CAUSAL) ||
+	    (reads->level == CONSISTENCY_CAUSAL && session_shard_count(session) > 1))
 		demand(session, reads->read_us);
 }

@@ -58,6 +58,8 @@ struct reads {                          /* of a session whose reads are not all 
 	bool wrote;                     /* since the session was ready last */
 	uint64_t asked_in, asked_us;    /* the segment under way, and when it asked first, or 0: reads_asked() */
 	uint64_t wrote_us, read_us;     /* when it was ready last, after it wrote, and, where the level minds, after it read */
+	uint64_t others_us;             /* the same, after it read anywhere but on the shard that it read last on */
+	uint64_t read_on, reads_on;     /* a bit for each shard that it read last on, and since it was ready last */
 	uint64_t *read_from;            /* for each shard, the incarnation of the replica that showed it last what it has, or one of these: */
 #define READ_FROM_THE_PRIMARY UINT64_C(0)
 #define READ_FROM_NOBODY UINT64_MAX     /* or several did */
@@ -119,7 +121,9 @@ static inline bool reads_chooses_later(const struct session *session, const stru
 void reads_wrote(struct session *session, const struct plan *plan);     /* what reads_step() is not asked of runs now; NULL: nobody knows what */
 /* As reads_step(), of such that may read what is there on these shards. */
 must_use int reads_primaries(struct session *session, uint64_t shards, struct err *err);
-void reads_ready(struct session *session);      /* the session is ready for the next query, outside of a transaction */
+/* The session is ready for the next query; `in_tx`: in a transaction block, which goes on. */
+void reads_ready(struct session *session, bool in_tx);
+void reads_forget_shown(struct reads *reads);   /* nobody knows what the session was shown until now, nor by whom */
 
 void reads_cancel(struct session *session);             /* the session waits no longer for a replica, if it does */
 

@@ -13,11 +13,17 @@ void reads_again_init(struct reads *reads)
 	buf_init(&reads->held, HELD_SIZE_MAX);
 }
 
+/* Nothing was done on the leg before: a transaction block began with what it is asked. */
+static bool is_first(const struct session *session, const struct leg *leg)
+{
+	return session->tx_status == 'I' || (session->tx_status == 'T' && session->reads->in_tx && !leg->answered && session->legs.count == 1);
+}
+
 void reads_hold_now(struct session *session, struct leg *leg)
 {
 	if (leg->trial && leg->state == LEG_READY)
 		reads_worked(leg);
-	if (session->tx_status != 'I' || (!session->reads->copying && (reads_left(session) != LEFT_ANY || leg->told)))
+	if (!is_first(session, leg) || (!session->reads->copying && (reads_left(session) != LEFT_ANY || leg->told)))
 		return;
 	leg->told = !session->reads->copying && leg->backend && reply_succeeds(&leg->backend->reply);
 	session->reads->holding |= !leg->told;

@@ -58,7 +58,7 @@ struct need {
 static void need_of(const struct session *session, int shard, struct need *need)
 {
 	struct reads *reads = session->reads;
-	uint64_t user_us;
+	uint64_t user_us, shown_us;
 
 	need->as_of_us = need->shown_us = need->primary_us = 0;
 	need->primary = session_shard(session, shard)->primary;
@@ -96,10 +96,12 @@ static void need_of(const struct session *session, int shard, struct need *need)
 	}
 	if (reads->level != CONSISTENCY_CAUSAL)
 		return;
-	/* Who wrote what it was shown may have seen more elsewhere before: not only by the one that showed it. */
-	if (need->as_of_us < need->shown_us)
-		need->as_of_us = need->shown_us;
-	need->primary_us = need->as_of_us;
+	/* Who wrote what it was shown may have seen more on other shards before; and what he saw on this one, a replica has replayed before that, but its
+	 * primary may show later. */
+	shown_us = reads->read_on == UINT64_C(1) << shard ? reads->others_us : reads->read_us;
+	if (need->as_of_us < shown_us)
+		need->as_of_us = shown_us;
+	need->primary_us = need->as_of_us > reads->read_us ? need->as_of_us : reads->read_us;
 }
 
 const struct shard_replicas *reads_replicas(const struct session *session, int shard)

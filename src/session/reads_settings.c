@@ -92,11 +92,8 @@ void reads_read_settings(struct session *session, const struct hint *hint)
 	reads->chose_primary = reads->level == CONSISTENCY_STRONG ? policy->strong_reads == STRONG_READS_PRIMARY : reads->by == READ_FROM_PRIMARY;
 	reads->primary = (isolation && strcasecmp(isolation, "serializable") == 0) || read_level < 0 || reads->chose_primary;
 	reads->shares = policy->read_primary == TOGGLE_ON && reads->level != CONSISTENCY_STRONG && session->side != SIDE_REPLICA;
-	if (reads->level != before && !first) { /* at another level several may have shown it what it has, and nobody noted when */
-		reads->read_us = reads_now_us();
-		if (reads->read_from)
-			memset(reads->read_from, 0xff, reads->shard_count * sizeof(*reads->read_from));
-	}
+	if (reads->level != before && !first)   /* at another level several may have shown it what it has, and nobody noted when */
+		reads_forget_shown(reads);
 	reads->max_staleness_us = duration_of(session, hint, OWN_MAX_STALENESS, policy->max_staleness);
 	reads->wait_us = duration_of(session, hint, OWN_READ_WAIT, policy->read_wait);
 	/* A replica may show a commit before the primary does: strong reads are all the replicas', or all the primary's. */
@@ -112,8 +109,10 @@ void reads_make(struct session *session)
 	session->reads = mem_calloc(1, sizeof(*session->reads));
 	session->reads->session = session;
 	reads_again_init(session->reads);
-	if (session->statements)
-		session->reads->wrote_us = session->reads->read_us = reads_now_us();    /* nobody knows what it did until now */
+	if (session->statements) {
+		reads_forget_shown(session->reads);
+		session->reads->wrote_us = session->reads->read_us;
+	}
 }
 
 void reads_begin(struct session *session)

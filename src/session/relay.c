@@ -249,6 +249,7 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 		head->held.size = 0;
 	}
 	leg->told |= head && type != '1';        /* without one it is of the node, which may be about to go */
+	leg->answered |= head && !hidden && (type == 'C' || type == 's') && (!head->plan || head->plan->looks);
 	if (type == 'E' && head && head->renamed)
 		tell_renamed(session, head->renamed, body);
 	else if (type == 'E' && head && (head->kind == ANSWER_BIND || head->kind == ANSWER_DESCRIBE) && head->statement)

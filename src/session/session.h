@@ -130,6 +130,7 @@ struct leg {
 	bool trial;                     /* the first that is borrowed of a replica since it failed */
 	bool in_tx;                     /* a transaction block is open on it */
 	bool failed;                    /* and has failed */
+	bool answered;                  /* or a statement in it has been answered that depends on what is there */
 	bool begin;                     /* it is to begin a transaction of its own */
 	bool needs_sync;                /* extended-protocol messages were sent without Sync */
 	bool executed;                  /* an Execute among them: an implicit transaction is open */

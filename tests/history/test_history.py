@@ -87,11 +87,12 @@ def test_no_client_hears_of_it(verdict, turn):
 
 @pytest.mark.parametrize("turn", range(ROUNDS))
 def test_strong_reads_from_replicas_are_strong(verdict, turn):
-    """They fail when no replica can serve in time, and then only."""
+    """They fail when no replica can serve in time, or when the one is killed that has answered with some of the rows, and then only."""
     found = verdict("strong from replicas", turn)
     check(found["levels"]["strong"], OPERATIONS)
     assert found["levels"]["strong"]["replica_reads"] > found["levels"]["strong"]["reads"] / 2
-    assert {failure["state"] for failure in found["failures"] if not failure["in_block"]} <= {"57P03"}
+    assert {failure["state"] for failure in found["failures"] if not failure["in_block"]} <= {"57P03", "57P01", "08006"}
+    assert sum(failure["count"] for failure in found["failures"] if not failure["in_block"] and failure["state"] != "57P03") < 10
 
 
 @pytest.mark.parametrize("level", LEVELS[1:])

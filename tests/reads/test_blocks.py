@@ -4,7 +4,7 @@ import pytest
 
 from harness.wait import wait_until
 
-from .scene import connect, paused, reads_of
+from .scene import connect, paused, reads_of, stat
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,54 @@ def test_what_code_leaves_on_a_replica_goes_when_the_session_does(cluster, after
         if after:
             conn.execute(after)
     wait_until(lambda: not locks_held(cluster), "its backend has been reset")
+
+
+@pytest.mark.parametrize("begin", ["BEGIN READ ONLY", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"])
+@pytest.mark.parametrize("prepare", [False, True])
+@pytest.mark.parametrize("before", [None, "SET LOCAL work_mem = '1MB'", "SAVEPOINT s"])
+def test_what_a_replica_refuses_at_first_is_the_primarys(cluster, begin, prepare, before):
+    """A function that is said to be STABLE, and is not; of the second statement the client hears."""
+    cluster.execute("CREATE OR REPLACE FUNCTION not_there() RETURNS int STABLE LANGUAGE plpgsql AS $$BEGIN"
+                    " IF pg_is_in_recovery() THEN RAISE insufficient_privilege; END IF; RETURN 1; END$$")
+    cluster.catch_up()
+    with connect(cluster, "eventual") as conn:
+        for _ in range(2):
+            retries = stat(cluster, "replica_retries")
+            conn.execute(begin)
+            if before:
+                conn.execute(before)
+            assert conn.execute("SELECT not_there()", prepare=prepare).fetchone() == (1,)
+            assert stat(cluster, "replica_retries") == retries + 1
+            with reads_of(cluster, 0):
+                assert conn.execute("SELECT not_there()", prepare=prepare).fetchone() == (1,)
+                assert conn.execute("SHOW transaction_read_only").fetchone() == ("on",)
+            conn.execute("COMMIT")
+            with reads_of(cluster, 1):
+                conn.execute("SELECT n FROM counter", prepare=False)
+        conn.execute(begin)
+        conn.execute("SELECT n FROM counter")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute("SELECT not_there()", prepare=prepare)
+        conn.execute("ROLLBACK")
+
+
+def test_a_table_that_is_not_there_yet_is_the_primarys(cluster):
+    with connect(cluster, "eventual") as conn, paused(*cluster.replicas[0]):
+        conn.execute("CREATE TABLE IF NOT EXISTS late (n int)")
+        conn.execute("BEGIN READ ONLY")
+        assert conn.execute("SELECT count(*) FROM late").fetchone() == (0,)
+        conn.execute("COMMIT")
+
+
+def test_a_replica_that_is_lost_at_first_is_not_noticed(cluster):
+    with connect(cluster, "eventual") as conn:
+        for _ in range(4):
+            for replica in cluster.replicas[0]:
+                with replica.connect() as admin:
+                    admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = 'app'", [cluster.node_database])
+            conn.execute("BEGIN READ ONLY")
+            assert conn.execute("SELECT n FROM counter").fetchone()
+            conn.execute("COMMIT")
 
 
 CHOICES = {"consistency": "strong", "read_from": "primary"}

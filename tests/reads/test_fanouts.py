@@ -57,6 +57,26 @@ def test_they_show_what_the_session_wrote_on_each_shard(cluster, level):
         assert shown == (before,)
 
 
+def n_of(conn, number):
+    return conn.execute("SELECT n FROM t WHERE id = %s", [number]).fetchone()[0]
+
+
+@pytest.mark.parametrize("begin", ["BEGIN READ ONLY", "BEGIN", None])
+def test_a_causal_session_is_shown_what_the_writer_of_one_shard_knew_of_another(cluster, begin):
+    here, there = (conn.execute("SELECT min(id) FROM t").fetchone()[0] for conn in (cluster.connect_node(shard=shard) for shard in (0, 1)))
+    with paused(*cluster.replicas[1]), connect(cluster, "eventual") as writer:
+        wrote = writer.execute("UPDATE t SET n = n + 1 WHERE id = %s RETURNING n", [there]).fetchone()[0]
+        writer.execute("UPDATE t SET n = %s WHERE id = %s", [wrote, here])
+        for replica in cluster.replicas[0]:
+            with replica.connect(cluster.node_database) as conn:
+                wait_until(lambda: n_of(conn, here) == wrote, "the replica shows it")
+        for _ in range(4):
+            with connect(cluster, "causal") as conn:
+                if begin:
+                    conn.execute(begin)
+                assert (n_of(conn, here), n_of(conn, there)) == (wrote, wrote)
+
+
 def test_a_read_only_transaction_reads_all_shards_from_replicas(cluster):
     with connect(cluster, "eventual") as conn, reads_of(cluster, 2):
         conn.execute("BEGIN READ ONLY")
