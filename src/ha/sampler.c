@@ -296,7 +296,7 @@ static void compare_replicas(struct asked *asked, uint64_t begun_us, bool demand
 		seen = node_status_read(replica);
 		if (demanded && seen.reachable && seen.as_of_us < begun_us)
 			node_status_demand(replica, begun_us, begun_us);
-		else if (in_doubt)
+		else if (in_doubt && seen.reachable)
 			node_status_rouse(replica);
 	}
 }

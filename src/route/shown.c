@@ -34,6 +34,8 @@ static void list_doubts(struct shown *shown, const struct running *running)
 
 void shown_sampled(struct shown *shown, uint64_t begun_us, uint64_t flushed, const struct running *running)
 {
+	if (running->next < shown->next)        /* numbers that it gave away before it crashed, and will again */
+		shown_forget(shown);
 	if (shown->sought_us && is_reached(shown, running)) {
 		shown->as_of_us = shown->sought_us;
 		shown_forget(shown);

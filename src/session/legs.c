@@ -394,20 +394,18 @@ static bool is_urgent(struct pool_wait *wait)
 	return false;
 }
 
-static int borrow(struct session *session, int shard, bool begin, struct err *err);
-
-/* Where a replica cannot be had, reads_node() names somebody else, if not for ever. */
-static int borrow_else(struct leg *leg, int rc, struct err *err)
+/* Where a replica cannot be had, reads_choose() is asked who else serves, and what is waited for first. */
+static int borrow_else(struct leg *leg, int rc)
 {
 	struct session *session = leg->session;
-	int shard = leg->shard;
-	bool replica = leg->replica != NULL, begin = leg->begin;
+	bool replica = leg->replica != NULL;
 
 	leg_forget(leg);
 	if (!replica)
 		return rc;
 	reads_failed(session, false);
-	return borrow(session, shard, begin, err);
+	session_resume(session);
+	return 1;
 }
 
 struct leg *leg_new(struct session *session, int shard)
@@ -432,6 +430,7 @@ void leg_count(struct leg *leg, int node, bool replica)
 	}
 }
 
+/* 0: there is a leg; 1: it is to be asked for anew; or an error. */
 static int borrow(struct session *session, int shard, bool begin, struct err *err)
 {
 	struct worker *worker = session->worker;
@@ -456,14 +455,14 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	list_push_back(&session->legs, &leg->place);
 	pool = legs_pool_at(session, node, node != primary, err);
 	if (!pool)
-		return borrow_else(leg, ERR_CONNECT, err);
+		return borrow_else(leg, ERR_CONNECT);
 	leg->wait = (struct pool_wait){ .holder = &leg_holder, .held_by = session, .settings = session->settings, .done = wait_done,
 		.urgent = is_urgent, .owner = session->owner, .backend_wanted = session->backend_wanted };
 	rc = pool_acquire(pool, &leg->wait, &backend, err);
 	if (rc == ERR_NOT_FOUND)
 		rc = sequences_refuse(err);
 	if (rc < 0)
-		return borrow_else(leg, rc, err);
+		return borrow_else(leg, rc);
 	if (leg->replica && session->reads->by == READ_FROM_HEDGED && session->tx_status == 'I')
 		hedge_begin(session, leg);
 	if (rc > 0)
@@ -534,8 +533,8 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 			continue;
 		if (!leg) {
 			rc = borrow(session, shard, begin, err);
-			if (rc < 0)
-				return rc;
+			if (rc)
+				return rc < 0 ? rc : 0;
 			leg = leg_find(session, shard);
 		} else if (leg->state == LEG_READY) {
 			if ((begin || session->tx_status == 'T') && !leg->in_tx && !session->answer_count)
@@ -544,17 +543,20 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 				catch_up(leg);
 		}
 		if (leg->state == LEG_LOST) {
-			bool again = leg->err->code != ERR_CANCELED && (leg->replica || (leg->refused && carried_repair(session)));
+			bool replica = leg->replica != NULL;
+			bool again = leg->err->code != ERR_CANCELED && (replica || (leg->refused && carried_repair(session)));
 
-			if (leg->replica && again)
+			if (replica && again)
 				reads_give_up(session, leg);
 			*err = *leg->err;
 			leg_forget(leg);
 			if (!again)
 				return err->code;
-			rc = borrow(session, shard, begin, err);
-			if (rc < 0)
-				return rc;
+			rc = replica ? 1 : borrow(session, shard, begin, err);
+			if (replica)
+				session_resume(session);
+			if (rc)
+				return rc < 0 ? rc : 0;
 			leg = leg_find(session, shard);
 		}
 		if (leg->state == LEG_WAITING) {
@@ -570,7 +572,7 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 
 void leg_end_tx(struct leg *leg, bool committed)
 {
-	leg->in_tx = leg->failed = false;
+	leg->in_tx = leg->failed = leg->looked = leg->answered = leg->bound = false;
 	leg->since_us = 0;
 	if (!leg->backend)
 		return;

@@ -177,7 +177,7 @@ static bool lacks_one(struct session *session, uint64_t shards)
 }
 
 /* Of the shards of a statement, one after the other. */
-static int choose_on(struct session *session, int shard, bool stays, struct err *err)
+static int choose_on(struct session *session, int shard, bool only, bool stays, struct err *err)
 {
 	const struct reads *reads = session->reads;
 	struct leg *leg = leg_find(session, shard);
@@ -190,7 +190,7 @@ static int choose_on(struct session *session, int shard, bool stays, struct err 
 	}
 	if (session->tx_status != 'I')
 		return reads_wait_in_tx(session, leg, shard, err);
-	if (reads->token && reads->level >= CONSISTENCY_MONOTONIC)
+	if (reads->token && only && reads->level >= CONSISTENCY_MONOTONIC)
 		rc = reads_token_resolve(session, shard, err);
 	if (rc <= 0 || (leg && leg->replica && !is_missing(leg)))
 		return rc;
@@ -218,12 +218,12 @@ int reads_choose(struct session *session, const struct plan *plan, uint64_t shar
 		reads->may = reads->in_tx && session->tx_status == 'T';
 	else
 		reads->may = stays && !reads->primary && !session->pins && lacks_one(session, shards) && segment_reads(session, plan->hint);
-	if (reads->may)
+	if (reads->may && (session->tx_status == 'I' || !session->answer_count))
 		reads->unit = session->unit_at + (session->units[session->unit_at].kind == UNIT_PARSE);
 	if (reads->may && list_empty(&session->legs) && session->tx_status == 'I' && !reads->token && !reads_waits(reads))
 		return 1;
 	for (; rc > 0 && shards; shards &= shards - 1)
-		rc = choose_on(session, __builtin_ctzll(shards), stays, err);
+		rc = choose_on(session, __builtin_ctzll(shards), only, stays, err);
 	if (rc < 0 && rc != ERR_CANCELED)
 		reads_count_refused(session);
 	return rc;
@@ -259,8 +259,12 @@ int reads_primaries(struct session *session, uint64_t shards, struct err *err)
 	reads_ask_now(session);
 	session->reads->looks = true;
 	session->reads->reads_on |= shards;
-	for (; rc > 0 && shards; shards &= shards - 1)
-		rc = reads_wait_shown(session, __builtin_ctzll(shards), err);
+	for (; rc > 0 && shards; shards &= shards - 1) {
+		const struct leg *leg = leg_find(session, __builtin_ctzll(shards));
+
+		if (!leg || !leg->replica)
+			rc = reads_wait_shown(session, __builtin_ctzll(shards), err);
+	}
 	return rc;
 }
 
@@ -310,7 +314,7 @@ static void demand(const struct session *session, uint64_t as_of_us)
 void reads_forget_shown(struct reads *reads)
 {
 	reads->read_us = reads->others_us = reads_now_us();
-	reads->read_on = 0;
+	reads->read_on = reads->reads_on = 0;
 	if (reads->read_from)
 		memset(reads->read_from, 0xff, reads->shard_count * sizeof(*reads->read_from));
 }

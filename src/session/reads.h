@@ -172,7 +172,8 @@ static inline int reads_wait(struct session *session, int shard, struct err *err
 {
 	return reads_waits(session->reads) ? reads_wait_long(session, shard, err) : 1;
 }
-/* The same where the primary is to serve, if the statement looks at what is there: until it shows what replicas have shown to the session. ERR_NOT_NOW: it does not. */
+/* The same where the primary is to serve, if the statement looks at what is there: until it shows what replicas have shown to the session. ERR_NOT_NOW: it
+ * does not. */
 must_use int reads_wait_shown(struct session *session, int shard, struct err *err);
 /* The same within a transaction block; `leg`: of the shard, or NULL. */
 must_use int reads_wait_in_tx(struct session *session, const struct leg *leg, int shard, struct err *err);

@@ -16,7 +16,9 @@ void reads_again_init(struct reads *reads)
 /* Nothing was done on the leg before: a transaction block began with what it is asked. */
 static bool is_first(const struct session *session, const struct leg *leg)
 {
-	return session->tx_status == 'I' || (session->tx_status == 'T' && session->reads->in_tx && !leg->answered && session->legs.count == 1);
+	if (session->tx_status == 'I')
+		return true;
+	return session->tx_status == 'T' && session->reads->in_tx && session->reads->asked_in == session->segment && !leg->answered && session->legs.count == 1;
 }
 
 void reads_hold_now(struct session *session, struct leg *leg)

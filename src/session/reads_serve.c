@@ -76,15 +76,14 @@ static void need_of(const struct session *session, int shard, struct need *need)
 	}
 	need->as_of_us = need->primary_us = reads->token_us[shard];
 	need->shown_us = reads->read_us;
-	if (need->last != READ_FROM_THE_PRIMARY && need->primary_us < reads->read_us)
-		need->primary_us = reads->read_us;
 	if (reads->level == CONSISTENCY_STRONG) {
 		need->as_of_us = reads_asked(reads);
 		need->shown_us = 0;
-		if (reads->policy->strong_reads == STRONG_READS_REPLICAS)
-			need->primary_us = need->as_of_us;
+		need->primary_us = reads->policy->strong_reads == STRONG_READS_REPLICAS ? need->as_of_us : need->primary_us;
 		return;
 	}
+	if (need->last != READ_FROM_THE_PRIMARY && need->primary_us < reads->read_us)
+		need->primary_us = reads->read_us;
 	if (reads->level == CONSISTENCY_MONOTONIC)
 		return;
 	if (need->as_of_us < reads->wrote_us)
@@ -189,7 +188,8 @@ static int pick(struct session *session, int shard, uint64_t *ret_incarnation)
 		return -1;
 	need_of(session, shard, &need);
 	/* Who went to the primary would seldom find elsewhere what that had a moment before. */
-	need.stays = session->reads->shares && reads_minds(session->reads) && session->reads->level != CONSISTENCY_CAUSAL && need.at_us < session->reads->read_us + PAUSE_US;
+	need.stays = session->reads->shares && reads_minds(session->reads) && session->reads->level != CONSISTENCY_CAUSAL &&
+		     need.at_us < session->reads->read_us + PAUSE_US;
 	node = turns->nodes[(session->worker->read_turn + 1) % turns->count];
 	if (session->reads->by == READ_FROM_ROUND_ROBIN && !need.stays && (*ret_incarnation = serves(session, node, &need)))
 		return node;
@@ -299,12 +299,13 @@ int reads_wait_shown(struct session *session, int shard, struct err *err)
 	struct need need;
 	int rc;
 
-	if (!session->reads->looks)
+	if (!session->reads->looks || !reads_replicas(session, shard)->count)
 		return 1;
 	need_of(session, shard, &need);
 	if (need.primary_us)
 		node_status_serves(primary, need.at_us, &seen);
-	if (!need.primary_us || seen.as_of_us >= need.primary_us) {
+	/* Where no replica is, nobody has been shown more since the primary served last. */
+	if (!need.primary_us || seen.as_of_us >= need.primary_us || (need.last == READ_FROM_THE_PRIMARY && !any_fit(session, shard))) {
 		session->reads->read_from[shard] = READ_FROM_THE_PRIMARY;
 		return 1;
 	}
@@ -396,7 +397,10 @@ int reads_wait_in_tx(struct session *session, const struct leg *leg, int shard, 
 
 	if (session->tx_status != 'T')
 		return 1;
-	if (session->reads->token && session->reads->level >= CONSISTENCY_MONOTONIC)
+	/* A block that looks at the primary goes on there: what is shown elsewhere meanwhile, its own changes keep it from knowing soon. */
+	if (leg && !leg->replica && leg->looked && (session->tx_snapshot || session->reads->level == CONSISTENCY_CAUSAL))
+		return 1;
+	if (session->reads->may && session->reads->token && session->reads->level >= CONSISTENCY_MONOTONIC)
 		rc = reads_token_resolve(session, shard, err);
 	if (rc <= 0)
 		return rc;

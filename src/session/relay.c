@@ -140,7 +140,8 @@ static void ready(struct session *session, struct leg *leg, char tx_status)
 
 	leg->in_tx = tx_status != 'I';
 	leg->failed = tx_status == 'E';
-	leg->needs_sync = leg->executed = leg->wrote = leg->told = session->rewinding = false;
+	leg->answered |= leg->bound;
+	leg->needs_sync = leg->executed = leg->wrote = leg->told = leg->bound = session->rewinding = false;
 	session->copy_in = false;
 	if (head && head->refused && tx_status == 'T')
 		tx_status = 'E';
@@ -168,6 +169,22 @@ static bool is_remark(const struct answer *answer, struct slice notice)
 
 	return answer->statement && (answer->kind == ANSWER_PARSE || answer->kind == ANSWER_BIND || answer->kind == ANSWER_DESCRIBE) &&
 	       (slice_is(severity, "WARNING") || slice_is(severity, "NOTICE") || slice_is(severity, "INFO"));
+}
+
+/* The beginning of a transaction that is made late on another server has this, too. */
+static bool begins_again(const struct answer *answer)
+{
+	for (size_t i = 0; answer->plan && i < answer->plan->shapes.count; i++)
+		switch (answer->plan->items[i].shape->kind) {
+		case STMT_BEGIN:
+		case STMT_SAVEPOINT:
+		case STMT_PREPARE:
+		case STMT_SHOW:
+			break;
+		default:
+			return false;
+		}
+	return answer->plan != NULL;
 }
 
 /* Whether the server said so while it read the statement, rather than what Bind gave it: then Parse would have said it. */
@@ -249,7 +266,11 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 		head->held.size = 0;
 	}
 	leg->told |= head && type != '1';        /* without one it is of the node, which may be about to go */
-	leg->answered |= head && !hidden && (type == 'C' || type == 's') && (!head->plan || head->plan->looks);
+	leg->bound |= type == '2' && !hidden;
+	if (head && !hidden && (type == 'C' || type == 's' || type == 'V')) {
+		leg->looked |= leg->in_tx && (!head->plan || head->plan->looks);
+		leg->answered |= !begins_again(head);
+	}
 	if (type == 'E' && head && head->renamed)
 		tell_renamed(session, head->renamed, body);
 	else if (type == 'E' && head && (head->kind == ANSWER_BIND || head->kind == ANSWER_DESCRIBE) && head->statement)
@@ -401,6 +422,11 @@ static void lost(struct backend *backend, const struct err *why)
 			err_hint(&err, "Read the data to find out, before repeating the statement.");
 		}
 		units_lost(session, leg, &err);
+		return;
+	}
+	if (leg->spent) {               /* what it refused is to run elsewhere */
+		leg_release(leg, false);
+		session_resume(session);
 		return;
 	}
 	if (leg->in_tx) {

@@ -107,7 +107,7 @@ def test_what_code_leaves_on_a_replica_goes_when_the_session_does(cluster, after
 
 @pytest.mark.parametrize("begin", ["BEGIN READ ONLY", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"])
 @pytest.mark.parametrize("prepare", [False, True])
-@pytest.mark.parametrize("before", [None, "SET LOCAL work_mem = '1MB'", "SAVEPOINT s"])
+@pytest.mark.parametrize("before", [None, "SAVEPOINT s", "SHOW work_mem"])
 def test_what_a_replica_refuses_at_first_is_the_primarys(cluster, begin, prepare, before):
     """A function that is said to be STABLE, and is not; of the second statement the client hears."""
     cluster.execute("CREATE OR REPLACE FUNCTION not_there() RETURNS int STABLE LANGUAGE plpgsql AS $$BEGIN"
@@ -131,6 +131,25 @@ def test_what_a_replica_refuses_at_first_is_the_primarys(cluster, begin, prepare
         conn.execute("SELECT n FROM counter")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             conn.execute("SELECT not_there()", prepare=prepare)
+        conn.execute("ROLLBACK")
+
+
+def test_of_a_pipeline_in_one_all_statements_are_answered(cluster):
+    with connect(cluster, "eventual") as conn:
+        for _ in range(4):
+            conn.execute("BEGIN READ ONLY")
+            with conn.pipeline():
+                answers = [conn.execute("SELECT not_there(), %s::int", [number]) for number in range(3)]
+                assert [answer.fetchone() for answer in answers] == [(1, number) for number in range(3)]
+            conn.execute("COMMIT")
+
+
+def test_what_a_block_has_set_of_itself_is_not_lost(cluster):
+    with connect(cluster, "eventual") as conn:
+        conn.execute("BEGIN READ ONLY")
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute("SELECT not_there()")
         conn.execute("ROLLBACK")
 
 

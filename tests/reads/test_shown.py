@@ -1,5 +1,6 @@
 """Replicas may show a commit before their primary does: who was shown it by one goes on at the primary when that shows it, too."""
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -14,12 +15,13 @@ from harness.wait import wait_until
 from .scene import connect, counted
 
 WRITERS = 4
+numbers = itertools.count(1)
 MINDING = ["monotonic", "session", "causal"]
 
 
 @pytest.fixture(scope="module")
 def cluster(farm, start_cluster):
-    server = farm.extra_server("shown", {"max_prepared_transactions": "5", "commit_delay": "1000", "commit_siblings": "1"})
+    server = farm.extra_server(f"shown{next(numbers)}", {"max_prepared_transactions": "5", "commit_delay": "1000", "commit_siblings": "1"})
     made = start_cluster(servers=[server], replicas=2, workers=2)
     made.execute("CREATE TABLE counter (n int); INSERT INTO counter VALUES (0); CREATE TABLE other (n int)")
     made.catch_up()
@@ -153,6 +155,28 @@ def test_a_long_transaction_keeps_nobody_waiting(cluster, level, statements, end
             assert counted(conn) == wrote
 
 
+@pytest.mark.parametrize("level", ["monotonic", "causal"])
+def test_without_replicas_the_primary_is_as_it_was(farm, start_own, level):
+    server = farm.extra_server(f"shown{next(numbers)}")
+    own = start_own(servers=[server], replicas=1, consistency=level)
+    own.execute("CREATE TABLE other (n int)")
+    own.catch_up()
+    replica, = farm.replicas.pop(server)
+    try:
+        with own.connect() as conn:
+            conn.execute("INSERT INTO other VALUES (1)")
+            replica.stop()
+            wait_until(lambda: own.execute("SELECT reachable FROM nanu.replication WHERE role = 'replica'") == [(False,)], "it is known to be gone")
+            for _ in range(2):
+                with conn.transaction():
+                    for n in range(3):
+                        conn.execute("INSERT INTO other VALUES (%s)", [n])
+                        conn.execute("SELECT count(*) FROM other")
+    finally:
+        own.owned = []
+        server.stop()
+
+
 def test_a_long_statement_neither(cluster):
     sleeper = threading.Thread(target=lambda: cluster.execute("INSERT INTO other SELECT -3 FROM pg_sleep(3)"))
     with connect(cluster, "session") as conn:
@@ -167,7 +191,7 @@ def test_a_long_statement_neither(cluster):
 
 
 def test_strong_reads_of_replicas_and_transactions_agree(farm, start_own):
-    server = farm.extra_server("shown_strong")
+    server = farm.extra_server(f"shown{next(numbers)}")
     own = start_own(servers=[server], replicas=1, strong_reads="replicas", max_lag=0)
     try:
         own.execute("CREATE TABLE counter (n int); INSERT INTO counter VALUES (0)")

@@ -35,9 +35,9 @@ def strong(start_cluster):
     return made
 
 
-def it_waits(other):
-    """Beside the session that asks, one is at work."""
-    wait_until(lambda: other.execute("SELECT count(*) FROM nanu.sessions WHERE state = 'working'").fetchone() == (2,), "it waits")
+def it_waits(other, conn):
+    pid = conn.info.backend_pid
+    wait_until(lambda: other.execute("SELECT state FROM nanu.sessions WHERE pid = %s", [pid]).fetchone() == ("working",), "it waits")
 
 
 @pytest.mark.parametrize("level", ["read_your_writes", "causal"])
@@ -64,7 +64,7 @@ def test_a_read_waits_for_a_replica(cluster):
             reader = threading.Thread(target=lambda: results.append(counted(conn)))
             results = []
             reader.start()
-            it_waits(other)
+            it_waits(other, conn)
             assert not results
         reader.join(10)
         assert results == [wrote] and stat(cluster, "replica_reads") == before + 1
@@ -101,7 +101,7 @@ def test_the_wait_can_be_cancelled(cluster):
         wrote, = conn.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchone()
 
         def cancel():
-            it_waits(other)
+            it_waits(other, conn)
             conn.cancel()
 
         def read():
@@ -118,7 +118,7 @@ def test_who_goes_while_he_waits_leaves_nothing(cluster):
         conn.execute("SET nanu.read_wait = '1min'")
         conn.execute("UPDATE counter SET n = n + 1")
         conn.pgconn.send_query(b"SELECT n FROM counter")
-        it_waits(other)
+        it_waits(other, conn)
         conn.close()
         wait_until(lambda: other.execute("SELECT count(*) FROM nanu.sessions WHERE NOT state = 'closed'").fetchone() == (1,), "it has gone")
     assert count_up(cluster)

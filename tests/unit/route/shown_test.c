@@ -105,6 +105,15 @@ static void of_another_history_nothing_is_sought(void **state)
 	assert_int_equal(shown.as_of_us, 200);
 }
 
+static void numbers_that_were_given_away_before_a_crash_are_not_waited_for(void **state)
+{
+	struct shown shown = { 0 };
+
+	sampled(&shown, 100, 50, 50, 250, NULL, 0);
+	sampled(&shown, 200, 60, 60, 60, NULL, 0);
+	assert_int_equal(shown.as_of_us, 200);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +123,7 @@ int main(void)
 		cmocka_unit_test(who_stays_is_asked_about_where_it_may_be_committed),
 		cmocka_unit_test(of_too_many_nobody_is_asked),
 		cmocka_unit_test(of_another_history_nothing_is_sought),
+		cmocka_unit_test(numbers_that_were_given_away_before_a_crash_are_not_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
