@@ -40,7 +40,7 @@ int doubts_ask(PGconn *conn, const struct doubts *doubts, unsigned wait_ms, stru
 	buf_init(&param, BUF_SIZE_MAX);
 	for (size_t i = 0; i < doubts->count; i++)
 		buf_printf(&param, "%c%" PRIu64, i ? ',' : '{', doubts->xids[i]);
-	buf_add_cstr(&param, doubts->count ? "}" : "{}");
+	buf_add_cstr(&param, "}");
 	rc = ask(conn, COMMITTED, param.data, PGRES_TUPLES_OK, wait_ms, &result, err);
 	buf_release(&param);
 	if (rc < 0)

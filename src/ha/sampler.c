@@ -285,8 +285,7 @@ static void announce(struct asked *asked)
  * committed on them of what runs there. Under the lock. */
 static void compare_replicas(struct asked *asked, uint64_t begun_us, bool demanded)
 {
-	struct doubts doubts;
-	bool in_doubt = demanded && node_status_doubts(asked->status, asked->timeline, UINT64_MAX, &doubts);
+	bool in_doubt = demanded && node_status_in_doubt(asked->status);
 
 	for (size_t i = 0; i < asked->replica_count; i++) {
 		struct node_status *replica = asked->replicas[i];

@@ -231,7 +231,6 @@ static void thin_out(struct node_status *status)
 static bool remember(struct node_status *status, const struct node_sample *sample, uint64_t *ret_shown_us)
 {
 	struct position *newest;
-	struct doubts doubts;
 	bool in_doubt;
 
 	pthread_mutex_lock(&status->lock);
@@ -254,18 +253,32 @@ static bool remember(struct node_status *status, const struct node_sample *sampl
 		status->samples[status->count++] = (struct position){ sample->inserted, sample->begun_us, sample->begun_us };
 	}
 	shown_sampled(&status->shown, sample->begun_us, sample->flushed, &sample->running);
-	in_doubt = shown_doubts(&status->shown, &doubts);
+	in_doubt = shown_doubts(&status->shown) != NULL;
 	*ret_shown_us = status->shown.as_of_us;
 	pthread_mutex_unlock(&status->lock);
 	return in_doubt;
 }
 
+bool node_status_in_doubt(struct node_status *primary)
+{
+	bool in_doubt;
+
+	pthread_mutex_lock(&primary->lock);
+	in_doubt = shown_doubts(&primary->shown) != NULL;
+	pthread_mutex_unlock(&primary->lock);
+	return in_doubt;
+}
+
 bool node_status_doubts(struct node_status *primary, uint32_t timeline, uint64_t replayed, struct doubts *ret_doubts)
 {
+	const struct doubts *doubts;
 	bool any;
 
 	pthread_mutex_lock(&primary->lock);
-	any = primary->timeline == timeline && shown_doubts(&primary->shown, ret_doubts) && ret_doubts->lsn <= replayed;
+	doubts = shown_doubts(&primary->shown);
+	any = doubts && primary->timeline == timeline && doubts->lsn <= replayed;
+	if (any)
+		*ret_doubts = *doubts;
 	pthread_mutex_unlock(&primary->lock);
 	return any;
 }

@@ -113,7 +113,8 @@ bool node_status_sampled(struct node_status *status, struct node_status *primary
 /* The primary was sampled: whether that tells more of a replica that was sampled a moment before. */
 void node_status_compare(struct node_status *replica, struct node_status *primary, uint64_t now_us);
 void node_status_silent(struct node_status *status);
-/* Of a primary: what a replica on this timeline of its is asked about when it has replayed so much; false: nothing. Then what it said. */
+/* Of a primary: whether replicas could tell more; what one on this timeline is asked about that has replayed so much, or false; and what it said. */
+bool node_status_in_doubt(struct node_status *primary);
 bool node_status_doubts(struct node_status *primary, uint32_t timeline, uint64_t replayed, struct doubts *ret_doubts);
 void node_status_told(struct node_status *primary, const struct doubts *committed, uint64_t now_us);
 /* Takes the reference. */

@@ -63,12 +63,9 @@ void shown_forget(struct shown *shown)
 	shown->told = false;
 }
 
-bool shown_doubts(const struct shown *shown, struct doubts *ret_doubts)
+const struct doubts *shown_doubts(const struct shown *shown)
 {
-	if (shown->samples < BRIEF_SAMPLES || shown->told || shown->doubts.count == DOUBTS_MAX)
-		return false;
-	*ret_doubts = shown->doubts;
-	return true;
+	return shown->samples < BRIEF_SAMPLES || shown->told || shown->doubts.count == DOUBTS_MAX ? NULL : &shown->doubts;
 }
 
 void shown_told(struct shown *shown, const struct doubts *committed)

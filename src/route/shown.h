@@ -41,7 +41,7 @@ struct shown {
 /* A sample that began at `begun_us`, and what WAL was flushed: replicas get no more. */
 void shown_sampled(struct shown *shown, uint64_t begun_us, uint64_t flushed, const struct running *running);
 void shown_forget(struct shown *shown);         /* what is sought: the history is another */
-/* False: there are none, or too many, or they may end by themselves. */
-bool shown_doubts(const struct shown *shown, struct doubts *ret_doubts);
+/* NULL: there are none, or too many, or they may end by themselves. */
+const struct doubts *shown_doubts(const struct shown *shown);
 /* Of these doubts, what is committed on a replica that has replayed their .lsn. */
 void shown_told(struct shown *shown, const struct doubts *committed);

@@ -439,7 +439,9 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	struct pool *pool;
 	int primary = session_shard(session, shard)->primary, node, rc = reads_node(session, shard, primary, &node, err);
 
-	if (rc < 0)
+	if (rc > 0)
+		session_resume(session);
+	if (rc)
 		return rc;
 	if (session->snapshot != worker->snapshot) {
 		rc = primaries_check(session, shard, err);
@@ -572,7 +574,7 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 
 void leg_end_tx(struct leg *leg, bool committed)
 {
-	leg->in_tx = leg->failed = leg->looked = leg->answered = leg->bound = false;
+	leg->in_tx = leg->failed = leg->answered = leg->bound = false;
 	leg->since_us = 0;
 	if (!leg->backend)
 		return;

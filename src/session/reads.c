@@ -215,7 +215,7 @@ int reads_choose(struct session *session, const struct plan *plan, uint64_t shar
 	if (session->tx_status == 'T' && reads->in_tx)
 		rc = check_block(session, plan, err);
 	if (session->tx_status != 'I')
-		reads->may = reads->in_tx && session->tx_status == 'T';
+		reads->may = reads->in_tx && session->tx_status == 'T' && left != LEFT_PRIMARY;
 	else
 		reads->may = stays && !reads->primary && !session->pins && lacks_one(session, shards) && segment_reads(session, plan->hint);
 	if (reads->may && (session->tx_status == 'I' || !session->answer_count))
@@ -285,7 +285,7 @@ void reads_failed(struct session *session, bool writes)
 
 	if (writes || !reads->or_fails) {
 		reads->left = LEFT_PRIMARY;
-		reads->may = reads->in_tx = false;
+		reads->may = false;
 		reads->wrote |= writes;
 	} else {
 		reads->left = reads_left(session) == LEFT_ANY ? LEFT_ANOTHER : LEFT_NONE;
@@ -348,6 +348,7 @@ void reads_ready(struct session *session, bool in_tx)
 	}
 	wrote = reads->wrote;
 	reads->wrote = reads->in_tx = false;
+	reads->looked_on = 0;
 	if (!wrote && !reads_minds(reads))
 		return;
 	note_shown(reads);

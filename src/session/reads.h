@@ -9,8 +9,9 @@
  *   strong            the primary; or, where strong_reads says so, one that shows all that was acknowledged, or shown to anybody, before it was asked
  * A replica is as of a time (route/node_status.h); so what a session was shown or wrote is remembered as the time at which it heard of it. A token
  * (token.h) tells another session: of its positions this one learns the time. Where no replica will do, nanu.read_wait is waited for one, and
- * then the primary serves. What a replica refuses, or fails to answer, is run again on the primary, or on another replica where the primary is not to
- * serve, as long as the client has heard nothing of it: what comes from a replica before the first row is held back for that.
+ * then the primary serves; whatever that is asked, it is waited for to show what replicas, which may show a commit first, have shown to the session. What a
+ * replica refuses, or fails to answer, is run again on the primary, or on another replica where the primary is not to serve, as long as the client has heard
+ * nothing of it: what comes from a replica before the first row is held back for that.
  *
  * Only outside of transaction blocks, or in those that begin with BEGIN READ ONLY; and of sessions that nothing pins.
  */
@@ -53,6 +54,7 @@ struct reads {                          /* of a session whose reads are not all 
 	bool trial;                     /* the replica that was chosen last has failed before: who asks it is the first */
 	bool may;                       /* the statement that asks for its legs may be served by replicas */
 	bool looks;                     /* and depends on what is there */
+	uint64_t looked_on;             /* a bit for each shard whose primary the transaction block under way has looked at */
 	bool pinned;                    /* it came to a backend that the session keeps */
 	bool in_tx;                     /* the transaction block under way is a replica's */
 	bool wrote;                     /* since the session was ready last */
@@ -94,7 +96,8 @@ static inline int reads_step(struct session *session, const struct plan *plan, u
 }
 /* Whether the settings in its hint are what they must be. ERR_INVALID_VALUE. */
 must_use int reads_hint_check(struct session *session, const struct plan *plan, struct err *err);
-/* The node (an index in the topology) for the leg that this statement asked for: a replica, or `primary`. ERR_NOT_NOW: neither. */
+/* The node (an index in the topology) for the leg that this statement asked for: a replica, or `primary`. 1: reads_choose() is to be asked anew; or
+ * ERR_NOT_NOW: neither. */
 must_use int reads_choose_node(struct session *session, int shard, int primary, int *ret_node, struct err *err);
 must_use static inline int reads_node(struct session *session, int shard, int primary, int *ret_node, struct err *err)
 {
@@ -105,7 +108,7 @@ must_use static inline int reads_node(struct session *session, int shard, int pr
 		return 0;
 	if (reads->may && reads->asked_in == session->segment)
 		return reads_choose_node(session, shard, primary, ret_node, err);
-	reads->choice = reads->primary ? READ_SETTING : READ_PIPELINED;
+	reads->choice = reads->primary ? READ_SETTING : reads->failed_in == session->segment ? READ_RETRIED : READ_PIPELINED;
 	return 0;
 }
 /* A replica has failed this segment; `writes`: as only the primary can do what it was asked for. */

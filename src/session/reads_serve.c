@@ -79,7 +79,8 @@ static void need_of(const struct session *session, int shard, struct need *need)
 	if (reads->level == CONSISTENCY_STRONG) {
 		need->as_of_us = reads_asked(reads);
 		need->shown_us = 0;
-		need->primary_us = reads->policy->strong_reads == STRONG_READS_REPLICAS ? need->as_of_us : need->primary_us;
+		if (reads->policy->strong_reads == STRONG_READS_REPLICAS)
+			need->primary_us = need->as_of_us;
 		return;
 	}
 	if (need->last != READ_FROM_THE_PRIMARY && need->primary_us < reads->read_us)
@@ -226,34 +227,6 @@ static int nobody_serves(const struct session *session, int shard, struct err *e
 	return err->code;
 }
 
-int reads_choose_node(struct session *session, int shard, int primary, int *ret_node, struct err *err)
-{
-	struct reads *reads = session->reads;
-	bool picked = reads->picked.in == session->segment && reads->picked.shard == shard;
-	uint64_t incarnation = reads->picked.incarnation;
-	int node = -1;
-
-	/* Who tries whether one works again may have come first: that one is out then. */
-	for (int i = 0; i < 2 && node < 0 && reads_left(session) != LEFT_NONE; i++) {
-		node = picked && i == 0 ? reads->picked.node : pick(session, shard, &incarnation);
-		if (node >= 0 && node != primary && !reads_ask(session, node, loop_now_us(session->worker->loop)))
-			node = -1;
-	}
-	reads->picked.in = 0;
-	session->worker->read_turn += node >= 0;
-	reads->read_from[shard] = node == primary || node < 0 ? READ_FROM_THE_PRIMARY : incarnation;
-	*ret_node = node < 0 ? primary : node;
-	if (*ret_node != primary) {
-		session->worker->counters.replica_reads++;
-		return 0;
-	}
-	reads->choice = !reads_replicas(session, shard)->turns.count ? READ_NO_REPLICA : node < 0 ? READ_NONE_FIT : READ_TURN;
-	if (node >= 0 || !reads->or_fails || !turns_of(session, shard)->count)
-		return 0;
-	reads_count_refused(session);
-	return nobody_serves(session, shard, err);
-}
-
 static bool any_fit(const struct session *session, int shard)
 {
 	const struct shard_replicas *replicas = reads_replicas(session, shard);
@@ -266,6 +239,51 @@ static bool any_fit(const struct session *session, int shard)
 			return true;
 	}
 	return false;
+}
+
+/* Where no replica is, nobody has been shown more since the primary served last. */
+static bool primary_shows(const struct session *session, int shard, const struct need *need)
+{
+	struct node_serving seen;
+
+	if (!need->primary_us || !reads_replicas(session, shard)->count)
+		return true;
+	node_status_serves(reads_primary(session, shard), need->at_us, &seen);
+	return seen.as_of_us >= need->primary_us || (need->last == READ_FROM_THE_PRIMARY && !any_fit(session, shard));
+}
+
+int reads_choose_node(struct session *session, int shard, int primary, int *ret_node, struct err *err)
+{
+	struct reads *reads = session->reads;
+	bool picked = reads->picked.in == session->segment && reads->picked.shard == shard;
+	uint64_t incarnation = reads->picked.incarnation;
+	struct need need;
+	int node = -1;
+
+	/* Who tries whether one works again may have come first: that one is out then. */
+	for (int i = 0; i < 2 && node < 0 && reads_left(session) != LEFT_NONE; i++) {
+		node = picked && i == 0 ? reads->picked.node : pick(session, shard, &incarnation);
+		if (node >= 0 && node != primary && !reads_ask(session, node, loop_now_us(session->worker->loop)))
+			node = -1;
+	}
+	reads->picked.in = 0;
+	if (node < 0 && !reads->or_fails) {     /* another one was expected to serve */
+		need_of(session, shard, &need);
+		if (!primary_shows(session, shard, &need))
+			return 1;
+	}
+	session->worker->read_turn += node >= 0;
+	reads->read_from[shard] = node == primary || node < 0 ? READ_FROM_THE_PRIMARY : incarnation;
+	*ret_node = node < 0 ? primary : node;
+	if (*ret_node != primary) {
+		session->worker->counters.replica_reads++;
+		return 0;
+	}
+	reads->choice = !reads_replicas(session, shard)->turns.count ? READ_NO_REPLICA : node < 0 ? READ_NONE_FIT : READ_TURN;
+	if (node >= 0 || !reads->or_fails || !turns_of(session, shard)->count)
+		return 0;
+	reads_count_refused(session);
+	return nobody_serves(session, shard, err);
 }
 
 static int begin_wait(struct session *session, uint64_t until_us, struct err *err)
@@ -295,18 +313,16 @@ static uint64_t surely_until_us(struct reads *reads)
 int reads_wait_shown(struct session *session, int shard, struct err *err)
 {
 	struct node_status *primary = reads_primary(session, shard);
-	struct node_serving seen;
 	struct need need;
 	int rc;
 
-	if (!session->reads->looks || !reads_replicas(session, shard)->count)
+	if (!session->reads->looks)
 		return 1;
 	need_of(session, shard, &need);
-	if (need.primary_us)
-		node_status_serves(primary, need.at_us, &seen);
-	/* Where no replica is, nobody has been shown more since the primary served last. */
-	if (!need.primary_us || seen.as_of_us >= need.primary_us || (need.last == READ_FROM_THE_PRIMARY && !any_fit(session, shard))) {
+	if (primary_shows(session, shard, &need)) {
 		session->reads->read_from[shard] = READ_FROM_THE_PRIMARY;
+		if (session->tx_status == 'T')
+			session->reads->looked_on |= UINT64_C(1) << shard;
 		return 1;
 	}
 	if (reads_now_us() < surely_until_us(session->reads)) {
@@ -316,8 +332,9 @@ int reads_wait_shown(struct session *session, int shard, struct err *err)
 		return rc;
 	}
 	err_set(err, ERR_NOT_NOW, "the primary of shard \"%s\" does not show yet what replicas have shown", session_shard(session, shard)->name);
-	err_detail(err, "It was waited for %u ms. A commit that waits for synchronous standbys is shown by those that have it, and not by the primary.",
-		   waited_ms(session->reads));
+	err_detail(err, "It was waited for %u ms. %s", waited_ms(session->reads),
+		   node_status_read(primary).reachable ? "A commit that waits for synchronous standbys is shown by those that have it, and not by the primary." :
+							"The primary does not answer the router.");
 	err_hint(err, "Try again; SELECT * FROM nanu.replication tells of the replicas. At consistency eventual or bounded it is not waited for.");
 	return err->code;
 }
@@ -332,7 +349,7 @@ void reads_cancel(struct session *session)
 }
 
 /* Who was served by the primary stays there until it pauses: a session is to begin with whose turn it is, and to go on with the replica that it had.
- * A causal one has to wait for any replica each time. */
+ * A causal one may have to wait for any replica each time. */
 static bool suits(const struct session *session, int shard, int node, int primary)
 {
 	const struct turns *turns = turns_of(session, shard);
@@ -398,7 +415,7 @@ int reads_wait_in_tx(struct session *session, const struct leg *leg, int shard, 
 	if (session->tx_status != 'T')
 		return 1;
 	/* A block that looks at the primary goes on there: what is shown elsewhere meanwhile, its own changes keep it from knowing soon. */
-	if (leg && !leg->replica && leg->looked && (session->tx_snapshot || session->reads->level == CONSISTENCY_CAUSAL))
+	if ((session->reads->looked_on >> shard & 1) && (session->tx_snapshot || session->reads->level == CONSISTENCY_CAUSAL))
 		return 1;
 	if (session->reads->may && session->reads->token && session->reads->level >= CONSISTENCY_MONOTONIC)
 		rc = reads_token_resolve(session, shard, err);

@@ -266,10 +266,9 @@ static int whole(struct backend *backend, char type, struct slice body, struct e
 		head->held.size = 0;
 	}
 	leg->told |= head && type != '1';        /* without one it is of the node, which may be about to go */
-	leg->bound |= type == '2' && !hidden;
-	if (head && !hidden && (type == 'C' || type == 's' || type == 'V')) {
-		leg->looked |= leg->in_tx && (!head->plan || head->plan->looks);
-		leg->answered |= !begins_again(head);
+	if (leg->replica && head && !hidden) {
+		leg->bound |= type == '2';
+		leg->answered |= (type == 'C' || type == 's' || type == 'V') && !begins_again(head);
 	}
 	if (type == 'E' && head && head->renamed)
 		tell_renamed(session, head->renamed, body);

@@ -130,9 +130,8 @@ struct leg {
 	bool trial;                     /* the first that is borrowed of a replica since it failed */
 	bool in_tx;                     /* a transaction block is open on it */
 	bool failed;                    /* and has failed */
-	bool looked;                    /* or a statement in it that depends on what is there was answered */
-	bool answered;                  /* it cannot begin again elsewhere: something was answered, or a portal stands */
-	bool bound;                     /* a Bind was answered since it was ready last */
+	bool answered;                  /* a replica's: it cannot begin again elsewhere: something was answered, or a portal stands */
+	bool bound;                     /* the same: a Bind was answered since it was ready last */
 	bool begin;                     /* it is to begin a transaction of its own */
 	bool needs_sync;                /* extended-protocol messages were sent without Sync */
 	bool executed;                  /* an Execute among them: an implicit transaction is open */

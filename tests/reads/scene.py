@@ -48,3 +48,9 @@ def count_up(cluster):
 
 def counted(conn):
     return conn.execute("SELECT n FROM counter", prepare=False).fetchone()[0]
+
+
+def it_waits(other, conn):
+    """Told by another session: this one is at work."""
+    pid = conn.info.backend_pid
+    wait_until(lambda: other.execute("SELECT state FROM nanu.sessions WHERE pid = %s", [pid]).fetchone() == ("working",), "it waits")

@@ -12,7 +12,7 @@ import pytest
 
 from harness.wait import wait_until
 
-from .scene import connect, counted
+from .scene import connect, counted, it_waits
 
 WRITERS = 4
 numbers = itertools.count(1)
@@ -60,6 +60,18 @@ def waiting_commit(cluster):
         end()
 
 
+@contextlib.contextmanager
+def once_it_waits(cluster, conn, act):
+    def run():
+        with cluster.connect() as other:
+            it_waits(other, conn)
+            act()
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    thread.join()
+
+
 @pytest.mark.parametrize("level", MINDING)
 @pytest.mark.parametrize("begin", ["BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ", None])
 def test_who_was_shown_it_waits_for_the_primary(cluster, level, begin):
@@ -67,13 +79,11 @@ def test_who_was_shown_it_waits_for_the_primary(cluster, level, begin):
         counted(conn)
         with waiting_commit(cluster) as (newest, end):
             assert counted(conn) == newest
-            timer = threading.Timer(0.3, end)
-            timer.start()
             if begin:
                 conn.execute(begin)
-            assert conn.execute("INSERT INTO other SELECT n FROM counter RETURNING n").fetchone() == (newest,)
+            with once_it_waits(cluster, conn, end):
+                assert conn.execute("INSERT INTO other SELECT n FROM counter RETURNING n").fetchone() == (newest,)
             assert conn.execute("SELECT n FROM counter FOR UPDATE").fetchone() == (newest,)
-            timer.join()
             if begin:
                 conn.execute("COMMIT")
 
@@ -94,11 +104,8 @@ def test_and_is_told_if_it_never_does(cluster, level, statement):
 def test_a_wait_can_be_cancelled(cluster):
     with connect(cluster, "session") as conn, waiting_commit(cluster):
         counted(conn)
-        timer = threading.Timer(0.2, conn.cancel)
-        timer.start()
-        with pytest.raises(psycopg.errors.QueryCanceled):
+        with once_it_waits(cluster, conn, conn.cancel), pytest.raises(psycopg.errors.QueryCanceled):
             conn.execute("DELETE FROM other")
-        timer.join()
 
 
 @pytest.mark.parametrize("level", ["eventual", "bounded"])

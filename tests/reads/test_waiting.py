@@ -9,7 +9,7 @@ import pytest
 from harness.background import in_background
 from harness.wait import wait_until
 
-from .scene import connect, count_up, counted, paused, reads_of, serving, stat
+from .scene import connect, count_up, counted, it_waits, paused, reads_of, serving, stat
 
 ONE_LOOP = "uring"
 
@@ -33,11 +33,6 @@ def strong(start_cluster):
     made.catch_up()
     serving(made)
     return made
-
-
-def it_waits(other, conn):
-    pid = conn.info.backend_pid
-    wait_until(lambda: other.execute("SELECT state FROM nanu.sessions WHERE pid = %s", [pid]).fetchone() == ("working",), "it waits")
 
 
 @pytest.mark.parametrize("level", ["read_your_writes", "causal"])

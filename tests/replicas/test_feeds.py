@@ -121,6 +121,8 @@ def test_of_one_that_is_killed_the_slot_is_left_until_its_wal_goes(cluster, slot
     with cluster.servers[0].connect() as conn:
         for _ in range(4):
             conn.execute("SELECT pg_logical_emit_message(false, 'feeds', 'one'), pg_switch_wal()")
+        wait_until(lambda: conn.execute("SELECT restart_lsn >= pg_current_wal_lsn() FROM pg_replication_slots WHERE slot_name = %s",
+                                        [slots["n1r2"]]).fetchone()[0], "the other has it all")
         conn.execute("CHECKPOINT")
     wait_until(lambda: shown(cluster, "n1r1", "state, slot, slot_wal") == ("gone", slots["n1r1"], "lost"), "it has lost its WAL")
     assert shown(cluster, "n1r2", "state, slot_wal") == ("streaming", "reserved")

@@ -52,22 +52,24 @@ static void it_is_as_of_a_sample_when_all_that_ran_then_have_ended(void **state)
 static void who_stays_is_asked_about_where_it_may_be_committed(void **state)
 {
 	struct shown shown = { 0 };
-	struct doubts doubts, committed;
+	struct doubts committed;
+	const struct doubts *doubts;
 
 	sampled(&shown, 100, 50, 52, 53, (uint64_t[]){ 50 }, 1);
-	assert_false(shown_doubts(&shown, &doubts));                    /* they may be brief */
+	assert_null(shown_doubts(&shown));                    /* they may be brief */
 	sampled(&shown, 200, 50, 60, 61, (uint64_t[]){ 50, 52, 55 }, 3);
-	assert_true(shown_doubts(&shown, &doubts));
-	assert_int_equal(doubts.count, 2);
-	assert_int_equal(doubts.xids[0], 50);
-	assert_int_equal(doubts.xids[1], 52);
-	assert_int_equal(doubts.lsn, 1000);
+	doubts = shown_doubts(&shown);
+	assert_non_null(doubts);
+	assert_int_equal(doubts->count, 2);
+	assert_int_equal(doubts->xids[0], 50);
+	assert_int_equal(doubts->xids[1], 52);
+	assert_int_equal(doubts->lsn, 1000);
 
-	committed = (struct doubts){ .number = doubts.number, .count = 1, .xids = { 52 } };
+	committed = (struct doubts){ .number = doubts->number, .count = 1, .xids = { 52 } };
 	shown_told(&shown, &committed);
 	sampled(&shown, 300, 50, 60, 61, (uint64_t[]){ 50, 52 }, 2);    /* it still waits for others */
 	assert_int_equal(shown.as_of_us, 0);
-	assert_false(shown_doubts(&shown, &doubts));
+	assert_null(shown_doubts(&shown));
 	sampled(&shown, 400, 50, 61, 61, (uint64_t[]){ 50 }, 1);        /* 50 is only long */
 	assert_int_equal(shown.as_of_us, 100);
 
@@ -75,8 +77,8 @@ static void who_stays_is_asked_about_where_it_may_be_committed(void **state)
 	shown_told(&shown, &committed);                                 /* of an earlier question */
 	sampled(&shown, 600, 50, 61, 61, (uint64_t[]){ 50 }, 1);
 	assert_int_equal(shown.as_of_us, 100);
-	assert_true(shown_doubts(&shown, &doubts));
-	committed = (struct doubts){ .number = doubts.number };
+	assert_non_null(shown_doubts(&shown));
+	committed = (struct doubts){ .number = doubts->number };
 	shown_told(&shown, &committed);
 	sampled(&shown, 700, 50, 61, 61, (uint64_t[]){ 50 }, 1);
 	assert_int_equal(shown.as_of_us, 400);
@@ -85,14 +87,13 @@ static void who_stays_is_asked_about_where_it_may_be_committed(void **state)
 static void of_too_many_nobody_is_asked(void **state)
 {
 	struct shown shown = { 0 };
-	struct doubts doubts;
 
 	sampled(&shown, 100, 50, 50, 50 + DOUBTS_MAX, NULL, 0);
 	sampled(&shown, 200, 50, 50, 50 + DOUBTS_MAX, NULL, 0);
-	assert_false(shown_doubts(&shown, &doubts));
+	assert_null(shown_doubts(&shown));
 	sampled(&shown, 300, 51, 51, 51 + DOUBTS_MAX, NULL, 0);
-	assert_true(shown_doubts(&shown, &doubts));
-	assert_int_equal(doubts.count, DOUBTS_MAX - 1);
+	assert_non_null(shown_doubts(&shown));
+	assert_int_equal(shown_doubts(&shown)->count, DOUBTS_MAX - 1);
 }
 
 static void of_another_history_nothing_is_sought(void **state)
