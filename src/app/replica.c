@@ -16,7 +16,7 @@
 #include "base/buf.h"
 #include "net/env.h"
 
-enum { TAIL_SIZE = 512, CONNINFO_SIZE_MAX = 8192, LOOK_MS = 50, LAG_MS_MAX = 1000, CUT_TRIES = 100, CUT_MS = 100 };
+enum { TAIL_SIZE = 512, CONNINFO_SIZE_MAX = 8192, LOOK_MS = 50, LAG_MS_MAX = 1000, CUT_TRIES = 100, CUT_MS = 100, SLOT_TRIES = 10 };
 
 static uint64_t now_ms(void)
 {
@@ -104,6 +104,7 @@ int replica_drop_slot(PGconn *primary, const char *name, struct err *err)
 	return rc == 0 ? 0 : err_set(err, ERR_WRONG_STATE, "replication slot \"%s\" is in use again and again", slot);
 }
 
+/* Who was killed a moment ago may hold it still. */
 static int make_temporary_slot(const struct replica *replica, struct err *err)
 {
 	char slot[REPLICA_SLOT_SIZE];
@@ -112,7 +113,13 @@ static int make_temporary_slot(const struct replica *replica, struct err *err)
 	int rc;
 
 	temporary_slot(replica->name, slot);
-	rc = reach_ask(replica->primary, "SELECT pg_catalog.pg_create_physical_replication_slot($1, true, true)", 1, params, &result, err);
+	for (int i = 0; i < SLOT_TRIES; i++) {
+		rc = reach_ask(replica->primary, "SELECT pg_catalog.pg_create_physical_replication_slot($1, true, true)", 1, params, &result, err);
+		if (rc == 0 || strcmp(err->sqlstate, "42710") != 0)
+			break;
+		if (progress_wait(NULL, 0, CUT_MS, err) < 0)
+			return ERR_CANCELED;
+	}
 	if (rc == 0)
 		PQclear(result);
 	else if (strcmp(err->sqlstate, "42710") == 0)
@@ -171,7 +178,8 @@ static int spawn_backup(struct replica *replica, const char *fresh, struct err *
 		arena_printf(replica->arena, "%s/pg_basebackup", replica->programs),
 		(char *)"--pgdata", (char *)(uintptr_t)fresh,
 		(char *)"--dbname", conninfo_of(replica),
-		(char *)"--write-recovery-conf", (char *)"--wal-method=stream", (char *)"--no-slot", (char *)"--checkpoint=fast",
+		/* The temporary slot keeps the WAL for it until the end. To stream that meanwhile it would start a process, which outlives it when it is killed. */
+		(char *)"--write-recovery-conf", (char *)"--wal-method=fetch", (char *)"--checkpoint=fast",
 		(char *)"--progress", (char *)"--no-password",
 		(char *)(replica->scratch ? "--no-sync" : "--verbose"),
 		replica->max_rate ? arena_printf(replica->arena, "--max-rate=%s", replica->max_rate) : NULL,
@@ -210,11 +218,12 @@ int replica_begin(struct replica *replica, PGconn *primary, struct err *err)
 		err_hint(err, "Choose another name, or, if nobody needs it, there: SELECT pg_drop_replication_slot('%s')", slot);
 	}
 	if (rc == 0)
+		rc = make_temporary_slot(replica, err);
+	replica->making = rc == 0;
+	if (rc == 0)
 		rc = folder_remove_tree(fresh, err);
 	if (rc == 0 && (mkdir(fresh, 0700) < 0 || chown(fresh, replica->identity->uid, replica->identity->gid) < 0))
 		rc = err_set(err, ERR_IO, "cannot make %s: %s", fresh, strerror(errno));
-	if (rc == 0)
-		rc = make_temporary_slot(replica, err);
 	return rc < 0 ? rc : spawn_backup(replica, fresh, err);
 }
 
@@ -324,7 +333,7 @@ int replica_end(struct replica *replica, struct err *err)
 		rc = err_set(err, ERR_IO, "cannot rename %s: %s", fresh, strerror(errno));
 	if (rc < 0)
 		return rc;
-	replica->renamed = true;
+	replica->making = false;
 	return make_slot(replica, err);
 }
 
@@ -334,10 +343,10 @@ void replica_release(struct replica *replica)
 		process_kill_all(&replica->backup);
 		process_reap(&replica->backup);
 	}
+	if (replica->making)
+		(void)!folder_remove_tree(fresh_path(replica), NULL);
 	PQfinish(replica->primary);
 	replica->primary = NULL;
-	if (!replica->renamed)
-		(void)!folder_remove_tree(fresh_path(replica), NULL);
 }
 
 const char *replica_marked(struct arena *arena, const char *data)

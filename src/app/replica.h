@@ -28,7 +28,7 @@ struct replica {
 	PGconn *primary;
 	struct process backup;
 	long log_begin;                 /* where the backup's part of the log begins */
-	bool renamed;                   /* DATA is there */
+	bool making;                    /* DATA.adding is ours */
 };
 
 enum { REPLICA_SLOT_SIZE = NAME_SIZE_MAX };

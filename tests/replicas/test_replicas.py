@@ -147,17 +147,34 @@ def test_interrupted_while_it_copies_it_leaves_nothing(replica, how):
     assert replica.in_router() == []
 
 
-def test_killed_while_it_copies_it_leaves_no_slot_and_begins_anew(replica):
+def test_killed_while_it_copies_it_leaves_no_slot(replica):
     running = replica.begin(*SLOW)
     wait_until(lambda: (replica.data.parent / f"{replica.data.name}.adding" / "base").exists(), "it copies")
     running.kill()
     running.communicate()
     wait_until(lambda: replica.slots() == [], "no slot is left")
     assert not replica.data.exists()
+
+
+def test_killed_while_it_copies_it_begins_anew(replica):
+    """At once: what it has left, slot, process and folder, may be there still."""
+    running = replica.begin(*SLOW)
+    wait_until(lambda: (replica.data.parent / f"{replica.data.name}.adding" / "base").exists(), "it copies")
+    running.kill()
     done = replica.add()
+    running.communicate()
     assert done.returncode == 0, done.stderr
     assert replica.in_router() and replica.slots() == [("n1a", True, False)]
     assert not replica.data.with_name(replica.data.name + ".adding").exists()
+
+
+def test_two_at_once_do_not_make_the_same(replica, filled):
+    running = replica.begin("--max-rate", RATE)
+    wait_until(lambda: (replica.data.parent / f"{replica.data.name}.adding" / "base").exists(), "it copies")
+    second = replica.add()
+    assert second.returncode != 0 and "Another process makes a replica of this name" in second.stderr, second.stdout + second.stderr
+    said, problems = running.communicate(timeout=120 * PATIENCE)
+    assert running.returncode == 0, said + problems
 
 
 def test_killed_before_the_router_knows_it_goes_on(cluster, replica):
