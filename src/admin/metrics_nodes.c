@@ -56,7 +56,7 @@ static bool excluded(const struct told *told, uint64_t *ret_value)
 static bool lag_bytes(const struct told *told, uint64_t *ret_value)
 {
 	*ret_value = told->seen.lag_bytes;
-	return told->seen.role == SEEN_REPLICA && told->seen.as_of_us;
+	return told->seen.role == SEEN_REPLICA && told->seen.compared;
 }
 
 static bool lag_us(const struct told *told, uint64_t *ret_value)

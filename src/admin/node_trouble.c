@@ -14,6 +14,8 @@ static const char *of_replica(const struct node_seen *seen, const struct node_se
 		return arena_printf(arena, "it is a primary of its own, on timeline %u: nothing is read from it or written to it", seen->timeline);
 	if (seen->role == SEEN_REPLICA && primary->role == SEEN_PRIMARY && seen->timeline != primary->timeline)
 		return arena_printf(arena, "it is on timeline %u, and %s, the primary, on timeline %u", seen->timeline, primary_name, primary->timeline);
+	if (seen->role == SEEN_REPLICA && seen->hides)
+		return "it may hide commits that came before it started, until one more comes: it serves only reads that need not be up to date";
 	return NULL;
 }
 

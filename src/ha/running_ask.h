@@ -1,4 +1,4 @@
-/* running_ask: which transactions run on a primary, and which of them a replica has as committed (route/shown.h). On the sampler's connections. Blocks. */
+/* running_ask: which transactions run on a node, and which of them a replica has as committed (route/shown.h). On the sampler's connections. Blocks. */
 #pragma once
 
 #include <libpq-fe.h>
@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "route/shown.h"
 
-/* What this tells, of a primary. The memory returned is the caller's, and ret_running->xids. */
+/* What this tells. The memory returned is the caller's, and ret_running->xids. */
 #define RUNNING_SQL "pg_catalog.pg_current_snapshot()::text || '/' || pg_catalog.age('3'::pg_catalog.xid)"
 uint64_t *running_read(const char *text, struct running *ret_running);
 

@@ -37,7 +37,7 @@ static const char PREPARE[] =
 	"   (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()))::text"
 	"  ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END,"
 	" pg_catalog.current_setting('recovery_min_apply_delay'),"
-	" CASE WHEN NOT r.recovers THEN " RUNNING_SQL " END"
+	" " RUNNING_SQL
 	" FROM (SELECT pg_catalog.pg_is_in_recovery()) r(recovers)";
 
 enum { RECOVERS, FLUSHED, INSERTED, TIMELINE, DELAY, RUNNING };
@@ -80,6 +80,7 @@ struct asked {                          /* a node, and the thread that asks it *
 	uint64_t feeds_due_us;          /* when it is asked next who streams from whom */
 	bool tells_feeds;               /* it knows that question */
 	uint32_t history;               /* of this timeline is known */
+	uint64_t started_xid;           /* a replica: the transaction number that it knew as the next one at first; 0: not asked yet */
 	uint32_t timeline;              /* the newest on this connection: without a walreceiver a replica tells an older one */
 	struct node_seen told;          /* of which `turned` was called last */
 	bool complained;
@@ -160,6 +161,7 @@ static bool connect_to(struct asked *asked, const char *conninfo)
 	asked->segment_size = strtoull(PQgetvalue(sizes, 0, 1), NULL, 10);
 	asked->system = strtoull(PQgetvalue(sizes, 0, 2), NULL, 10);
 	asked->history = asked->timeline = 0;
+	asked->started_xid = 0;
 	ran_us = strtoull(PQgetvalue(sizes, 0, 3), NULL, 10);   /* by its own clock, which may have been set meanwhile */
 	asked->started_us = ran_us < asked_us ? asked_us - ran_us : 0;
 	asked->started_lsn = ask_lsn(PQgetvalue(sizes, 0, 4));
@@ -235,8 +237,12 @@ static bool sample(struct asked *asked, struct node_status *primary, uint64_t ma
 	if (taken.timeline > asked->timeline)
 		asked->timeline = taken.timeline;
 	taken.timeline = asked->timeline;
-	if (taken.role == SEEN_PRIMARY) {
-		xids = running_read(PQgetvalue(result, 0, RUNNING), &taken.running);
+	xids = running_read(PQgetvalue(result, 0, RUNNING), &taken.running);
+	if (!asked->started_xid)
+		asked->started_xid = taken.running.next;
+	if (taken.role == SEEN_REPLICA) {
+		taken.hides = taken.running.xmax < asked->started_xid;
+	} else {
 		taken.inserted = wal_end_of_record(taken.inserted, asked->block_size, asked->segment_size);
 		taken.started_lsn = wal_end_of_record(asked->started_lsn, asked->block_size, asked->segment_size);
 	}
@@ -248,7 +254,7 @@ static bool sample(struct asked *asked, struct node_status *primary, uint64_t ma
 	if (asked->complained)
 		log_info("sampler", "node=%s msg=\"it answers again\"", asked->name);
 	asked->complained = false;
-	return taken.role != SEEN_REPLICA || look_at_doubts(asked, primary, &taken);
+	return taken.role != SEEN_REPLICA || taken.hides || look_at_doubts(asked, primary, &taken);
 }
 
 /* After a sample, on which somebody may have waited. */

@@ -191,7 +191,7 @@ void node_status_worked(struct node_status *status)
 
 uint64_t node_seen_lag_us(const struct node_seen *seen, uint64_t now_us)
 {
-	if (seen->role != SEEN_REPLICA || !seen->as_of_us || !seen->reachable)
+	if (seen->role != SEEN_REPLICA || !seen->compared || !seen->reachable)
 		return UINT64_MAX;
 	if (!seen->stands && now_us > seen->sampled_us)
 		now_us = seen->sampled_us;
@@ -399,7 +399,8 @@ static void compare(struct node_status *primary, const struct node_sample *sampl
 		while (known > 0 && primary->samples[known - 1].first_us > seen->sampled_us)
 			known--;
 		seen->follows = primary->id;
-		seen->as_of_us = i ? primary->samples[i - 1].us : 0;
+		seen->compared = i > 0;
+		seen->as_of_us = i && !sample->hides ? primary->samples[i - 1].us : 0;
 		if (i == 0 || i >= known)
 			seen->lacks_us = 0;
 		else            /* where it stays, the samples of then told best */
@@ -440,7 +441,7 @@ bool node_status_sampled(struct node_status *status, struct node_status *primary
 	before = node_status_read(status);
 	seen = (struct node_seen){ .reachable = true, .incarnation = before.incarnation ? before.incarnation : next_incarnation(), .role = sample->role,
 		.timeline = sample->timeline, .system = sample->system, .flushed = sample->flushed, .replayed = is_primary ? sample->flushed : sample->inserted,
-		.delay_us = is_primary ? 0 : sample->delay_us, .sampled_us = sample->begun_us, .as_of_us = shown_us };
+		.delay_us = is_primary ? 0 : sample->delay_us, .sampled_us = sample->begun_us, .as_of_us = shown_us, .hides = sample->hides };
 	if (!is_primary && primary != status)
 		compare(primary, sample, &before, &seen);
 	seen.stands = seen.lacks_us && before.reachable && before.replayed == seen.replayed;
@@ -461,7 +462,7 @@ void node_status_compare(struct node_status *replica, struct node_status *primar
 	pthread_mutex_lock(&replica->writing);
 	seen = node_status_read(replica);
 	if (seen.reachable && seen.role == SEEN_REPLICA && seen.sampled_us + COMPARED_US_MAX > now_us) {
-		struct node_sample sample = { .timeline = seen.timeline, .system = seen.system, .inserted = seen.replayed };
+		struct node_sample sample = { .timeline = seen.timeline, .system = seen.system, .inserted = seen.replayed, .hides = seen.hides };
 		struct node_seen before = seen;
 
 		compare(primary, &sample, &before, &seen);

@@ -12,6 +12,11 @@
  * is estimated closer: what it lacks was written between two samples of the primary, the more of which it has, the later; and not while the server was
  * down. It counts from there until it was asked, or until now where it stands still; what lacks nothing that the primary had is not behind.
  *
+ * That is so of a replica that has seen the commits come. One that starts counts a transaction as running that its primary does, though it may have the
+ * commit replayed, and shows it only when a later transaction has ended, or another list of those that run has come: until it has met one as late as any it
+ * knew of, it is as of no time. (A commit that waits for synchronous standbys may last. Source: ProcArrayApplyRecoveryInfo() and GetSnapshotData(), which
+ * takes what is behind the latest that has ended for running, in PostgreSQL's procarray.c.)
+ *
  * A primary has such a time too, as its replicas may show a commit before it does (route/shown.h): what anybody was shown before, it shows.
  *
  * Who cannot wait for the next sample demands one: of the primary, and then of the replicas until they have replayed it.
@@ -40,6 +45,8 @@ struct node_seen {
 	uint64_t flushed, replayed;     /* LSNs; of a primary both are what it has flushed, of a replica `flushed` is what it has received */
 	uint64_t sampled_us;            /* when the newest answer was asked for; 0: never */
 	uint64_t as_of_us;              /* what the primary had shown before this, and any of its replicas, it shows too; 0: not known */
+	uint64_t hides;                 /* 1: node_sample's */
+	uint64_t compared;              /* 1: a replica: how far it is behind is known */
 	uint64_t lacks_us;              /* a replica: when about what it lacked at sampled_us was written first; 0: nothing that was known of then */
 	uint64_t stands;                /* 1: it lacks something, and has replayed nothing since it was asked before */
 	uint64_t lag_bytes;             /* behind the newest sample of the primary */
@@ -105,6 +112,7 @@ struct node_sample {
 	uint64_t delay_us;              /* a replica's recovery_min_apply_delay */
 	uint64_t started_us;            /* a primary: when about the server was started; 0: not known */
 	uint64_t started_lsn;           /* all that it had written before then ends there */
+	bool hides;                     /* a replica: it has started, and may not show yet all that it has replayed */
 	struct running running;         /* a primary's */
 };
 

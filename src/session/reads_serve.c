@@ -227,7 +227,8 @@ static int nobody_serves(const struct session *session, int shard, struct err *e
 	return err->code;
 }
 
-static bool any_fit(const struct session *session, int shard)
+/* A replica that may be read from, and is as of then, or as of no time that is known for `as_of_us` 0. */
+static bool any_fit(const struct session *session, int shard, uint64_t as_of_us)
 {
 	const struct shard_replicas *replicas = reads_replicas(session, shard);
 	uint64_t at_us = loop_now_us(session->worker->loop);
@@ -235,7 +236,8 @@ static bool any_fit(const struct session *session, int shard)
 	for (size_t i = 0; i < replicas->count; i++) {
 		struct node_serving seen;
 
-		if (session->snapshot->topology->nodes[replicas->nodes[i]].weight && node_status_serves(session->snapshot->statuses[replicas->nodes[i]], at_us, &seen))
+		if (session->snapshot->topology->nodes[replicas->nodes[i]].weight && node_status_serves(session->snapshot->statuses[replicas->nodes[i]], at_us, &seen) &&
+		    seen.as_of_us >= as_of_us)
 			return true;
 	}
 	return false;
@@ -249,7 +251,7 @@ static bool primary_shows(const struct session *session, int shard, const struct
 	if (!need->primary_us || !reads_replicas(session, shard)->count)
 		return true;
 	node_status_serves(reads_primary(session, shard), need->at_us, &seen);
-	return seen.as_of_us >= need->primary_us || (need->last == READ_FROM_THE_PRIMARY && !any_fit(session, shard));
+	return seen.as_of_us >= need->primary_us || (need->last == READ_FROM_THE_PRIMARY && !any_fit(session, shard, 0));
 }
 
 int reads_choose_node(struct session *session, int shard, int primary, int *ret_node, struct err *err)
@@ -380,7 +382,7 @@ int reads_wait_long(struct session *session, int shard, struct err *err)
 	}
 	if (node >= 0 && wait_us > SHARED_WAIT_US_MAX)
 		wait_us = SHARED_WAIT_US_MAX;
-	if (reads_now_us() < reads_asked(reads) + wait_us && any_fit(session, shard)) {
+	if (reads_now_us() < reads_asked(reads) + wait_us && any_fit(session, shard, 1)) {
 		need_of(session, shard, &need);
 		if (need.as_of_us < need.shown_us)
 			need.as_of_us = need.shown_us;

@@ -81,6 +81,13 @@ class Postgres:
         if self.program and self.program.stop(how) is None:
             raise RuntimeError(f"server {self.name} did not stop")
 
+    def kill(self):
+        """As when its machine fails: none of its processes outlives the others by more than an instant."""
+        os.kill(self.program.pid, signal.SIGSTOP)
+        for child in pathlib.Path(f"/proc/{self.program.pid}/task/{self.program.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+        self.program.stop(signal.SIGKILL)
+
     def conninfo(self, dbname="postgres", user=SUPERUSER, password=PASSWORD):
         return f"host=127.0.0.1 port={self.port} dbname={dbname} user={user} password={password} connect_timeout=10"
 
@@ -115,12 +122,13 @@ class Postgres:
             return
         self.set_up_standby(primary)
 
-    def stream_through(self, relay):
-        """It streams by way of this relay when it is a standby."""
+    def stream_through(self, relay, name="walreceiver"):
+        """It streams by way of this relay, and calls itself so, when it is a standby."""
         with self.connect() as conn:
-            conn.execute(f"ALTER SYSTEM SET primary_conninfo = 'host=127.0.0.1 port={relay.port} user={SUPERUSER} password={PASSWORD}'")
+            conn.execute("ALTER SYSTEM SET primary_conninfo = "
+                         f"'host=127.0.0.1 port={relay.port} user={SUPERUSER} password={PASSWORD} application_name={name}'")
             conn.execute("SELECT pg_reload_conf()")
-        self.through = relay
+        self.through, self.node = relay, name
 
     def streams(self):
         """Whether it does."""

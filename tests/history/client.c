@@ -125,7 +125,7 @@ static void connect_again(struct client *client)
 {
 	const struct load_options *options = client->load->options;
 	struct draws *draws = &client->load->draws;
-	const char *durable = draw(draws, 2) ? "off" : "on", *wait = draw(draws, 3) ? "0" : "20ms";
+	const char *durable = options->durable || draw(draws, 2) ? "on" : "off", *wait = draw(draws, 3) ? "0" : "20ms";
 	unsigned user = draw(draws, 2 * USERS);
 	char conninfo[512], staleness[16], name[16];
 

@@ -22,6 +22,7 @@ struct load_options {
 	unsigned clients_per_level;
 	uint16_t counters;
 	unsigned max_staleness_ms;
+	bool durable;                   /* synchronous_commit is on, always */
 	uint64_t operations;            /* of each level, at least: values read or written */
 	uint64_t seed;
 	unsigned settle_s_max;

@@ -1,7 +1,7 @@
 /* Clients of every consistency level before routers, and the verdict on what they were told, as JSON in the last line.
  *
  *	load '{"routers": ["host=…", …], "primaries": [5432, …], "levels": ["strong", …], "clients": 12, "counters": 8, "max_staleness_ms": 100,
- *	       "operations": 20000, "seed": 1, "settle_s": 20}'
+ *	       "durable": false, "operations": 20000, "seed": 1, "settle_s": 20}'
  *
  * `clients` and `operations` (values that are read or written) are of each level; load.h has what is said in between. The tables have the rows 0 to (clients x levels + counters - 1).
  */
@@ -19,17 +19,17 @@ static void read_options(json_t *text, struct load_options *options, uint16_t pr
 {
 	json_t *routers, *ports, *levels;
 	json_int_t operations, seed;
-	int clients, counters, staleness, settle;
+	int clients, counters, staleness, durable, settle;
 	json_error_t error;
 
-	if (json_unpack_ex(text, &error, 0, "{s:o, s:o, s:o, s:i, s:i, s:i, s:I, s:I, s:i}", "routers", &routers, "primaries", &ports, "levels", &levels,
-			   "clients", &clients, "counters", &counters, "max_staleness_ms", &staleness, "operations", &operations, "seed", &seed,
-			   "settle_s", &settle) < 0) {
+	if (json_unpack_ex(text, &error, 0, "{s:o, s:o, s:o, s:i, s:i, s:i, s:b, s:I, s:I, s:i}", "routers", &routers, "primaries", &ports, "levels", &levels,
+			   "clients", &clients, "counters", &counters, "max_staleness_ms", &staleness, "durable", &durable, "operations", &operations,
+			   "seed", &seed, "settle_s", &settle) < 0) {
 		fprintf(stderr, "load: %s\n", error.text);
 		exit(2);
 	}
 	*options = (struct load_options){ .clients_per_level = (unsigned)clients, .counters = (uint16_t)counters, .max_staleness_ms = (unsigned)staleness,
-		.operations = (uint64_t)operations, .seed = (uint64_t)seed, .settle_s_max = (unsigned)settle };
+		.durable = durable, .operations = (uint64_t)operations, .seed = (uint64_t)seed, .settle_s_max = (unsigned)settle };
 	for (size_t i = 0; i < json_array_size(routers) && i < ROUTERS_MAX; i++)
 		options->routers[options->router_count++] = json_string_value(json_array_get(routers, i));
 	for (size_t i = 0; i < json_array_size(ports) && i < PRIMARIES_MAX; i++)

@@ -57,14 +57,15 @@ def serves(cluster):
     return all(serves for serves, in cluster.execute("SELECT serves FROM nanu.replication WHERE role = 'replica'"))
 
 
-def run(routers, levels, operations, seed, meanwhile):
-    """The verdict. meanwhile(load) returns when the load has done enough."""
+def run(routers, levels, operations, seed, meanwhile, durable=False):
+    """The verdict. meanwhile(load) returns when the load has done enough. durable: all commit with synchronous_commit on, and not only some."""
     first = routers[0]
     make_tables(first, CLIENTS + COUNTERS)
     for cluster in routers:
         wait_until(lambda: serves(cluster), "all replicas serve")
     load = Load(routers=[cluster.conninfo() + " sslmode=disable gssencmode=disable" for cluster in routers], primaries=[server.port for server in first.servers],
-                levels=levels, clients=CLIENTS // len(levels), counters=COUNTERS, max_staleness_ms=100, operations=operations, seed=seed, settle_s=int(20 * PATIENCE))
+                levels=levels, clients=CLIENTS // len(levels), counters=COUNTERS, max_staleness_ms=100, durable=durable,
+                operations=operations, seed=seed, settle_s=int(20 * PATIENCE))
     try:
         meanwhile(load)
         verdict = load.finish()

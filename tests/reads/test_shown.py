@@ -12,7 +12,7 @@ import pytest
 
 from harness.wait import wait_until
 
-from .scene import connect, counted, it_waits
+from .scene import connect, count_up, counted, it_waits, serving
 
 WRITERS = 4
 numbers = itertools.count(1)
@@ -23,7 +23,8 @@ MINDING = ["monotonic", "session", "causal"]
 def cluster(farm, start_cluster):
     server = farm.extra_server(f"shown{next(numbers)}", {"max_prepared_transactions": "5", "commit_delay": "1000", "commit_siblings": "1"})
     made = start_cluster(servers=[server], replicas=2, workers=2)
-    made.execute("CREATE TABLE counter (n int); INSERT INTO counter VALUES (0); CREATE TABLE other (n int)")
+    made.execute("CREATE TABLE counter (n int); INSERT INTO counter VALUES (0); CREATE TABLE other (n int);"
+                 " CREATE FUNCTION served_by() RETURNS int IMMUTABLE LANGUAGE sql AS $$SELECT current_setting('port')::int$$")
     made.catch_up()
     yield made
     made.owned = []
@@ -99,6 +100,43 @@ def test_and_is_told_if_it_never_does(cluster, level, statement):
             assert caught.value.sqlstate == "57P03" and "waits for synchronous standbys" in caught.value.diag.message_detail
             assert counted(conn) == newest
         conn.execute(statement)
+
+
+def restarted(cluster, replica):
+    """It has replayed the commit before, and begins with a list of transactions that has it as one that runs."""
+    for server in [cluster.servers[0], replica]:
+        with server.connect() as conn:
+            conn.execute("CHECKPOINT")
+        replica.catch_up()
+    replica.stop()
+    replica.start()
+    wait_until(lambda: cluster.execute("SELECT trouble FROM nanu.replication WHERE node = 'n1r1'") != [(None,)], "it is known to hide commits")
+    serving(cluster)
+
+
+def test_a_replica_that_starts_may_hide_what_another_shows(cluster):
+    replica = cluster.replicas[0][0]
+
+    def counted_at(conn):
+        return conn.execute("SELECT n, served_by() FROM counter", prepare=False).fetchone()
+
+    with contextlib.ExitStack() as stack:
+        conns = [stack.enter_context(connect(cluster, level)) for level in MINDING]
+        eventual = stack.enter_context(connect(cluster, "eventual"))
+        with waiting_commit(cluster) as (newest, end):
+            for conn in conns:
+                assert counted(conn) == newest
+            restarted(cluster, replica)
+            for waits in True, False:
+                assert {counted_at(eventual) for _ in range(8)} >= {(newest - 1, replica.port)}
+                for conn in conns:
+                    assert {counted(conn) for _ in range(8)} == {newest}
+                if waits:
+                    end()           # it is acknowledged now, and still the replica does not show it
+        count_up(cluster)
+        for conn in conns:
+            wait_until(lambda: counted_at(conn) == (newest + 1, replica.port), "it is read from again")
+        assert cluster.execute("SELECT trouble FROM nanu.replication WHERE node = 'n1r1'") == [(None,)]
 
 
 def test_a_wait_can_be_cancelled(cluster):

@@ -58,6 +58,30 @@ static void a_replica_is_as_of_the_newest_sample_that_it_has_replayed(void **sta
 	end(pair);
 }
 
+static void one_that_hides_commits_is_as_of_no_time(void **state)
+{
+	struct pair pair = make();
+	struct node_sample sample = { .role = SEEN_REPLICA, .timeline = 1, .flushed = 200, .inserted = 200, .begun_us = 3 * SECOND, .max_lag_us = 2 * SECOND,
+		.hides = true };
+	struct node_serving serving;
+	struct node_seen seen;
+
+	primary_at(pair, 1 * SECOND, 100, 1);
+	primary_at(pair, 2 * SECOND, 300, 1);
+	node_status_sampled(pair.replica, pair.primary, &sample);
+	assert_true(node_status_serves(pair.replica, 3 * SECOND, &serving));    /* reads for which any time will do */
+	assert_int_equal(serving.as_of_us, 0);
+	seen = node_status_read(pair.replica);
+	assert_int_equal(seen.lag_bytes, 100);
+	assert_int_equal(node_seen_lag_us(&seen, 3 * SECOND), 3 * SECOND - (1 * SECOND + SECOND / 2));
+	node_status_compare(pair.replica, pair.primary, 3 * SECOND);
+	assert_int_equal(node_status_read(pair.replica).as_of_us, 0);
+	sample.hides = false;
+	node_status_sampled(pair.replica, pair.primary, &sample);
+	assert_int_equal(node_status_read(pair.replica).as_of_us, 1 * SECOND);
+	end(pair);
+}
+
 static void while_nothing_is_written_it_stays_up_to_date(void **state)
 {
 	struct pair pair = make();
@@ -353,6 +377,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_replica_is_as_of_the_newest_sample_that_it_has_replayed),
+		cmocka_unit_test(one_that_hides_commits_is_as_of_no_time),
 		cmocka_unit_test(while_nothing_is_written_it_stays_up_to_date),
 		cmocka_unit_test(another_history_tells_nothing),
 		cmocka_unit_test(what_is_as_of_one_primary_is_not_as_of_another),
