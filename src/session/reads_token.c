@@ -38,6 +38,15 @@ static int token_lost(const struct session *session, int shard, struct err *err)
 	return err->code;
 }
 
+/* The primary, asked since the token was given, has not come so far: nobody will. A token of a later timeline comes from a router that has heard of
+ * another primary earlier, where it is not heard of for a while. */
+static bool is_beyond(struct reads *reads, const struct token_position *position, const struct node_seen *primary)
+{
+	if (!position || primary->role != SEEN_PRIMARY || primary->sampled_us < reads_asked(reads))
+		return false;
+	return position->timeline <= primary->timeline || reads_now_us() >= reads_asked(reads) + READS_SURE_US_MAX;
+}
+
 /* As of when a replica of this shard shows all that the token saw: 1. 0: the primary has not been sampled since; the session is resumed. */
 int reads_token_resolve(struct session *session, int shard, struct err *err)
 {
@@ -61,7 +70,7 @@ int reads_token_resolve(struct session *session, int shard, struct err *err)
 		reads->token_open &= ~(UINT64_C(1) << shard);
 		return 1;
 	}
-	if (state == POSITION_LOST || (position && seen.sampled_us >= reads_asked(reads)))
+	if (state == POSITION_LOST || is_beyond(reads, position, &seen))
 		return token_lost(session, shard, err);
 	if (reads_now_us() >= reads_asked(reads) + READS_SURE_US_MAX) {
 		err_set(err, ERR_NOT_NOW, "the primary of shard \"%s\" does not tell whether it has what the token saw", session_shard(session, shard)->name);
