@@ -513,6 +513,9 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		if (!one_shard)
 			plan_refuse(item, "databases, roles and tablespaces belong to a node, not to the sharded database",
 			       "Run the statement on each node.");
+		if (shape->keeps_routers)
+			plan_refuse(item, "a setting of the router's cannot be kept with a role, a database or a server: it would not be heeded",
+				    "In the router's configuration, users and databases have consistency, read_from and others of their own; else SET it in each session.");
 		break;
 	case STMT_LOCK:
 		item->kind = touches_sharded(&resolver) ? ROUTE_ALL : ROUTE_HOME;

@@ -227,6 +227,7 @@ struct shape {
 	bool set_config_opaque;         /* a setting changes in a way that cannot be followed */
 	bool set_config_passing;        /* nor here, but each call is `passing` */
 	bool set_current;               /* SET x FROM CURRENT: nothing changes */
+	bool keeps_routers;             /* ALTER ROLE, DATABASE or SYSTEM SET nanu.…: a setting of the router's, kept where it does not look */
 
 	/* transactions */
 	bool tx_start;                  /* START TRANSACTION, not BEGIN */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "sql/set_value.h"
+
 static bool is_cluster_object(PgQuery__ObjectType type)
 {
 	return type == PG_QUERY__OBJECT_TYPE__OBJECT_DATABASE || type == PG_QUERY__OBJECT_TYPE__OBJECT_ROLE ||
@@ -289,6 +291,19 @@ static bool defines_relation(const PgQuery__Node *statement)
 	       statement->node_case == PG_QUERY__NODE__NODE_REFRESH_MAT_VIEW_STMT;
 }
 
+static bool keeps_routers(struct maker *maker, const PgQuery__Node *statement)
+{
+	const PgQuery__VariableSetStmt *set = NULL;
+
+	if (statement->node_case == PG_QUERY__NODE__NODE_ALTER_ROLE_SET_STMT)
+		set = statement->alter_role_set_stmt->setstmt;
+	else if (statement->node_case == PG_QUERY__NODE__NODE_ALTER_DATABASE_SET_STMT)
+		set = statement->alter_database_set_stmt->setstmt;
+	else if (statement->node_case == PG_QUERY__NODE__NODE_ALTER_SYSTEM_STMT)
+		set = statement->alter_system_stmt->setstmt;
+	return set && set->name && set->kind != PG_QUERY__VARIABLE_SET_KIND__VAR_RESET && set_value_is_routers(lower_text(maker->arena, set->name));
+}
+
 bool shape_ddl(struct maker *maker, const PgQuery__Node *statement)
 {
 	enum stmt_kind kind;
@@ -296,6 +311,7 @@ bool shape_ddl(struct maker *maker, const PgQuery__Node *statement)
 	maker->shape->types = defines_types(statement);
 	if (read_special(maker, statement))
 		return true;
+	maker->shape->keeps_routers = keeps_routers(maker, statement);
 	kind = plain_kind(statement);
 	if (kind == STMT_OTHER)
 		return false;

@@ -97,6 +97,14 @@ def test_a_database_and_a_user_may_have_it_otherwise(start_own):
         assert conn.execute("SHOW nanu.consistency").fetchone() == ("session",)
 
 
+@pytest.mark.parametrize("owner", ["ROLE app", "DATABASE app", "SYSTEM"])
+def test_it_is_not_kept_where_the_router_does_not_look(cluster, owner):
+    with cluster.connect() as conn:
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="would not be heeded"):
+            conn.execute(f'ALTER {owner} SET "Nanu".consistency = causal')
+        conn.execute("ALTER ROLE app RESET nanu.consistency")  # what was kept before
+
+
 def test_servers_are_not_told(cluster):
     with connect(cluster, "strong") as conn:
         assert conn.execute("SELECT current_setting('nanu.consistency', true)").fetchone() == (None,)
