@@ -227,7 +227,7 @@ static int nobody_serves(const struct session *session, int shard, struct err *e
 	return err->code;
 }
 
-/* A replica that may be read from, and is as of then, or as of no time that is known for `as_of_us` 0. */
+/* Whether a replica may be read from that is as of then, or later; 0: as of whatever time. */
 static bool any_fit(const struct session *session, int shard, uint64_t as_of_us)
 {
 	const struct shard_replicas *replicas = reads_replicas(session, shard);

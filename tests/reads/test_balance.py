@@ -8,6 +8,7 @@ from harness.cluster import DATABASE
 from harness.postgres import PASSWORD
 from harness.wait import wait_until
 
+ONE_LOOP = "epoll"
 REPLICAS = ["n1r1", "n1r2", "n1r3"]
 
 

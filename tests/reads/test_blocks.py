@@ -6,6 +6,8 @@ from harness.wait import wait_until
 
 from .scene import connect, paused, reads_of, stat
 
+ONE_LOOP = "uring"
+
 
 @pytest.fixture(scope="module")
 def cluster(start_cluster):

@@ -11,6 +11,7 @@ from harness.wait import wait_until
 
 from .scene import connect, paused, reads_of, serving, stat
 
+ONE_LOOP = "uring"
 ROWS = 200
 numbers = itertools.count(1)
 

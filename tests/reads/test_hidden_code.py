@@ -1,6 +1,7 @@
 """Code that runs without a call, of domains, operators and casts: who may run it stays with the primary, all else leaves."""
 import pytest
 
+ONE_LOOP = "uring"
 OBJECTS = """
 CREATE FUNCTION notes(text) RETURNS bool LANGUAGE plpgsql AS $$BEGIN RETURN length($1) < 10; END$$;
 CREATE FUNCTION beside(int, int) RETURNS bool LANGUAGE plpgsql AS $$BEGIN RETURN abs($1 - $2) = 1; END$$;

@@ -6,6 +6,8 @@ from harness.cluster import DATABASE, USER, USER_PASSWORD
 from harness.wire import Bind, Describe, Execute, Parse, Query, Sync, Wire, fields, rows_of
 from reads.scene import connect, count_up, counted, paused, reads_of, serving, stat
 
+ONE_LOOP = "uring"
+
 
 @pytest.fixture(scope="module")
 def cluster(start_cluster):

@@ -9,6 +9,8 @@ from harness.wait import wait_until
 from harness.wire import Bind, Describe, Execute, Parse, Query, Sync, Wire, rows_of
 from .scene import count_up, paused, reads_of, serving, stat
 
+ONE_LOOP = "epoll"
+
 
 @pytest.fixture(scope="module")
 def cluster(start_cluster):

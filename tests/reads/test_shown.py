@@ -14,6 +14,7 @@ from harness.wait import wait_until
 
 from .scene import connect, count_up, counted, it_waits, serving
 
+ONE_LOOP = "epoll"
 WRITERS = 4
 numbers = itertools.count(1)
 MINDING = ["monotonic", "session", "causal"]

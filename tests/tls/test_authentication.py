@@ -14,6 +14,8 @@ from harness.wire import PROTOCOL, cstr, fields, heard, message
 
 from .test_clients import connect, encrypted, refused
 
+ONE_LOOP = "epoll"
+
 
 # ---- rules ----
 
