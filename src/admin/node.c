@@ -92,7 +92,7 @@ static int read_node(struct job *job, const struct topology *topology, const str
 		return job->err.code;
 	*ret_node = (struct node){
 		.name = call_arg(call, 0, "name", ""), .host = call_arg(call, 2, "host", ""), .region = call_arg(call, 4, "region", ""),
-		.zone = call_arg(call, 5, "zone", ""), .upstream = call_arg(call, 6, "upstream", ""), .role = NODE_REPLICA, .added = true, .slot = "",
+		.zone = call_arg(call, 5, "zone", ""), .upstream = call_arg(call, 7, "upstream", ""), .role = NODE_REPLICA, .added = true, .slot = "",
 	};
 	if (!*ret_node->name || !*ret_node->host || !shard || !port) {
 		err_set(&job->err, ERR_INVALID_VALUE, "nanu.add_node needs name, shard, host and port");

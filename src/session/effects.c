@@ -249,6 +249,8 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 	case STMT_PREPARE_TX:
 		effects_end_tx(session, !slice_is(tag, "ROLLBACK"));
 		tx_is(session, leg, shape->tx_chain);
+		if (!shape->tx_chain)
+			reads_end_tx(session);
 		break;
 	case STMT_SAVEPOINT:
 	case STMT_RELEASE:

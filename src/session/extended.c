@@ -362,6 +362,11 @@ static int alone_in_pipeline(const struct session *session, struct err *err)
 	return err->code;
 }
 
+static bool ends_tx(const struct shape *shape)
+{
+	return shape->kind == STMT_COMMIT || shape->kind == STMT_ROLLBACK;
+}
+
 static int execute_spread(struct session *session, struct portal *portal, struct err *err)
 {
 	const struct plan_item *item = &portal->plan->items[0];
@@ -382,7 +387,14 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 	}
 	switch (item->shape->kind) {
 	case STMT_BEGIN:
+		if (session->answer_count) {
+			units_flush(session);
+			return 0;
+		}
+		if (session->tx_status == 'I' && !reads_leave(session))
+			return 0;
 		query_begin_deferred(session, item->shape);
+		legs_begin(session);
 		return 1;
 	case STMT_DEALLOCATE:
 	case STMT_LISTEN:
@@ -438,6 +450,7 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 	answers_push(session, ANSWER_PARSE)->hidden = true;
 	answers_push(session, ANSWER_BIND)->hidden = true;
 	leg->executed = true;
+	session->settles = ends_tx(item->shape);
 	answer = answers_push(session, ANSWER_EXECUTE);
 	answer->plan = plan_ref(portal->plan);
 	return 1;
@@ -485,7 +498,7 @@ static int execute(struct session *session, const struct unit *unit, struct err 
 	if (portal) {
 		const struct shape *shape = portal->plan->shapes.count ? portal->plan->items[0].shape : NULL;
 
-		session->settles = shape && (shape->kind == STMT_SET || shape->kind == STMT_RESET || shape->set_config);
+		session->settles = shape && (shape->kind == STMT_SET || shape->kind == STMT_RESET || shape->set_config || (session->reads && ends_tx(shape)));
 		answer->plan = plan_ref(portal->plan);
 		answer->renamed = renamed_ref(portal->renamed);
 	}

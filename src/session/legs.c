@@ -13,6 +13,7 @@
 #include "session/primaries.h"
 #include "session/reads.h"
 #include "session/session.h"
+#include "session/units.h"
 #include "sql/rewrite.h"
 
 enum { SETUP_SIZE_MAX = 1 << 20 };
@@ -539,10 +540,15 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 				return rc < 0 ? rc : 0;
 			leg = leg_find(session, shard);
 		} else if (leg->state == LEG_READY) {
-			if ((begin || session->tx_status == 'T') && !leg->in_tx && !session->answer_count)
+			if ((begin || session->tx_status == 'T') && !leg->in_tx) {
+				if (session->answer_count) {
+					units_flush(session);
+					return 0;
+				}
 				set_up(leg, begin);
-			else
+			} else {
 				catch_up(leg);
+			}
 		}
 		if (leg->state == LEG_LOST) {
 			bool replica = leg->replica != NULL;
@@ -568,6 +574,19 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 		all_ready &= leg->state == LEG_READY;
 	}
 	return all_ready;
+}
+
+void legs_begin(struct session *session)
+{
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (leg->state != LEG_READY || leg->in_tx)
+			continue;
+		if (leg->wrote)
+			session->tx_write_shard = leg->shard;
+		set_up(leg, false);
+	}
 }
 
 /* ---- giving back ---- */

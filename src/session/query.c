@@ -101,6 +101,8 @@ int query_tx_end(struct session *session, struct plan *plan, struct slice sql, b
 		if (shape->tx_chain) {
 			effects_begin(session, shape);
 			session->tx_status = 'T';
+		} else {
+			reads_end_tx(session);
 		}
 		query_say_tag(session, commit ? "COMMIT" : "ROLLBACK", !extended);
 		return 1;

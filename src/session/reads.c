@@ -176,6 +176,33 @@ static bool lacks_one(struct session *session, uint64_t shards)
 	return false;
 }
 
+bool reads_leave(struct session *session)
+{
+	struct list_node *node = list_first(&session->legs);
+
+	while (node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		node = list_next(&session->legs, node);
+		if (leg->replica && !leave(session, leg))
+			return false;
+	}
+	return true;
+}
+
+void reads_end_tx(struct session *session)
+{
+	if (!session->reads)
+		return;
+	session->reads->in_tx = false;
+	session->reads->looked_on = 0;
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		leg->spent |= leg->replica != NULL;
+	}
+}
+
 /* Of the shards of a statement, one after the other. */
 static int choose_on(struct session *session, int shard, bool only, bool stays, struct err *err)
 {

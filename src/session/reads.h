@@ -116,6 +116,8 @@ void reads_failed(struct session *session, bool writes);
 /* The leg's replica could not be had, or went away: the same, and nobody reads from it for a while (route/aside.h). */
 void reads_give_up(struct session *session, const struct leg *leg);
 void reads_begin_tx(struct session *session, const struct shape *shape);        /* a transaction block; `shape`: BEGIN, or NULL */
+void reads_end_tx(struct session *session);     /* the same has ended, and what follows in its pipeline is chosen for anew */
+bool reads_leave(struct session *session);      /* no leg is a replica's any more; false: not yet, units_go() will be called again */
 /* A transaction block that replicas may serve is begun where its first statement goes. */
 static inline bool reads_chooses_later(const struct session *session, const struct plan *plan)
 {

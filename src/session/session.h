@@ -229,7 +229,7 @@ struct session {
 	bool failed;                    /* this segment had an error */
 	bool job_pending;
 	bool ready_owed;                /* ReadyForQuery waits for the fresh catalog, or for settings to be mended */
-	bool settles;                   /* a setting changes: the next unit waits until it has, as it may be read otherwise */
+	bool settles;                   /* a setting changes, or a transaction block ends: the next unit waits until it has, as it may be read otherwise */
 	struct later resume;
 	struct answer *answers;         /* a ring */
 	uint32_t answer_first, answer_count, answer_capacity;
@@ -402,6 +402,8 @@ void leg_close_copy(struct leg *leg, struct statement *statement);
 struct leg *leg_find(struct session *session, int shard);
 /* Makes every shard of the set a leg that is ready. 1: they are; 0: not yet, units_go() will be called again; negative: cannot be had. */
 must_use int legs_want(struct session *session, uint64_t shards, bool begin, struct err *err);
+/* A transaction block has begun within a pipeline: what its legs have done before belongs to it, as on a server, if there was no Sync. */
+void legs_begin(struct session *session);
 struct pool *legs_pool(struct session *session, int shard, struct err *err);     /* of its primary. NULL: ERR_CONNECT */
 struct pool *legs_pool_at(struct session *session, int node, bool replica, struct err *err);    /* the same, of any node of the topology */
 uint64_t legs_shards(const struct session *session);    /* those that have a leg */

@@ -122,6 +122,7 @@ static void finish(struct session *session)
 	}
 	if (spread->ends_tx) {
 		effects_end_tx(session, !failed && strcmp(spread->tag, "COMMIT") == 0);
+		reads_end_tx(session);
 		session->tx_status = 'I';
 	} else if (failed && session->tx_status == 'T') {
 		session->tx_status = 'E';

@@ -73,3 +73,30 @@ def test_a_definition_alone_in_its_pipeline_or_in_a_transaction_is_done(wire):
     messages = wire.ask(run("BEGIN"), run("CREATE TABLE fresh (a int)"), run("COMMIT"), Sync)
     assert not [fields(body) for kind, body in messages if kind == "E"]
     assert wire.one("SELECT to_regclass('fresh') IS NOT NULL") == "t"
+
+
+@pytest.mark.parametrize("before", ["SELECT v FROM t WHERE k = {own}", "SELECT v FROM t WHERE k = {other}", "INSERT INTO t VALUES ({own}, 1)", "SELECT k FROM plain"])
+@pytest.mark.parametrize("begin", ["BEGIN", "START TRANSACTION READ WRITE"])
+def test_begin_within_a_pipeline_makes_a_block_of_it(cluster, wire, before, begin):
+    """Of what was before it, too, as on a server, while no Sync was."""
+    own, other, _ = keys_of_each_shard(cluster, wire)
+    answers = wire.ask(run(before.format(own=own, other=other)), run(begin), run(f"INSERT INTO t VALUES ({own}, 5) ON CONFLICT (k) DO UPDATE SET v = 5"),
+                       run(f"SELECT v FROM t WHERE k = {other}"), Sync)
+    assert not [fields(body) for kind, body in answers if kind == "E"]
+    assert answers[-1] == ("Z", b"T")
+    wire.rows("ROLLBACK")
+    assert wire.rows("SELECT * FROM t") == []
+
+
+def test_a_block_of_a_pipeline_is_what_its_begin_says(cluster, wire):
+    own, other, _ = keys_of_each_shard(cluster, wire)
+    answers = wire.ask(run(f"SELECT v FROM t WHERE k = {own}"), run("BEGIN READ ONLY"), run(f"INSERT INTO t VALUES ({own}, 1)"), Sync)
+    assert [fields(body)["C"] for kind, body in answers if kind == "E"] == ["25006"]
+    wire.rows("ROLLBACK")
+    answers = wire.ask(run(f"INSERT INTO t VALUES ({other}, 1)"), run("BEGIN"), run(f"INSERT INTO t VALUES ({own}, 1)"), Sync)
+    assert [fields(body)["C"] for kind, body in answers if kind == "E"] == ["0A000"]
+    wire.rows("ROLLBACK")
+    answers = wire.ask(run("BEGIN"), run(f"SELECT v FROM t WHERE k = {own}"), run("COMMIT"), run("BEGIN"), run(f"INSERT INTO t VALUES ({own}, 1)"), Sync)
+    assert answers[-1] == ("Z", b"T")
+    wire.rows("ROLLBACK")
+    assert wire.rows("SELECT * FROM t") == []

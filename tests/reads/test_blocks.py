@@ -1,4 +1,6 @@
 """READ ONLY transaction blocks that replicas serve: what the primary serves all the same, what is refused, and what they leave behind."""
+import contextlib
+
 import psycopg
 import pytest
 
@@ -207,3 +209,33 @@ def test_what_is_to_hold_for_later_blocks_may_be_set_in_one(cluster):
         conn.execute("SET default_transaction_isolation = 'serializable'")
         conn.execute("SELECT n FROM counter")
         conn.execute("COMMIT")
+
+
+# What follows a block in its pipeline, and the error that it hears, if it does; it is shown what replicas do not show.
+FOLLOWS = {
+    "a change": (["UPDATE counter SET n = n RETURNING n"], None),
+    "a block": (["BEGIN", "SELECT n FROM counter", "COMMIT"], None),
+    "a serializable block": (["BEGIN ISOLATION LEVEL SERIALIZABLE", "SELECT n FROM counter", "COMMIT"], None),
+    "another level": (["SET nanu.consistency = 'strong'", "SELECT n FROM counter"], None),
+    "a hint": (["/* nanu: consistency=strong */ SELECT n FROM counter"], None),
+    "a lock": (["SELECT n FROM counter, pg_advisory_xact_lock(7)"], None),
+    "a change in a block like it": (["BEGIN READ ONLY", "UPDATE counter SET n = n RETURNING n"], "25006"),
+}
+
+
+@pytest.mark.parametrize("follows", FOLLOWS)
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+def test_what_follows_in_its_pipeline_is_no_part_of_it(cluster, follows, end):
+    statements, sqlstate = FOLLOWS[follows]
+    newest, = cluster.execute("SELECT n + 1 FROM counter")[0]
+    with connect(cluster, "eventual") as conn:
+        with paused(*cluster.replicas[0]), contextlib.ExitStack() as stack:
+            cluster.execute("UPDATE counter SET n = n + 1")
+            caught = stack.enter_context(pytest.raises(psycopg.Error)) if sqlstate else None
+            with conn.pipeline():
+                first = conn.execute("BEGIN READ ONLY") and conn.execute("SELECT n FROM counter")
+                conn.execute(end)
+                last = [conn.execute(statement) for statement in statements][-1 - ("COMMIT" in statements)]
+            assert first.fetchone() == (newest - 1,) and last.fetchone() == (newest,)
+        assert not sqlstate or caught.value.sqlstate == sqlstate
+        conn.execute("ROLLBACK")

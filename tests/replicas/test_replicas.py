@@ -249,6 +249,14 @@ def test_a_wrong_call_is_refused(cluster, changes, sqlstate, match):
     assert cluster.execute("SELECT count(*) FROM nanu.nodes WHERE added") == [(0,)]
 
 
+def test_its_arguments_have_their_places(cluster):
+    """name, shard, host, port, region, zone, weight, upstream"""
+    with pytest.raises(psycopg.errors.UndefinedObject, match='no other node "n9"'):
+        cluster.execute("SELECT nanu.add_node('extra', 's1', '127.0.0.1', 5432, 'eu', 'a', 3, 'n9')")
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="weight"):
+        cluster.execute("SELECT nanu.add_node('extra', 's1', '127.0.0.1', 5432, 'eu', 'a', 'n1', 'n1')")
+
+
 def test_an_address_is_one_node(cluster):
     refused(cluster, cluster.servers[1].port, "42710", 'is node "n2" already')
 
