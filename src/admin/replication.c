@@ -143,8 +143,26 @@ static int tell(PGconn *conn, const char *who, const char *names, struct err *er
 	return rc < 0 ? rc : 1;
 }
 
-/* What the primary should be told, and whether it does so already; memory of `arena`. */
-struct finding { const char *names; enum replication_state state; bool told; };
+/* What the primary should be told, and whether it does so already, or was told another time; memory of `arena`. */
+struct finding { const char *names; enum replication_state state; bool told, ours; };
+
+/* Whether these names are nodes of the shard, as tell() has them: somebody else's are no business of an async shard's. */
+static bool are_ours(const struct topology *topology, int shard, const char *names)
+{
+	const char *at = strchr(names, '"'), *end;
+
+	for (; at; at = strchr(end + 1, '"')) {
+		bool found = false;
+
+		end = strchr(++at, '"');
+		for (size_t i = 0; end && i < topology->node_count; i++)
+			found |= topology->nodes[i].shard == shard && strlen(topology->nodes[i].name) == (size_t)(end - at) &&
+				 strncmp(topology->nodes[i].name, at, (size_t)(end - at)) == 0;
+		if (!found)
+			return false;
+	}
+	return *names != '\0';
+}
 
 static int look(const struct topology *topology, int index, PGconn *conn, struct arena *arena, struct finding *ret, struct err *err)
 {
@@ -165,6 +183,7 @@ static int look(const struct topology *topology, int index, PGconn *conn, struct
 	}
 	ret->names = replication_names(&shard->replication, replicas, streaming, count, arena, &ret->state);
 	ret->told = strcmp(PQgetvalue(result, 0, 1), ret->names) == 0;
+	ret->ours = are_ours(topology, index, PQgetvalue(result, 0, 1));
 	PQclear(result);
 	return 0;
 }
@@ -178,7 +197,9 @@ static int look_and_tell(struct replication_watch *watch, const struct topology 
 
 	if (rc < 0 || (patient && too_soon(watch, shard, found.state)))
 		return rc;
-	if (note(watch, shard, found.state) && shard->replication.mode != REPLICATION_ASYNC)
+	if (shard->replication.mode == REPLICATION_ASYNC)
+		found.told |= patient && !found.ours;
+	else if (note(watch, shard, found.state))
 		tell_of(shard, found.state, found.names);
 	return found.told ? 0 : tell(conn, topology->nodes[shard->primary].name, found.names, err);
 }
@@ -235,12 +256,12 @@ static int read_call(struct job *job, const struct call *call, const char **ret_
 }
 
 /* Until the primary waits so: a server takes a moment to read its configuration. */
-static int settle(struct admin *admin, const struct topology *topology, int shard, PGconn **conn, struct err *err)
+static int settle(struct replication_watch *watch, const struct config *config, const struct topology *topology, int shard, PGconn **conn, struct err *err)
 {
 	static const struct timespec pause = { .tv_nsec = SETTLE_TRY_MS * 1000000 };
 
 	for (int i = 0; i < SETTLE_TRIES; i++) {
-		int rc = replication_look(admin->watch, admin->config, topology, shard, false, conn, err);
+		int rc = replication_look(watch, config, topology, shard, false, conn, err);
 
 		if (rc <= 0)
 			return rc;
@@ -258,9 +279,24 @@ void replication_settle(struct admin *admin, const struct topology *topology, in
 	if (topology->shards[shard].replication.mode == REPLICATION_ASYNC)
 		return;
 	pthread_mutex_lock(&admin->watch->acting);
-	(void)!settle(admin, topology, shard, &conn, &err);
+	(void)!settle(admin->watch, admin->config, topology, shard, &conn, &err);
 	pthread_mutex_unlock(&admin->watch->acting);
 	PQfinish(conn);
+}
+
+int replication_take_over(struct replication_watch *watch, const struct config *config, const struct topology *topology, int shard, struct err *err)
+{
+	const struct replication_rule *rule = &topology->shards[shard].replication;
+	PGconn *conn = NULL;
+	int rc;
+
+	if (rule->mode == REPLICATION_ASYNC)
+		return 0;
+	pthread_mutex_lock(&watch->acting);
+	rc = settle(watch, config, topology, shard, &conn, err);
+	pthread_mutex_unlock(&watch->acting);
+	PQfinish(conn);
+	return rc < 0 && rule->degrades ? 0 : rc;
 }
 
 /* A primary that is to wait for replicas must not begin with waiting for ever. */
@@ -284,7 +320,7 @@ static int tell_primary(struct admin *admin, struct job *job, const struct topol
 {
 	struct err why;
 
-	if (settle(admin, next, shard, conn, &why) == 0)
+	if (settle(admin->watch, admin->config, next, shard, conn, &why) == 0)
 		return 0;
 	err_set(&job->err, ERR_WRONG_STATE, "shard \"%s\" is to be %s from now on, but its primary could not be told", next->shards[shard].name,
 		replication_mode_name(next->shards[shard].replication.mode));

@@ -353,7 +353,7 @@ int control_new(struct config *config, struct users *users, struct control **ret
 		pthread_cond_init(&control->lanes[i].wake, NULL);
 	}
 	control->roles = role_watch_new();
-	control->follower = role_follower_new(&control->plane, control->roles);
+	control->follower = role_follower_new(&control->plane, control->roles, &control->replication);
 	rc = plane_init(&control->plane, config, users, err);
 	if (rc < 0) {
 		control_free(control);

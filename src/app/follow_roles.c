@@ -8,6 +8,7 @@
 
 #include "admin/admin.h"
 #include "admin/node_ask.h"
+#include "admin/replication.h"
 #include "app/plane.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -27,24 +28,33 @@ struct known_history {                  /* of a node, while it is on that timeli
 	struct history history;
 };
 
-struct shard_note { char shard[NAME_SIZE_MAX]; struct role_note note; uint64_t revision; bool loaded; };
+struct shard_note {
+	char shard[NAME_SIZE_MAX];
+	struct role_note note;
+	uint64_t revision;
+	bool loaded;
+	uint32_t announced;             /* the timeline of the promotion that was logged last: it may take more than one try to store it */
+};
 
 struct role_follower {
 	struct plane *plane;
 	struct role_watch *watch;
+	struct replication_watch *replication;
 	struct shard_note notes[SHARDS_MAX];
 	size_t note_count;
 	struct known_history *histories;        /* one for each node of that topology */
 	uint64_t epoch;
 	bool again;                     /* something could not be asked or stored */
+	bool failed;                    /* the last try to store; it was logged */
 };
 
-struct role_follower *role_follower_new(struct plane *plane, struct role_watch *watch)
+struct role_follower *role_follower_new(struct plane *plane, struct role_watch *watch, struct replication_watch *replication)
 {
 	struct role_follower *follower = mem_calloc(1, sizeof(*follower));
 
 	follower->plane = plane;
 	follower->watch = watch;
+	follower->replication = replication;
 	return follower;
 }
 
@@ -300,7 +310,7 @@ static void log_change(const struct topology *topology, int shard, const struct 
 
 	if (judged->fork_known)
 		snprintf(fork, sizeof(fork), " fork=%X/%X left_behind_bytes=%" PRIu64, (unsigned)(judged->fork >> 32), (unsigned)judged->fork, judged->left_behind);
-	log_warn("roles", "shard=%s node=%s was=%s timeline=%u%s msg=\"%s was promoted: it is the primary now%s\"", topology->shards[shard].name, new->name,
+	log_warn("roles", "shard=%s node=%s was=%s timeline=%u%s msg=\"%s was promoted: it is to be the primary%s\"", topology->shards[shard].name, new->name,
 		 old->name, new->timeline, fork, new->name, judged->left_behind ? "; what the one before had written beyond the fork is on that node alone" : "");
 }
 
@@ -327,7 +337,9 @@ static struct topology *look_at(struct role_follower *follower, const struct sna
 		log_verdict(follower, note->shard, &judged);
 		if (judged.verdict == ROLES_PROMOTED) {
 			if (topology_with_primary(topology, claims->nodes[judged.node], &next, &err) == 0) {
-				log_change(topology, shard, claims, &judged);
+				if (note->announced != claims->items[judged.node].timeline)
+					log_change(topology, shard, claims, &judged);
+				note->announced = claims->items[judged.node].timeline;
 				topology_unref(topology);
 				topology = next;
 			} else {
@@ -341,12 +353,35 @@ static struct topology *look_at(struct role_follower *follower, const struct sna
 
 /* ---- all of them ---- */
 
+/* Nothing is acknowledged by a new primary that its shard does not promise. */
+static int tell_primaries(struct role_follower *follower, const struct topology *topology, struct err *err)
+{
+	const struct topology *before = follower->plane->snapshot->topology;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < topology->shard_count; i++)
+		if (topology->shards[i].primary != before->shards[i].primary)
+			rc = replication_take_over(follower->replication, follower->plane->config, topology, (int)i, err);
+	return rc;
+}
+
+static void fail(struct role_follower *follower, const char *what, const struct err *err)
+{
+	if (!follower->failed)
+		plane_log_failure(what, err);
+	follower->failed = follower->again = true;
+}
+
 static void publish(struct role_follower *follower, struct topology *topology)
 {
 	struct plane *plane = follower->plane;
 	struct err err;
-	int rc;
+	int rc = tell_primaries(follower, topology, &err);
 
+	if (rc < 0) {
+		fail(follower, "cannot have a promoted node wait for its replicas: it is not taken for the primary yet", &err);
+		return;
+	}
 	rc = plane_save(plane, topology, &err);
 	if (rc == 0) {
 		plane_publish_topology(plane, topology_ref(topology));
@@ -356,10 +391,10 @@ static void publish(struct role_follower *follower, struct topology *topology)
 		rc = plane_follow(plane, &err);
 		follower->again = true;
 	}
-	if (rc < 0) {
-		plane_log_failure("cannot store who is the primary", &err);
-		follower->again = true;
-	}
+	if (rc < 0)
+		fail(follower, "cannot store who is the primary", &err);
+	else
+		follower->failed = false;
 }
 
 bool role_follower_look(struct role_follower *follower)

@@ -8,11 +8,12 @@
 #include <stdbool.h>
 
 struct plane;
+struct replication_watch;
 struct role_follower;
 struct role_watch;
 
-/* `watch`, which outlives it, is told what is found. */
-struct role_follower *role_follower_new(struct plane *plane, struct role_watch *watch);
+/* `watch`, which outlives it, is told what is found; `replication` as well, of what promoted nodes are told. */
+struct role_follower *role_follower_new(struct plane *plane, struct role_watch *watch, struct replication_watch *replication);
 void role_follower_free(struct role_follower *follower);        /* NULL is allowed */
 
 /* Judges every shard, and stores and publishes the topology that follows. True: it is to be called again in a moment, as something could not be asked

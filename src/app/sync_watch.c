@@ -13,7 +13,7 @@
 #include "topo/config.h"
 #include "topo/topology.h"
 
-enum { LOOK_SECONDS = 1 };
+enum { LOOK_SECONDS = 1, ASYNC_LOOKS = 10 };
 
 struct sync_watch {
 	struct plane *plane;
@@ -23,17 +23,22 @@ struct sync_watch {
 	pthread_cond_t wake;
 	bool stopping;                  /* under the lock */
 	uint64_t epoch;                 /* of the topology that the connections belong to */
+	unsigned async_looks;           /* so often the primaries of async shards are looked at yet: they may have been told another time whom to wait for */
 	PGconn *conns[SHARDS_MAX];
 	bool failed[SHARDS_MAX];        /* the last look; it was logged */
 };
 
+static void close_one(struct sync_watch *sync, size_t shard)
+{
+	PQfinish(sync->conns[shard]);
+	sync->conns[shard] = NULL;
+	sync->failed[shard] = false;
+}
+
 static void close_all(struct sync_watch *sync)
 {
-	for (int i = 0; i < SHARDS_MAX; i++) {
-		PQfinish(sync->conns[i]);
-		sync->conns[i] = NULL;
-		sync->failed[i] = false;
-	}
+	for (size_t i = 0; i < SHARDS_MAX; i++)
+		close_one(sync, i);
 }
 
 /* The newest topology is taken under the lock: what nanu.set_replication() has told a primary is not taken back by what was before. */
@@ -50,7 +55,7 @@ static void look_at(struct sync_watch *sync, size_t shard)
 		close_all(sync);
 	sync->epoch = snapshot->topology->epoch;
 	replication_watch_keep(sync->watch, snapshot->topology);
-	if (shard < snapshot->topology->shard_count && snapshot->topology->shards[shard].replication.mode != REPLICATION_ASYNC) {
+	if (shard < snapshot->topology->shard_count) {
 		rc = replication_look(sync->watch, config, snapshot->topology, (int)shard, true, &sync->conns[shard], &err);
 		if (rc < 0 && !sync->failed[shard])
 			plane_log_failure("cannot see whether a primary waits for its replicas", &err);
@@ -81,13 +86,18 @@ static void *thread(void *argument)
 	while (!sync->stopping) {
 		struct snapshot *snapshot = plane_snapshot(sync->plane);
 
+		if (snapshot->topology->epoch != sync->epoch)
+			sync->async_looks = ASYNC_LOOKS;
 		for (size_t i = 0; i < snapshot->topology->shard_count && !sync->stopping; i++) {
-			if (snapshot->topology->shards[i].replication.mode == REPLICATION_ASYNC)
+			if (snapshot->topology->shards[i].replication.mode == REPLICATION_ASYNC && (!sync->async_looks || !snapshot->replicas[i].count))
 				continue;
 			pthread_mutex_unlock(&sync->lock);
 			look_at(sync, i);
 			pthread_mutex_lock(&sync->lock);
+			if (snapshot->topology->shards[i].replication.mode == REPLICATION_ASYNC && sync->async_looks == 1)
+				close_one(sync, i);
 		}
+		sync->async_looks -= sync->async_looks > 0;
 		snapshot_unref(snapshot);
 		wait_a_while(sync);
 	}

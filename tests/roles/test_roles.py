@@ -1,10 +1,12 @@
 """The topology follows roles that others change: promotions by hand, switch-overs of managed services; and what clients hear of it."""
 import os
 import shutil
+import signal
 
 import psycopg
 import pytest
 
+from harness.background import cancelled
 from harness.postgres import make_template
 from harness.wait import wait_until
 from monitoring.asking import metrics, wait_for_status
@@ -38,7 +40,7 @@ def test_a_replica_promoted_after_the_primary_stopped_is_the_primary(group):
     assert has(group.nodes[new], group, "before") == has(group.nodes[new], group, "after") == 1
     assert group.epoch() > epoch
     assert group.shown(new)[:2] == ("primary", "primary")
-    assert "was promoted: it is the primary now" in log_of(group)
+    assert "was promoted: it is to be the primary" in log_of(group)
     # The third still waits for the old primary: it shows nothing of what is written now, and serves nothing until it follows.
     assert group.shown(third)[:3] == ("replica", "replica", False) and "timeline" in group.shown(third)[3]
     group.nodes[third].follow(group.nodes[new])
@@ -200,3 +202,58 @@ def test_switched_off_nothing_is_followed(group):
     group.configure(follow_roles="on")
     group.follows(new)
     insert(group, "followed")
+
+
+# ---- whom a promoted primary waits for ----
+
+def by_name(group, primary):
+    """The others stream from it under their nodes' names."""
+    for name, server in group.nodes.items():
+        if server is primary or server.program.ended():
+            continue
+        with server.connect() as conn:
+            conn.execute(f"ALTER SYSTEM SET primary_conninfo = '{primary.conninfo()} application_name={name}'")
+            conn.execute("SELECT pg_reload_conf()")
+
+
+def waits_for(server):
+    with server.connect() as conn:
+        return conn.execute("SHOW synchronous_standby_names").fetchone()[0]
+
+
+def state(group):
+    return group.execute("SELECT replication_state FROM nanu.shards WHERE name = 's1'")[0][0]
+
+
+def test_under_sync_a_promoted_primary_waits_from_its_first_commit_on(group):
+    old, new, third = group.primary(), *group.others()
+    by_name(group, group.current)
+    with group.current.connect() as conn:
+        wait_until(lambda: conn.execute("SELECT count(*) FROM pg_stat_replication WHERE application_name = ANY (%s)", [[new, third]]).fetchone() == (2,),
+                   "both stream")
+    group.execute("SELECT nanu.set_replication('s1', 'sync')")
+    try:
+        group.nodes[third].stop()
+        group.current.stop(signal.SIGKILL)
+        group.nodes[new].promote()
+        group.follows(new)
+        assert waits_for(group.nodes[new]) == f'FIRST 2 ("{old}", "{third}")' and state(group) == "blocked"
+        with group.cluster.connect() as conn:
+            told = []
+            conn.add_notice_handler(lambda notice: told.append(notice.message_primary))
+            cancelled(conn, "INSERT INTO t (value) VALUES ('nobody has it')")
+            assert told == ["canceling wait for synchronous replication due to user request"]
+    finally:
+        group.execute("SELECT nanu.set_replication('s1', 'async')")
+
+
+def test_under_async_a_promoted_primary_does_not_wait_for_whom_it_once_was_told_of(group):
+    old, new, _ = group.primary(), *group.others()
+    with group.nodes[new].connect() as conn:  # as a copy of a primary that waited has it
+        conn.execute(f"ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (\"{old}\")'")
+        conn.execute("SELECT pg_reload_conf()")
+    group.current.stop()
+    group.nodes[new].promote()
+    group.follows(new)
+    insert(group, "it waits a moment at most")
+    assert waits_for(group.nodes[new]) == ""
