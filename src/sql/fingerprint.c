@@ -182,7 +182,7 @@ static bool is_blank(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* What a leading comment, before `end`, says to the router: the text behind "nanu:" in the first block comment that begins so. */
+/* What leading comments, before `end`, say to the router: the text behind "nanu:" in a block comment that begins so; of several, from the first to the last. */
 static void find_hint(struct slice sql, const char *end, struct fingerprint *result)
 {
 	static const char mark[] = "nanu:";
@@ -208,9 +208,9 @@ static void find_hint(struct slice sql, const char *end, struct fingerprint *res
 			;
 		while (close > begin && is_blank(close[-1]))
 			close--;
-		result->hint_offset = (uint32_t)(begin - sql.data);
-		result->hint_size = (uint32_t)(close - begin);
-		return;
+		if (!result->hint_offset)
+			result->hint_offset = (uint32_t)(begin - sql.data);
+		result->hint_size = (uint32_t)(close - sql.data) - result->hint_offset;
 	}
 }
 

@@ -40,7 +40,7 @@ struct fingerprint {
 	int param_max;                  /* highest $n seen */
 	bool several;                   /* more than one statement: a semicolon with something behind it */
 	bool standard_strings;          /* as it was made */
-	uint32_t hint_offset, hint_size;        /* what a leading comment says after "nanu:", in the text; 0, 0: none */
+	uint32_t hint_offset, hint_size;        /* what a leading comment says after "nanu:", in the text; 0, 0: none; several comments do: all from there on */
 };
 
 /* Working memory that one thread keeps and lends to each call. `remembers`: it keeps what texts were like, to know those again that differ in

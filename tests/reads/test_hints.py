@@ -141,6 +141,8 @@ def test_the_shard_of_the_key_may_be_named(cluster):
     ("/* nanu: */ SELECT 1", "the hint \"\" cannot be read"),
     ("/* nanu: consistency=strong, */ SELECT 1", "cannot be read"),
     ("/* nanu: consistency=strong, consistency=eventual */ SELECT 1", "the hint says \"consistency\" twice"),
+    ("/* nanu: read_wait=1 */ /* nanu: consistency=strong */ SELECT 1", "a statement can have one hint"),
+    ("/* nanu: shard=s1 */ -- x\n/* other *//*nanu:nothing=1*/ SELECT 1", "a statement can have one hint"),
     ("/* nanu: shard=s3 */ SELECT 1", "the hint names shard \"s3\", which database \"app\" does not have"),
     ("/* nanu: shard=s2 */ SELECT * FROM home", "where this statement cannot run"),
     ("/* nanu: shard=s2 */ SELECT * FROM t", "where this statement cannot run"),
