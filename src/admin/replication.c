@@ -146,22 +146,22 @@ static int tell(PGconn *conn, const char *who, const char *names, struct err *er
 /* What the primary should be told, and whether it does so already, or was told another time; memory of `arena`. */
 struct finding { const char *names; enum replication_state state; bool told, ours; };
 
-/* Whether these names are nodes of the shard, as tell() has them: somebody else's are no business of an async shard's. */
+/* Whether these names are nodes of the shard, quoted as tell() has them: somebody else's are no business of an async shard's. */
 static bool are_ours(const struct topology *topology, int shard, const char *names)
 {
 	const char *at = strchr(names, '"'), *end;
+	bool found = false;
 
 	for (; at; at = strchr(end + 1, '"')) {
-		bool found = false;
-
+		found = false;
 		end = strchr(++at, '"');
 		for (size_t i = 0; end && i < topology->node_count; i++)
 			found |= topology->nodes[i].shard == shard && strlen(topology->nodes[i].name) == (size_t)(end - at) &&
 				 strncmp(topology->nodes[i].name, at, (size_t)(end - at)) == 0;
 		if (!found)
-			return false;
+			break;
 	}
-	return *names != '\0';
+	return found;
 }
 
 static int look(const struct topology *topology, int index, PGconn *conn, struct arena *arena, struct finding *ret, struct err *err)
