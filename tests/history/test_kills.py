@@ -91,4 +91,5 @@ def test_the_level_holds_when_primaries_are_killed(verdict, turn, level):
 
 @pytest.mark.parametrize("turn", range(ROUNDS))
 def test_clients_hear_that_the_primary_was_away_and_nothing_else(verdict, turn):
-    assert {failure["state"] for failure in verdict(turn)["failures"]} <= AWAY
+    # 55000: a token has what the primary had written by then, acknowledged or not.
+    assert {failure["state"] for failure in verdict(turn)["failures"]} <= AWAY | {"55000"}
