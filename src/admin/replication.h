@@ -40,8 +40,8 @@ void replication_watch_release(struct replication_watch *watch);
 bool replication_watch_state(struct replication_watch *watch, const char *shard, enum replication_state *ret_state);
 
 /* Looks at one shard, and tells its primary what is not so yet; logs what has changed. Under `acting`, which the caller holds. `patient`: replicas that
- * are missing for a moment are waited for, and what an async shard's primary has been told by others is left as it is. *conn is opened when it is NULL, and closed with an error. 1: the primary was told something, and may need a
- * moment for it; 0: it waits as it should; ERR_CONNECT, ERR_WRONG_STATE. */
+ * are missing for a moment are waited for, and what an async shard's primary has been told by others is left as it is. *conn is opened when it is NULL,
+ * and closed with an error. 1: the primary was told something, and may need a moment for it; 0: it waits as it should; ERR_CONNECT, ERR_WRONG_STATE. */
 must_use int replication_look(struct replication_watch *watch, const struct config *config, const struct topology *topology, int shard, bool patient,
 			      PGconn **conn, struct err *err);
 /* A promoted node is to be the shard's primary in this topology: it is told whom to wait for before anybody writes there. What goes wrong is an error where commits

@@ -89,12 +89,14 @@ static void *thread(void *argument)
 		if (snapshot->topology->epoch != sync->epoch)
 			sync->async_looks = ASYNC_LOOKS;
 		for (size_t i = 0; i < snapshot->topology->shard_count && !sync->stopping; i++) {
-			if (snapshot->topology->shards[i].replication.mode == REPLICATION_ASYNC && (!sync->async_looks || !snapshot->replicas[i].count))
+			bool async = snapshot->topology->shards[i].replication.mode == REPLICATION_ASYNC;
+
+			if (async && (!sync->async_looks || !snapshot->replicas[i].count))
 				continue;
 			pthread_mutex_unlock(&sync->lock);
 			look_at(sync, i);
 			pthread_mutex_lock(&sync->lock);
-			if (snapshot->topology->shards[i].replication.mode == REPLICATION_ASYNC && sync->async_looks == 1)
+			if (async && sync->async_looks == 1)
 				close_one(sync, i);
 		}
 		sync->async_looks -= sync->async_looks > 0;

@@ -141,7 +141,7 @@ struct leg {
 	bool working;                   /* fan, spread: its ReadyForQuery is awaited */
 	bool refused;                   /* LOST: the server refused what the session carries */
 	bool hedged;                    /* another replica may be asked too, or was: hedge.h */
-	bool spent;                     /* a replica's: it refused a read, which is to run elsewhere */
+	bool spent;                     /* a replica's: it refused a read, which is to run elsewhere; or its transaction block has ended */
 	bool paused;                    /* not read, because the client or the merge is behind */
 	struct settings *base;          /* what the backend had SET when its transaction began */
 	struct err *err;                /* or NULL: of the set-up, or why it was lost */

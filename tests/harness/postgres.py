@@ -59,6 +59,7 @@ class Postgres:
         self.log = folder / f"{name}.log"
         self.settings = dict(SETTINGS, **(settings or {}))
         self.program = None
+        self.sender = None  # stream_through()
         self.make_data(template)
 
     def make_data(self, template):
@@ -124,11 +125,11 @@ class Postgres:
 
     def stream_through(self, relay, name="walreceiver"):
         """It streams by way of this relay, and calls itself so, when it is a standby."""
+        self.sender = f"host=127.0.0.1 port={relay.port} user={SUPERUSER} password={PASSWORD} application_name={name}"
+        self.through = relay
         with self.connect() as conn:
-            conn.execute("ALTER SYSTEM SET primary_conninfo = "
-                         f"'host=127.0.0.1 port={relay.port} user={SUPERUSER} password={PASSWORD} application_name={name}'")
+            conn.execute(f"ALTER SYSTEM SET primary_conninfo = '{self.sender}'")
             conn.execute("SELECT pg_reload_conf()")
-        self.through, self.node = relay, name
 
     def streams(self):
         """Whether it does."""
@@ -138,7 +139,7 @@ class Postgres:
 
     def set_up_standby(self, primary):
         with open(self.data / "postgresql.auto.conf", "a") as file:
-            file.write(f"primary_conninfo = '{primary.conninfo()}'\nprimary_slot_name = ''\n")
+            file.write(f"primary_conninfo = '{self.sender or primary.conninfo()}'\nprimary_slot_name = ''\n")
         (self.data / "standby.signal").touch()
 
     def copy(self, primary):

@@ -49,7 +49,6 @@ def kill_and_promote(cluster, shard):
     new = max(replicas, key=received)
     take_over(cluster, shard, new)
     old.copy(new)
-    old.stream_through(old.through, old.node)
 
 
 def disturb(load, routers):

@@ -233,7 +233,8 @@ def test_what_follows_in_its_pipeline_is_no_part_of_it(cluster, follows, end):
             cluster.execute("UPDATE counter SET n = n + 1")
             caught = stack.enter_context(pytest.raises(psycopg.Error)) if sqlstate else None
             with conn.pipeline():
-                first = conn.execute("BEGIN READ ONLY") and conn.execute("SELECT n FROM counter")
+                conn.execute("BEGIN READ ONLY")
+                first = conn.execute("SELECT n FROM counter")
                 conn.execute(end)
                 last = [conn.execute(statement) for statement in statements][-1 - ("COMMIT" in statements)]
             assert first.fetchone() == (newest - 1,) and last.fetchone() == (newest,)
