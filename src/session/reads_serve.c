@@ -343,9 +343,11 @@ int reads_wait_shown(struct session *session, int shard, struct err *err)
 
 void reads_cancel(struct session *session)
 {
-	if (!session->reads || !session->reads->waits)
+	if (!session->reads)
 		return;
-	session->reads->canceled_in = session->segment;
+	session->reads->canceled_in = session->segment;         /* it may be about to look, and to wait again */
+	if (!session->reads->waits)
+		return;
 	samples_forget(session);
 	session_resume(session);
 }
