@@ -335,6 +335,14 @@ static bool names_nanu(const struct resolver *resolver)
 	return calls_nanu(shape) || (shape->kind == STMT_DDL && shape->name && strcmp(shape->name, "nanu") == 0);
 }
 
+static void judge_reading(const struct resolver *resolver, struct plan_item *item)
+{
+	enum reading reading = reading_of(resolver, resolver->shape, false);
+
+	item->reads = item->reads_there = reading == READING_ANYWHERE && !item->dirties;
+	item->own = reading == READING_OWN;
+}
+
 static void plan_query(struct plan *plan, struct resolver *resolver, struct plan_item *item)
 {
 	const struct shape *shape = resolver->shape;
@@ -345,8 +353,8 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 	item->telling = traces_tell_statement(resolver);
 	for (size_t i = 0; i < shape->scope_count; i++)
 		item->writes |= shape->scopes[i].locking;
-	item->reads = !item->dirties && reading_only(resolver, shape, false);
-	item->reads_there = item->reads || (!item->dirties && reading_only(resolver, shape, true));
+	judge_reading(resolver, item);
+	item->reads_there = item->reads || (!item->dirties && reading_of(resolver, shape, true) == READING_ANYWHERE);
 	item->writes &= !item->reads;
 	if (counts.local || calls_nanu(shape)) {
 		item->kind = ROUTE_LOCAL;
@@ -545,7 +553,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		break;
 	case STMT_EXECUTE:
 		item->dirties = traces_left(&resolver);
-		item->calls_read = !item->dirties && reading_only(&resolver, shape, false);
+		item->calls_read = !item->dirties && reading_of(&resolver, shape, false) == READING_ANYWHERE;
 		item->kind = ROUTE_ANY;
 		hooks_refuse_expressions(&resolver, shape, true, item); /* of its arguments, wherever it will run */
 		break;
@@ -624,7 +632,8 @@ static void plan_wrapper(struct plan *plan, const struct plan_context *context, 
 		return;
 	}
 	item->dirties = shape->kind != STMT_PREPARE && traces_left(&resolver);
-	item->reads = item->reads_there = copies && !item->dirties && reading_only(&resolver, shape, false);
+	if (copies)
+		judge_reading(&resolver, item);
 	if (shape->kind == STMT_PREPARE && hooks_refuse_expressions(&resolver, shape, touches_sharded(&resolver), item))
 		;
 	else if (names_nanu(&resolver))
@@ -715,6 +724,7 @@ static void sum_up(struct plan *plan)
 		plan->looks |= reading_looks(plan->items[i].shape);
 		plan->dirties |= plan->items[i].dirties;
 		plan->holds |= reading_holds(plan->items[i].shape);
+		plan->own |= plan->items[i].own;
 	}
 }
 

@@ -5,22 +5,69 @@
 #include "catalog/catalog.h"
 #include "route/look.h"
 #include "route/resolve.h"
+#include "sql/body.h"
 
-enum { RELATIONS_DEEP_MAX = 8 };
+enum { SEEN_MAX = 256 };
+
+/* One question; what it leads to is looked at once. */
+struct reader {
+	const struct resolver *resolver;
+	bool there;
+	enum reading found;             /* the worst so far */
+	const void *seen[SEEN_MAX];     /* functions and tables */
+	size_t seen_count;
+};
+
+static void see_function(struct reader *reader, const struct catalog_function *function);
+static void see_table(struct reader *reader, const struct catalog_table *table);
+
+static void find(struct reader *reader, enum reading found)
+{
+	if (found > reader->found)
+		reader->found = found;
+}
+
+static bool seen(struct reader *reader, const void *thing)
+{
+	for (size_t i = 0; i < reader->seen_count; i++)
+		if (reader->seen[i] == thing)
+			return true;
+	if (reader->seen_count == SEEN_MAX) {
+		find(reader, READING_UNKNOWN);
+		return true;
+	}
+	reader->seen[reader->seen_count++] = thing;
+	return false;
+}
+
+static bool listed(const char *name, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* ---- functions ---- */
+
+/* What they tell of is not in the WAL, or they cannot be called while it is replayed. */
+static bool tells_own(const char *function)
+{
+	static const char *const names[] = { "pg_current_xact_id", "pg_lock_status", "pg_prepared_xact", "pg_sequence_last_value", "txid_current" };
+
+	return strncmp(function, "pg_stat_", 8) == 0 || listed(function, names, sizeof(names) / sizeof(names[0]));
+}
 
 /* STABLE functions that tell of the server, or of what only the primary knows. */
 static bool tells_of_server(const char *function)
 {
 	static const char *const names[] = {
 		"current_setting", "inet_server_addr", "inet_server_port", "pg_backend_pid", "pg_conf_load_time", "pg_current_snapshot",
-		"pg_current_xact_id", "pg_current_xact_id_if_assigned", "pg_is_in_backup", "pg_postmaster_start_time", "pg_sequence_last_value",
-		"txid_current", "txid_current_if_assigned", "txid_current_snapshot", "version",
+		"pg_current_xact_id_if_assigned", "pg_is_in_backup", "pg_is_in_recovery", "pg_postmaster_start_time", "txid_current_if_assigned",
+		"txid_current_snapshot", "version",
 	};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(names[i], function) == 0)
-			return true;
-	return strncmp(function, "pg_stat_", 8) == 0 || strncmp(function, "pg_show_", 8) == 0;
+	return strncmp(function, "pg_show_", 8) == 0 || listed(function, names, sizeof(names) / sizeof(names[0]));
 }
 
 /* VOLATILE, but a replica answers as well as the primary. */
@@ -28,110 +75,165 @@ static bool is_harmless(const struct catalog_function *function)
 {
 	static const char *const names[] = { "clock_timestamp", "gen_random_uuid", "pg_sleep", "pg_sleep_for", "pg_sleep_until", "random", "timeofday" };
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(function->schema, "pg_catalog") == 0 && strcmp(function->name, names[i]) == 0)
-			return true;
-	return false;
+	return strcmp(function->schema, "pg_catalog") == 0 && listed(function->name, names, sizeof(names) / sizeof(names[0]));
 }
 
-static bool is_volatile(const struct catalog_function *function)
+/* Common words are names of information_schema's too: they mean it only with its own name before them. */
+static bool see_word(void *owner, struct slice name, bool field)
 {
-	return function->volatility == VOLATILITY_VOLATILE && !is_harmless(function);
-}
+	struct reader *reader = owner;
+	const struct catalog *catalog = reader->resolver->catalog;
 
-/* Known, and none of its overloads VOLATILE; without a schema the name may mean those of every schema. */
-static bool is_steady(const struct resolver *resolver, const char *schema, const char *name, bool there)
-{
-	const struct catalog_function *found = catalog_function(resolver->catalog, schema, name);
-
-	if (there && found && strcmp(found->schema, "pg_catalog") == 0 && strcmp(found->name, "pg_is_in_recovery") == 0)
-		return true;
-
-	if (!found || found->call_count || tells_of_server(name))
-		return false;
-	if (schema)
-		return !is_volatile(found);
-	for (found = catalog_functions_named(resolver->catalog, name); found; found = found->same_name)
-		if (is_volatile(found))
-			return false;
+	if (slice_is(name, "information_schema"))
+		find(reader, READING_UNKNOWN);
+	for (const struct catalog_table *table = field ? NULL : catalog_tables_named(catalog, name.data); table; table = table->same_name)
+		if (strcmp(table->schema, "information_schema") != 0)
+			see_table(reader, table);
+	for (const struct catalog_function *function = catalog_functions_named(catalog, name.data); function; function = function->same_name)
+		see_function(reader, function);
 	return true;
 }
 
-static bool is_plain(const struct resolver *resolver, const struct catalog_table *table, bool there, unsigned deep);
+/* Which operators and types have code of the user's own in there, nobody noted. */
+static void see_inside(struct reader *reader)
+{
+	if (reader->resolver->catalog->hidden_count)
+		find(reader, READING_UNKNOWN);
+}
 
-static bool all_plain(const struct resolver *resolver, const struct catalog_table *const *tables, size_t count, bool there, unsigned deep)
+/* Without a schema the name may mean those of every schema. */
+static void see_call(struct reader *reader, const char *schema, const char *name)
+{
+	const struct catalog *catalog = reader->resolver->catalog;
+	const struct catalog_function *function = schema ? catalog_function(catalog, schema, name) : catalog_functions_named(catalog, name);
+
+	if (!function)
+		find(reader, READING_UNKNOWN);
+	for (; function; function = schema ? NULL : function->same_name)
+		see_function(reader, function);
+}
+
+/* IMMUTABLE is believed, as PostgreSQL does; STABLE of what is not PostgreSQL's own says nothing of what is a server's own, nor of what it calls. */
+static void see_function(struct reader *reader, const struct catalog_function *function)
+{
+	if (seen(reader, function))
+		return;
+	if (tells_own(function->name))
+		find(reader, READING_OWN);
+	if (tells_of_server(function->name) && !(reader->there && strcmp(function->name, "pg_is_in_recovery") == 0))
+		find(reader, READING_UNKNOWN);
+	if ((function->volatility == VOLATILITY_VOLATILE && !is_harmless(function)) || (function->builtin && catalog_reads_tables(function->name)))
+		find(reader, READING_UNKNOWN);
+	for (size_t i = 0; i < function->call_count; i++)
+		see_call(reader, function->calls[i].schema, function->calls[i].name);
+	if (function->builtin || function->volatility == VOLATILITY_IMMUTABLE)
+		return;
+	see_inside(reader);
+	if (!function->readable || (function->body && !body_names(slice_of(function->body), see_word, reader)))
+		find(reader, READING_UNKNOWN);
+}
+
+/* ---- relations ---- */
+
+static void see_tables(struct reader *reader, const struct catalog_table *const *tables, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (!is_plain(resolver, tables[i], there, deep))
-			return false;
-	return true;
+		see_table(reader, tables[i]);
 }
 
 /* What its query would be, were it written out. */
-static bool view_reads(const struct resolver *resolver, const struct catalog_view *view, bool there, unsigned deep)
+static void see_view(struct reader *reader, const struct catalog_view *view)
 {
-	/* Which operators and types it has in it, nobody noted. */
-	if (!view || view->opaque || view->locks || resolver->catalog->hidden_count || !all_plain(resolver, view->relations, view->relation_count, there, deep))
-		return false;
+	see_inside(reader);
+	if (!view || view->opaque || view->locks) {
+		find(reader, READING_UNKNOWN);
+		return;
+	}
+	see_tables(reader, view->relations, view->relation_count);
 	for (size_t i = 0; i < view->call_count; i++)
-		if (!is_steady(resolver, view->calls[i].schema, view->calls[i].name, there))
-			return false;
-	return true;
+		see_call(reader, view->calls[i].schema, view->calls[i].name);
+}
+
+static bool is_statistics(const char *view)
+{
+	static const char *const names[] = {
+		"pg_backend_memory_contexts", "pg_locks", "pg_prepared_xacts", "pg_replication_origin_status", "pg_replication_slots", "pg_sequences",
+		"pg_shmem_allocations",
+	};
+
+	return strncmp(view, "pg_stat_", 8) == 0 || strncmp(view, "pg_statio_", 10) == 0 || listed(view, names, sizeof(names) / sizeof(names[0]));
 }
 
 /* Tables, with their parts, and what is made of tables by functions that only read. A foreign table runs code, a sequence is ahead of itself on a
  * replica, an unlogged table is empty there, and the catalogs have what is a server's own. */
-static bool is_plain(const struct resolver *resolver, const struct catalog_table *table, bool there, unsigned deep)
+static void see_table(struct reader *reader, const struct catalog_table *table)
 {
-	if (!strchr("rpmv", table->kind) || table->persistence != 'p' || deep > RELATIONS_DEEP_MAX || strcmp(table->schema, "pg_catalog") == 0 ||
-	    strcmp(table->schema, "information_schema") == 0)
-		return false;
-	if (table->kind == 'v' && !view_reads(resolver, table->view, there, deep + 1))
-		return false;
+	bool catalogs = strcmp(table->schema, "pg_catalog") == 0;
+
+	if (seen(reader, table))
+		return;
+	if (table->kind == 'S' || table->persistence == 'u' || (catalogs && is_statistics(table->name)))
+		find(reader, READING_OWN);
+	if (!strchr("rpmv", table->kind) || table->persistence != 'p' || catalogs || strcmp(table->schema, "information_schema") == 0) {
+		find(reader, READING_UNKNOWN);
+		return;
+	}
+	if (table->kind == 'v')
+		see_view(reader, table->view);
 	for (const struct catalog_hook *hook = table->hooks; hook; hook = hook->next) {
 		if (strcmp(hook->kind, "policy") == 0)
-			return false;
-		if (strcmp(hook->kind, "inheritance") == 0 && !all_plain(resolver, hook->relations, hook->relation_count, there, deep + 1))
-			return false;
+			find(reader, READING_UNKNOWN);
+		if (strcmp(hook->kind, "inheritance") == 0)
+			see_tables(reader, hook->relations, hook->relation_count);
 	}
-	return true;
 }
 
-bool reading_copies(const struct shape *shape)
+/* ---- the statement ---- */
+
+/* An attribute that is a function (row.name) too. */
+static void see_field(struct reader *reader, const char *name)
 {
-	return shape->kind == STMT_COPY && !shape->copy_from && shape->copy_stdio;
+	for (const struct catalog_function *function = catalog_functions_named(reader->resolver->catalog, name); function; function = function->same_name)
+		if (function->of_row)
+			see_function(reader, function);
 }
 
-bool reading_only(const struct resolver *resolver, const struct shape *shape, bool there)
+enum reading reading_of(const struct resolver *resolver, const struct shape *shape, bool there)
 {
-	if ((shape->kind != STMT_SELECT && shape->kind != STMT_EXECUTE && !reading_copies(shape)) || shape->cte_writes || !resolver->catalog ||
-	    shape->set_config || shape->set_config_opaque || shape->set_config_passing)
-		return false;
+	struct reader reader = { .resolver = resolver, .there = there };
+
+	if (!resolver->catalog)
+		return READING_UNKNOWN;
+	if ((shape->kind != STMT_SELECT && shape->kind != STMT_EXECUTE && !reading_copies(shape)) || shape->cte_writes || shape->set_config ||
+	    shape->set_config_opaque || shape->set_config_passing)
+		find(&reader, READING_UNKNOWN);
 	for (size_t i = 0; i < resolver->catalog->hidden_count; i++)
 		if (look_may_run(&resolver->catalog->hidden[i], resolver, shape))
-			return false;
+			find(&reader, READING_UNKNOWN);
 	for (size_t i = 0; i < shape->scope_count; i++)
 		if (shape->scopes[i].locking)
-			return false;
+			find(&reader, READING_UNKNOWN);
 	for (size_t i = 0; i < shape->table_count; i++) {
 		const struct resolved_table *table = &resolver->tables[i];
 
 		if (shape->tables[i].kind != TABLE_REF_RELATION)
 			continue;
-		if (!table->table || table->everywhere || table->local || !is_plain(resolver, table->table, there, 0))
-			return false;
+		if (!table->table || table->everywhere || table->local)
+			find(&reader, READING_UNKNOWN);
+		if (table->table)
+			see_table(&reader, table->table);
 	}
 	for (size_t i = 0; i < shape->function_count; i++)
-		if (!is_steady(resolver, shape->functions[i].schema, shape->functions[i].name, there))
-			return false;
-	for (size_t i = 0; i < shape->word_count; i++) {
-		const struct catalog_function *function = shape->words[i].field ? catalog_functions_named(resolver->catalog, shape->words[i].name) : NULL;
+		see_call(&reader, shape->functions[i].schema, shape->functions[i].name);
+	for (size_t i = 0; i < shape->word_count; i++)
+		if (shape->words[i].field)
+			see_field(&reader, shape->words[i].name);
+	return reader.found;
+}
 
-		for (; function; function = function->same_name)
-			if (function->of_row && function->volatility == VOLATILITY_VOLATILE)
-				return false;
-	}
-	return true;
+bool reading_copies(const struct shape *shape)
+{
+	return shape->kind == STMT_COPY && !shape->copy_from && shape->copy_stdio;
 }
 
 static bool takes_lock(const struct shape *shape)

@@ -6,9 +6,14 @@
 struct resolver;
 struct shape;
 
-/* Whether `shape`, whose tables `resolver` has, changes nothing and asks nothing that is a server's own; of EXECUTE, whether its arguments do not. What
- * cannot be known is the primary's. `there`: of who wants to know of it that it is a replica that he asks. */
-bool reading_only(const struct resolver *resolver, const struct shape *shape, bool there);
+enum reading {
+	READING_ANYWHERE,               /* it changes nothing, and a replica answers as the primary would */
+	READING_UNKNOWN,                /* what it does or tells cannot be known: the primary's, but for who says that he only reads */
+	READING_OWN,                    /* it asks for what each server has of its own: where sequences are, unlogged tables, statistics */
+};
+
+/* Of `shape`, whose tables `resolver` has; of EXECUTE, of its arguments. `there`: of who wants to know of it that it is a replica that he asks. */
+enum reading reading_of(const struct resolver *resolver, const struct shape *shape, bool there);
 
 /* COPY … TO STDOUT: it reads as its query, or a SELECT from its table, does. */
 bool reading_copies(const struct shape *shape);

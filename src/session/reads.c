@@ -139,13 +139,13 @@ static bool has_replica(const struct session *session)
 }
 
 /* A transaction block that is the replicas' is the primary's after all, if nothing was asked of one yet, and the session has chosen that since, or the
- * statement does what others, or the session later, must find where they look. */
+ * statement does what others, or the session later, must find where they look, or asks for what only the primary has. */
 static int check_block(struct session *session, const struct plan *plan, struct err *err)
 {
 	struct reads *reads = session->reads;
 
 	if (!has_replica(session)) {
-		reads->in_tx = !reads->primary && !plan->holds && !plan->dirties;
+		reads->in_tx = !reads->primary && !plan->holds && !plan->own && !plan->dirties;
 		return 1;
 	}
 	if (reads->chose_primary) {
@@ -153,10 +153,15 @@ static int check_block(struct session *session, const struct plan *plan, struct 
 		err_hint(err, "SET what is to hold before the first statement of the block, or before BEGIN.");
 		return err->code;
 	}
-	if (!plan->holds)
+	if (plan->holds) {
+		err_set(err, ERR_TX_STATE, "a transaction block that reads from a replica cannot take advisory locks, or make cursors WITH HOLD");
+		err_detail(err, "Sessions on the primary would not see the lock, and the session not the cursor.");
+	} else if (plan->own) {
+		err_set(err, ERR_TX_STATE, "a transaction block that reads from a replica cannot ask for what each server has of its own");
+		err_detail(err, "That is where sequences are, what is in unlogged tables, and statistics.");
+	} else {
 		return 1;
-	err_set(err, ERR_TX_STATE, "a transaction block that reads from a replica cannot take advisory locks, or make cursors WITH HOLD");
-	err_detail(err, "Sessions on the primary would not see the lock, and the session not the cursor.");
+	}
 	err_hint(err, "Have it be the first statement of the block, which the primary serves then, or leave READ ONLY out.");
 	return err->code;
 }

@@ -170,7 +170,7 @@ def test_the_least_loaded_serves(cluster, first_two_busy):
 def test_the_fastest_serves(start_own):
     """Two of three need 300 ms more: a function finds its server's port in a table, and sleeps."""
     cluster = start_own(shards=1, replicas=3, workers=1, consistency="eventual")
-    cluster.execute("CREATE TABLE slow_servers (ports text); CREATE FUNCTION slow() RETURNS int STABLE LANGUAGE sql AS"
+    cluster.execute("CREATE TABLE slow_servers (ports text); CREATE FUNCTION slow() RETURNS int IMMUTABLE LANGUAGE sql AS"
                     " $$SELECT CASE WHEN current_setting('port') = ANY (string_to_array(ports, ',')) THEN length(pg_sleep(0.3)::text) + 1 ELSE 1 END"
                     " FROM slow_servers$$")
     first, second, third = cluster.replicas[0]

@@ -17,6 +17,8 @@ def cluster(start_cluster):
     made.execute("CREATE TABLE counter (n int)")
     made.execute("INSERT INTO counter VALUES (0)")
     made.execute("CREATE FUNCTION locks() RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM pg_advisory_lock(5); END$$")
+    made.execute("CREATE SEQUENCE numbers; SELECT nextval('numbers'); CREATE UNLOGGED TABLE light AS SELECT 1 AS n; CREATE VIEW lights AS TABLE light;"
+                 "CREATE FUNCTION told() RETURNS bigint STABLE LANGUAGE sql AS 'SELECT last_value FROM numbers'")
     made.catch_up()
     return made
 
@@ -30,11 +32,14 @@ def locks_held(cluster):
     return held
 
 
+OWN = ["SELECT last_value FROM numbers", "SELECT last_value FROM pg_sequences WHERE sequencename = 'numbers'", "SELECT n FROM light", "TABLE lights", "SELECT told()",
+       "SELECT count(*) > 0 FROM pg_stat_activity", "SELECT pg_sequence_last_value('numbers'::regclass)"]
 LOCKS = ["SELECT pg_advisory_xact_lock(7)", "SELECT pg_try_advisory_xact_lock_shared(7)", "SELECT pg_advisory_lock(7)", "SELECT locks()"]
 
 
 @pytest.mark.parametrize("begin", ["BEGIN READ ONLY", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"])
-@pytest.mark.parametrize("statement", [*LOCKS, "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "DECLARE c CURSOR FOR SELECT pg_advisory_xact_lock(7)"])
+@pytest.mark.parametrize("statement", [*LOCKS, "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "DECLARE c CURSOR FOR SELECT pg_advisory_xact_lock(7)", *OWN,
+                                       "EXPLAIN ANALYZE SELECT last_value FROM numbers", "DECLARE c CURSOR FOR TABLE light"])
 @pytest.mark.parametrize("prepare", [False, True])
 def test_a_block_that_begins_with_what_must_be_found_is_the_primarys(cluster, begin, statement, prepare):
     with connect(cluster, "eventual") as conn, reads_of(cluster, 0):
@@ -45,7 +50,7 @@ def test_a_block_that_begins_with_what_must_be_found_is_the_primarys(cluster, be
 
 
 @pytest.mark.parametrize("statement", ["SELECT pg_advisory_xact_lock(7)", "SELECT n, pg_try_advisory_lock(7) FROM counter", "EXPLAIN ANALYZE SELECT pg_advisory_lock(7)",
-                                       "DECLARE c CURSOR WITH HOLD FOR SELECT 1"])
+                                       "DECLARE c CURSOR WITH HOLD FOR SELECT 1", *OWN, "DECLARE c CURSOR FOR TABLE light"])
 @pytest.mark.parametrize("prepare", [False, True])
 def test_later_it_is_refused(cluster, statement, prepare):
     with connect(cluster, "eventual") as conn:
@@ -70,6 +75,36 @@ def test_a_lock_of_a_prepared_statement_is_the_primarys(cluster):
         conn.execute("COMMIT")
         assert conn.execute("SELECT pg_advisory_unlock(7)").fetchone() == (True,)
     assert not locks_held(cluster)
+
+
+def test_what_each_server_has_of_its_own_is_the_primarys(cluster):
+    """A sequence is ahead of itself on a replica, an unlogged table is not there."""
+    with connect(cluster, "eventual") as conn:
+        for statement, expected in zip(OWN[:5], [1, 1, 1, 1, 1]):
+            conn.execute("BEGIN READ ONLY")
+            assert conn.execute(statement).fetchone() == (expected,)
+            conn.execute("COMMIT")
+            assert conn.execute(statement).fetchone() == (expected,)
+        conn.execute("PREPARE last AS SELECT last_value FROM numbers")
+        conn.execute("BEGIN READ ONLY")
+        conn.execute("SELECT n FROM counter")
+        with pytest.raises(psycopg.Error, match="of its own"):
+            conn.execute("EXECUTE last")
+        conn.execute("ROLLBACK")
+
+
+def test_catalogs_and_code_that_only_reads_are_read_in_a_block(cluster):
+    """Who says READ ONLY has said that it does not write."""
+    cluster.execute("CREATE FUNCTION reads() RETURNS int LANGUAGE plpgsql AS $$BEGIN RETURN n FROM counter; END$$")
+    cluster.catch_up()
+    with connect(cluster, "eventual") as conn:
+        with reads_of(cluster, 1):      # of the block
+            conn.execute("BEGIN READ ONLY")
+            conn.execute("SELECT n FROM counter")
+            assert conn.execute("SELECT count(*) FROM pg_class WHERE relname = 'counter'").fetchone() == (1,)
+            assert conn.execute("SELECT reads()").fetchone() is not None
+            assert conn.execute("SHOW in_hot_standby").fetchone() == ("on",)
+            conn.execute("COMMIT")
 
 
 def test_a_lock_of_a_block_keeps_others_out(cluster):
@@ -113,8 +148,8 @@ def test_what_code_leaves_on_a_replica_goes_when_the_session_does(cluster, after
 @pytest.mark.parametrize("prepare", [False, True])
 @pytest.mark.parametrize("before", [None, "SAVEPOINT s", "SHOW work_mem"])
 def test_what_a_replica_refuses_at_first_is_the_primarys(cluster, begin, prepare, before):
-    """A function that is said to be STABLE, and is not; of the second statement the client hears."""
-    cluster.execute("CREATE OR REPLACE FUNCTION not_there() RETURNS int STABLE LANGUAGE plpgsql AS $$BEGIN"
+    """A function that is said to be IMMUTABLE, and is not; of the second statement the client hears."""
+    cluster.execute("CREATE OR REPLACE FUNCTION not_there() RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$BEGIN"
                     " IF pg_is_in_recovery() THEN RAISE insufficient_privilege; END IF; RETURN 1; END$$")
     cluster.catch_up()
     with connect(cluster, "eventual") as conn:

@@ -241,6 +241,28 @@ COPIES = {
     "SELECT * FROM deep.kept": True,        # a materialized view has its rows, whatever made them
 }
 
+# The body of a function that is said to be STABLE -> whether what calls it leaves the primary.
+BODIES = {
+    ("sql", "SELECT max(a) FROM deep.base"): True, ("sql", "SELECT count(*)::int FROM deep.plainer, deep.parts"): True, ("sql", "SELECT deep.stays(1)"): True,
+    ("sql", "SELECT 1 AS \"last_value of a sequence\""): True, ("sql", "SELECT length('SELECT last_value FROM deep.numbers')"): True,
+    ("sql", "SELECT last_value::int FROM deep.numbers"): False, ("sql", "SELECT a FROM deep.light"): False, ("sql", "SELECT a FROM deep.far"): False,
+    ("sql", "SELECT deep.moves(1)"): False, ("sql", "SELECT a FROM deep.unsteady u(a)"): False, ("sql", "SELECT deep.total(a)::int FROM deep.base"): False,
+    ("sql", "SELECT (current_setting('transaction_read_only') = 'on')::int"): False, ("sql", "SELECT pg_is_in_recovery()::int"): False,
+    ("sql", "SELECT count(*)::int FROM pg_stat_activity"): False, ("sql", "SELECT count(*)::int FROM pg_class"): False,
+    ("sql", "SELECT count(*)::int FROM information_schema.tables"): False, ("sql", "SELECT a FROM deep.guarded"): False,
+    ("plpgsql", "DECLARE tables int; columns int := 1; BEGIN SELECT max(a) + columns INTO tables FROM deep.base; RETURN tables; END"): True,
+    ("plpgsql", "BEGIN IF false THEN RETURN deep.again(); END IF; RETURN deep.stays(1); END"): True,
+    ("plpgsql", "BEGIN PERFORM deep.writes(); RETURN 1; EXCEPTION WHEN OTHERS THEN RETURN 0; END"): False,
+    ("plpgsql", "DECLARE n int; BEGIN EXECUTE 'SELECT last_value FROM deep.numbers' INTO n; RETURN n; END"): False,
+    ("plpgsql", "BEGIN RETURN deep.sleepless(); END"): False,
+}
+FUNCTIONS = """
+CREATE FUNCTION deep.again() RETURNS int STABLE LANGUAGE plpgsql AS 'BEGIN RETURN deep.again(); END';
+CREATE FUNCTION deep.writes() RETURNS void LANGUAGE sql AS 'INSERT INTO deep.base VALUES (3)';
+CREATE FUNCTION deep.sleepless() RETURNS int STABLE LANGUAGE sql BEGIN ATOMIC; SELECT 1; END;
+CREATE FUNCTION deep.believed() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT last_value::int FROM deep.numbers';
+"""
+
 
 @pytest.fixture(scope="module")
 def deep(cluster):
@@ -249,14 +271,18 @@ def deep(cluster):
         conn.execute(OBJECTS)
         for number, sql in enumerate(VIEWS):
             conn.execute(f"CREATE VIEW deep.v{number} AS {sql}")
+        conn.execute(FUNCTIONS)
+        for number, (language, body) in enumerate(BODIES):
+            conn.execute(f"CREATE FUNCTION deep.f{number}() RETURNS int STABLE LANGUAGE {language} AS $body${body}$body$")
         conn.execute("CREATE MATERIALIZED VIEW deep.kept AS SELECT deep.moves(a) AS a FROM deep.base; GRANT USAGE ON SCHEMA deep TO PUBLIC;"
                      f"GRANT ALL ON ALL TABLES IN SCHEMA deep TO {USER}; GRANT ALL ON ALL SEQUENCES IN SCHEMA deep TO {USER}")
     cluster.execute("CREATE TABLE public.known_too ()")
     cluster.catch_up()
-    return {**{f"TABLE deep.v{number}": expected for number, expected in enumerate(VIEWS.values())}, **COPIES}
+    return {**{f"TABLE deep.v{number}": expected for number, expected in enumerate(VIEWS.values())}, **COPIES,
+            **{f"SELECT deep.f{number}()": expected for number, expected in enumerate(BODIES.values())}, "SELECT deep.believed()": True}
 
 
-def test_what_a_view_or_a_copy_does_is_looked_into(cluster, deep):
+def test_what_a_view_a_copy_or_a_function_does_is_looked_into(cluster, deep):
     with cluster.connect() as conn, on_replica(cluster) as replica:
         decided = {sql: leaves(conn, sql) for sql in deep}
         assert decided == deep

@@ -15,7 +15,7 @@ from .scene import reads_of, serving, stat
 
 ROWS, BURST = 200, 20
 # What a server does to whoever asks: how long it sleeps is the statement's to say, by the port of the server that it comes to.
-SLOW = """CREATE FUNCTION slow(port int, seconds float8) RETURNS text STABLE LANGUAGE plpgsql AS
+SLOW = """CREATE FUNCTION slow(port int, seconds float8) RETURNS text IMMUTABLE LANGUAGE plpgsql AS
     $$BEGIN IF inet_server_port() = port THEN PERFORM pg_sleep(seconds); END IF; RETURN port; END$$"""
 READ = "SELECT name FROM t WHERE id = %s"
 
@@ -94,7 +94,7 @@ def test_errors_are_answers(cluster, conn):
 
 
 def test_what_a_server_remarks_is_heard_once(cluster, conn):
-    cluster.execute("""CREATE FUNCTION remarks(port int) RETURNS text STABLE LANGUAGE plpgsql AS
+    cluster.execute("""CREATE FUNCTION remarks(port int) RETURNS text IMMUTABLE LANGUAGE plpgsql AS
         $$BEGIN RAISE NOTICE 'here'; IF inet_server_port() = port THEN PERFORM pg_sleep(0.3); END IF; RETURN port; END$$""")
     cluster.catch_up()
     heard = []

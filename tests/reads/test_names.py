@@ -17,7 +17,7 @@ def cluster(start_cluster):
     made = start_cluster(shards=1, replicas=2, workers=1)
     made.execute("CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t SELECT i, 'n' || i FROM generate_series(1, 100) i;"
                  "CREATE SEQUENCE numbers; CREATE TABLE counter (n int NOT NULL); INSERT INTO counter VALUES (0);"
-                 "CREATE FUNCTION draws() RETURNS bigint STABLE LANGUAGE sql AS $$SELECT nextval('numbers')$$")
+                 "CREATE FUNCTION draws() RETURNS bigint IMMUTABLE LANGUAGE sql AS $$SELECT nextval('numbers')$$")
     made.catch_up()
     serving(made)
     return made

@@ -22,7 +22,7 @@ def cluster(start_cluster):
     with made.connect() as conn:
         conn.execute("CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t SELECT i, 'n' || i FROM generate_series(1, 100) i;"
                      "CREATE SEQUENCE numbers; CREATE TABLE counter (id int PRIMARY KEY, n int NOT NULL); INSERT INTO counter VALUES (1, 0);"
-                     "CREATE FUNCTION draws() RETURNS bigint STABLE LANGUAGE sql AS $$SELECT nextval('numbers')$$;"
+                     "CREATE FUNCTION draws(int DEFAULT 0) RETURNS bigint IMMUTABLE LANGUAGE sql AS $$SELECT nextval('numbers')$$;"
                      "CREATE VIEW v AS SELECT * FROM t; CREATE UNLOGGED TABLE u (id int)")
     made.catch_up()
     serving(made)
@@ -348,7 +348,7 @@ WAYS = {
     "COPY t TO STDOUT", "COPY (SELECT id FROM v ORDER BY id) TO STDOUT (FORMAT binary)", "COPY (SELECT 1 WHERE false) TO STDOUT",
     "COPY (SELECT 1 WHERE draws() > 0) TO STDOUT", "COPY v TO STDOUT", "COPY (SELECT 1/0) TO STDOUT"])
 def test_the_client_hears_what_the_primary_says(cluster, way, statement):
-    """draws() says that it is STABLE, and calls nextval(): a replica refuses that."""
+    """draws() says that it is IMMUTABLE, and calls nextval(): a replica refuses that."""
     with wire_of(cluster, "eventual") as wire, wire_of(cluster, "strong") as strong:
         for _ in range(2 if way != "described" else 1):
             assert wire.ask(*WAYS[way](statement)) == strong.ask(*WAYS[way](statement))
@@ -369,7 +369,7 @@ def test_a_copy_that_a_replica_refuses_runs_again_until_its_first_row_has_left(c
         heard = wire.ask(Query("COPY (SELECT draws() > 0) TO STDOUT"))
         assert [(kind, body) for kind, body in heard if kind != "H"] == [("d", b"t\n"), ("c", b""), ("C", b"COPY 1\0"), ("Z", b"I")]
         assert stat(cluster, "replica_retries") == before + 1
-        heard = wire.ask(Query("COPY (SELECT i FROM generate_series(1, 20001) i WHERE i <= 20000 OR draws() > 0) TO STDOUT"))
+        heard = wire.ask(Query("COPY (SELECT i FROM generate_series(1, 20001) i WHERE i <= 20000 OR draws(i) > 0) TO STDOUT"))
         told = b"".join(body for kind, body in heard if kind == "d")
         assert fields(heard[-2][1])["C"] == "25006" and told and rows.startswith(told)
         assert stat(cluster, "replica_retries") == before + 1
@@ -386,7 +386,7 @@ def test_what_a_replica_refuses_disturbs_nobody(cluster):
 
 def test_more_than_can_be_held_back_is_heard(cluster):
     """Six megabytes of notices before the first row."""
-    cluster.execute("CREATE FUNCTION talks() RETURNS int STABLE LANGUAGE plpgsql AS"
+    cluster.execute("CREATE FUNCTION talks() RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
                     " $$BEGIN FOR i IN 1..60 LOOP RAISE NOTICE '%', repeat('x', 100000); END LOOP; RETURN 7; END$$")
     cluster.catch_up()
     with wire_of(cluster, "eventual") as wire, wire_of(cluster, "strong") as strong, reads_of(cluster, 1):

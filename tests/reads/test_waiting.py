@@ -182,7 +182,7 @@ def test_later_reads_of_a_block_are_strong_too(strong):
             conn.execute("COMMIT")
 
 
-THERE = "CREATE FUNCTION there() RETURNS text STABLE LANGUAGE sql AS $$SELECT current_setting('in_hot_standby')$$"
+THERE = "CREATE FUNCTION there() RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT current_setting('in_hot_standby')$$"
 SLOW = "SELECT n, there(), pg_sleep(1)::text FROM counter"
 
 
@@ -226,7 +226,7 @@ def test_another_replica_serves_when_one_fails_and_not_the_primary(start_own, ti
     assert stat(strong, "replica_retries") == before + 1
 
 
-REFUSED_THERE = ("CREATE FUNCTION refused_there(int) RETURNS int STABLE LANGUAGE plpgsql AS"
+REFUSED_THERE = ("CREATE FUNCTION refused_there(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
                  " $$BEGIN IF pg_is_in_recovery() THEN RAISE insufficient_privilege; END IF; RETURN $1; END$$")
 
 
