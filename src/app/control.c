@@ -17,6 +17,7 @@
 #include "ha/role_watch.h"
 #include "ha/sampler.h"
 #include "session/samples.h"
+#include "session/silence.h"
 #include "route/snapshot.h"
 #include "session/job.h"
 #include "session/session.h"
@@ -409,6 +410,13 @@ static void sampled(void *program)
 	samples_arrived(control->plane.services);
 }
 
+static void hangs(void *program, struct node_status *status)
+{
+	const struct control *control = program;
+
+	silence_noticed(control->plane.services, status);
+}
+
 int control_start(struct control *control, struct services *services, struct err *err)
 {
 	int rc = plane_settle(&control->plane, err);
@@ -418,7 +426,7 @@ int control_start(struct control *control, struct services *services, struct err
 	control->plane.services = services;
 	services->program = control;
 	services->submit = submit;
-	control->plane.sampler = sampler_new(sampled, nodes_changed, control);
+	control->plane.sampler = sampler_new(sampled, nodes_changed, hangs, control);
 	plane_sample(&control->plane);
 	for (int i = 0; i < LANE_COUNT; i++) {
 		struct lane *lane = &control->lanes[i];

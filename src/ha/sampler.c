@@ -1,6 +1,7 @@
 #include "ha/sampler.h"
 
 #include <libpq-fe.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ enum {
 	RETRY_MS = 100,                 /* after it could not be reached */
 	AFTER_PRIMARY = 8,              /* that part of the interval later its replicas are asked, which may have replayed by then what it had */
 	SILENT_MS_MAX = 1000,
+	LATE_MS_MAX = 2000,             /* that much later */
 	FEEDS_US = 1000000,             /* between two questions who streams from whom */
 };
 
@@ -90,6 +92,7 @@ struct sampler {
 	pthread_mutex_t lock;
 	void (*sampled)(void *program);
 	void (*turned)(void *program);
+	void (*hangs)(void *program, struct node_status *status);
 	void *program;
 	struct list nodes;              /* of struct asked; changed by who follows only */
 };
@@ -136,7 +139,6 @@ static void silent(struct asked *asked, const char *why)
 	if (!asked->complained)
 		log_warn("sampler", "node=%s msg=\"it does not answer: %s\"", asked->name, log_quote(why, quoted, sizeof(quoted)));
 	asked->complained = true;
-	close_connection(asked);        /* `why` may be its */
 }
 
 static bool connect_to(struct asked *asked, const char *conninfo)
@@ -318,6 +320,15 @@ static uint64_t next_us(const struct asked *asked, struct node_status *primary, 
 	return us >= soonest_us ? us : us + (soonest_us - us + every_us - 1) / every_us * every_us;
 }
 
+/* A question was not answered in time. That may be a moment in which the machine has other things to do: a little longer, and it hangs. */
+static void look_for_life(struct asked *asked)
+{
+	struct pollfd answer = { .fd = PQsocket(asked->conn), .events = POLLIN };
+
+	if (answer.fd >= 0 && poll(&answer, 1, LATE_MS_MAX) == 0)
+		asked->sampler->hangs(asked->sampler->program, asked->status);
+}
+
 static void *run(void *argument)
 {
 	struct asked *asked = argument;
@@ -347,6 +358,10 @@ static void *run(void *argument)
 			answered = false;
 			announce(asked);
 		}
+		if (!answered && now_us() - begun_us >= SILENT_MS_MAX * UINT64_C(1000))
+			look_for_life(asked);
+		if (!answered)
+			close_connection(asked);
 		due_us = answered ? next_us(asked, primary, begun_us, every_ms) : now_us() + RETRY_MS * UINT64_C(1000);
 		node_status_unref(primary);
 		mem_free(conninfo);
@@ -360,13 +375,14 @@ static void *run(void *argument)
 
 /* ---- all of them ---- */
 
-struct sampler *sampler_new(void (*sampled)(void *program), void (*turned)(void *program), void *program)
+struct sampler *sampler_new(void (*sampled)(void *program), void (*turned)(void *program), void (*hangs)(void *program, struct node_status *status), void *program)
 {
 	struct sampler *sampler = mem_calloc(1, sizeof(*sampler));
 
 	pthread_mutex_init(&sampler->lock, NULL);
 	sampler->sampled = sampled;
 	sampler->turned = turned;
+	sampler->hangs = hangs;
 	sampler->program = program;
 	list_init(&sampler->nodes);
 	return sampler;

@@ -254,6 +254,16 @@ static void fail(struct session *session, const struct err *err)
 			cancel_send(fan->legs[i].leg->backend);
 }
 
+static bool is_unheard(const struct session *session)
+{
+	return !session->fan->heard && session->tx_status == 'I' && reads_left(session) == LEFT_ANY;
+}
+
+bool fan_may_lose(const struct session *session)
+{
+	return session->fan->failed || is_unheard(session);
+}
+
 /* The client has heard nothing: what a replica refused, or took with it, is asked of others once all legs are ready again. */
 static bool again(struct session *session, struct leg *leg, struct slice error)
 {
@@ -265,7 +275,7 @@ static bool again(struct session *session, struct leg *leg, struct slice error)
 			reads_put_aside(session, leg);
 		return true;
 	}
-	if (!leg->replica || fan->heard || session->tx_status != 'I' || reads_left(session) != LEFT_ANY || (error.size && !reads_is_of_replica(error)))
+	if (!leg->replica || !is_unheard(session) || (error.size && !reads_is_of_replica(error)))
 		return false;
 	fan->again = true;
 	fail(session, NULL);

@@ -716,13 +716,10 @@ void legs_drop(struct session *session)
 	}
 }
 
-void legs_cancel_wait(struct leg *leg)
+void leg_end_wait(struct leg *leg, const struct err *why)
 {
-	struct err err;
-
 	pool_forget(&leg->wait);
 	leg->state = LEG_LOST;
-	err_set(&err, ERR_CANCELED, "canceling statement due to user request");
-	err_keep(&leg->err, &err);
+	err_keep(&leg->err, why);
 	session_resume(leg->session);
 }

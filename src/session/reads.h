@@ -72,7 +72,7 @@ struct reads {                          /* of a session whose reads are not all 
 	struct list_node wait_place;    /* samples.h */
 	struct timer wait_timer;
 	bool waits;
-	uint64_t canceled_in;           /* the segment whose wait was ended by a cancel request */
+	uint64_t canceled_in;           /* the segment that a cancel request came for */
 	uint64_t waited_in;             /* the segment that waited last */
 	struct { uint64_t in, incarnation; int shard, node; } picked;   /* in a segment, before the leg is borrowed */
 	enum read_choice choice;        /* why the leg that is being borrowed is the primary's, if it is */
@@ -130,7 +130,7 @@ must_use int reads_primaries(struct session *session, uint64_t shards, struct er
 void reads_ready(struct session *session, bool in_tx);
 void reads_forget_shown(struct reads *reads);   /* nobody knows what the session was shown until now, nor by whom */
 
-void reads_cancel(struct session *session);             /* the session waits no longer for a replica, if it does */
+void reads_cancel(struct session *session);             /* the segment waits no longer for a replica, now or later */
 
 /* Shared by the files of reads. */
 enum { READS_SURE_US_MAX = 1000000 };   /* what only the newest sample of a primary can tell is waited for so long, however short read_wait is */
@@ -219,6 +219,8 @@ static inline void reads_release(struct session *session)
 	if (session->reads && session->reads->holding)
 		reads_say_held(session);
 }
+/* Nothing of what this leg, a replica's, is asked for has been heard: were it lost, the client would not know. */
+bool reads_are_unheard(const struct session *session, const struct leg *leg);
 /* Whether the primary, or the same statement a little later, need not say this too. */
 bool reads_is_of_replica(struct slice error);
 /* The leg's replica refused, or is lost (`error` empty), and the client has heard nothing: the statement will run again. */

@@ -21,6 +21,11 @@ static bool is_first(const struct session *session, const struct leg *leg)
 	return session->tx_status == 'T' && session->reads->in_tx && session->reads->asked_in == session->segment && !leg->answered && session->legs.count == 1;
 }
 
+bool reads_are_unheard(const struct session *session, const struct leg *leg)
+{
+	return is_first(session, leg) && (session->reads->holding || (reads_left(session) == LEFT_ANY && !leg->told));
+}
+
 void reads_hold_now(struct session *session, struct leg *leg)
 {
 	if (leg->trial && leg->state == LEG_READY)

@@ -330,19 +330,22 @@ void session_check_memory(struct session *session)
 
 void session_cancel(struct session *session)
 {
+	struct err canceled;
+
 	if (session->state != SESSION_WORKING)
 		return;
 	if (session->relayed)
 		cancel_send(session->relayed);
 	reads_cancel(session);
 	hedge_stop(session);
+	err_set(&canceled, ERR_CANCELED, "canceling statement due to user request");
 	LIST_EACH(&session->legs, node) {
 		struct leg *leg = CONTAINER_OF(node, struct leg, place);
 
 		if (leg->state == LEG_READY && leg->backend)
 			cancel_send(leg->backend);
 		else if (leg->state == LEG_WAITING)
-			legs_cancel_wait(leg);
+			leg_end_wait(leg, &canceled);
 	}
 }
 

@@ -12,7 +12,7 @@
  *   deadlines.c time-outs                         admission.c how many clients there may be
  *   listen.c    LISTEN                            replication.c who replicates
  *   peers.c     cancel requests for other routers     reads*.c, hedge.c   what replicas serve
- *   side.c      shop@replica, shop@primary
+ *   side.c      shop@replica, shop@primary        silence.c     replicas that have stopped to answer
  */
 #pragma once
 
@@ -413,7 +413,7 @@ struct leg *legs_to_probe(const struct session *session);       /* that can tell
 void legs_drop(struct session *session);                /* the session ends: close or give back */
 bool legs_mend(struct session *session);                /* the leg of this segment is to carry what its session does; true: it is being set up */
 void legs_mended(struct session *session);              /* what waited for legs_mend() goes on */
-void legs_cancel_wait(struct leg *leg);                 /* the client no longer wants to wait for a backend */
+void leg_end_wait(struct leg *leg, const struct err *why);      /* for a backend; it is LOST */
 void leg_release(struct leg *leg, bool healthy);
 struct leg *leg_new(struct session *session, int shard);
 void leg_count(struct leg *leg, int node, bool replica);        /* it is about to be borrowed from that node, whose load it is part of from now on */
@@ -470,6 +470,7 @@ int fan_message(struct session *session, struct leg *leg, char type, struct slic
 void fan_read(struct session *session, struct leg *leg);
 void fan_drained(struct session *session);
 void fan_lost(struct session *session, struct leg *leg, const struct err *why);
+bool fan_may_lose(const struct session *session);       /* a replica's leg, and the client hears nothing of that */
 void fan_free(struct fan *fan);
 
 /* spread.c */

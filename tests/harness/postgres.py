@@ -1,4 +1,5 @@
 """Stock PostgreSQL servers, each with a data folder of its own."""
+import contextlib
 import os
 import pathlib
 import shutil
@@ -88,6 +89,20 @@ class Postgres:
         for child in pathlib.Path(f"/proc/{self.program.pid}/task/{self.program.pid}/children").read_text().split():
             os.kill(int(child), signal.SIGKILL)
         self.program.stop(signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def frozen(self):
+        """It does nothing, and says nothing, and its connections stay."""
+        processes = [self.program.pid]
+        os.kill(self.program.pid, signal.SIGSTOP)
+        processes += [int(child) for child in pathlib.Path(f"/proc/{self.program.pid}/task/{self.program.pid}/children").read_text().split()]
+        try:
+            for child in processes[1:]:
+                os.kill(child, signal.SIGSTOP)
+            yield
+        finally:
+            for process in reversed(processes):
+                os.kill(process, signal.SIGCONT)
 
     def conninfo(self, dbname="postgres", user=SUPERUSER, password=PASSWORD):
         return f"host=127.0.0.1 port={self.port} dbname={dbname} user={user} password={password} connect_timeout=10"

@@ -10,6 +10,7 @@ from harness.background import in_background
 from harness.cluster import USER
 from harness.wait import wait_until
 from reads.gate import Gate
+from reads.scene import serving, stat
 
 CLIENTS = 16
 PAUSES_S = [0.25, 0.5, 1]
@@ -18,13 +19,13 @@ PAUSES_S = [0.25, 0.5, 1]
 class Readers:
     """So many sessions that read all the time, and count."""
 
-    def __init__(self, cluster):
-        self.cluster, self.stop, self.counts = cluster, threading.Event(), [0] * CLIENTS
+    def __init__(self, cluster, query="SELECT id FROM t WHERE id = %s"):
+        self.cluster, self.query, self.stop, self.counts = cluster, query, threading.Event(), [0] * CLIENTS
 
     def read(self, i):
         with self.cluster.connect() as conn:
             while not self.stop.is_set():
-                assert conn.execute("SELECT id FROM t WHERE id = %s", [i + 1]).fetchone() == (i + 1,)
+                assert conn.execute(self.query, [i + 1]).fetchone() == (i + 1,)
                 self.counts[i] += 1
 
     def during(self, act):
@@ -109,6 +110,33 @@ def test_it_serves_again_when_one_got_through(gated, gate):
 
 def lent(cluster, node, user):
     return cluster.execute("SELECT coalesce(sum(lent_total), 0) FROM nanu.pools WHERE node = %s AND user_name = %s", [node, user])[0][0]
+
+
+# ---- it answers nobody ----
+
+@pytest.mark.parametrize("query", ["SELECT id FROM t WHERE id = %s", "SELECT %s FROM t ORDER BY id LIMIT 1"])
+def test_reads_of_a_server_that_hangs_run_elsewhere(own_servers, start_own, farm, query):
+    """Its connections stay, and so did whoever waited for it. The second one is asked of all shards."""
+    cluster = start_own(servers=[own_servers, farm.servers_for(1)[0]], shards=2, replicas=2, workers=2, consistency="eventual")
+    with cluster.connect() as conn:
+        conn.execute("CREATE TABLE t (id int PRIMARY KEY)")
+        conn.execute("SELECT nanu.shard_table('t', key => 'id')")
+        for i in range(CLIENTS):
+            conn.execute("INSERT INTO t VALUES (%s)", [i + 1])
+    cluster.catch_up()
+    serving(cluster)
+    victim = cluster.replicas[0][0]
+    retries = stat(cluster, "replica_retries")
+
+    def act():
+        with victim.frozen():
+            at = list(readers.counts)
+            wait_until(lambda: all(now > then + 5 for now, then in zip(readers.counts, at)), "everybody goes on while it hangs", 10)
+        wait_until(lambda: cluster.execute("SELECT bool_and(serves) FROM nanu.replication WHERE role = 'replica'") == [(True,)], "it serves again")
+
+    readers = Readers(cluster, query)
+    readers.during(act)
+    assert stat(cluster, "replica_retries") > retries
 
 
 # ---- one user does not ----
