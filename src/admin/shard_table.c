@@ -569,6 +569,8 @@ int admin_shard_table(struct admin *admin, struct job *job, const struct call *c
 		err_hint(&job->err, "It is made on all shards at once and cannot be rolled back: commit first, and call it by itself.");
 		return job->err.code;
 	}
+	if (job->only_reads)
+		return err_set(&job->err, ERR_READ_ONLY, "cannot execute nanu.shard_table in a read-only transaction");
 	if (!table || !key)
 		return err_set(&job->err, ERR_INVALID_VALUE, "nanu.shard_table needs a table and its key: nanu.shard_table('orders', key => 'user_id')");
 	if (strcmp(placement, "hash") != 0) {

@@ -100,7 +100,7 @@ int hint_read(struct slice text, const struct topology *topology, const struct d
 	hint->values = arena_calloc(arena, HINT_ITEMS_MAX, sizeof(*hint->values));
 	hint->shard = -1;
 	*ret_hint = hint;
-	if (memmem(text.data, text.size, "*/", 2)) {
+	if (memmem(text.data, text.size, "*/", 2) || memmem(text.data, text.size, "/*", 2) || memmem(text.data, text.size, "--", 2)) {
 		err_set(err, ERR_INVALID_VALUE, "a statement can have one hint");
 		err_hint(err, "Write it as /* nanu: consistency=strong, shard=s2 */, in one comment.");
 		return ERR_INVALID_VALUE;

@@ -63,7 +63,7 @@ static bool tells_of_server(const char *function)
 {
 	static const char *const names[] = {
 		"current_setting", "inet_server_addr", "inet_server_port", "pg_backend_pid", "pg_conf_load_time", "pg_current_snapshot",
-		"pg_current_xact_id_if_assigned", "pg_is_in_backup", "pg_is_in_recovery", "pg_postmaster_start_time", "txid_current_if_assigned",
+		"pg_current_xact_id_if_assigned", "pg_is_in_backup", "pg_postmaster_start_time", "txid_current_if_assigned",
 		"txid_current_snapshot", "version",
 	};
 
@@ -116,11 +116,11 @@ static void see_call(struct reader *reader, const char *schema, const char *name
 /* IMMUTABLE is believed, as PostgreSQL does; STABLE of what is not PostgreSQL's own says nothing of what is a server's own, nor of what it calls. */
 static void see_function(struct reader *reader, const struct catalog_function *function)
 {
-	if (seen(reader, function))
+	if (seen(reader, function) || (reader->there && strcmp(function->schema, "pg_catalog") == 0 && strcmp(function->name, "pg_is_in_recovery") == 0))
 		return;
 	if (tells_own(function->name))
 		find(reader, READING_OWN);
-	if (tells_of_server(function->name) && !(reader->there && strcmp(function->name, "pg_is_in_recovery") == 0))
+	if (tells_of_server(function->name))
 		find(reader, READING_UNKNOWN);
 	if ((function->volatility == VOLATILITY_VOLATILE && !is_harmless(function)) || (function->builtin && catalog_reads_tables(function->name)))
 		find(reader, READING_UNKNOWN);

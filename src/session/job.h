@@ -40,6 +40,7 @@ struct job {
 	const char *role;               /* whom the session acts as */
 	bool in_transaction;            /* the session is in one, or holds backends */
 	bool in_block;                  /* the session is in a transaction block */
+	bool only_reads;                /* its transactions are read-only */
 	bool standard_strings;          /* the session's standard_conforming_strings */
 	void *local;                    /* the session's own notes on what the answer is for */
 	bool describe_only;

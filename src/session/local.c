@@ -11,6 +11,7 @@
 #include "session/job.h"
 #include "session/own_settings.h"
 #include "session/session.h"
+#include "session/side.h"
 #include "session/units.h"
 
 enum { LOCAL_OUT_MAX = 256 << 20 };
@@ -76,6 +77,7 @@ int local_start(struct session *session, struct slice sql, const struct bind *bi
 	job->role = arena_strdup(&job->arena, context.role);
 	job->in_block = session->tx_status != 'I';
 	job->in_transaction = job->in_block || !list_empty(&session->legs);
+	job->only_reads = side_only_reads(session);
 	job->standard_strings = session_standard_strings(session);
 	job->describe_only = form == LOCAL_DESCRIBE_STATEMENT || form == LOCAL_DESCRIBE_PORTAL;
 	job->local = local = arena_calloc(&job->arena, 1, sizeof(*local));

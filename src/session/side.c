@@ -9,6 +9,7 @@
 #include "route/snapshot.h"
 #include "session/own_settings.h"
 #include "session/session.h"
+#include "sql/body.h"
 #include "sql/set_value.h"
 
 static const char READ_ONLY[] = "default_transaction_read_only";
@@ -36,7 +37,7 @@ static bool is_on(const char *text)
 {
 	bool on;
 
-	return boolean_read(text, strlen(text), &on) && on;
+	return text && boolean_read(text, strlen(text), &on) && on;
 }
 
 int side_take(struct session *session, struct err *err)
@@ -85,12 +86,17 @@ void side_begin(struct session *session)
 	}
 }
 
+bool side_only_reads(const struct session *session)
+{
+	return is_on(own_value(session, READ_ONLY));
+}
+
 void side_keep(struct session *session)
 {
 	const char *value = own_value(session, READ_ONLY);
 	struct settings *more;
 
-	if (session->side != SIDE_REPLICA || (value && is_on(value)))
+	if (session->side != SIDE_REPLICA || is_on(value))
 		return;
 	more = settings_with(session->settings, READ_ONLY, "on", SETTING_RAW);
 	if (!more)
@@ -118,6 +124,7 @@ static bool writes(const struct shape *shape)
 	case STMT_DDL:
 	case STMT_MAINTENANCE:
 	case STMT_CLUSTER_DDL:
+	case STMT_LISTEN:
 	case STMT_NOTIFY:
 	case STMT_PREPARE_TX:
 	case STMT_COMMIT_PREPARED:
@@ -130,14 +137,28 @@ static bool writes(const struct shape *shape)
 	}
 }
 
-/* SET, set_config() and BEGIN that would have it write after all. */
+/* A function that a standby refuses, and a primary lets run in a read-only transaction; or NULL. */
+static const char *writer(const struct shape *shape)
+{
+	static const char *const names[] = {
+		"lo_creat", "lo_create", "lo_from_bytea", "lo_import", "lo_put", "lo_truncate", "lo_truncate64", "lo_unlink", "lowrite", "pg_notify",
+	};
+
+	for (size_t i = 0; i < shape->function_count; i++)
+		for (size_t j = 0; j < sizeof(names) / sizeof(names[0]); j++)
+			if (strcmp(shape->functions[i].name, names[j]) == 0)
+				return names[j];
+	return NULL;
+}
+
+/* SET, set_config(), BEGIN, and code with a SET, that would have it write after all. */
 static bool wants_to_write(const struct shape *shape)
 {
 	bool names = shape->setting && (strcmp(shape->setting, READ_ONLY) == 0 || strcmp(shape->setting, "transaction_read_only") == 0);
 	bool off = false;
 	char *text;
 
-	if (shape->tx_read_write)
+	if (shape->tx_read_write || (shape->kind == STMT_DO && shape->code && body_sets(slice_of(shape->code))))
 		return true;
 	if (!names || (shape->kind != STMT_SET && !shape->set_config))
 		return shape->set_config_opaque;
@@ -151,11 +172,14 @@ int side_check(const struct session *session, const struct plan *plan, struct er
 {
 	for (size_t i = 0; i < plan->shapes.count; i++) {
 		const struct shape *shape = &plan->shapes.items[i];
+		const char *function = writer(shape);
 		bool tries = writes(shape);
 
-		if (!tries && !wants_to_write(shape))
+		if (!tries && !function && !wants_to_write(shape))
 			continue;
-		if (tries)
+		if (function)
+			err_set(err, ERR_READ_ONLY, "cannot execute %s() in a read-only transaction", function);
+		else if (tries)
 			err_set(err, ERR_READ_ONLY, "cannot execute %s in a read-only transaction", stmt_kind_sql(shape->kind));
 		else
 			err_set(err, ERR_READ_ONLY, "cannot set transaction read-write mode here");

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 struct plan;
@@ -18,5 +20,7 @@ must_use int side_take(struct session *session, struct err *err);
 void side_begin(struct session *session);               /* its policy is known: the settings that follow from its side */
 /* Before a text of a session on the side of the replicas runs. ERR_READ_ONLY. */
 must_use int side_check(const struct session *session, const struct plan *plan, struct err *err);
+/* Whether transactions of this session, of either side, are read-only unless they say otherwise. */
+bool side_only_reads(const struct session *session);
 /* Settings of the session have been found out on its server: what its side needs stays. */
 void side_keep(struct session *session);

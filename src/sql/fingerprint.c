@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <string.h>
+#include <strings.h>
 
 #include <xxhash.h>
 
@@ -182,7 +183,15 @@ static bool is_blank(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* What leading comments, before `end`, say to the router: the text behind "nanu:" in a block comment that begins so; of several, from the first to the last. */
+static const char *skip_line(const char *at, const char *end)
+{
+	while (at < end && *at != '\n' && *at != '\r')
+		at++;
+	return at;
+}
+
+/* What leading comments, before `end`, say to the router: the text behind "nanu:", in upper or lower case, in a comment that begins so; of several, from the
+ * first to the last. */
 static void find_hint(struct slice sql, const char *end, struct fingerprint *result)
 {
 	static const char mark[] = "nanu:";
@@ -191,18 +200,15 @@ static void find_hint(struct slice sql, const char *end, struct fingerprint *res
 	while (at < end) {
 		const char *begin = at + 2, *close;
 
-		if (at[0] != '/') {             /* a blank, or a comment up to the end of its line */
-			bool line = at[0] == '-';
-
-			for (at++; line && at < end && *at != '\n' && *at != '\r'; at++)
-				;
+		if (*at != '-' && *at != '/') {
+			at++;
 			continue;
 		}
-		at = skip_comment(at, end);
-		close = at - 2;
+		close = at[0] == '-' ? skip_line(at, end) : skip_comment(at, end) - 2;
+		at = at[0] == '-' ? close : close + 2;
 		while (begin < close && is_blank(*begin))
 			begin++;
-		if ((size_t)(close - begin) < sizeof(mark) - 1 || memcmp(begin, mark, sizeof(mark) - 1) != 0)
+		if ((size_t)(close - begin) < sizeof(mark) - 1 || strncasecmp(begin, mark, sizeof(mark) - 1) != 0)
 			continue;
 		for (begin += sizeof(mark) - 1; begin < close && is_blank(*begin); begin++)
 			;

@@ -63,7 +63,9 @@ def test_it_says_that_it_is_a_standby(reader):
     "WITH gone AS (DELETE FROM counter RETURNING n) SELECT * FROM gone", "COPY counter FROM STDIN", "SELECT nextval('numbers')", "SELECT writes()",
     "SELECT n FROM counter FOR UPDATE", "DO $$BEGIN UPDATE counter SET n = 0; END$$", "VACUUM counter",
     "BEGIN READ WRITE", "SET default_transaction_read_only = off", "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
-    "SELECT set_config('default_transaction_read_only', 'off', false)", "BEGIN; UPDATE counter SET n = 0"])
+    "SELECT set_config('default_transaction_read_only', 'off', false)", "BEGIN; UPDATE counter SET n = 0",
+    "LISTEN it", "NOTIFY it", "SELECT pg_notify('it', '')", "SELECT lo_create(0)", "SELECT lo_from_bytea(0, 'x')", "SELECT nanu.shard_table('counter', key => 'id')",
+    "DO $$BEGIN COMMIT; SET default_transaction_read_only = off; UPDATE counter SET n = 0; END$$"])
 def test_it_cannot_write(cluster, reader, statement):
     before = cluster.execute("SELECT n FROM counter")
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction) as caught:

@@ -264,6 +264,10 @@ static void a_leading_hint_is_shown_and_not_normal(void **state)
 	assert_true(slice_is(fingerprint->normal, "select ?i"));
 	assert_int_equal(make("select /* nanu: x */ 1")->hint_offset, 0);
 	assert_int_equal(make("/* other */ select 1")->hint_offset, 0);
+	assert_int_equal(make("-- Nanu: x\nselect 1")->hint_offset, 9);
+	assert_int_equal(make("-- NANU: x \nselect 1")->hint_size, 1);
+	assert_int_equal(make("/*NANU:x*/select 1")->hint_offset, 7);
+	assert_int_equal(make("- nanu: x\nselect 1")->hint_offset, 0);
 	assert_int_equal(make("-- /* nanu: x */\nselect 1")->hint_offset, 0);
 	assert_int_equal(make("/* /* nanu: x */ */ select 1")->hint_offset, 0);
 	assert_int_equal(make("/**/ --\n/*nanu:*/select 1")->hint_offset, 15);
