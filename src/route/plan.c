@@ -337,10 +337,8 @@ static bool names_nanu(const struct resolver *resolver)
 
 static void judge_reading(const struct resolver *resolver, struct plan_item *item)
 {
-	enum reading reading = reading_of(resolver, resolver->shape, false);
-
-	item->reads = item->reads_there = reading == READING_ANYWHERE && !item->dirties;
-	item->own = reading == READING_OWN;
+	item->reading = reading_of(resolver, resolver->shape, false);
+	item->reads = item->reads_there = item->reading == READING_ANYWHERE && !item->dirties;
 }
 
 static void plan_query(struct plan *plan, struct resolver *resolver, struct plan_item *item)
@@ -463,6 +461,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	bool one_shard = context->snapshot->topology->databases[context->database].shard_count == 1;
 
 	item->shape = shape;
+	item->reading = reading_is_of_session(shape) ? READING_ANYWHERE : READING_UNKNOWN;
 	if (resolver_init(&resolver, context, shape, &plan->arena, &item->refusal) < 0) {
 		item->kind = ROUTE_REFUSED;
 		return;
@@ -553,7 +552,8 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		break;
 	case STMT_EXECUTE:
 		item->dirties = traces_left(&resolver);
-		item->calls_read = !item->dirties && reading_of(&resolver, shape, false) == READING_ANYWHERE;
+		item->reading = reading_of(&resolver, shape, false);
+		item->calls_read = !item->dirties && item->reading == READING_ANYWHERE;
 		item->kind = ROUTE_ANY;
 		hooks_refuse_expressions(&resolver, shape, true, item); /* of its arguments, wherever it will run */
 		break;
@@ -669,6 +669,7 @@ static void plan_unparsed(struct plan *plan, const struct plan_context *context,
 	struct plan_item *item = &plan->items[0];
 
 	item->kind = ROUTE_HOME;
+	item->reading = READING_UNKNOWN;
 	item->dirties = why->code != ERR_SYNTAX || !catalog || strncmp(catalog->server_version, "15", 2) != 0;
 	if (why->code == ERR_NOMEM || (database->table_count && item->dirties)) {
 		item->kind = ROUTE_REFUSED;
@@ -724,7 +725,8 @@ static void sum_up(struct plan *plan)
 		plan->looks |= reading_looks(plan->items[i].shape);
 		plan->dirties |= plan->items[i].dirties;
 		plan->holds |= reading_holds(plan->items[i].shape);
-		plan->own |= plan->items[i].own;
+		if (plan->reading < plan->items[i].reading)
+			plan->reading = plan->items[i].reading;
 	}
 }
 

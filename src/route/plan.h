@@ -42,13 +42,19 @@ struct pin {                            /* what is known of the key of one shard
 	bool not_null, has_default;     /* INSERT: the key column */
 };
 
+enum reading {
+	READING_ANYWHERE,               /* it changes nothing, and a replica answers as the primary would */
+	READING_UNKNOWN,                /* what it does or tells cannot be known: the primary's, but for who says that he only reads */
+	READING_OWN,                    /* it asks for what each server has of its own: where sequences are, unlogged tables, statistics */
+};
+
 struct plan_item {                      /* one statement of the text */
 	const struct shape *shape;
 	enum route_kind kind;
 	bool writes;                    /* may change data, or take locks, on the shard it runs on */
 	bool reads;                     /* a SELECT, COPY TO STDOUT or BEGIN READ ONLY that a replica can serve as the primary would */
 	bool reads_there;               /* the same, of what is to be asked of a replica by who wants to know of it */
-	bool own;                       /* it asks for what each server has of its own: where sequences are, unlogged tables, statistics */
+	enum reading reading;           /* of what it runs, or what it wraps would */
 	bool calls_read;                /* EXECUTE, and nothing around it: its arguments may be a replica's to work out */
 	bool dirties;                   /* runs code that may change its session unseen: functions, DO, CALL */
 	bool telling;                   /* a query: what it runs may tell in what words it came: current_query() */
@@ -74,7 +80,7 @@ struct plan {
 	bool looks;                     /* some item may depend on what is there when it runs */
 	bool dirties;                   /* some item does */
 	bool holds;                     /* some item takes what others, or the session itself, are to find after it: an advisory lock, a cursor WITH HOLD */
-	bool own;                       /* some item does */
+	enum reading reading;           /* the worst of its items */
 	bool uses_literals;             /* some pin needs the statement's literals */
 	bool unknown;                   /* names a relation that the catalog does not have: to be planned anew with a fresh one */
 	bool parsed;                    /* false: PostgreSQL will not parse it either; one REFUSED-less item of kind ANY */

@@ -3,14 +3,9 @@
 
 #include <stdbool.h>
 
-struct resolver;
-struct shape;
+#include "route/plan.h"
 
-enum reading {
-	READING_ANYWHERE,               /* it changes nothing, and a replica answers as the primary would */
-	READING_UNKNOWN,                /* what it does or tells cannot be known: the primary's, but for who says that he only reads */
-	READING_OWN,                    /* it asks for what each server has of its own: where sequences are, unlogged tables, statistics */
-};
+struct resolver;
 
 /* Of `shape`, whose tables `resolver` has; of EXECUTE, of its arguments. `there`: of who wants to know of it that it is a replica that he asks. */
 enum reading reading_of(const struct resolver *resolver, const struct shape *shape, bool there);

@@ -59,20 +59,45 @@ static void savepoint_effect(struct session *session, struct leg *leg, const str
 	savepoints_cut(session, found + 1);
 }
 
+static const char *isolation_level(const char *name)
+{
+	static const char *const names[] = { "read uncommitted", "read committed", "repeatable read", "serializable" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return names[i];
+	return NULL;
+}
+
+void effects_set_modes(struct session *session, const struct shape *shape)
+{
+	struct tx_modes *modes = &session->tx_modes;
+	struct buf *begin = &session->tx_begin;
+
+	if (shape->tx_isolation)
+		modes->isolation = isolation_level(shape->tx_isolation);
+	if (shape->tx_read_only || shape->tx_read_write)
+		modes->access = shape->tx_read_only ? TX_READ_ONLY : TX_READ_WRITE;
+	if (shape->tx_deferrable || shape->tx_not_deferrable)
+		modes->deferrable = shape->tx_deferrable ? TX_DEFERRABLE : TX_NOT_DEFERRABLE;
+	buf_clear(begin);
+	buf_add_text(begin, "BEGIN");
+	if (modes->isolation)
+		buf_printf(begin, " ISOLATION LEVEL %s", modes->isolation);
+	if (modes->access)
+		buf_add_text(begin, modes->access == TX_READ_ONLY ? " READ ONLY" : " READ WRITE");
+	if (modes->deferrable)
+		buf_add_text(begin, modes->deferrable == TX_DEFERRABLE ? " DEFERRABLE" : " NOT DEFERRABLE");
+	session->tx_snapshot = modes->isolation && strcmp(modes->isolation, "read committed") != 0 && strcmp(modes->isolation, "read uncommitted") != 0;
+	reads_begin_tx(session);
+}
+
 void effects_begin(struct session *session, const struct shape *shape)
 {
-	buf_clear(&session->tx_begin);
-	buf_add_text(&session->tx_begin, "BEGIN");
-	if (shape && shape->tx_isolation)
-		buf_printf(&session->tx_begin, " ISOLATION LEVEL %s", shape->tx_isolation);
-	if (shape && shape->tx_read_only)
-		buf_add_text(&session->tx_begin, " READ ONLY");
-	if (shape && shape->tx_read_write)
-		buf_add_text(&session->tx_begin, " READ WRITE");
-	session->tx_snapshot = shape && shape->tx_isolation && strcmp(shape->tx_isolation, "read committed") != 0 &&
-			       strcmp(shape->tx_isolation, "read uncommitted") != 0;
+	if (!shape->tx_chain)           /* which goes on as the one before */
+		session->tx_modes = (struct tx_modes){ 0 };
+	effects_set_modes(session, shape);
 	session->tx_write_shard = -1;
-	reads_begin_tx(session, shape);
 	err_forget(&session->tx_error);
 }
 

@@ -24,10 +24,12 @@ enum portal_kind extended_kind(const struct session *session, const struct plan 
 		return PORTAL_LEG;
 	switch (item->shape->kind) {
 	case STMT_BEGIN:
-		return several || units_tx_lost(session) || reads_chooses_later(session, plan) ? PORTAL_SPREAD : PORTAL_LEG;
+		return several || units_tx_lost(session) || reads_begins_later(session) ? PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_COMMIT:
 	case STMT_ROLLBACK:
-		return several || units_tx_lost(session) || (session->reads && session->reads->in_tx) ? PORTAL_SPREAD : PORTAL_LEG;
+		return several || units_tx_lost(session) || (session->reads && (session->reads->in_tx || list_empty(&session->legs))) ? PORTAL_SPREAD : PORTAL_LEG;
+	case STMT_SET_TRANSACTION:
+		return query_sets_modes(session, item->shape) ? PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_DEALLOCATE:
 		return PORTAL_SPREAD;
 	case STMT_LISTEN:
@@ -386,6 +388,12 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 		return rc == 0 ? 1 : rc;
 	}
 	switch (item->shape->kind) {
+	case STMT_SET_TRANSACTION:
+		if (!query_sets_modes(session, item->shape))
+			break;
+		effects_set_modes(session, item->shape);
+		query_say_tag(session, "SET", false);
+		return 1;
 	case STMT_BEGIN:
 		if (session->answer_count) {
 			units_flush(session);

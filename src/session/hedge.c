@@ -270,11 +270,13 @@ static void time_passed(struct timer *timer)
 	int node;
 
 	if (leg->told || session->reads->holding || session->current != leg || session->fan || session->unit_at < session->unit_count || session->rewinding ||
-	    session->state != SESSION_WORKING || reads_left(session) != LEFT_ANY || worker->hedge_budget < A_HEDGE || !is_simple(session))
+	    session->state != SESSION_WORKING || reads_left(session) != LEFT_ANY || !is_simple(session))
 		return;
-	node = reads_other(session, leg, &hedge->incarnation);
-	if (node < 0)
+	node = worker->hedge_budget < A_HEDGE ? -1 : reads_other(session, leg, &hedge->incarnation);
+	if (node < 0) {                 /* not now */
+		loop_arm(worker->loop, timer, hedge->delay_us);
 		return;
+	}
 	worker->hedge_budget -= A_HEDGE;
 	ask_second(hedge, node);
 }

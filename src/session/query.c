@@ -49,6 +49,12 @@ void query_begin_deferred(struct session *session, const struct shape *shape)
 	query_say_tag(session, shape->tx_start ? "START TRANSACTION" : "BEGIN", false);
 }
 
+bool query_sets_modes(const struct session *session, const struct shape *shape)
+{
+	return session->tx_status == 'T' && session->tx_begin.size && list_empty(&session->legs) && !session->savepoint_count &&
+	       !shape->tx_session_characteristics && !shape->name;
+}
+
 static uint64_t shards_in_tx(const struct session *session)
 {
 	uint64_t shards = 0;
@@ -296,10 +302,16 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 	}
 	switch (shape->kind) {
 	case STMT_BEGIN:
-		if (!several_shards && !reads_chooses_later(session, plan))
+		if (!several_shards && !reads_begins_later(session))
 			break;
 		query_begin_deferred(session, shape);
 		effects_ready(session, session->tx_status);
+		return 1;
+	case STMT_SET_TRANSACTION:
+		if (!query_sets_modes(session, shape))
+			break;
+		effects_set_modes(session, shape);
+		query_say_tag(session, "SET", true);
 		return 1;
 	case STMT_COMMIT:
 	case STMT_ROLLBACK:

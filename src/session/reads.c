@@ -139,13 +139,13 @@ static bool has_replica(const struct session *session)
 }
 
 /* A transaction block that is the replicas' is the primary's after all, if nothing was asked of one yet, and the session has chosen that since, or the
- * statement does what others, or the session later, must find where they look, or asks for what only the primary has. */
+ * statement does what others, or the session later, must find where they look, or may ask for what only the primary has. */
 static int check_block(struct session *session, const struct plan *plan, struct err *err)
 {
 	struct reads *reads = session->reads;
 
 	if (!has_replica(session)) {
-		reads->in_tx = !reads->primary && !plan->holds && !plan->own && !plan->dirties;
+		reads->in_tx = !reads->primary && !plan->holds && plan->reading == READING_ANYWHERE && !plan->dirties;
 		return 1;
 	}
 	if (reads->chose_primary) {
@@ -156,7 +156,7 @@ static int check_block(struct session *session, const struct plan *plan, struct 
 	if (plan->holds) {
 		err_set(err, ERR_TX_STATE, "a transaction block that reads from a replica cannot take advisory locks, or make cursors WITH HOLD");
 		err_detail(err, "Sessions on the primary would not see the lock, and the session not the cursor.");
-	} else if (plan->own) {
+	} else if (plan->reading == READING_OWN) {
 		err_set(err, ERR_TX_STATE, "a transaction block that reads from a replica cannot ask for what each server has of its own");
 		err_detail(err, "That is where sequences are, what is in unlogged tables, and statistics.");
 	} else {
@@ -300,15 +300,18 @@ int reads_primaries(struct session *session, uint64_t shards, struct err *err)
 	return rc;
 }
 
-void reads_begin_tx(struct session *session, const struct shape *shape)
+void reads_begin_tx(struct session *session)
 {
+	const struct tx_modes *modes = &session->tx_modes;
 	struct reads *reads = session->reads;
+	bool only_reads = modes->access == TX_READ_ONLY || (modes->access == TX_DEFAULT && side_only_reads(session));
 
 	if (!reads)
 		return;
 	if (reads_outdated(session))
 		reads_read_settings(session, NULL);
-	reads->in_tx = shape && plan_reads_block(shape) && !reads->primary && !session->pins;
+	/* A standby does not have SERIALIZABLE. */
+	reads->in_tx = only_reads && !(modes->isolation && strcmp(modes->isolation, "serializable") == 0) && !reads->primary && !session->pins;
 }
 
 void reads_failed(struct session *session, bool writes)

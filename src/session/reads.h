@@ -13,7 +13,8 @@
  * replica refuses, or fails to answer, is run again on the primary, or on another replica where the primary is not to serve, as long as the client has heard
  * nothing of it: what comes from a replica before the first row is held back for that.
  *
- * Only outside of transaction blocks, or in those that begin with BEGIN READ ONLY; and of sessions that nothing pins.
+ * Only outside of transaction blocks, or in those that are READ ONLY before their first statement, which has to be one that a replica can serve; and of
+ * sessions that nothing pins.
  */
 #pragma once
 
@@ -40,7 +41,7 @@ struct reads {                          /* of a session whose reads are not all 
 	struct settings *settings, *local;      /* of which what follows was read; references */
 	const struct policy *policy;
 	enum consistency level;
-	uint64_t max_staleness_us, wait_us;
+	uint64_t max_staleness_us, wait_us, timeout_us;         /* the last: statement_timeout; 0: none */
 	enum read_from by;              /* which of those that will do is taken */
 	bool shares;                    /* the primary is one of them */
 	bool primary;                   /* it serves, whatever the level */
@@ -85,6 +86,7 @@ struct reads {                          /* of a session whose reads are not all 
 	struct buf held;
 };
 
+bool reads_outdated(const struct session *session);     /* the settings are others than those that were read */
 void reads_begin(struct session *session);      /* the session's settings or policy may let it read from replicas now */
 void reads_free(struct session *session);
 
@@ -115,13 +117,13 @@ must_use static inline int reads_node(struct session *session, int shard, int pr
 void reads_failed(struct session *session, bool writes);
 /* The leg's replica could not be had, or went away: the same, and nobody reads from it for a while (route/aside.h). */
 void reads_give_up(struct session *session, const struct leg *leg);
-void reads_begin_tx(struct session *session, const struct shape *shape);        /* a transaction block; `shape`: BEGIN, or NULL */
+void reads_begin_tx(struct session *session);   /* a transaction block, with session->tx_modes */
 void reads_end_tx(struct session *session);     /* the same has ended, and what follows in its pipeline is chosen for anew */
 bool reads_leave(struct session *session);      /* no leg is a replica's any more; false: not yet, units_go() will be called again */
-/* A transaction block that replicas may serve is begun where its first statement goes. */
-static inline bool reads_chooses_later(const struct session *session, const struct plan *plan)
+/* Who may serve a transaction block its first statement tells: it is begun where that goes. */
+static inline bool reads_begins_later(const struct session *session)
 {
-	return session->reads && session->tx_status == 'I' && plan->reads;
+	return session->reads && session->tx_status == 'I' && !session->pins && (!session->reads->primary || reads_outdated(session));
 }
 void reads_wrote(struct session *session, const struct plan *plan);     /* what reads_step() is not asked of runs now; NULL: nobody knows what */
 /* As reads_step(), of such that may read what is there on these shards. */
@@ -154,7 +156,6 @@ void reads_ask_now(struct session *session);    /* the segment's question is of 
 
 /* reads_settings.c */
 void reads_read_settings(struct session *session, const struct hint *hint);     /* hint: of the statement that asks; or NULL */
-bool reads_outdated(const struct session *session);     /* they are others than those that were read */
 enum consistency reads_level(const struct session *session, const struct hint *hint);   /* as they are now */
 void reads_user_wrote(uint64_t *place, uint64_t at_us); /* who is at session->reads->user_wrote_us */
 

@@ -290,10 +290,15 @@ int reads_choose_node(struct session *session, int shard, int primary, int *ret_
 
 static int begin_wait(struct session *session, uint64_t until_us, struct err *err)
 {
-	if (session->reads->canceled_in == session->segment)
+	struct reads *reads = session->reads;
+	uint64_t timeout_us = reads->timeout_us ? reads_asked(reads) + reads->timeout_us : UINT64_MAX;
+
+	if (reads->canceled_in == session->segment)
 		return err_set(err, ERR_CANCELED, "canceling statement due to user request");
-	session->reads->waited_in = session->segment;
-	samples_await(session, until_us);
+	if (reads_now_us() >= timeout_us)
+		return err_set(err, ERR_CANCELED, "canceling statement due to statement timeout");
+	reads->waited_in = session->segment;
+	samples_await(session, until_us < timeout_us ? until_us : timeout_us);
 	return 0;
 }
 

@@ -96,6 +96,7 @@ void reads_read_settings(struct session *session, const struct hint *hint)
 		reads_forget_shown(reads);
 	reads->max_staleness_us = duration_of(session, hint, OWN_MAX_STALENESS, policy->max_staleness);
 	reads->wait_us = duration_of(session, hint, OWN_READ_WAIT, policy->read_wait);
+	reads->timeout_us = duration_of(session, NULL, "statement_timeout", 0);
 	/* A replica may show a commit before the primary does: strong reads are all the replicas', or all the primary's. */
 	reads->or_fails = read_fallback != READ_FALLBACK_PRIMARY || reads->level == CONSISTENCY_STRONG;
 	if (reads->level == CONSISTENCY_STRONG && reads->wait_us < READS_SURE_US_MAX)

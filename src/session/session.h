@@ -60,6 +60,12 @@ enum pin_reason {                            /* why a session keeps its backend 
 	PIN_RANDOM = 128,               /* setseed() */
 };
 
+struct tx_modes {                       /* as BEGIN and SET TRANSACTION have said */
+	const char *isolation;          /* in lower case; NULL: the default */
+	enum { TX_DEFAULT, TX_READ_ONLY, TX_READ_WRITE } access;
+	enum { TX_NOT_SAID, TX_DEFERRABLE, TX_NOT_DEFERRABLE } deferrable;
+};
+
 /* ---- what a client prepared ---- */
 
 enum replication { REPLICATION_NONE, REPLICATION_PHYSICAL, REPLICATION_DATABASE };
@@ -245,7 +251,8 @@ struct session {
 
 	/* legs and transaction */
 	struct list legs;
-	struct buf tx_begin;            /* what begins the transaction on another leg: "BEGIN ISOLATION LEVEL …" */
+	struct tx_modes tx_modes;       /* of the transaction block under way, or of the last one */
+	struct buf tx_begin;            /* the same as what begins the transaction on another leg: "BEGIN ISOLATION LEVEL …" */
 	int tx_write_shard;             /* -1: none yet */
 	char tx_status;                 /* as the client knows it: I, T, E. T without legs: BEGIN was answered, and is still to be sent */
 	bool tx_snapshot;               /* REPEATABLE READ or SERIALIZABLE */
@@ -433,6 +440,7 @@ void effects_suspended(struct session *session, struct leg *leg, const struct pl
 void effects_dirty(struct session *session, const struct leg *only);
 void effects_ready(struct session *session, char tx_status);            /* the client is ready for the next query: says so, or soon will */
 void effects_begin(struct session *session, const struct shape *shape);
+void effects_set_modes(struct session *session, const struct shape *shape);     /* SET TRANSACTION, before any leg is in the block */
 void effects_end_tx(struct session *session, bool committed);
 void effects_failed(struct session *session, const struct plan *plan, size_t item);
 

@@ -64,6 +64,8 @@ int names_parse(struct session *session, struct plan *plan, struct slice sql, st
 /* The Execute `raw` of a portal with a PREPARE; nothing is sent when the copy is there already. */
 int names_execute_prepare(struct session *session, struct leg *leg, struct portal *portal, struct slice raw, struct err *err);
 void query_begin_deferred(struct session *session, const struct shape *shape);
+/* Whether a SET TRANSACTION is of a block that no server knows of yet: it begins there as it says. */
+bool query_sets_modes(const struct session *session, const struct shape *shape);
 
 /* Whether the router answers this statement, or runs it on several legs by its text, without any Parse on a node. */
 enum portal_kind extended_kind(const struct session *session, const struct plan *plan);

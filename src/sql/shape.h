@@ -231,7 +231,7 @@ struct shape {
 
 	/* transactions */
 	bool tx_start;                  /* START TRANSACTION, not BEGIN */
-	bool tx_read_only, tx_read_write, tx_isolation_given, tx_chain, tx_session_characteristics;
+	bool tx_read_only, tx_read_write, tx_deferrable, tx_not_deferrable, tx_isolation_given, tx_chain, tx_session_characteristics;
 	const char *tx_isolation;       /* "read committed", … */
 	const char *name;               /* savepoint, prepared statement, cursor, channel, gid, snapshot, new schema; NULL for ALL and * */
 

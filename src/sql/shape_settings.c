@@ -102,6 +102,9 @@ static void transaction_modes_read(struct maker *maker, PgQuery__Node *const *no
 		if (strcmp(option->defname, "transaction_read_only") == 0) {
 			shape->tx_read_only = is_true_option(option);
 			shape->tx_read_write = !shape->tx_read_only;
+		} else if (strcmp(option->defname, "transaction_deferrable") == 0) {
+			shape->tx_deferrable = is_true_option(option);
+			shape->tx_not_deferrable = !shape->tx_deferrable;
 		} else if (strcmp(option->defname, "transaction_isolation") == 0) {
 			shape->tx_isolation_given = true;
 			if (arg && arg->node_case == PG_QUERY__NODE__NODE_A_CONST &&

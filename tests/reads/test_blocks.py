@@ -1,9 +1,12 @@
 """READ ONLY transaction blocks that replicas serve: what the primary serves all the same, what is refused, and what they leave behind."""
 import contextlib
+import subprocess
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
+from harness.postgres import PROGRAMS
 from harness.wait import wait_until
 
 from .scene import connect, paused, reads_of, stat
@@ -93,8 +96,107 @@ def test_what_each_server_has_of_its_own_is_the_primarys(cluster):
         conn.execute("ROLLBACK")
 
 
+WAYS = {"simple": psycopg.ClientCursor, "extended": psycopg.Cursor}
+
+
+@pytest.fixture(params=WAYS)
+def say(request, cluster):
+    """Runs a statement by this protocol, in a session that reads from replicas."""
+    with connect(cluster, "eventual", cursor_factory=WAYS[request.param]) as conn:
+        extended = request.param == "extended"
+        yield lambda sql: conn.execute(sql, prepare=extended or None)
+
+
+@pytest.mark.parametrize("modes", ["READ ONLY", "ISOLATION LEVEL REPEATABLE READ, READ ONLY", "READ ONLY DEFERRABLE"])
+def test_set_transaction_declares_it_too(cluster, say, modes):
+    with reads_of(cluster, 1):
+        say("BEGIN")
+        say(f"SET TRANSACTION {modes}")
+        assert say("SELECT n FROM counter").fetchone()
+        assert say("SHOW transaction_read_only").fetchone() == ("on",)
+        assert say("SHOW transaction_isolation").fetchone() == ("repeatable read" if "REPEATABLE" in modes else "read committed",)
+        assert say("SHOW transaction_deferrable").fetchone() == ("on" if "DEFERRABLE" in modes else "off",)
+        say("COMMIT")
+    with reads_of(cluster, 0):
+        say("BEGIN")
+        assert say("SHOW transaction_read_only").fetchone() == ("off",)
+        say("COMMIT")
+
+
+@pytest.mark.parametrize("before, modes", [("BEGIN READ ONLY", "READ WRITE"), ("BEGIN", "ISOLATION LEVEL REPEATABLE READ"), ("BEGIN READ ONLY", "ISOLATION LEVEL SERIALIZABLE"),
+                                           ("BEGIN ISOLATION LEVEL SERIALIZABLE", "READ ONLY"), ("BEGIN; SAVEPOINT s", "READ ONLY")])
+def test_and_takes_it_back(cluster, say, before, modes):
+    with reads_of(cluster, 0):
+        for statement in before.split("; "):
+            say(statement)
+        say(f"SET TRANSACTION {modes}")
+        assert say("SELECT n FROM counter").fetchone()
+        if "WRITE" in modes or "REPEATABLE" in modes:
+            say("UPDATE counter SET n = n")
+        for level in ["serializable", "repeatable read"]:
+            if level in (before + modes).lower():
+                assert say("SHOW transaction_isolation").fetchone() == (level,)
+        say("COMMIT")
+
+
+def test_later_it_is_the_servers_to_refuse(cluster, say):
+    say("BEGIN READ ONLY")
+    say("SELECT n FROM counter")
+    with pytest.raises(psycopg.Error, match="must be set before any query|during recovery"):
+        say("SET TRANSACTION READ WRITE")
+    say("ROLLBACK")
+    say("BEGIN")
+    say("SELECT n FROM counter")
+    with pytest.raises(psycopg.Error, match="must be called before any query"):
+        say("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+    say("ROLLBACK")
+
+
+def test_a_session_that_only_reads_declares_it_for_all(cluster, say):
+    say("SET default_transaction_read_only = on")
+    with reads_of(cluster, 1):
+        say("BEGIN")
+        assert say("SELECT n FROM counter").fetchone()
+        say("COMMIT")
+    with reads_of(cluster, 0):
+        for begin in [["BEGIN READ WRITE"], ["BEGIN", "SET TRANSACTION READ WRITE"]]:
+            for statement in begin:
+                say(statement)
+            say("UPDATE counter SET n = n")
+            say("COMMIT")
+    say("RESET default_transaction_read_only")
+    with reads_of(cluster, 0):
+        say("BEGIN")
+        say("SELECT n FROM counter")
+        say("UPDATE counter SET n = n")
+        say("COMMIT AND CHAIN")
+        say("UPDATE counter SET n = n")
+        say("COMMIT")
+
+
+def test_a_chain_goes_on_as_it_began(cluster, say):
+    say("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    say("COMMIT AND CHAIN")
+    assert say("SHOW transaction_isolation").fetchone() == ("repeatable read",)
+    assert say("SHOW transaction_read_only").fetchone() == ("on",)
+    say("ROLLBACK")
+
+
+def test_a_dump_is_the_primarys(cluster):
+    """It declares that it only reads, and asks for sequences."""
+    info = conninfo_to_dict(cluster.conninfo())
+    dump = subprocess.run([PROGRAMS / "pg_dump", "-h", "127.0.0.1", "-p", info["port"], "-U", info["user"], info["dbname"]], capture_output=True, text=True,
+                          env={"PGPASSWORD": info["password"], "PGOPTIONS": "-c nanu.consistency=eventual"}, timeout=60)
+    assert dump.returncode == 0, dump.stderr
+    assert "pg_catalog.setval('public.numbers', 1, true)" in dump.stdout
+
+
 def test_catalogs_and_code_that_only_reads_are_read_in_a_block(cluster):
-    """Who says READ ONLY has said that it does not write."""
+    """Who says READ ONLY has said that it does not write: but which server begins it is to be known."""
+    with connect(cluster, "eventual") as conn, reads_of(cluster, 0):
+        conn.execute("BEGIN READ ONLY")
+        assert conn.execute("SELECT count(*) FROM pg_class WHERE relname = 'counter'").fetchone() == (1,)
+        conn.execute("COMMIT")
     cluster.execute("CREATE FUNCTION reads() RETURNS int LANGUAGE plpgsql AS $$BEGIN RETURN n FROM counter; END$$")
     cluster.catch_up()
     with connect(cluster, "eventual") as conn:
@@ -187,6 +289,11 @@ def test_what_a_block_has_set_of_itself_is_not_lost(cluster):
     with connect(cluster, "eventual") as conn:
         conn.execute("BEGIN READ ONLY")
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        assert conn.execute("SELECT not_there()").fetchone() == (1,)
+        assert conn.execute("SHOW transaction_isolation").fetchone() == ("repeatable read",)
+        conn.execute("ROLLBACK")
+        conn.execute("BEGIN READ ONLY")
+        conn.execute("SET LOCAL work_mem = '5MB'")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             conn.execute("SELECT not_there()")
         conn.execute("ROLLBACK")

@@ -47,6 +47,17 @@ def test_it_reads_from_replicas(cluster, reader):
     assert reader.execute("SHOW nanu.consistency").fetchone() == ("eventual",)
 
 
+@pytest.mark.parametrize("begin", ["BEGIN", "START TRANSACTION ISOLATION LEVEL REPEATABLE READ", "BEGIN READ ONLY"])
+def test_so_do_its_transaction_blocks(cluster, reader, begin):
+    with reads_of(cluster, 1):
+        reader.execute(begin)
+        counted(reader)
+        counted(reader)
+        reader.execute("COMMIT")
+    with reader.transaction(), reads_of(cluster, 1):
+        counted(reader)
+
+
 def test_it_says_that_it_is_a_standby(reader):
     assert reader.info.parameter_status("in_hot_standby") == "on"
     assert reader.info.parameter_status("default_transaction_read_only") == "on"

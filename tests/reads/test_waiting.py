@@ -90,6 +90,17 @@ def test_or_nobody_if_so_chosen(cluster, prepare):
             assert conn.execute("SELECT n FROM counter", prepare=prepare).fetchone() == (wrote,)
 
 
+def test_the_wait_is_a_part_of_the_statements_time(cluster):
+    with connect(cluster, "session") as conn, paused(*cluster.replicas[0]):
+        conn.execute("SET nanu.read_wait = '1min'")
+        conn.execute("SET statement_timeout = '200ms'")
+        conn.execute("UPDATE counter SET n = n + 1")
+        begin = time.monotonic()
+        with pytest.raises(psycopg.errors.QueryCanceled, match="due to statement timeout"):
+            counted(conn)
+        assert 0.2 <= time.monotonic() - begin < 5
+
+
 def test_the_wait_can_be_cancelled(cluster):
     with connect(cluster, "session") as conn, cluster.connect() as other, paused(*cluster.replicas[0]):
         conn.execute("SET nanu.read_wait = '1min'")
