@@ -64,6 +64,7 @@ struct work {
 	struct identity identity;
 	const char *programs;
 	PGconn *router;
+	PGconn *claims;                 /* to the primary: locks on what is being made, which others see wherever they run */
 	const char *primary;            /* name of the node */
 	const char *upstream;           /* that it streams from: the primary, or --from */
 	const char *name, *data, *log;
@@ -175,18 +176,62 @@ static int is_known(struct work *work, const char *name, bool *ret_known, struct
 	return 0;
 }
 
+/* Nobody else makes a replica of this name, or in this folder of this machine, until this process has ended. */
+static int claim(struct work *work, const char *what, bool *ret_ours, struct err *err)
+{
+	const char *params[1] = { what };
+	PGresult *result;
+	int rc = reach_ask(work->claims, "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('nanu add-replica'), pg_catalog.hashtext($1))", 1, params,
+			   &result, err);
+
+	if (rc < 0)
+		return rc;
+	*ret_ours = PQgetvalue(result, 0, 0)[0] == 't';
+	PQclear(result);
+	return 0;
+}
+
+static int claim_or_fail(struct work *work, const char *what, const char *said, struct err *err)
+{
+	bool ours = false;
+	int rc = claim(work, what, &ours, err);
+
+	if (rc < 0 || ours)
+		return rc;
+	rc = err_set(err, ERR_WRONG_STATE, "another nanu add-replica makes %s", said);
+	err_hint(err, "Wait for its end, or interrupt it.");
+	return rc;
+}
+
+static int claim_folder(struct work *work, struct err *err)
+{
+	char host[256] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	return claim_or_fail(work, arena_printf(&work->arena, "%s:%s", host, work->data), arena_printf(&work->arena, "a replica in %s", work->data), err);
+}
+
+static int claim_name(struct work *work, const char *name, struct err *err)
+{
+	return claim_or_fail(work, name, arena_printf(&work->arena, "replica \"%s\"", name), err);
+}
+
 /* n1a, n1b, …: the first that is free. What was begun keeps its name, also when the router knows it already. */
 static int choose_name(struct work *work, struct err *err)
 {
 	const char *wanted = work->options.name;
-	bool known = false;
-	int rc = 0;
+	bool known = false, ours = false;
+	int rc = claim_folder(work, err);
 
+	if (rc < 0)
+		return rc;
 	work->name = replica_marked(&work->arena, work->data);
 	if (work->name)
-		return 0;
+		return claim_name(work, work->name, err);
 	if (wanted) {
 		rc = is_known(work, wanted, &known, err);
+		if (rc == 0 && !known)
+			rc = claim_name(work, wanted, err);
 		if (rc == 0 && known) {
 			rc = err_set(err, ERR_INVALID_VALUE, "there is a node \"%s\" already", wanted);
 			err_hint(err, "Choose another --name, or take that node away first: nanu remove-replica %s", wanted);
@@ -197,7 +242,9 @@ static int choose_name(struct work *work, struct err *err)
 	for (char letter = 'a'; letter <= 'z'; letter++) {
 		work->name = arena_printf(&work->arena, "%s%c", work->primary, letter);
 		rc = is_known(work, work->name, &known, err);
-		if (rc < 0 || !known)
+		if (rc == 0 && !known)
+			rc = claim(work, work->name, &ours, err);
+		if (rc < 0 || ours)
 			return rc;
 	}
 	return err_set(err, ERR_LIMIT, "shard \"%s\" has nodes of all names from %sa to %sz", work->options.shard, work->primary, work->primary);
@@ -252,16 +299,26 @@ static int place_by_options(struct work *work, struct err *err)
 }
 
 /* What an earlier call did not bring to its end is taken up again. */
-static struct folder_replica *entry_of(struct folder *folder, unsigned shard)
+static int find_entry(struct work *work, unsigned shard, struct folder_replica **ret_replica, struct err *err)
 {
+	struct folder *folder = work->folder;
+
 	for (unsigned i = 0; i < folder->replica_count; i++) {
 		struct folder_replica *replica = &folder->replicas[i];
 		const char *data = folder_file(folder, replica->name);
+		bool ours = false;
+		int rc = 0;
 
 		if (replica->added && replica->shard == shard && (access(data, F_OK) < 0 || replica_marked(&folder->arena, data)))
-			return replica;
+			rc = claim(work, replica->name, &ours, err);
+		*ret_replica = replica;
+		if (rc < 0 || ours)
+			return rc;
 	}
-	return folder_add_replica(folder, shard, true);
+	*ret_replica = shard < folder->shard_count ? folder_add_replica(folder, shard, true) : NULL;
+	if (!*ret_replica)
+		return err_set(err, ERR_LIMIT, "a shard of a playground has at most %d replicas", PLAYGROUND_REPLICAS_MAX);
+	return claim_name(work, (*ret_replica)->name, err);
 }
 
 static int remember(struct work *work, unsigned shard, struct err *err)
@@ -272,9 +329,7 @@ static int remember(struct work *work, unsigned shard, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	replica = shard < folder->shard_count ? entry_of(folder, shard) : NULL;
-	if (!replica)
-		rc = err_set(err, ERR_LIMIT, "a shard of a playground has at most %d replicas", PLAYGROUND_REPLICAS_MAX);
+	rc = find_entry(work, shard, &replica, err);
 	if (rc == 0 && replica->port == 0)
 		rc = port_choose(&replica->port, err);
 	if (rc == 0)
@@ -542,9 +597,24 @@ static int prepare(struct work *work, struct err *err)
 	if (rc == 0)
 		rc = find_upstream(work, err);
 	if (rc == 0)
+		rc = reach_node(&work->options.reach, work->router, work->primary, &work->claims, err);
+	if (rc == 0)
 		rc = work->options.data ? place_by_options(work, err) : place_in_playground(work, err);
 	if (rc == 0 && !work->node)
 		rc = choose_name(work, err);
+	return rc;
+}
+
+/* Somebody may have promoted another one meanwhile. */
+static int check_primary(struct work *work, struct err *err)
+{
+	const char *before = work->primary;
+	int rc = find_primary(work, err);
+
+	if (rc < 0 || strcmp(before, work->primary) == 0 || work->upstream != before)
+		return rc;
+	rc = err_set(err, ERR_WRONG_STATE, "shard \"%s\" has another primary since: %s", work->options.shard, work->primary);
+	err_hint(err, "The same command makes the replica from that.");
 	return rc;
 }
 
@@ -562,6 +632,8 @@ static int add(struct work *work, struct err *err)
 	work->begun |= goes_on;
 	if (rc == 0)
 		rc = catch_up(work, err);
+	if (rc == 0)
+		rc = check_primary(work, err);
 	if (rc < 0)
 		return rc;
 	work->caught_up = true;
@@ -603,6 +675,7 @@ int add_replica_main(int argc, char **argv)
 	cluster_release(&work.cluster);
 	folder_free(work.folder);
 	PQfinish(work.router);
+	PQfinish(work.claims);
 	arena_release(&work.arena);
 	return rc < 0 ? command_failed("add-replica", &err) : 0;
 }

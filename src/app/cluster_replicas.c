@@ -118,21 +118,38 @@ static int discard(struct cluster *cluster, struct cluster_node *node, const cha
 	return folder_remove_data(cluster->folder, node->name, err);
 }
 
+/* The others of its shard are to be its replicas. */
+static int take_for_primary(struct cluster *cluster, struct cluster_node *promoted, struct err *err)
+{
+	struct cluster_node *before = promoted->primary;
+
+	printf("- %s was promoted, and is the primary of its shard: it stays\n", promoted->name);
+	fflush(stdout);
+	promoted->promoted = true;
+	for (unsigned i = cluster->shard_count; i < cluster->node_count; i++)
+		if (cluster->nodes[i].primary == before && &cluster->nodes[i] != promoted)
+			cluster->nodes[i].primary = promoted;
+	return cluster_start_node(cluster, promoted, false, err);
+}
+
 static int judge_all(struct cluster *cluster, struct err *err)
 {
+	for (unsigned i = cluster->shard_count; i < cluster->node_count; i++) {
+		struct cluster_node *node = &cluster->nodes[i];
+		int rc = 0;
+
+		if (access(node->data, F_OK) == 0 && !is_standby(node) && was_promoted(cluster, node))
+			rc = take_for_primary(cluster, node, err);
+		if (rc < 0)
+			return rc;
+	}
 	for (unsigned i = cluster->shard_count; i < cluster->node_count; i++) {
 		struct cluster_node *node = &cluster->nodes[i];
 		const char *why;
 		int rc;
 
-		if (access(node->data, F_OK) < 0)
+		if (node->promoted || access(node->data, F_OK) < 0)
 			continue;
-		node->promoted = !is_standby(node) && was_promoted(cluster, node);
-		if (node->promoted) {
-			printf("- %s was promoted, and is the primary of its shard: it stays\n", node->name);
-			fflush(stdout);
-			continue;
-		}
 		rc = judge(cluster, node, &why, err);
 		if (rc == 0 && why)
 			rc = discard(cluster, node, why, err);

@@ -249,7 +249,10 @@ void login_authenticated(struct session *session)
 		return;
 	}
 	session->logged_in = true;
-	side_begin(session);
+	if (side_begin(session, &err) < 0) {
+		refuse(session, &err);
+		return;
+	}
 	buf_init(&out, STARTUP_SIZE_MAX);
 	message_auth(&out, AUTH_CODE_OK, (struct slice){ 0 });
 	say(session, &out);

@@ -75,8 +75,14 @@ static void set_both(struct session *session, const char *name, const char *valu
 	settings_assign(&session->committed, more);
 }
 
-void side_begin(struct session *session)
+int side_begin(struct session *session, struct err *err)
 {
+	if (session->side == SIDE_REPLICA && session->policy->pool_mode == POOL_SESSION) {
+		err_set(err, ERR_UNSUPPORTED, "who reads from replicas cannot have pool_mode session");
+		err_detail(err, "Statements come to the replica that will do, or to the primary: there is no one server process to keep.");
+		err_hint(err, "Set pool_mode to transaction for this user or database, or connect to \"%s@primary\".", session->database_name);
+		return err->code;
+	}
 	if (session->side == SIDE_PRIMARY) {
 		set_both(session, OWN_CONSISTENCY, consistency_names[CONSISTENCY_STRONG]);
 	} else if (session->side == SIDE_REPLICA) {
@@ -84,6 +90,7 @@ void side_begin(struct session *session)
 		if (session->policy->consistency == CONSISTENCY_STRONG && !own_value(session, OWN_CONSISTENCY))
 			set_both(session, OWN_CONSISTENCY, consistency_names[CONSISTENCY_EVENTUAL]);
 	}
+	return 0;
 }
 
 bool side_only_reads(const struct session *session)

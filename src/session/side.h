@@ -17,7 +17,8 @@ enum side { SIDE_ANY, SIDE_PRIMARY, SIDE_REPLICA };
 
 /* The start-up packet has been read: takes the suffix from the name, unless there is a database that is called so. ERR_INVALID_VALUE. */
 must_use int side_take(struct session *session, struct err *err);
-void side_begin(struct session *session);               /* its policy is known: the settings that follow from its side */
+/* Its policy is known: the settings that follow from its side. ERR_UNSUPPORTED: it cannot have both. */
+must_use int side_begin(struct session *session, struct err *err);
 /* Before a text of a session on the side of the replicas runs. ERR_READ_ONLY. */
 must_use int side_check(const struct session *session, const struct plan *plan, struct err *err);
 /* Whether transactions of this session, of either side, are read-only unless they say otherwise. */

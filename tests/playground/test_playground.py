@@ -553,6 +553,18 @@ def test_a_replica_that_was_promoted_and_followed_is_not_thrown_away(standing):
         assert conn.execute("SELECT answer FROM after_promotion").fetchone() == (42,)
 
 
+def test_the_others_are_made_anew_from_one_that_was_promoted(playground):
+    playground.choice = ["--shards", "1", "--replicas", "2"]
+    playground.start()
+    with playground.connect_server("n1a") as conn:
+        assert conn.execute("SELECT pg_promote()").fetchone() == (True,)
+    wait_until(lambda: primary(playground) == "n1a", "the router has followed")
+    assert playground.run("--stop").returncode == 0
+    assert "replica n1b is made anew: its replication slot is gone" in playground.start()
+    follows(playground, "n1b", "n1a")
+    assert playground.slots("n1a") == [("n1b", True)]
+
+
 def test_replicas_are_added_by_a_later_start_and_not_taken_away(playground):
     playground.start("--shards", "1")
     playground.choice = ["--replicas", "1"]
@@ -596,6 +608,22 @@ def test_a_replica_is_added_to_a_running_playground_and_removed(small):
     with small.connect() as conn:
         assert conn.execute("SELECT name FROM nanu.nodes WHERE role = 'replica'").fetchall() == [("n1a",)]
     assert "1 found running: all follow" in small.start()
+
+
+def test_two_that_are_added_at_once_do_not_meet(small):
+    """One of them is interrupted, and takes back what it made itself."""
+    words = [NANU, "add-replica", "s1", "--dir", small.dir, "--max-rate", "10M"]
+    first, second = (subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/") for _ in range(2))
+    wait_until(lambda: all((small.dir / f"{name}.adding" / "base").exists() for name in ["n1b", "n1c"]), "both copy")
+    second.send_signal(signal.SIGINT)
+    assert "stopped by signal" in second.communicate(timeout=60 * PATIENCE)[1] and second.returncode == 1
+    said, problems = first.communicate(timeout=60 * PATIENCE)
+    assert first.returncode == 0, said + problems
+    name = said.split(" is a replica of s1 now")[0].split()[-1]
+    assert name in ("n1b", "n1c")
+    follows(small, name)
+    wait_until(lambda: small.slots() == [("n1a", True), (name, True)], "no other slot is left")
+    assert nanu(small, "remove-replica", name).returncode == 0
 
 
 def test_a_playground_in_the_foreground_stops_what_was_added(playground):

@@ -114,6 +114,14 @@ def test_who_asks_for_both_is_told(cluster):
         assert conn.execute("SHOW nanu.consistency").fetchone() == ("monotonic",)
 
 
+def test_who_keeps_a_server_process_cannot(start_own):
+    cluster = start_own(shards=1, replicas=1, workers=1, pool_mode="session")
+    with pytest.raises(psycopg.OperationalError, match="cannot have pool_mode session"):
+        cluster.connect(dbname=REPLICA)
+    with cluster.connect(dbname=PRIMARY) as conn:
+        assert conn.execute("SHOW in_hot_standby").fetchone() == ("off",)
+
+
 def test_the_primarys_side_is_strong(start_own):
     cluster = start_own(shards=1, replicas=1, workers=1, consistency="eventual")
     cluster.execute("CREATE TABLE counter (n int); INSERT INTO counter VALUES (0)")

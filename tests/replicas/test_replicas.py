@@ -168,13 +168,24 @@ def test_killed_while_it_copies_it_begins_anew(replica):
     assert not replica.data.with_name(replica.data.name + ".adding").exists()
 
 
-def test_two_at_once_do_not_make_the_same(replica, filled):
+def test_two_at_once_do_not_make_the_same(cluster, replica, filled):
     running = replica.begin("--max-rate", RATE)
     wait_until(lambda: (replica.data.parent / f"{replica.data.name}.adding" / "base").exists(), "it copies")
-    second = replica.add()
-    assert second.returncode != 0 and "Another process makes a replica of this name" in second.stderr, second.stdout + second.stderr
-    said, problems = running.communicate(timeout=120 * PATIENCE)
-    assert running.returncode == 0, said + problems
+    for more, reason in [([], "another nanu add-replica makes a replica in"), (["--name", "other"], "another nanu add-replica makes a replica in")]:
+        second = replica.add(*more)
+        assert second.returncode != 0 and reason in second.stderr, second.stdout + second.stderr
+    elsewhere = Replica(cluster, replica.data.with_name("elsewhere"))
+    second = elsewhere.add("--name", "n1a")
+    assert second.returncode != 0 and "another nanu add-replica makes replica \"n1a\"" in second.stderr, second.stdout + second.stderr
+    second = elsewhere.add()
+    try:
+        assert second.returncode == 0 and "n1b is a replica of s1" in second.stdout, second.stdout + second.stderr
+        said, problems = running.communicate(timeout=120 * PATIENCE)
+        assert running.returncode == 0, said + problems
+        assert sorted(name for name, *_ in replica.slots()) == ["n1a", "n1b"]
+    finally:
+        elsewhere.remove("n1b", "--stop")
+        elsewhere.clear()
 
 
 def test_killed_before_the_router_knows_it_goes_on(cluster, replica):
