@@ -15,7 +15,7 @@
 #include "topo/config.h"
 #include "topo/topology.h"
 
-enum { ARENA_BLOCK_SIZE = 2 << 10, SETTLE_TRIES = 100, SETTLE_TRY_MS = 50, LOOKS_UNTIL_DEGRADED = 3 };
+enum { ARENA_BLOCK_SIZE = 2 << 10, SETTLE_TRIES = 100, SETTLE_TRIES_ALONE = 10, SETTLE_TRY_MS = 50, LOOKS_UNTIL_DEGRADED = 3 };
 
 /* ---- what was seen ---- */
 
@@ -256,11 +256,12 @@ static int read_call(struct job *job, const struct call *call, const char **ret_
 }
 
 /* Until the primary waits so: a server takes a moment to read its configuration. */
-static int settle(struct replication_watch *watch, const struct config *config, const struct topology *topology, int shard, PGconn **conn, struct err *err)
+static int settle(struct replication_watch *watch, const struct config *config, const struct topology *topology, int shard, int tries, PGconn **conn,
+		  struct err *err)
 {
 	static const struct timespec pause = { .tv_nsec = SETTLE_TRY_MS * 1000000 };
 
-	for (int i = 0; i < SETTLE_TRIES; i++) {
+	for (int i = 0; i < tries; i++) {
 		int rc = replication_look(watch, config, topology, shard, false, conn, err);
 
 		if (rc <= 0)
@@ -279,7 +280,7 @@ void replication_settle(struct admin *admin, const struct topology *topology, in
 	if (topology->shards[shard].replication.mode == REPLICATION_ASYNC)
 		return;
 	pthread_mutex_lock(&admin->watch->acting);
-	(void)!settle(admin->watch, admin->config, topology, shard, &conn, &err);
+	(void)!settle(admin->watch, admin->config, topology, shard, SETTLE_TRIES, &conn, &err);
 	pthread_mutex_unlock(&admin->watch->acting);
 	PQfinish(conn);
 }
@@ -293,7 +294,7 @@ int replication_take_over(struct replication_watch *watch, const struct config *
 	if (rule->mode == REPLICATION_ASYNC)
 		return 0;
 	pthread_mutex_lock(&watch->acting);
-	rc = settle(watch, config, topology, shard, &conn, err);
+	rc = settle(watch, config, topology, shard, SETTLE_TRIES, &conn, err);
 	pthread_mutex_unlock(&watch->acting);
 	PQfinish(conn);
 	return rc < 0 && rule->degrades ? 0 : rc;
@@ -315,13 +316,36 @@ static int check_enough(struct admin *admin, struct job *job, const struct topol
 	return ERR_WRONG_STATE;
 }
 
+/* Another router has set another mode since, and tells the primary that. */
+static bool is_changed(struct admin *admin, const struct topology *next, int shard)
+{
+	const struct replication_rule *wanted = &next->shards[shard].replication, *now;
+	struct snapshot *snapshot;
+	struct err err;
+	bool changed;
+	int index;
+
+	if (admin->follow(admin->program, &err) < 0)
+		return false;
+	snapshot = admin->snapshot(admin->program);
+	index = topology_shard(snapshot->topology, next->shards[shard].name);
+	now = index < 0 ? NULL : &snapshot->topology->shards[index].replication;
+	changed = !now || now->mode != wanted->mode || now->count != wanted->count || now->degrades != wanted->degrades;
+	snapshot_unref(snapshot);
+	return changed;
+}
+
 /* What is stored holds: the primary is told again and again until it does so, but not that it is to be async. */
 static int tell_primary(struct admin *admin, struct job *job, const struct topology *next, int shard, PGconn **conn)
 {
+	int rc = ERR_WRONG_STATE;
 	struct err why;
 
-	if (settle(admin->watch, admin->config, next, shard, conn, &why) == 0)
-		return 0;
+	for (int tries = 0; rc == ERR_WRONG_STATE && tries < SETTLE_TRIES; tries += SETTLE_TRIES_ALONE) {
+		rc = settle(admin->watch, admin->config, next, shard, SETTLE_TRIES_ALONE, conn, &why);
+		if (rc == 0 || (rc == ERR_WRONG_STATE && is_changed(admin, next, shard)))
+			return 0;
+	}
 	err_set(&job->err, ERR_WRONG_STATE, "shard \"%s\" is to be %s from now on, but its primary could not be told", next->shards[shard].name,
 		replication_mode_name(next->shards[shard].replication.mode));
 	err_detail(&job->err, "%s", why.message);

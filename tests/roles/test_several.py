@@ -1,5 +1,6 @@
 """Two routers on one etcd: roles are followed by both, and nodes and replication are changed through either."""
 import concurrent.futures
+import time
 
 import psycopg
 import pytest
@@ -100,6 +101,25 @@ def test_changes_of_nodes_and_of_replication_through_both_at_once_are_all_made(g
     for router in group.cluster, group.second:
         assert nodes(router) == ["n1", "n1r1", "n1r2"] and shown(router)[0] == "async"
     agree(group)
+
+
+def test_of_two_modes_that_are_set_at_once_the_later_one_holds(group, standbys):
+    """Each router told the primary its own again and again, until both gave up."""
+    add(group.cluster, "x1", standbys["x1"])
+    with standbys["x1"].connect() as conn:
+        conn.execute(f"ALTER SYSTEM SET primary_conninfo = '{group.current.conninfo()} application_name=x1'")
+        conn.execute("SELECT pg_reload_conf()")
+    with group.current.connect() as conn:
+        wait_until(lambda: conn.execute("SELECT 1 FROM pg_stat_replication WHERE application_name = 'x1' AND state = 'streaming'").fetchall(), "it streams as x1")
+    for _ in range(5):
+        begin = time.monotonic()
+        at_once((group.cluster.execute, "SELECT nanu.set_replication('s1', 'sync', when_missing => 'degrade')"),
+                (group.second.execute, "SELECT nanu.set_replication('s1', 'semi-sync', when_missing => 'degrade')"))
+        assert time.monotonic() - begin < 4 * PATIENCE
+        wait_until(lambda: shown(group.cluster) == shown(group.second), "both routers know the same")
+        wait_until(lambda: names(group).split()[0] == ("ANY" if shown(group.cluster)[0] == "semi-sync" else "FIRST"), "and so does the primary")
+    group.cluster.execute("SELECT nanu.set_replication('s1', 'async')")
+    group.cluster.execute("SELECT nanu.remove_node('x1')")
 
 
 def test_both_routers_follow_a_promotion_while_the_old_primary_lives(group):
