@@ -179,6 +179,11 @@ bool node_status_failed(struct node_status *status, uint64_t asked_us, uint64_t 
 	return aside_failed(&status->aside, asked_us, now_us);
 }
 
+bool node_status_has_failed(const struct node_status *status)
+{
+	return __atomic_load_n(&status->aside.until_us, __ATOMIC_RELAXED) != 0;
+}
+
 bool node_status_ask(struct node_status *status, uint64_t now_us, bool *ret_trial)
 {
 	return aside_ask(&status->aside, now_us, ret_trial);

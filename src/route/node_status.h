@@ -81,6 +81,7 @@ bool node_status_serves(const struct node_status *status, uint64_t now_us, struc
 uint64_t node_status_id(const struct node_status *status);
 /* From any thread: aside.h. A session could not use it, having asked for it at `asked_us`: nobody does for a while, nor until it was sampled anew. */
 bool node_status_failed(struct node_status *status, uint64_t asked_us, uint64_t now_us);
+bool node_status_has_failed(const struct node_status *status);  /* and has not worked since: it is to be asked with care */
 must_use bool node_status_ask(struct node_status *status, uint64_t now_us, bool *ret_trial);
 void node_status_worked(struct node_status *status);
 /* Of a primary: a sample that begins at `as_of_us` or later is wanted, by `due_us`. Of a replica: to know soon that it is as of then. From any thread. */

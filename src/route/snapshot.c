@@ -44,9 +44,11 @@ static void list_replicas(struct snapshot *snapshot)
 	for (size_t i = 0; i < topology->shard_count; i++) {
 		struct shard_replicas *replicas = &snapshot->replicas[i];
 
+		replicas->primary = topology->shards[i].primary;
+		replicas->followed = node_status_id(snapshot->statuses[replicas->primary]);
 		if (!replicas->count)
 			continue;
-		replicas->nodes[replicas->count] = topology->shards[i].primary;
+		replicas->nodes[replicas->count] = replicas->primary;
 		replicas->turns = turns_of(topology, replicas->nodes, replicas->count);
 		replicas->turns_shared = turns_of(topology, replicas->nodes, replicas->count + 1);
 	}

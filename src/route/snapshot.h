@@ -18,6 +18,8 @@ struct turns { int *nodes; size_t count; };     /* of those with a weight, whose
 struct shard_replicas {                 /* indexes into the topology's nodes */
 	int *nodes;                     /* and behind them the primary, if there are any */
 	size_t count;
+	int primary;
+	uint64_t followed;              /* node_status_id() of the primary */
 	struct turns turns, turns_shared;       /* of the replicas; of these and the primary */
 };
 

@@ -221,7 +221,7 @@ static int choose_on(struct session *session, int shard, bool only, bool stays, 
 		leg = NULL;
 	}
 	if (session->tx_status != 'I')
-		return reads_wait_in_tx(session, leg, shard, err);
+		return reads_wait_in_tx(session, leg, shard, only, err);
 	if (reads->token && only && reads->level >= CONSISTENCY_MONOTONIC)
 		rc = reads_token_resolve(session, shard, err);
 	if (rc <= 0 || (leg && leg->replica && !is_missing(leg)))
@@ -229,7 +229,7 @@ static int choose_on(struct session *session, int shard, bool only, bool stays, 
 	return reads->may && is_missing(leg) ? reads_wait(session, shard, err) : reads_wait_shown(session, shard, err);
 }
 
-int reads_choose(struct session *session, const struct plan *plan, uint64_t shards, struct err *err)
+static int choose(struct session *session, const struct plan *plan, uint64_t shards, struct err *err)
 {
 	bool only = only_reads(session, plan), stays;
 	enum reads_left left = reads_left(session);
@@ -259,6 +259,35 @@ int reads_choose(struct session *session, const struct plan *plan, uint64_t shar
 	if (rc < 0 && rc != ERR_CANCELED)
 		reads_count_refused(session);
 	return rc;
+}
+
+/* One query outside of a transaction block, and nothing that would keep it from any replica. */
+static inline bool is_easy(const struct session *session, const struct plan *plan)
+{
+	const struct reads *reads = session->reads;
+
+	return reads && reads->easy && plan->reads && !plan->hint && session->tx_status == 'I' && !session->pins && list_empty(&session->legs) && !reads->token &&
+	       reads->asked_in != session->segment && session->units[session->unit_at].kind == UNIT_QUERY &&
+	       reads->room_for == session->snapshot->version && !reads_outdated(session);
+}
+
+static int choose_easily(struct session *session, const struct plan *plan, uint64_t shards)
+{
+	struct reads *reads = session->reads;
+
+	reads->asked_in = session->segment;
+	reads->asked_us = 0;
+	reads->unit = session->unit_at;
+	reads->reads_on |= shards;
+	reads->looks = plan->looks;
+	reads->pinned = false;
+	reads->may = true;
+	return 1;
+}
+
+int reads_choose(struct session *session, const struct plan *plan, uint64_t shards, struct err *err)
+{
+	return is_easy(session, plan) ? choose_easily(session, plan, shards) : choose(session, plan, shards, err);
 }
 
 void reads_ask_now(struct session *session)

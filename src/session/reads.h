@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "route/node_status.h"
 #include "route/plan.h"
 #include "route/snapshot.h"
 #include "session/hedge.h"
@@ -47,6 +48,7 @@ struct reads {                          /* of a session whose reads are not all 
 	bool primary;                   /* it serves, whatever the level */
 	bool chose_primary;             /* as the session has chosen so */
 	bool hinted;                    /* these are as a hint of the last statement has them */
+	bool easy;                      /* any replica that is not excluded serves, and nobody waits for one */
 	bool or_fails;                  /* when no replica can serve, the primary does not either */
 	uint64_t *user_wrote_us;        /* of who is the same nanu.user; or NULL */
 	struct token *token;            /* or NULL */
@@ -181,8 +183,8 @@ static inline int reads_wait(struct session *session, int shard, struct err *err
 /* The same where the primary is to serve, if the statement looks at what is there: until it shows what replicas have shown to the session. ERR_NOT_NOW: it
  * does not. */
 must_use int reads_wait_shown(struct session *session, int shard, struct err *err);
-/* The same within a transaction block; `leg`: of the shard, or NULL. */
-must_use int reads_wait_in_tx(struct session *session, const struct leg *leg, int shard, struct err *err);
+/* The same within a transaction block; `leg`: of the shard, or NULL; `only`: the statement only reads. */
+must_use int reads_wait_in_tx(struct session *session, const struct leg *leg, int shard, bool only, struct err *err);
 /* Another replica than this leg's that will do, as its read takes long, and its incarnation; -1: none will. It is about to be borrowed from. */
 int reads_other(struct session *session, const struct leg *leg, uint64_t *ret_incarnation);
 /* Until a replica of the shard, or its primary, may be known to be as of then: 0; or why there is no waiting. */
@@ -192,7 +194,12 @@ must_use int reads_await(struct session *session, int shard, uint64_t as_of_us, 
 /* Whether this replica has let this user into this database, or may be asked again. */
 bool reads_pool_open(struct session *session, int node, uint64_t at_us);
 /* As it is about to be borrowed from, at the time that leg->since_us will be; false: somebody else tries meanwhile. */
-must_use bool reads_ask(struct session *session, int node, uint64_t at_us);
+must_use bool reads_ask_one_that_failed(struct session *session, int node, uint64_t at_us);
+must_use static inline bool reads_ask(struct session *session, int node, uint64_t at_us)
+{
+	session->reads->trial = false;
+	return (!session->worker->pools.aside_count && !node_status_has_failed(session->snapshot->statuses[node])) || reads_ask_one_that_failed(session, node, at_us);
+}
 void reads_put_aside(struct session *session, const struct leg *leg);   /* its replica has failed */
 void reads_worked(struct leg *leg);                     /* its replica answers, which failed before */
 

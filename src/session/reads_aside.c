@@ -15,7 +15,7 @@ bool reads_pool_open(struct session *session, int node, uint64_t at_us)
 	return !pool || aside_open(&pool->aside, at_us);
 }
 
-bool reads_ask(struct session *session, int node, uint64_t at_us)
+bool reads_ask_one_that_failed(struct session *session, int node, uint64_t at_us)
 {
 	struct pool *pool = session->worker->pools.aside_count ? legs_pool_at(session, node, true, NULL) : NULL;
 	bool pool_trial = false;

@@ -59,7 +59,7 @@ static void count(struct session *session, enum consistency level, enum read_cho
 	session->worker->counters.reads[level == CONSISTENCY_SESSION ? CONSISTENCY_READ_YOUR_WRITES : level][choice]++;
 }
 
-void reads_count(struct session *session, const struct leg *leg, const struct plan *plan, size_t item)
+static __attribute__((noinline)) void count_any(struct session *session, const struct leg *leg, const struct plan *plan, size_t item)
 {
 	const struct reads *reads = session->reads;
 	const struct plan_item *said = &plan->items[item], *runs = what_runs(session, said);
@@ -70,6 +70,18 @@ void reads_count(struct session *session, const struct leg *leg, const struct pl
 	if (plan->hint || reads->hinted || reads_outdated(session))     /* another statement may have asked since */
 		level = reads_level(session, plan->hint);
 	count(session, level, choice_of(session, leg, said, runs));
+}
+
+/* Most are a replica's, chosen as the session still is. */
+void reads_count(struct session *session, const struct leg *leg, const struct plan *plan, size_t item)
+{
+	const struct reads *reads = session->reads;
+
+	if (reads->easy && leg && leg->replica && plan->reads && plan->items[item].shape->kind == STMT_SELECT && !plan->hint &&
+	    reads->failed_in != session->segment && reads->waited_in != session->segment && !reads_outdated(session))
+		count(session, reads->level, READ_FIT);
+	else
+		count_any(session, leg, plan, item);
 }
 
 void reads_count_refused(struct session *session)

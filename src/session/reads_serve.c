@@ -55,14 +55,20 @@ struct need {
 	bool stays;                     /* where it was, if that will do */
 };
 
-static void need_of(const struct session *session, int shard, struct need *need)
+const struct shard_replicas *reads_replicas(const struct session *session, int shard)
 {
+	return &session->snapshot->replicas[session_database(session)->shards[shard]];
+}
+
+static inline void need_of(const struct session *session, int shard, struct need *need)
+{
+	const struct shard_replicas *replicas = reads_replicas(session, shard);
 	struct reads *reads = session->reads;
 	uint64_t user_us, shown_us;
 
 	need->as_of_us = need->shown_us = need->primary_us = 0;
-	need->primary = session_shard(session, shard)->primary;
-	need->followed = node_status_id(session->snapshot->statuses[need->primary]);
+	need->primary = replicas->primary;
+	need->followed = replicas->followed;
 	need->last = reads->read_from[shard];
 	need->at_us = loop_now_us(session->worker->loop);
 	need->without = NULL;
@@ -102,11 +108,6 @@ static void need_of(const struct session *session, int shard, struct need *need)
 	if (need->as_of_us < shown_us)
 		need->as_of_us = shown_us;
 	need->primary_us = need->as_of_us > reads->read_us ? need->as_of_us : reads->read_us;
-}
-
-const struct shard_replicas *reads_replicas(const struct session *session, int shard)
-{
-	return &session->snapshot->replicas[session_database(session)->shards[shard]];
 }
 
 struct node_status *reads_primary(const struct session *session, int shard)
@@ -182,6 +183,7 @@ static __attribute__((noinline)) int compare(struct session *session, int shard,
 static int pick(struct session *session, int shard, uint64_t *ret_incarnation)
 {
 	const struct turns *turns = turns_of(session, shard);
+	const struct reads *reads = session->reads;
 	struct need need;
 	int node;
 
@@ -189,10 +191,9 @@ static int pick(struct session *session, int shard, uint64_t *ret_incarnation)
 		return -1;
 	need_of(session, shard, &need);
 	/* Who went to the primary would seldom find elsewhere what that had a moment before. */
-	need.stays = session->reads->shares && reads_minds(session->reads) && session->reads->level != CONSISTENCY_CAUSAL &&
-		     need.at_us < session->reads->read_us + PAUSE_US;
+	need.stays = reads->shares && reads_minds(reads) && reads->level != CONSISTENCY_CAUSAL && need.at_us < reads->read_us + PAUSE_US;
 	node = turns->nodes[(session->worker->read_turn + 1) % turns->count];
-	if (session->reads->by == READ_FROM_ROUND_ROBIN && !need.stays && (*ret_incarnation = serves(session, node, &need)))
+	if (reads->by == READ_FROM_ROUND_ROBIN && !need.stays && (*ret_incarnation = serves(session, node, &need)))
 		return node;
 	return compare(session, shard, turns, &need, ret_incarnation);
 }
@@ -417,7 +418,7 @@ static int wait_for_leg(struct session *session, const struct leg *leg, int shar
 	return err->code;
 }
 
-int reads_wait_in_tx(struct session *session, const struct leg *leg, int shard, struct err *err)
+int reads_wait_in_tx(struct session *session, const struct leg *leg, int shard, bool only, struct err *err)
 {
 	int rc = 1;
 
@@ -426,7 +427,7 @@ int reads_wait_in_tx(struct session *session, const struct leg *leg, int shard, 
 	/* A block that looks at the primary goes on there: what is shown elsewhere meanwhile, its own changes keep it from knowing soon. */
 	if ((session->reads->looked_on >> shard & 1) && (session->tx_snapshot || session->reads->level == CONSISTENCY_CAUSAL))
 		return 1;
-	if (session->reads->may && session->reads->token && session->reads->level >= CONSISTENCY_MONOTONIC)
+	if ((only || session->reads->may) && session->reads->looks && session->reads->token && session->reads->level >= CONSISTENCY_MONOTONIC)
 		rc = reads_token_resolve(session, shard, err);
 	if (rc <= 0)
 		return rc;

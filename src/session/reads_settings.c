@@ -103,6 +103,7 @@ void reads_read_settings(struct session *session, const struct hint *hint)
 		reads->wait_us = READS_SURE_US_MAX;
 	reads->user_wrote_us = user && user[0] ? user_place(session->database_name, user) : NULL;
 	reads_token_read(session);
+	reads->easy = !reads->primary && !reads->hinted && !reads_waits(reads);
 }
 
 void reads_make(struct session *session)

@@ -103,6 +103,24 @@ def test_and_is_told_if_it_never_does(cluster, level, statement):
         conn.execute(statement)
 
 
+@pytest.mark.parametrize("level", [*MINDING, "strong"])
+@pytest.mark.parametrize("begin", [None, "BEGIN", "BEGIN READ ONLY", "BEGIN ISOLATION LEVEL REPEATABLE READ"])
+def test_so_does_who_has_the_token_of_one(cluster, level, begin):
+    """Also where the primary serves, in a transaction block too."""
+    with connect(cluster, "causal") as one, connect(cluster, level) as two:
+        with waiting_commit(cluster) as (newest, end):
+            assert counted(one) == newest
+            two.execute(f"SET nanu.token = '{one.execute('SHOW nanu.token').fetchone()[0]}'")
+            later = threading.Timer(0.3, end)
+            later.start()
+            if begin:
+                two.execute(begin)
+            assert counted(two) == newest
+            later.join()
+            if begin:
+                two.execute("COMMIT")
+
+
 def restarted(cluster, replica):
     """It has replayed the commit before, and begins with a list of transactions that has it as one that runs."""
     for server in [cluster.servers[0], replica]:
