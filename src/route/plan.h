@@ -80,6 +80,7 @@ struct plan {
 	bool looks;                     /* some item may depend on what is there when it runs */
 	bool dirties;                   /* some item does */
 	bool holds;                     /* some item takes what others, or the session itself, are to find after it: an advisory lock, a cursor WITH HOLD */
+	bool sets_unseen;               /* some item sets what only its server can tell afterwards */
 	enum reading reading;           /* the worst of its items */
 	bool uses_literals;             /* some pin needs the statement's literals */
 	bool unknown;                   /* names a relation that the catalog does not have: to be planned anew with a fresh one */

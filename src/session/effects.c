@@ -274,7 +274,9 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 	case STMT_PREPARE_TX:
 		effects_end_tx(session, !slice_is(tag, "ROLLBACK"));
 		tx_is(session, leg, shape->tx_chain);
-		if (!shape->tx_chain)
+		if (shape->tx_chain)
+			effects_begin(session, shape);
+		else
 			reads_end_tx(session);
 		break;
 	case STMT_SAVEPOINT:

@@ -24,10 +24,11 @@ enum portal_kind extended_kind(const struct session *session, const struct plan 
 		return PORTAL_LEG;
 	switch (item->shape->kind) {
 	case STMT_BEGIN:
-		return several || units_tx_lost(session) || reads_begins_later(session) ? PORTAL_SPREAD : PORTAL_LEG;
+		return several || units_tx_lost(session) || reads_begins_later(session, plan) ? PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_COMMIT:
 	case STMT_ROLLBACK:
-		return several || units_tx_lost(session) || (session->reads && (session->reads->in_tx || list_empty(&session->legs))) ? PORTAL_SPREAD : PORTAL_LEG;
+		return several || units_tx_lost(session) || (session->reads && (session->reads->in_tx || (session->tx_status == 'T' && list_empty(&session->legs)))) ?
+			       PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_SET_TRANSACTION:
 		return query_sets_modes(session, item->shape) ? PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_DEALLOCATE:
@@ -369,6 +370,11 @@ static bool ends_tx(const struct shape *shape)
 	return shape->kind == STMT_COMMIT || shape->kind == STMT_ROLLBACK;
 }
 
+static int ran_already(const struct portal *portal, struct err *err)
+{
+	return err_set(err, ERR_WRONG_STATE, "portal \"%s\" cannot be run", portal->name);
+}
+
 static int execute_spread(struct session *session, struct portal *portal, struct err *err)
 {
 	const struct plan_item *item = &portal->plan->items[0];
@@ -391,16 +397,22 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 	case STMT_SET_TRANSACTION:
 		if (!query_sets_modes(session, item->shape))
 			break;
+		if (portal->done)
+			return ran_already(portal, err);
 		effects_set_modes(session, item->shape);
 		query_say_tag(session, "SET", false);
+		portal->done = true;
 		return 1;
 	case STMT_BEGIN:
 		if (session->answer_count) {
 			units_flush(session);
 			return 0;
 		}
+		if (portal->done)
+			return ran_already(portal, err);
 		if (session->tx_status == 'I' && !reads_leave(session))
 			return 0;
+		portal->done = true;
 		query_begin_deferred(session, item->shape);
 		legs_begin(session);
 		return 1;
@@ -412,7 +424,7 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 			return 0;
 		}
 		if (portal->done)
-			return err_set(err, ERR_WRONG_STATE, "portal \"%s\" cannot be run", portal->name);
+			return ran_already(portal, err);
 		rc = item->shape->kind == STMT_DEALLOCATE ? names_deallocate(session, item->shape, err) :
 							    listen_run(session, portal->plan, true, err);
 		portal->done = rc > 0;

@@ -81,6 +81,15 @@ static struct leg *failed_leg(const struct session *session)
 	return NULL;
 }
 
+/* legs_begin() */
+static bool a_leg_begins(const struct session *session)
+{
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->state == LEG_SETTING_UP)
+			return session->tx_status == 'T';
+	return false;
+}
+
 int query_tx_end(struct session *session, struct plan *plan, struct slice sql, bool extended, struct err *err)
 {
 	const struct shape *shape = plan->items[0].shape;
@@ -88,6 +97,8 @@ int query_tx_end(struct session *session, struct plan *plan, struct slice sql, b
 	size_t count = legs_in_tx(session);
 	int rc;
 
+	if (a_leg_begins(session))
+		return SPREAD_WAITS;
 	if (session->tx_status == 'I' || (count == 1 && (session->tx_status == 'T' || failed_leg(session))))
 		return 0;
 	if ((shape->kind == STMT_PREPARE_TX && (count || session->tx_status == 'T')) || (shape->tx_chain && count)) {
@@ -302,7 +313,7 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 	}
 	switch (shape->kind) {
 	case STMT_BEGIN:
-		if (!several_shards && !reads_begins_later(session))
+		if (!several_shards && !reads_begins_later(session, plan))
 			break;
 		query_begin_deferred(session, shape);
 		effects_ready(session, session->tx_status);

@@ -145,7 +145,7 @@ static int check_block(struct session *session, const struct plan *plan, struct 
 	struct reads *reads = session->reads;
 
 	if (!has_replica(session)) {
-		reads->in_tx = !reads->primary && !plan->holds && plan->reading == READING_ANYWHERE && !plan->dirties;
+		reads->in_tx = !reads->primary && !plan->holds && !plan->sets_unseen && plan->reading == READING_ANYWHERE && !plan->dirties;
 		return 1;
 	}
 	if (reads->chose_primary) {
@@ -156,6 +156,9 @@ static int check_block(struct session *session, const struct plan *plan, struct 
 	if (plan->holds) {
 		err_set(err, ERR_TX_STATE, "a transaction block that reads from a replica cannot take advisory locks, or make cursors WITH HOLD");
 		err_detail(err, "Sessions on the primary would not see the lock, and the session not the cursor.");
+	} else if (plan->sets_unseen) {
+		err_set(err, ERR_TX_STATE, "a transaction block that reads from a replica cannot set what only that could tell afterwards");
+		err_detail(err, "SET of a setting by its name, and set_config() with constants, are known to the router.");
 	} else if (plan->reading == READING_OWN) {
 		err_set(err, ERR_TX_STATE, "a transaction block that reads from a replica cannot ask for what each server has of its own");
 		err_detail(err, "That is where sequences are, what is in unlogged tables, and statistics.");

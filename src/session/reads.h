@@ -122,10 +122,12 @@ void reads_give_up(struct session *session, const struct leg *leg);
 void reads_begin_tx(struct session *session);   /* a transaction block, with session->tx_modes */
 void reads_end_tx(struct session *session);     /* the same has ended, and what follows in its pipeline is chosen for anew */
 bool reads_leave(struct session *session);      /* no leg is a replica's any more; false: not yet, units_go() will be called again */
-/* Who may serve a transaction block its first statement tells: it is begun where that goes. */
-static inline bool reads_begins_later(const struct session *session)
+/* Who may serve a transaction block its first statement tells: it is begun where that goes. Where a pipeline has had another statement before, it is begun
+ * there, unless that must not be the primary. */
+static inline bool reads_begins_later(const struct session *session, const struct plan *begin)
 {
-	return session->reads && session->tx_status == 'I' && !session->pins && (!session->reads->primary || reads_outdated(session));
+	return session->reads && session->tx_status == 'I' && !session->pins && (list_empty(&session->legs) || begin->reads) &&
+	       (!session->reads->primary || reads_outdated(session));
 }
 void reads_wrote(struct session *session, const struct plan *plan);     /* what reads_step() is not asked of runs now; NULL: nobody knows what */
 /* As reads_step(), of such that may read what is there on these shards. */

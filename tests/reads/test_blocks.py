@@ -37,11 +37,12 @@ def locks_held(cluster):
 
 OWN = ["SELECT last_value FROM numbers", "SELECT last_value FROM pg_sequences WHERE sequencename = 'numbers'", "SELECT n FROM light", "TABLE lights", "SELECT told()",
        "SELECT count(*) > 0 FROM pg_stat_activity", "SELECT pg_sequence_last_value('numbers'::regclass)"]
+UNSEEN = ["SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SELECT set_config('work_' || 'mem', '5MB', false)"]
 LOCKS = ["SELECT pg_advisory_xact_lock(7)", "SELECT pg_try_advisory_xact_lock_shared(7)", "SELECT pg_advisory_lock(7)", "SELECT locks()"]
 
 
 @pytest.mark.parametrize("begin", ["BEGIN READ ONLY", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"])
-@pytest.mark.parametrize("statement", [*LOCKS, "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "DECLARE c CURSOR FOR SELECT pg_advisory_xact_lock(7)", *OWN,
+@pytest.mark.parametrize("statement", [*LOCKS, "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "DECLARE c CURSOR FOR SELECT pg_advisory_xact_lock(7)", *OWN, *UNSEEN,
                                        "EXPLAIN ANALYZE SELECT last_value FROM numbers", "DECLARE c CURSOR FOR TABLE light"])
 @pytest.mark.parametrize("prepare", [False, True])
 def test_a_block_that_begins_with_what_must_be_found_is_the_primarys(cluster, begin, statement, prepare):
@@ -53,7 +54,7 @@ def test_a_block_that_begins_with_what_must_be_found_is_the_primarys(cluster, be
 
 
 @pytest.mark.parametrize("statement", ["SELECT pg_advisory_xact_lock(7)", "SELECT n, pg_try_advisory_lock(7) FROM counter", "EXPLAIN ANALYZE SELECT pg_advisory_lock(7)",
-                                       "DECLARE c CURSOR WITH HOLD FOR SELECT 1", *OWN, "DECLARE c CURSOR FOR TABLE light"])
+                                       "DECLARE c CURSOR WITH HOLD FOR SELECT 1", *OWN, *UNSEEN, "DECLARE c CURSOR FOR TABLE light"])
 @pytest.mark.parametrize("prepare", [False, True])
 def test_later_it_is_refused(cluster, statement, prepare):
     with connect(cluster, "eventual") as conn:
@@ -150,6 +151,38 @@ def test_later_it_is_the_servers_to_refuse(cluster, say):
     with pytest.raises(psycopg.Error, match="must be called before any query"):
         say("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
     say("ROLLBACK")
+
+
+@pytest.mark.parametrize("statement", ["SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SELECT set_config('default_transaction_' || 'read_only', 'on', false)"])
+def test_what_a_block_sets_for_the_session_stays(cluster, say, statement):
+    say("BEGIN READ ONLY")
+    say(statement)
+    say("COMMIT")
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        say("UPDATE counter SET n = n")
+
+
+def test_a_chain_keeps_a_replica_from_writing(cluster, say):
+    say("BEGIN READ ONLY")
+    say("SELECT n FROM counter")
+    say("COMMIT AND CHAIN")
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        say("SELECT n FROM counter FOR UPDATE")
+    say("ROLLBACK")
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+@pytest.mark.parametrize("first", ["SELECT count(*) FROM pg_class", "UPDATE counter SET n = n + 1", "SELECT n FROM counter"])
+def test_a_block_that_ends_at_once_within_a_pipeline_has_ended(cluster, first, end):
+    """The server was still beginning it, and stayed in it: what came before was not committed."""
+    with connect(cluster, "eventual") as conn, connect(cluster, "strong") as other:
+        before, = other.execute("SELECT n FROM counter").fetchone()
+        with conn.pipeline():
+            for statement in [first, "BEGIN READ ONLY", end]:
+                conn.execute(statement)
+        assert conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        after, = other.execute("SELECT n FROM counter").fetchone()
+        assert after - before == (1 if "UPDATE" in first and end == "COMMIT" else 0)
 
 
 def test_a_session_that_only_reads_declares_it_for_all(cluster, say):
