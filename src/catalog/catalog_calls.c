@@ -10,7 +10,7 @@
 #include "catalog/catalog.h"
 
 static const char CALLS[] =
-	"WITH " READERS ", called(func, callee) AS ("
+	"WITH called(func, callee) AS ("
 	"  SELECT aggfnoid::oid, s FROM pg_aggregate, unnest(ARRAY[aggtransfn, aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn, aggmtransfn,"
 	"   aggminvtransfn, aggmfinalfn]::oid[]) s WHERE aggfnoid >= 16384"
 	" UNION"
@@ -18,7 +18,8 @@ static const char CALLS[] =
 	"   LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid"
 	"   WHERE p.pronargdefaults > 0 AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)"
 	" UNION"
-	"  SELECT oid, substring(proargdefaults::text FROM pattern)::oid FROM pg_proc, readers WHERE pronargdefaults > 0 AND proargdefaults::text ~ pattern)"
+	"  SELECT oid, m[1]::oid FROM pg_proc, regexp_matches(proargdefaults::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m"
+	"   WHERE pronargdefaults > 0 AND oid >= 16384)"
 	" SELECT DISTINCT n.nspname, p.proname, cn.nspname, c.proname FROM called"
 	"  JOIN pg_proc p ON p.oid = func JOIN pg_namespace n ON n.oid = p.pronamespace"
 	"  JOIN pg_proc c ON c.oid = callee JOIN pg_namespace cn ON cn.oid = c.pronamespace ORDER BY 1, 2";
@@ -222,7 +223,7 @@ int catalog_load_calls(PGconn *conn, struct catalog *catalog, struct err *err)
 		const char *sql, *what;
 		bool reads_names;
 		void (*add)(struct catalog *catalog, const PGresult *result);
-	} parts[] = { { CALLS, "aggregates", true, add_calls }, { OF_ROWS, "functions", false, add_of_rows }, { TAKES, "aggregates", false, add_takes },
+	} parts[] = { { CALLS, "aggregates", false, add_calls }, { OF_ROWS, "functions", false, add_of_rows }, { TAKES, "aggregates", false, add_takes },
 		    { READING_OIDS, "functions", true, add_reading_oids } };
 	struct buf names, all;
 	PGresult *result;

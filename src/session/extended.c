@@ -412,8 +412,10 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 			return ran_already(portal, err);
 		if (session->tx_status == 'I' && !reads_leave(session))
 			return 0;
+		rc = query_begin_deferred(session, item->shape, err);
+		if (rc < 0)
+			return rc;
 		portal->done = true;
-		query_begin_deferred(session, item->shape);
 		legs_begin(session);
 		return 1;
 	case STMT_DEALLOCATE:
@@ -591,6 +593,8 @@ int extended_sync(struct session *session, struct err *err)
 {
 	struct leg *leg = session->current;
 
+	if (leg && leg->state == LEG_SETTING_UP)        /* legs_begin() */
+		return 0;
 	/* Legs that the segment left behind are synchronised out of the client's hearing. */
 	LIST_EACH(&session->legs, node) {
 		struct leg *other = CONTAINER_OF(node, struct leg, place);

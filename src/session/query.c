@@ -38,21 +38,45 @@ static void say_warning(struct session *session, const char *sqlstate, const cha
 	buf_release(&out);
 }
 
-void query_begin_deferred(struct session *session, const struct shape *shape)
-{
-	if (session->tx_status == 'I') {
-		effects_begin(session, shape);
-		session->tx_status = 'T';
-	} else {
-		say_warning(session, "25001", "there is already a transaction in progress");
-	}
-	query_say_tag(session, shape->tx_start ? "START TRANSACTION" : "BEGIN", false);
-}
-
 bool query_sets_modes(const struct session *session, const struct shape *shape)
 {
 	return session->tx_status == 'T' && session->tx_begin.size && list_empty(&session->legs) && !session->savepoint_count &&
 	       !shape->tx_session_characteristics && !shape->name;
+}
+
+/* PostgreSQL refuses them behind the first query of a transaction, of which a pipeline without a Sync is one. */
+static int check_modes(const struct session *session, const struct shape *shape, struct err *err)
+{
+	bool isolation = shape->tx_isolation && strcmp(shape->tx_isolation, "read committed") != 0;
+	bool late = false;
+
+	LIST_EACH(&session->legs, node)
+		late |= CONTAINER_OF(node, struct leg, place)->needs_sync || CONTAINER_OF(node, struct leg, place)->in_tx;
+	if (!late || (!isolation && !shape->tx_deferrable && !shape->tx_not_deferrable))
+		return 0;
+	err_set(err, ERR_TX_STATE, "SET TRANSACTION %s must be called before any query", isolation ? "ISOLATION LEVEL" : "[NOT] DEFERRABLE");
+	err_sqlstate(err, "25001");
+	return err->code;
+}
+
+int query_begin_deferred(struct session *session, const struct shape *shape, struct err *err)
+{
+	if (session->tx_status != 'I')
+		say_warning(session, "25001", "there is already a transaction in progress");
+	if (check_modes(session, shape, err) < 0)
+		return err->code;
+	if (session->tx_status == 'I') {
+		effects_begin(session, shape);
+		session->tx_status = 'T';
+	} else if (query_sets_modes(session, shape)) {
+		effects_set_modes(session, shape);
+	} else if (shape->tx_read_only || shape->tx_read_write || shape->tx_isolation_given) {
+		err_set(err, ERR_UNSUPPORTED, "BEGIN within a transaction block cannot change its modes on several shards");
+		err_hint(err, "Say them in the first BEGIN, or with SET TRANSACTION before the first statement.");
+		return err->code;
+	}
+	query_say_tag(session, shape->tx_start ? "START TRANSACTION" : "BEGIN", false);
+	return 1;
 }
 
 static uint64_t shards_in_tx(const struct session *session)
@@ -101,6 +125,8 @@ int query_tx_end(struct session *session, struct plan *plan, struct slice sql, b
 		return SPREAD_WAITS;
 	if (session->tx_status == 'I' || (count == 1 && (session->tx_status == 'T' || failed_leg(session))))
 		return 0;
+	if (shape->kind == STMT_PREPARE_TX && session->tx_status == 'T' && session_shard_count(session) == 1)
+		return 0;               /* of nothing: its server begins for it */
 	if ((shape->kind == STMT_PREPARE_TX && (count || session->tx_status == 'T')) || (shape->tx_chain && count)) {
 		err_set(err, ERR_UNSUPPORTED, "a transaction over several shards cannot end this way yet");
 		err_hint(err, "Use plain COMMIT or ROLLBACK.");
@@ -315,9 +341,10 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 	case STMT_BEGIN:
 		if (!several_shards && !reads_begins_later(session, plan))
 			break;
-		query_begin_deferred(session, shape);
-		effects_ready(session, session->tx_status);
-		return 1;
+		rc = query_begin_deferred(session, shape, err);
+		if (rc > 0)
+			effects_ready(session, session->tx_status);
+		return rc;
 	case STMT_SET_TRANSACTION:
 		if (!query_sets_modes(session, shape))
 			break;

@@ -63,7 +63,8 @@ int names_parse(struct session *session, struct plan *plan, struct slice sql, st
 		struct statement **ret_prepares, struct err *err);
 /* The Execute `raw` of a portal with a PREPARE; nothing is sent when the copy is there already. */
 int names_execute_prepare(struct session *session, struct leg *leg, struct portal *portal, struct slice raw, struct err *err);
-void query_begin_deferred(struct session *session, const struct shape *shape);
+/* 1; ERR_TX_STATE, ERR_UNSUPPORTED: its modes come too late. */
+must_use int query_begin_deferred(struct session *session, const struct shape *shape, struct err *err);
 /* Whether a SET TRANSACTION is of a block that no server knows of yet: it begins there as it says. */
 bool query_sets_modes(const struct session *session, const struct shape *shape);
 

@@ -215,6 +215,12 @@ def test_a_chain_goes_on_as_it_began(cluster, say):
     say("ROLLBACK")
 
 
+def test_a_block_of_nothing_can_be_prepared(cluster, say):
+    say("BEGIN")
+    say("PREPARE TRANSACTION 'nothing'")
+    say("ROLLBACK PREPARED 'nothing'")
+
+
 def test_a_dump_is_the_primarys(cluster):
     """It declares that it only reads, and asks for sequences."""
     info = conninfo_to_dict(cluster.conninfo())

@@ -260,6 +260,8 @@ FUNCTIONS = """
 CREATE FUNCTION deep.again() RETURNS int STABLE LANGUAGE plpgsql AS 'BEGIN RETURN deep.again(); END';
 CREATE FUNCTION deep.writes() RETURNS void LANGUAGE sql AS 'INSERT INTO deep.base VALUES (3)';
 CREATE FUNCTION deep.sleepless() RETURNS int STABLE LANGUAGE sql BEGIN ATOMIC; SELECT 1; END;
+CREATE FUNCTION deep.by_default(bigint DEFAULT pg_sequence_last_value('deep.numbers')) RETURNS int STABLE LANGUAGE sql AS 'SELECT $1::int';
+CREATE FUNCTION deep.locks_by_default(bool DEFAULT pg_try_advisory_lock(77)) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1';
 CREATE FUNCTION deep.believed() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT last_value::int FROM deep.numbers';
 """
 
@@ -279,7 +281,7 @@ def deep(cluster):
     cluster.execute("CREATE TABLE public.known_too ()")
     cluster.catch_up()
     return {**{f"TABLE deep.v{number}": expected for number, expected in enumerate(VIEWS.values())}, **COPIES,
-            **{f"SELECT deep.f{number}()": expected for number, expected in enumerate(BODIES.values())}, "SELECT deep.believed()": True}
+            **{f"SELECT deep.f{number}()": expected for number, expected in enumerate(BODIES.values())}, "SELECT deep.believed()": True, "SELECT deep.by_default()": False, "SELECT deep.locks_by_default()": False}
 
 
 def test_what_a_view_a_copy_or_a_function_does_is_looked_into(cluster, deep):

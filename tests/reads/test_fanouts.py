@@ -142,3 +142,68 @@ def test_a_replica_that_dies_is_not_noticed(own_primaries, start_own):
         finally:
             stop.set()
     in_background(disturb, *(lambda i=i: read(i) for i in range(16)))
+
+
+# ---- transaction blocks over shards ----
+
+def ids(cluster):
+    """One of each shard."""
+    found = []
+    for shard in range(2):
+        with cluster.connect_node(shard) as conn:
+            found.append(conn.execute("SELECT min(id) FROM t").fetchone()[0])
+    return found
+
+
+@pytest.mark.parametrize("level", ["strong", "session"])
+@pytest.mark.parametrize("end, more", [("COMMIT", 1), ("ROLLBACK", 0)])
+def test_a_block_that_ends_at_once_within_a_pipeline_has_ended(cluster, level, end, more):
+    """Its server was still beginning it: what came before was acknowledged, and lost."""
+    with connect(cluster, level) as conn:
+        before, = conn.execute("SELECT n FROM t WHERE id = 1").fetchone()
+        with conn.pipeline():
+            for statement in ["UPDATE t SET n = n + 1 WHERE id = 1", "BEGIN", end]:
+                conn.execute(statement)
+        assert conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    assert cluster.execute("SELECT n FROM t WHERE id = 1") == [(before + more,)]
+
+
+@pytest.mark.parametrize("level", ["strong", "session"])
+def test_modes_that_come_too_late_within_a_pipeline_are_refused(cluster, level):
+    with connect(cluster, level) as conn:
+        before, = conn.execute("SELECT n FROM t WHERE id = 1").fetchone()
+        with pytest.raises(psycopg.errors.ActiveSqlTransaction), conn.pipeline():
+            conn.execute("UPDATE t SET n = n + 1 WHERE id = 1")
+            conn.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        assert conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        assert conn.execute("SELECT n FROM t WHERE id = 1").fetchone() == (before,)
+
+
+@pytest.mark.parametrize("level", ["strong", "session"])
+@pytest.mark.parametrize("end", ["COMMIT AND CHAIN", "ROLLBACK AND CHAIN"])
+def test_a_chain_keeps_its_modes_on_the_next_shard(cluster, level, end):
+    here, there = ids(cluster)
+    with connect(cluster, level) as conn:
+        conn.execute("BEGIN READ ONLY")
+        conn.execute("SELECT n FROM t WHERE id = %s", [here])
+        conn.execute(end)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            conn.execute("UPDATE t SET n = n + 1 WHERE id = %s", [there])
+        conn.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("level", ["strong", "session"])
+def test_a_second_begin_says_more_of_the_modes(cluster, level):
+    with connect(cluster, level) as conn:
+        conn.execute("BEGIN")
+        conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        assert conn.execute("SHOW transaction_isolation").fetchone() == ("repeatable read",)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            conn.execute("UPDATE t SET n = n + 1 WHERE id = 1")
+        conn.execute("ROLLBACK")
+        conn.execute("BEGIN")
+        conn.execute("SELECT n FROM t WHERE id = 1")
+        with pytest.raises(psycopg.Error) as caught:
+            conn.execute("BEGIN READ ONLY")
+        assert caught.value.sqlstate == "0A000"
+        conn.execute("ROLLBACK")
