@@ -5,6 +5,7 @@
 #include "session/reads.h"
 #include "session/replication.h"
 #include "session/session.h"
+#include "session/silence.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -347,6 +348,7 @@ void session_cancel(struct session *session)
 		else if (leg->state == LEG_WAITING)
 			leg_end_wait(leg, &canceled);
 	}
+	silence_cancel(session, &canceled);
 }
 
 void session_write(struct session *session, struct slice bytes)

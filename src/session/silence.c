@@ -44,6 +44,18 @@ static void look_at(struct session *session, const struct node_status *silent)
 	}
 }
 
+void silence_cancel(struct session *session, const struct err *canceled)
+{
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (!leg->replica || leg->state != LEG_READY || !leg->backend || leg != session->current || node_status_read(leg->replica).reachable)
+			continue;
+		backend_lose(leg->backend, canceled);
+		return;
+	}
+}
+
 static void look(struct worker *worker, void *argument)
 {
 	struct node_status *silent = argument;

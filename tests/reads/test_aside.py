@@ -4,13 +4,14 @@ import datetime
 import re
 import threading
 
+import psycopg
 import pytest
 
 from harness.background import in_background
 from harness.cluster import USER
 from harness.wait import wait_until
 from reads.gate import Gate
-from reads.scene import serving, stat
+from reads.scene import it_waits, serving, stat
 
 CLIENTS = 16
 PAUSES_S = [0.25, 0.5, 1]
@@ -137,6 +138,35 @@ def test_reads_of_a_server_that_hangs_run_elsewhere(own_servers, start_own, farm
     readers = Readers(cluster, query)
     readers.during(act)
     assert stat(cluster, "replica_retries") > retries
+
+
+def test_a_block_on_a_server_that_hangs_can_be_cancelled(own_servers, start_own):
+    """Its second statement cannot run elsewhere, and the server does not heed a cancel request."""
+    cluster = make(start_own(servers=[own_servers], shards=1, replicas=2, workers=2, consistency="eventual"))
+    with cluster.connect() as conn:
+        conn.execute("BEGIN READ ONLY")
+        conn.execute("SELECT id FROM t LIMIT 1")
+        victim, = [replica for replica in cluster.replicas[0] if blocks(replica)]
+        with victim.frozen():
+            wait_until(lambda: cluster.execute("SELECT count(*) FROM nanu.replication WHERE NOT reachable") == [(1,)], "the router knows")
+
+            def read():
+                with pytest.raises(psycopg.errors.QueryCanceled):
+                    conn.execute("SELECT id FROM t")
+
+            def cancel():
+                with cluster.connect() as other:
+                    it_waits(other, conn)
+                conn.cancel()
+            in_background(read, cancel)
+            conn.execute("ROLLBACK")
+            assert conn.execute("SELECT id FROM t WHERE id = 7").fetchone() == (7,)
+
+
+def blocks(server):
+    """A transaction of the application's is under way there."""
+    with server.connect() as conn:
+        return conn.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND state = 'idle in transaction'", [USER]).fetchone() != (0,)
 
 
 # ---- one user does not ----
