@@ -187,6 +187,15 @@ static void hide_savepoints(struct leg *leg, const struct session *session)
 		hide_locals(leg, session->local);
 }
 
+static void hide_begin(struct leg *leg)
+{
+	struct session *session = leg->session;
+
+	buf_add_u8(&session->tx_begin, 0);
+	leg_hide(leg, session->tx_begin.size > 1 ? session->tx_begin.data : "BEGIN");
+	session->tx_begin.size--;
+}
+
 /* Brings the backend to where the session is: its settings, and its transaction. */
 static void set_up(struct leg *leg, bool begin)
 {
@@ -206,9 +215,7 @@ static void set_up(struct leg *leg, bool begin)
 	/* Late for a transaction: what was set before it, its beginning, what was set in it. */
 	hide_diff(leg, backend->settings, session->committed);
 	settings_assign(&leg->base, session->committed);
-	buf_add_u8(&session->tx_begin, 0);
-	leg_hide(leg, session->tx_begin.size > 1 ? session->tx_begin.data : "BEGIN");
-	session->tx_begin.size--;
+	hide_begin(leg);
 	hide_savepoints(leg, session);
 	settings_assign(&backend->settings, session->settings);
 }
@@ -585,7 +592,13 @@ void legs_begin(struct session *session)
 			continue;
 		if (leg->wrote)
 			session->tx_write_shard = leg->shard;
-		set_up(leg, false);
+		if (!leg->needs_sync) {
+			set_up(leg, false);
+			continue;
+		}
+		/* It is in a transaction without a block: a query of anything else would commit that. */
+		settings_assign(&leg->base, session->committed);
+		hide_begin(leg);
 	}
 }
 

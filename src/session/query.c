@@ -71,7 +71,7 @@ int query_begin_deferred(struct session *session, const struct shape *shape, str
 	} else if (query_sets_modes(session, shape)) {
 		effects_set_modes(session, shape);
 	} else if (shape->tx_read_only || shape->tx_read_write || shape->tx_isolation_given) {
-		err_set(err, ERR_UNSUPPORTED, "BEGIN within a transaction block cannot change its modes on several shards");
+		err_set(err, ERR_UNSUPPORTED, "BEGIN within a transaction block cannot change its modes here");
 		err_hint(err, "Say them in the first BEGIN, or with SET TRANSACTION before the first statement.");
 		return err->code;
 	}

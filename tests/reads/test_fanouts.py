@@ -169,6 +169,20 @@ def test_a_block_that_ends_at_once_within_a_pipeline_has_ended(cluster, level, e
 
 
 @pytest.mark.parametrize("level", ["strong", "session"])
+def test_what_was_set_within_a_pipeline_before_begin_commits_nothing(cluster, level):
+    with connect(cluster, level) as conn:
+        before, = conn.execute("SELECT n FROM t WHERE id = 1").fetchone()
+        with conn.pipeline():
+            for statement in ["SET default_transaction_isolation = 'repeatable read'", "SET work_mem = '7MB'", "UPDATE t SET n = n + 1 WHERE id = 1", "BEGIN READ ONLY"]:
+                conn.execute(statement)
+            shown = conn.execute("SHOW work_mem").fetchone()
+            conn.execute("ROLLBACK")
+        assert shown == ("7MB",)
+        assert conn.execute("SELECT n FROM t WHERE id = 1").fetchone() == (before,)
+        assert conn.execute("SHOW work_mem").fetchone() != ("7MB",)
+
+
+@pytest.mark.parametrize("level", ["strong", "session"])
 def test_modes_that_come_too_late_within_a_pipeline_are_refused(cluster, level):
     with connect(cluster, level) as conn:
         before, = conn.execute("SELECT n FROM t WHERE id = 1").fetchone()
