@@ -251,7 +251,7 @@ bool reading_holds(const struct shape *shape)
 
 bool reading_sets_unseen(const struct shape *shape)
 {
-	return shape->set_config_opaque || (shape->kind == STMT_SET_TRANSACTION && shape->tx_session_characteristics);
+	return shape->set_config_opaque;
 }
 
 bool reading_is_of_session(const struct shape *shape)

@@ -216,6 +216,30 @@ static void add_host(struct session *session)
 	put_setting(&session->settings, "application_name", name, SETTING_RAW);
 }
 
+/* SET SESSION CHARACTERISTICS sets what could be set one by one. */
+static void change_characteristics(struct session *session, struct leg *leg, const struct shape *shape)
+{
+	struct shape one = { .kind = STMT_SET };
+	char isolation[32];
+
+	if (shape->tx_isolation) {
+		snprintf(isolation, sizeof(isolation), "'%s'", shape->tx_isolation);
+		one.setting = "default_transaction_isolation";
+		one.setting_value = isolation;
+		carried_change(session, leg, &one);
+	}
+	if (shape->tx_read_only || shape->tx_read_write) {
+		one.setting = "default_transaction_read_only";
+		one.setting_value = shape->tx_read_only ? "on" : "off";
+		carried_change(session, leg, &one);
+	}
+	if (shape->tx_deferrable || shape->tx_not_deferrable) {
+		one.setting = "default_transaction_deferrable";
+		one.setting_value = shape->tx_deferrable ? "on" : "off";
+		carried_change(session, leg, &one);
+	}
+}
+
 void carried_change(struct session *session, struct leg *leg, const struct shape *shape)
 {
 	struct settings *empty = session->worker->pools.settings.empty;
@@ -232,6 +256,8 @@ void carried_change(struct session *session, struct leg *leg, const struct shape
 			reset_all(&backend->settings, empty, shape->kind == STMT_DISCARD);
 		return;
 	}
+	if (shape->tx_session_characteristics)
+		change_characteristics(session, leg, shape);
 	if (!shape->setting)
 		return;
 	if (strcmp(shape->setting, "seed") == 0)

@@ -1,9 +1,11 @@
 /* effects: what a finished statement changed for its session: transaction, savepoints, pins, schema; settings: carried.c. */
 #include <string.h>
+#include <strings.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
 #include "session/listen.h"
+#include "session/own_settings.h"
 #include "session/reads.h"
 #include "session/session.h"
 
@@ -73,6 +75,7 @@ void effects_set_modes(struct session *session, const struct shape *shape)
 {
 	struct tx_modes *modes = &session->tx_modes;
 	struct buf *begin = &session->tx_begin;
+	const char *isolation;
 
 	if (shape->tx_isolation)
 		modes->isolation = isolation_level(shape->tx_isolation);
@@ -88,7 +91,8 @@ void effects_set_modes(struct session *session, const struct shape *shape)
 		buf_add_text(begin, modes->access == TX_READ_ONLY ? " READ ONLY" : " READ WRITE");
 	if (modes->deferrable)
 		buf_add_text(begin, modes->deferrable == TX_DEFERRABLE ? " DEFERRABLE" : " NOT DEFERRABLE");
-	session->tx_snapshot = modes->isolation && strcmp(modes->isolation, "read committed") != 0 && strcmp(modes->isolation, "read uncommitted") != 0;
+	isolation = modes->isolation ? modes->isolation : own_value(session, "default_transaction_isolation");
+	session->tx_snapshot = isolation && strcasecmp(isolation, "read committed") != 0 && strcasecmp(isolation, "read uncommitted") != 0;
 	reads_begin_tx(session);
 }
 
@@ -151,7 +155,7 @@ static void pin(struct session *session, struct leg *leg, const struct shape *sh
 		session->pins |= PIN_LISTEN;
 	else if (shape->kind == STMT_LISTEN && leg && leg->backend)
 		leg->listens = leg->backend->dirty = true;
-	if (shape->set_config_opaque || (shape->kind == STMT_SET_TRANSACTION && shape->tx_session_characteristics))
+	if (shape->set_config_opaque)
 		session->pins |= PIN_SETTINGS;
 	if (session->pins & (PIN_TEMPORARY | PIN_CURSOR | PIN_LISTEN) &&
 	    (shape->kind == STMT_DROP || shape->kind == STMT_CLOSE || shape->kind == STMT_UNLISTEN || shape->kind == STMT_DISCARD))

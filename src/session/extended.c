@@ -30,7 +30,7 @@ enum portal_kind extended_kind(const struct session *session, const struct plan 
 		return several || units_tx_lost(session) || (session->reads && (session->reads->in_tx || (session->tx_status == 'T' && list_empty(&session->legs)))) ?
 			       PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_SET_TRANSACTION:
-		return query_sets_modes(session, item->shape) ? PORTAL_SPREAD : PORTAL_LEG;
+		return query_sets_modes(session, item->shape) || (several && session->tx_status == 'T') ? PORTAL_SPREAD : PORTAL_LEG;
 	case STMT_DEALLOCATE:
 		return PORTAL_SPREAD;
 	case STMT_LISTEN:
@@ -442,6 +442,8 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 		rc = query_tx_end(session, portal->plan, portal->sql, true, err);
 		if (rc != 0)
 			return rc == SPREAD_WAITS ? 0 : rc;
+		if (session->tx_status == 'I')
+			units_end_parts(session, item->shape->kind == STMT_COMMIT);
 		break;
 	default:
 		if (session->answer_count) {
@@ -595,14 +597,9 @@ int extended_sync(struct session *session, struct err *err)
 
 	if (leg && leg->state == LEG_SETTING_UP)        /* legs_begin() */
 		return 0;
-	/* Legs that the segment left behind are synchronised out of the client's hearing. */
-	LIST_EACH(&session->legs, node) {
-		struct leg *other = CONTAINER_OF(node, struct leg, place);
-
-		if (other == leg || !other->needs_sync || !other->backend)
-			continue;
-		leg_sync_hidden(other);
-	}
+	if (!copy_awaited(session) && !units_end_parts(session, !session->skipping))
+		return 0;
+	leg = session->current;
 	if (leg && leg->needs_sync && leg->backend) {
 		if (copy_awaited(session)) {
 			/* Within COPY the server ignores a Sync: it is sent only if the copy does not begin. */

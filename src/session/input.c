@@ -266,7 +266,7 @@ void input_go(struct session *session)
 		return;
 	}
 	session->state = SESSION_WORKING;
-	session->failed = false;
+	session->failed = session->skipping;     /* of an error before this, whose Sync is to come */
 	session->segment++;
 	session->segment_us = loop_now_us(session->worker->loop);
 	deadlines_working(session);

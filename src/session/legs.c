@@ -72,6 +72,15 @@ void leg_sync_hidden(struct leg *leg)
 	leg->needs_sync = leg->executed = leg->wrote = false;
 	leg->setup_left++;
 	leg->state = LEG_SETTING_UP;
+	if (!leg->in_tx)
+		settings_assign(&leg->base, leg->backend->settings);
+}
+
+void leg_roll_back_hidden(struct leg *leg)
+{
+	leg_hide(leg, "ROLLBACK");
+	leg->needs_sync = leg->executed = leg->wrote = false;
+	settings_assign(&leg->backend->settings, leg->base);
 }
 
 static void expect_close(struct leg *leg, struct statement *closed)
@@ -597,7 +606,6 @@ void legs_begin(struct session *session)
 			continue;
 		}
 		/* It is in a transaction without a block: a query of anything else would commit that. */
-		settings_assign(&leg->base, session->committed);
 		hide_begin(leg);
 	}
 }

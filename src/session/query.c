@@ -40,8 +40,7 @@ static void say_warning(struct session *session, const char *sqlstate, const cha
 
 bool query_sets_modes(const struct session *session, const struct shape *shape)
 {
-	return session->tx_status == 'T' && session->tx_begin.size && list_empty(&session->legs) && !session->savepoint_count &&
-	       !shape->tx_session_characteristics && !shape->name;
+	return session->tx_status == 'T' && session->tx_begin.size && list_empty(&session->legs) && !session->savepoint_count && !shape->name;
 }
 
 /* PostgreSQL refuses them behind the first query of a transaction, of which a pipeline without a Sync is one. */

@@ -128,6 +128,7 @@ static void failed(struct session *session, struct leg *leg, struct slice body)
 	session->skipping = !answers_head(session) && !session->copy_sync_owed;
 	if (session->copy_sync_owed) {
 		session->copy_sync_owed = false;
+		units_end_parts(session, false);
 		leg_send(leg, SLICE_LIT("S\0\0\0\4"));
 		answers_push(session, ANSWER_SYNC);
 	}
@@ -143,6 +144,8 @@ static void ready(struct session *session, struct leg *leg, char tx_status)
 	leg->answered |= leg->bound;
 	leg->needs_sync = leg->executed = leg->wrote = leg->told = leg->bound = session->rewinding = false;
 	session->copy_in = false;
+	if (tx_status == 'I' && !session->failed)
+		settings_assign(&leg->base, leg->backend->settings);
 	if (head && head->refused && tx_status == 'T')
 		tx_status = 'E';
 	if (head && (head->kind == ANSWER_QUERY || head->kind == ANSWER_SYNC))

@@ -430,6 +430,7 @@ void leg_end_tx(struct leg *leg, bool committed);
 extern const struct backend_holder leg_holder;          /* relay.c */
 must_use int leg_setup_message(struct leg *leg, char type, struct slice body);  /* 1: it was the set-up's; 0: not */
 void leg_sync_hidden(struct leg *leg);                  /* a Sync whose ReadyForQuery nobody hears */
+void leg_roll_back_hidden(struct leg *leg);             /* what it ran without a block, since its last Sync */
 void leg_hide(struct leg *leg, const char *sql);        /* a query whose answer nobody hears; the leg is being set up until it came */
 
 /* effects.c */

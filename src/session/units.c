@@ -165,6 +165,41 @@ void units_flush(struct session *session)
 		leg_send(session->current, SLICE_LIT("H\0\0\0\4"));
 }
 
+/* Whether a Sync would commit anything there. */
+static bool has_part(const struct leg *leg)
+{
+	return leg->executed && !leg->in_tx && leg->backend && (leg->wrote || leg->backend->settings != leg->base);
+}
+
+bool units_end_parts(struct session *session, bool commit)
+{
+	const struct leg *first = session->current;
+
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (leg == first || !has_part(leg))
+			continue;
+		if (session->answer_count) {
+			units_flush(session);
+			return false;
+		}
+		if (commit && leg->wrote)
+			session->current = leg;
+	}
+	LIST_EACH(&session->legs, node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		if (leg == session->current || !leg->needs_sync || !leg->backend)
+			continue;
+		if (!commit && has_part(leg))
+			leg_roll_back_hidden(leg);
+		else
+			leg_sync_hidden(leg);
+	}
+	return true;
+}
+
 /* The shard for what any shard can do: where the session is already, else the home shard. */
 int units_any_shard(const struct session *session)
 {

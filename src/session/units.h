@@ -22,6 +22,9 @@ void units_check_end(struct session *session, const struct plan *plan, int rc);
 /* A server that has part in the transaction must not commit what the router has refused a statement of: it is sent what cannot succeed, or its
  * connection is closed. `simple`: no Sync is to come. */
 void units_fail_server(struct session *session, bool simple);
+/* What a pipeline without a block runs on several shards is one transaction all the same. It commits last where it wrote, if anywhere: that leg becomes the
+ * one that the client hears; the others commit before, or roll back, unheard. False: not before the answers that are awaited. */
+bool units_end_parts(struct session *session, bool commit);
 int units_any_shard(const struct session *session);
 void units_flush(struct session *session);
 

@@ -31,7 +31,7 @@ enum stmt_kind {
 	STMT_SAVEPOINT, STMT_RELEASE, STMT_ROLLBACK_TO,
 	STMT_PREPARE_TX, STMT_COMMIT_PREPARED, STMT_ROLLBACK_PREPARED,
 	STMT_SET, STMT_RESET, STMT_SHOW, STMT_DISCARD,
-	STMT_SET_TRANSACTION,           /* SET TRANSACTION …, SET SESSION CHARACTERISTICS … */
+	STMT_SET_TRANSACTION,
 	STMT_SET_CONSTRAINTS,
 	STMT_PREPARE, STMT_EXECUTE, STMT_DEALLOCATE,
 	STMT_DECLARE, STMT_FETCH, STMT_CLOSE,           /* FETCH and MOVE */
@@ -218,7 +218,7 @@ struct shape {
 
 	/* SET, RESET, SHOW, and set_config() as the whole statement: `SELECT set_config('x', 'v', false)` has kind SELECT and
 	 * set_config = true with name and value here */
-	const char *setting;            /* lower case; NULL with reset_all */
+	const char *setting;            /* lower case; NULL with reset_all and tx_session_characteristics */
 	const char *setting_value;      /* what follows TO, as SQL text that can be replayed after "SET x TO "; NULL: DEFAULT.
 	                                 * set_config: its second argument, as an SQL literal */
 	enum set_scope set_scope;
@@ -231,7 +231,8 @@ struct shape {
 
 	/* transactions */
 	bool tx_start;                  /* START TRANSACTION, not BEGIN */
-	bool tx_read_only, tx_read_write, tx_deferrable, tx_not_deferrable, tx_isolation_given, tx_chain, tx_session_characteristics;
+	bool tx_read_only, tx_read_write, tx_deferrable, tx_not_deferrable, tx_isolation_given, tx_chain;
+	bool tx_session_characteristics; /* SET SESSION CHARACTERISTICS: it sets default_transaction_… */
 	const char *tx_isolation;       /* "read committed", … */
 	const char *name;               /* savepoint, prepared statement, cursor, channel, gid, snapshot, new schema; NULL for ALL and * */
 

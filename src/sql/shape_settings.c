@@ -119,8 +119,8 @@ static void set_transaction_read(struct maker *maker, const PgQuery__VariableSet
 {
 	struct shape *shape = maker->shape;
 
-	shape->kind = STMT_SET_TRANSACTION;
 	shape->tx_session_characteristics = strcmp(set->name, "SESSION CHARACTERISTICS") == 0;
+	shape->kind = shape->tx_session_characteristics ? STMT_SET : STMT_SET_TRANSACTION;
 	if (strcmp(set->name, "TRANSACTION SNAPSHOT") != 0) {
 		transaction_modes_read(maker, set->args, set->n_args);
 		return;

@@ -100,3 +100,70 @@ def test_a_block_of_a_pipeline_is_what_its_begin_says(cluster, wire):
     assert answers[-1] == ("Z", b"T")
     wire.rows("ROLLBACK")
     assert wire.rows("SELECT * FROM t") == []
+
+
+def sent(wire, how, statements):
+    """All at once; or each statement's answer is waited for. Neither has a Sync before the end."""
+    if how == "at once":
+        return wire.ask(*map(run, statements), Sync)
+    answers = []
+    for sql in statements:
+        wire.send(run(sql), Flush)
+        answers += wire.until("CE")
+        if answers[-1][0] == "E":
+            break
+    return answers + wire.ask(Sync)
+
+
+ON_TWO = {"wrote first": ["UPDATE pair SET v = 1 WHERE k = {own}", "SELECT v FROM pair WHERE k = {other}"],
+          "wrote last": ["SELECT v FROM pair WHERE k = {other}", "UPDATE pair SET v = 1 WHERE k = {own}"],
+          "set first": ["SELECT v FROM pair WHERE k = {own}", "SET work_mem = '5MB'", "SELECT v FROM pair WHERE k = {other}", "UPDATE pair SET v = 1 WHERE k = {own}"],
+          "set last": ["UPDATE pair SET v = 1 WHERE k = {own}", "SELECT v FROM pair WHERE k = {other}", "SET work_mem = '5MB'"]}
+ENDS = {"commits": ([], True), "fails": (["SELECT 1 / v FROM pair WHERE k = {other}"], False), "fails where it wrote": (["SELECT 1 / (v - 1) FROM pair WHERE k = {own}"], False),
+        "is refused": (["SELECT * FROM pair JOIN pair b ON true"], False), "rolls back": (["ROLLBACK"], False),
+        "rolls back a block": (["BEGIN", "SELECT v FROM pair WHERE k = {other}", "ROLLBACK"], False), "commits and fails": (["COMMIT", "SELECT 1 / v FROM pair WHERE k = {other}"], True),
+        "commits a block": (["BEGIN", "SELECT v FROM pair WHERE k = {other}", "COMMIT"], True)}
+
+
+@pytest.fixture(scope="module")
+def keys(cluster):
+    """Of two shards; each has its row in the table pair."""
+    with Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as wire:
+        wire.rows("CREATE TABLE pair (k int PRIMARY KEY, v int)")
+        wire.rows("SELECT nanu.shard_table('pair', key => 'k')")
+        ports = {}
+        for key in range(20):
+            wire.rows(f"INSERT INTO pair VALUES ({key}, 0)")
+            ports.setdefault(wire.one(f"SELECT inet_server_port() FROM pair WHERE k = {key}"), key)
+    return list(ports.values())[:2]
+
+
+@pytest.mark.parametrize("how", ["at once", "one by one"])
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("parts", ON_TWO)
+def test_what_ran_on_two_shards_ends_together(cluster, keys, parts, end, how):
+    own, other = keys
+    ends, done = ENDS[end]
+    with Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as wire:
+        wire.rows(f"UPDATE pair SET v = 0 WHERE k = {own}")
+        before = wire.one("SHOW work_mem")
+        answers = sent(wire, how, [sql.format(own=own, other=other) for sql in ON_TWO[parts] + ends])
+        assert ("E" in [kind for kind, _ in answers]) == ("fails" in end or "refused" in end), answers
+        assert wire.one(f"SELECT v FROM pair WHERE k = {own}") == ("1" if done else "0")
+        after = "5MB" if done and parts.startswith("set") else before
+        assert wire.one("SHOW work_mem") == after
+        for key in (own, other):
+            assert wire.one(f"SELECT current_setting('work_mem') FROM pair WHERE k = {key}") == after
+    with Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as another:
+        for key in (own, other):
+            assert another.one(f"SELECT current_setting('work_mem') FROM pair WHERE k = {key}") == before
+
+
+def test_a_commit_that_fails_on_a_shard_that_was_left_is_heard(cluster, wire):
+    own, other, _ = keys_of_each_shard(cluster, wire)
+    wire.rows("DROP TABLE IF EXISTS d")
+    wire.rows("CREATE TABLE d (k int, v int, UNIQUE (k, v) DEFERRABLE INITIALLY DEFERRED)")
+    wire.rows("SELECT nanu.shard_table('d', key => 'k')")
+    answers = wire.ask(run(f"INSERT INTO d VALUES ({own}, 1), ({own}, 1)"), run(f"SELECT v FROM d WHERE k = {other}"), run("SET work_mem = '5MB'"), Sync)
+    assert [fields(body)["C"] for kind, body in answers if kind == "E"] == ["23505"]
+    assert wire.rows("SELECT * FROM d") == [] and wire.one("SHOW work_mem") != "5MB"

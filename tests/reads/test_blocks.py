@@ -37,7 +37,7 @@ def locks_held(cluster):
 
 OWN = ["SELECT last_value FROM numbers", "SELECT last_value FROM pg_sequences WHERE sequencename = 'numbers'", "SELECT n FROM light", "TABLE lights", "SELECT told()",
        "SELECT count(*) > 0 FROM pg_stat_activity", "SELECT pg_sequence_last_value('numbers'::regclass)"]
-UNSEEN = ["SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SELECT set_config('work_' || 'mem', '5MB', false)"]
+UNSEEN = ["SELECT set_config('work_' || 'mem', '5MB', false)"]
 LOCKS = ["SELECT pg_advisory_xact_lock(7)", "SELECT pg_try_advisory_xact_lock_shared(7)", "SELECT pg_advisory_lock(7)", "SELECT locks()"]
 
 

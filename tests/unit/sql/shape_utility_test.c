@@ -71,7 +71,7 @@ static void every_statement_has_its_kind(void **state)
 		{ "commit prepared 'x'", STMT_COMMIT_PREPARED }, { "rollback prepared 'x'", STMT_ROLLBACK_PREPARED },
 		{ "set a = 1", STMT_SET }, { "reset a", STMT_RESET }, { "reset all", STMT_RESET }, { "show a", STMT_SHOW },
 		{ "discard plans", STMT_DISCARD }, { "set transaction read only", STMT_SET_TRANSACTION },
-		{ "set session characteristics as transaction read write", STMT_SET_TRANSACTION },
+		{ "set session characteristics as transaction read write", STMT_SET },
 		{ "set constraints all deferred", STMT_SET_CONSTRAINTS }, { "prepare p as select 1", STMT_PREPARE },
 		{ "execute p", STMT_EXECUTE }, { "deallocate p", STMT_DEALLOCATE }, { "declare c cursor for select 1", STMT_DECLARE },
 		{ "fetch c", STMT_FETCH }, { "move 5 from c", STMT_FETCH }, { "close c", STMT_CLOSE }, { "listen a", STMT_LISTEN },
