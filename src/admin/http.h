@@ -11,6 +11,7 @@
 
 struct config;
 struct http;
+struct replication_watch;
 struct role_watch;
 struct services;
 struct snapshot;
@@ -18,6 +19,7 @@ struct snapshot;
 struct http_source {                    /* what it answers from */
 	struct services *services;
 	struct role_watch *roles;
+	struct replication_watch *replication;
 	void *program;
 	struct snapshot *(*snapshot)(void *program);    /* new references to the newest */
 	struct config *(*config)(void *program);

@@ -2,6 +2,7 @@
  * but nanu_node_up. */
 #include "admin/exposition.h"
 #include "admin/metrics.h"
+#include "admin/replication.h"
 #include "admin/report.h"
 #include "admin/scene.h"
 #include "ha/role_watch.h"
@@ -95,6 +96,20 @@ static const struct {
 	{ "nanu_node_sample_age_seconds", "Since the newest answer was asked for.", true, sample_age_us },
 };
 
+/* 0 of an async shard, and of one whose primary was not looked at yet. */
+static void shards_in(const struct scene *scene, struct buf *out, const char *name, const char *help, enum replication_state wanted)
+{
+	const struct topology *topology = scene->snapshot->topology;
+
+	exposition_family(out, name, METRIC_GAUGE, help);
+	for (size_t i = 0; i < topology->shard_count; i++) {
+		enum replication_state state;
+
+		exposition_count(out, name, LABELS(scene->arena, { "shard", topology->shards[i].name }), NULL,
+				 replication_watch_state(scene->replication, topology->shards[i].name, &state) && state == wanted);
+	}
+}
+
 void metrics_nodes(const struct scene *scene, struct buf *out)
 {
 	const struct topology *topology = scene->snapshot->topology;
@@ -122,6 +137,8 @@ void metrics_nodes(const struct scene *scene, struct buf *out)
 		exposition_count(out, "nanu_shard_primary_disputed", LABELS(scene->arena, { "shard", topology->shards[i].name }), NULL,
 				 role_watch_read(scene->roles, topology->shards[i].name, reason) == ROLES_DISPUTED);
 	}
+	shards_in(scene, out, "nanu_shard_replication_degraded", "1 when the shard's primary waits for fewer replicas than asked.", REPLICATION_DEGRADED);
+	shards_in(scene, out, "nanu_shard_replication_blocked", "1 when commits on the shard wait for replicas that do not stream.", REPLICATION_BLOCKED);
 	for (size_t j = 0; j < sizeof(metrics) / sizeof(metrics[0]); j++) {
 		exposition_family(out, metrics[j].name, METRIC_GAUGE, metrics[j].help);
 		for (size_t i = 0; i < topology->node_count; i++) {

@@ -32,6 +32,7 @@ struct identity {
 	bool in_recovery;
 	const char *system;             /* its system identifier */
 	const char *slot;               /* that it streams with; "": none */
+	const char *process;            /* what no other server has: when it was started, and its port */
 };
 
 static int identify(struct admin *admin, struct job *job, const struct topology *topology, const struct node *node, struct identity *ret)
@@ -41,13 +42,14 @@ static int identify(struct admin *admin, struct job *job, const struct topology 
 	int rc = node_open(admin->config, node, topology_node_database(topology, node->shard), &conn, &job->err);
 
 	if (rc == 0)
-		rc = node_ask(conn, node->name, "SELECT pg_catalog.pg_is_in_recovery(), s.system_identifier, pg_catalog.current_setting('primary_slot_name')"
-			 " FROM pg_catalog.pg_control_system() s", NULL, PGRES_TUPLES_OK, &result, &job->err);
+		rc = node_ask(conn, node->name, "SELECT pg_catalog.pg_is_in_recovery(), s.system_identifier, pg_catalog.current_setting('primary_slot_name'),"
+			 " pg_catalog.pg_postmaster_start_time()::text || ' ' || pg_catalog.current_setting('port') FROM pg_catalog.pg_control_system() s", NULL, PGRES_TUPLES_OK, &result, &job->err);
 	if (rc == 0)
 		*ret = (struct identity){
 			.in_recovery = *PQgetvalue(result, 0, 0) == 't',
 			.system = arena_strdup(&job->arena, PQgetvalue(result, 0, 1)),
 			.slot = arena_strdup(&job->arena, PQgetvalue(result, 0, 2)),
+			.process = arena_strdup(&job->arena, PQgetvalue(result, 0, 3)),
 		};
 	PQclear(result);
 	PQfinish(conn);
@@ -143,6 +145,22 @@ static int look_for(struct job *job, const struct topology *topology, const stru
 	return 0;
 }
 
+/* By another address. Those that do not answer are another server. */
+static int check_another(struct admin *admin, struct job *job, const struct topology *topology, const struct node *node, const struct identity *standby)
+{
+	for (size_t i = 0; i < topology->node_count; i++) {
+		const struct node *other = &topology->nodes[i];
+		struct identity identity;
+
+		if (other->shard != node->shard || identify(admin, job, topology, other, &identity) < 0 || strcmp(identity.process, standby->process) != 0)
+			continue;
+		err_set(&job->err, ERR_INVALID_VALUE, "%s port %u is node \"%s\" already, at %s port %u", node->host, node->port, other->name, other->host,
+			other->port);
+		return taken(job, "A server is one node.");
+	}
+	return 0;
+}
+
 static int check_standby(struct admin *admin, struct job *job, const struct topology *topology, struct node *node)
 {
 	const struct node *primary = &topology->nodes[topology->shards[node->shard].primary];
@@ -170,14 +188,16 @@ static int check_standby(struct admin *admin, struct job *job, const struct topo
 		return job->err.code;
 	}
 	node->slot = standby.slot;
-	return 0;
+	return check_another(admin, job, topology, node, &standby);
 }
 
 /* Stored, and everybody's; and the primary waits for the replicas that there are now. Takes the reference. */
-static int publish(struct admin *admin, struct job *job, struct topology *next, int shard)
+static int publish(struct admin *admin, struct job *job, const struct topology *old, struct topology *next, int shard)
 {
-	int rc = admin->change(admin->program, next, CHANGE_STORE, &job->err);
+	int rc = replication_check_nodes(admin, old, next, shard, &job->err);
 
+	if (rc == 0)
+		rc = admin->change(admin->program, next, CHANGE_STORE, &job->err);
 	if (rc == 0)
 		replication_settle(admin, next, shard);
 	topology_unref(next);
@@ -200,7 +220,7 @@ static int add(struct admin *admin, struct job *job, const struct call *call, co
 	if (rc == 0)
 		rc = topology_with_node(topology, &node, &next, &job->err);
 	if (rc == 0)
-		rc = publish(admin, job, next, node.shard);
+		rc = publish(admin, job, topology, next, node.shard);
 	return rc < 0 ? rc : admin_say(job, call, OID_TEXT, arena_printf(&job->arena, "%s is a replica of %s", node.name,
 									 topology->shards[node.shard].name));
 }
@@ -323,7 +343,7 @@ static int remove_one(struct admin *admin, struct job *job, const struct call *c
 	if (rc == 0)
 		rc = topology_without_node(topology, node->name, &next, &job->err);
 	if (rc == 0)
-		rc = publish(admin, job, next, node->shard);
+		rc = publish(admin, job, topology, next, node->shard);
 	if (rc == 0)
 		rc = drop_slot(admin, job, topology, node);
 	return rc < 0 ? rc : admin_say(job, call, OID_TEXT, arena_printf(&job->arena, "%s is no node any more", node->name));

@@ -15,7 +15,7 @@
 #include "topo/config.h"
 #include "topo/topology.h"
 
-enum { ARENA_BLOCK_SIZE = 2 << 10, SETTLE_TRIES = 100, SETTLE_TRIES_ALONE = 10, SETTLE_TRY_MS = 50, LOOKS_UNTIL_DEGRADED = 3 };
+enum { ARENA_BLOCK_SIZE = 2 << 10, SETTLE_TRIES = 100, SETTLE_TRIES_ALONE = 10, SETTLE_TRY_MS = 50, LOOKS_UNTIL_DEGRADED = 3, WAKINGS = 2 };
 
 /* ---- what was seen ---- */
 
@@ -143,6 +143,40 @@ static int tell(PGconn *conn, const char *who, const char *names, struct err *er
 	return rc < 0 ? rc : 1;
 }
 
+/* Commits that wait already are told that fewer replicas do when one of those confirms something, and an idle one does so every ten seconds
+ * (wal_receiver_status_interval): it is given something, in a commit that waits for nobody. Its sender may have it before it reads the configuration. */
+static int wake_waiting(struct replication_watch *watch, PGconn *conn, const char *who, const char *shard, struct err *err)
+{
+	struct replication_seen *seen;
+	PGresult *result = NULL;
+	bool owed;
+	int rc;
+
+	pthread_mutex_lock(&watch->reading);
+	seen = find(watch, shard);
+	owed = seen && seen->wakings > 0;
+	if (owed)
+		seen->wakings--;
+	pthread_mutex_unlock(&watch->reading);
+	if (!owed)
+		return 0;
+	rc = node_ask(conn, who, "SELECT pg_catalog.set_config('synchronous_commit', 'local', true), pg_catalog.pg_logical_emit_message(true, 'nanu', '')",
+		      NULL, PGRES_TUPLES_OK, &result, err);
+	PQclear(result);
+	return rc;
+}
+
+static void owe_wakings(struct replication_watch *watch, const char *shard)
+{
+	struct replication_seen *seen;
+
+	pthread_mutex_lock(&watch->reading);
+	seen = find(watch, shard);
+	if (seen)
+		seen->wakings = WAKINGS;
+	pthread_mutex_unlock(&watch->reading);
+}
+
 /* What the primary should be told, and whether it does so already, or was told another time; memory of `arena`. */
 struct finding { const char *names; enum replication_state state; bool told, ours; };
 
@@ -192,6 +226,7 @@ static int look_and_tell(struct replication_watch *watch, const struct topology 
 			 struct err *err)
 {
 	const struct shard *shard = &topology->shards[index];
+	const char *who = topology->nodes[shard->primary].name;
 	struct finding found;
 	int rc = look(topology, index, conn, arena, &found, err);
 
@@ -201,7 +236,12 @@ static int look_and_tell(struct replication_watch *watch, const struct topology 
 		found.told |= patient && !found.ours;
 	else if (note(watch, shard, found.state))
 		tell_of(shard, found.state, found.names);
-	return found.told ? 0 : tell(conn, topology->nodes[shard->primary].name, found.names, err);
+	if (found.told)
+		return wake_waiting(watch, conn, who, shard->name, err);
+	rc = tell(conn, who, found.names, err);
+	if (rc > 0)
+		owe_wakings(watch, shard->name);
+	return rc;
 }
 
 int replication_look(struct replication_watch *watch, const struct config *config, const struct topology *topology, int shard, bool patient,
@@ -314,6 +354,33 @@ static int check_enough(struct admin *admin, struct job *job, const struct topol
 	err_set(&job->err, ERR_WRONG_STATE, "too few replicas of shard \"%s\" stream: commits would wait from now on", next->shards[shard].name);
 	err_hint(&job->err, "A replica streams under its node's name: application_name in its primary_conninfo. Or say when_missing => 'degrade'.");
 	return ERR_WRONG_STATE;
+}
+
+int replication_check_nodes(struct admin *admin, const struct topology *old, const struct topology *next, int shard, struct err *err)
+{
+	const struct shard *changed = &next->shards[shard];
+	struct finding before = { 0 }, after = { 0 };
+	struct arena arena;
+	PGconn *conn = NULL;
+	struct err why;
+	int rc;
+
+	if (changed->replication.mode == REPLICATION_ASYNC || changed->replication.degrades)
+		return 0;
+	arena_init(&arena, ARENA_BLOCK_SIZE);
+	rc = node_open(admin->config, &next->nodes[changed->primary], topology_node_database(next, shard), &conn, &why);
+	if (rc == 0)
+		rc = look(old, shard, conn, &arena, &before, &why);
+	if (rc == 0)
+		rc = look(next, shard, conn, &arena, &after, &why);
+	PQfinish(conn);
+	arena_release(&arena);
+	if (rc < 0 || before.state == REPLICATION_BLOCKED || after.state != REPLICATION_BLOCKED)
+		return 0;               /* a primary that does not answer acknowledges nothing */
+	err_set(err, ERR_WRONG_STATE, "commits of shard \"%s\", which is %s, would wait from now on: too few of its replicas would stream under their nodes' names",
+		changed->name, replication_mode_name(changed->replication.mode));
+	err_hint(err, "That name is application_name in a replica's primary_conninfo. Or change what commits wait for: nanu.set_replication().");
+	return err->code;
 }
 
 /* Another router has set another mode since, and tells the primary that. */

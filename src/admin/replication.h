@@ -24,6 +24,7 @@ struct replication_seen {               /* of one shard; under the lock `reading
 	char shard[NAME_SIZE_MAX];
 	enum replication_state state;
 	unsigned missing_looks;         /* in a row that found replicas missing, of which nothing was made yet */
+	unsigned wakings;               /* still to be made, since the primary was told something: wake_waiting() */
 };
 
 struct replication_watch {
@@ -49,6 +50,8 @@ must_use int replication_look(struct replication_watch *watch, const struct conf
 must_use int replication_take_over(struct replication_watch *watch, const struct config *config, const struct topology *topology, int shard, struct err *err);
 /* After a change of the shard's replicas: has its primary told at once, as far as it can be reached. */
 void replication_settle(struct admin *admin, const struct topology *topology, int shard);
+/* `next` has other nodes in the shard than `old`: ERR_WRONG_STATE when its commits, which do not wait for what is missing now, would wait then. */
+must_use int replication_check_nodes(struct admin *admin, const struct topology *old, const struct topology *next, int shard, struct err *err);
 /* Forgets the shards that are async now. */
 void replication_watch_keep(struct replication_watch *watch, const struct topology *topology);
 

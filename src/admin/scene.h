@@ -7,6 +7,7 @@
 struct arena;
 struct config;
 struct reports;
+struct replication_watch;
 struct role_watch;
 struct services;
 struct snapshot;
@@ -16,6 +17,7 @@ struct scene {
 	const struct snapshot *snapshot;
 	const struct services *services;
 	struct role_watch *roles;
+	struct replication_watch *replication;
 	const struct reports *reports;  /* with REPORT_HOLDS; for metrics, with REPORT_POOLS and REPORT_SUMS too */
 	uint64_t now_us;                /* of env_system()'s clock */
 	bool left;                      /* another process has taken over */

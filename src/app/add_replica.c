@@ -116,6 +116,10 @@ static int read_options(int argc, char **argv, struct options *options)
 		fputs("nanu add-replica: --from and --delay need --data and --port: a playground's own servers follow its primaries at once\n", stderr);
 		return -1;
 	}
+	if (options->name && strlen(options->name) >= NAME_SIZE_MAX) {
+		fprintf(stderr, "nanu add-replica: --name may have %d bytes at most, as PostgreSQL's names do\n", NAME_SIZE_MAX - 1);
+		return -1;
+	}
 	if (!options->data == !options->port)
 		return 0;
 	fputs("nanu add-replica: --data and --port go together; in a playground both are chosen by themselves\n", stderr);

@@ -56,7 +56,7 @@ static uint64_t noted_epoch(const struct config *config)
 	return epoch;
 }
 
-static void note_epoch(const struct plane *plane, uint64_t epoch)
+void agree_note(const struct plane *plane, uint64_t epoch)
 {
 	char path[PATH_MAX], fresh[PATH_MAX];
 	FILE *file;
@@ -73,15 +73,22 @@ static void note_epoch(const struct plane *plane, uint64_t epoch)
 
 int agree_check_start(struct plane *plane, uint64_t stored_epoch, struct err *err)
 {
-	uint64_t noted = noted_epoch(plane->config), greatest;
+	uint64_t noted = noted_epoch(plane->config), greatest = 0;
 	char who[ROUTER_WHO_SIZE], path[PATH_MAX];
-	int rc = routers_greatest(plane->routers, &greatest, who, err);
+	int rc = plane->routers ? routers_greatest(plane->routers, &greatest, who, err) : 0;
 
 	if (rc < 0)
 		return rc;
 	if (stored_epoch >= noted && stored_epoch >= greatest)
 		return 0;
 	note_path(plane->config, path, "");
+	if (!plane->routers) {
+		err_set(err, ERR_WRONG_STATE, "the topology in %s is of epoch %" PRIu64 ", but this router has served by epoch %" PRIu64, plane->config->store,
+			stored_epoch, noted);
+		err_detail(err, "The file is an old copy, it seems, or a new one: by its topology, statements would go to wrong shards.");
+		err_hint(err, "Put a newer copy back. If this one is right, remove the note %.200s.", path);
+		return ERR_WRONG_STATE;
+	}
 	if (stored_epoch < greatest)
 		err_set(err, ERR_WRONG_STATE, "the topology in etcd is of epoch %" PRIu64 ", but router %s serves by epoch %" PRIu64, stored_epoch, who,
 			greatest);
@@ -463,5 +470,5 @@ int plane_forget_router(struct plane *plane, const char *name, struct err *err)
 
 void agree_published(struct plane *plane)
 {
-	note_epoch(plane, plane->snapshot->topology->epoch);
+	agree_note(plane, plane->snapshot->topology->epoch);
 }

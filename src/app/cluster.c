@@ -50,12 +50,12 @@ const char *cluster_programs(struct arena *arena, struct err *err)
 	return NULL;
 }
 
-static void add_node(struct cluster *cluster, const char *name, uint16_t *port, struct cluster_node *primary, bool added)
+static void add_node(struct cluster *cluster, const char *name, unsigned shard, uint16_t *port, struct cluster_node *primary, bool added)
 {
 	struct arena *arena = &cluster->folder->arena;
 	struct cluster_node *node = &cluster->nodes[cluster->node_count++];
 
-	*node = (struct cluster_node){ .port = port, .primary = primary, .added = added, .process = PROCESS_NONE };
+	*node = (struct cluster_node){ .shard = shard, .port = port, .primary = primary, .added = added, .process = PROCESS_NONE };
 	snprintf(node->name, sizeof(node->name), "%s", name);
 	node->data = folder_file(cluster->folder, node->name);
 	node->log = arena_printf(arena, "%s/log/%s.log", cluster->folder->path, node->name);
@@ -72,11 +72,11 @@ int cluster_init(struct cluster *cluster, struct folder *folder, const struct id
 		return ERR_NOT_FOUND;
 	cluster->nodes = arena_calloc(arena, folder->shard_count + folder->replica_count, sizeof(*cluster->nodes));
 	for (unsigned i = 0; i < folder->shard_count; i++)
-		add_node(cluster, arena_printf(arena, "n%u", i + 1), &folder->primary_ports[i], NULL, false);
+		add_node(cluster, arena_printf(arena, "n%u", i + 1), i, &folder->primary_ports[i], NULL, false);
 	for (unsigned i = 0; i < folder->replica_count; i++) {
 		struct folder_replica *replica = &folder->replicas[i];
 
-		add_node(cluster, replica->name, &replica->port, &cluster->nodes[replica->shard], replica->added);
+		add_node(cluster, replica->name, replica->shard, &replica->port, &cluster->nodes[replica->shard], replica->added);
 	}
 	return 0;
 }

@@ -15,6 +15,7 @@ struct cluster_node {
 	const char *log;
 	uint16_t *port;                 /* in the folder's memory */
 	struct cluster_node *primary;   /* whose replica it is; NULL: nobody's */
+	unsigned shard;                 /* from 0 */
 	bool added;                     /* nanu.yaml does not name it */
 	bool promoted;                  /* a replica once, and its shard's primary now: it holds what the others lack */
 	struct process process;

@@ -484,6 +484,11 @@ struct role_watch *control_roles(struct control *control)
 	return control->roles;
 }
 
+struct replication_watch *control_replication(struct control *control)
+{
+	return &control->replication;
+}
+
 struct config *control_config(struct control *control)
 {
 	return plane_config(&control->plane);

@@ -14,6 +14,7 @@ struct admin;
 struct config;
 struct control;
 struct job;
+struct replication_watch;
 struct role_watch;
 struct snapshot;
 struct topology;
@@ -24,6 +25,7 @@ void control_free(struct control *control);
 struct snapshot *control_snapshot(struct control *control);     /* a new reference to the newest */
 struct config *control_config(struct control *control);         /* the same */
 struct role_watch *control_roles(struct control *control);      /* lives as long as the control plane */
+struct replication_watch *control_replication(struct control *control);
 
 /* The first topology is stored; the threads take jobs from now on. `services->submit` is set to reach it. ERR_CONFLICT, ERR_IO, ERR_NOMEM. */
 must_use int control_start(struct control *control, struct services *services, struct err *err);

@@ -400,7 +400,7 @@ int folder_remove_data(struct folder *folder, const char *name, struct err *err)
 
 int folder_remove(struct folder *folder, bool *ret_left, struct err *err)
 {
-	static const char *const files[] = { "password", "nanu.yaml", "users.txt", "nanu.db", "nanu.db-wal", "nanu.db-shm", "nanu.db-lock", "nanu.pid",
+	static const char *const files[] = { "password", "nanu.yaml", "users.txt", "nanu.db", "nanu.db-wal", "nanu.db-shm", "nanu.db-lock", "nanu.db-epoch", "nanu.pid",
 					     "shop.loaded", "lock" };
 	int rc = folder_remove_tree(folder_file(folder, "log"), err);
 

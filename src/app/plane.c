@@ -93,6 +93,8 @@ int plane_save(struct plane *plane, const struct topology *topology, struct err 
 	mem_free(json);
 	if (rc == 0)
 		plane->awaited_epoch = topology->epoch;
+	if (rc == 0 && !plane->routers)
+		agree_note(plane, topology->epoch);
 	for (int i = 0; rc == 0 && i < NEIGHBOUR_COUNT; i++)
 		takeover_tell_store(__atomic_load_n(&plane->peers[i], __ATOMIC_RELAXED));
 	return rc;
@@ -308,7 +310,7 @@ static int first_topology(struct plane *plane, struct topology **ret_topology, s
 	if (entry.value)
 		rc = topology_from_json(entry.value, &stored, err);
 	mem_free(entry.value);
-	if (rc == 0 && plane->routers)
+	if (rc == 0)
 		rc = agree_check_start(plane, stored ? stored->epoch : 0, err);
 	if (rc == 0)
 		rc = config_topology(plane->config, stored, ret_topology, err);
@@ -342,10 +344,10 @@ int plane_settle(struct plane *plane, struct err *err)
 {
 	int rc = plane->unsaved ? plane_save(plane, plane->snapshot->topology, err) : 0;
 
-	if (rc < 0 || !plane->routers)
+	if (rc < 0)
 		return rc;
 	agree_published(plane);
-	return agree_confirm(plane, err);
+	return plane->routers ? agree_confirm(plane, err) : 0;
 }
 
 /* What is the same for the processes of this router alone: their lock, in this run of the machine. */

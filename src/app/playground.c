@@ -269,7 +269,7 @@ static int tell_router(struct playground *playground, struct err *err)
 		if (PQstatus(conn) != CONNECTION_OK)
 			rc = err_set(err, ERR_CONNECT, "the router cannot be reached: %s", PQerrorMessage(conn));
 		else
-			rc = add_replica_register(conn, node->name, arena_printf(&folder->arena, "s%s", node->primary->name + 1), "127.0.0.1", *node->port, "",
+			rc = add_replica_register(conn, node->name, arena_printf(&folder->arena, "s%u", node->shard + 1), "127.0.0.1", *node->port, "",
 						  err);
 		if (rc == 0)
 			replica_unmark(&folder->arena, node->data);

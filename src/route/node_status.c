@@ -118,7 +118,8 @@ static uint64_t serves_until(const struct node_seen *seen)
 
 static void publish(struct node_status *status, const struct node_seen *seen)
 {
-	uint64_t words[WORDS], serving[SERVING_WORDS] = { serves_until(seen), seen->as_of_us, seen->incarnation, seen->follows, seen->delay_us };
+	uint64_t words[WORDS], serving[SERVING_WORDS] = { serves_until(seen), seen->as_of_us, seen->incarnation, seen->follows, seen->delay_us,
+							       seen->returned_us };
 
 	memcpy(words, seen, sizeof(words));
 	__atomic_store_n(&status->version, status->version + 1, __ATOMIC_RELAXED);
@@ -162,6 +163,7 @@ bool node_status_serves(const struct node_status *status, uint64_t now_us, struc
 		ret->incarnation = __atomic_load_n(&status->serving[2], __ATOMIC_RELAXED);
 		ret->follows = __atomic_load_n(&status->serving[3], __ATOMIC_RELAXED);
 		ret->delay_us = __atomic_load_n(&status->serving[4], __ATOMIC_RELAXED);
+		ret->returned_us = __atomic_load_n(&status->serving[5], __ATOMIC_RELAXED);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		after = __atomic_load_n(&status->version, __ATOMIC_RELAXED);
 	} while (before & 1 || before != after);
@@ -454,6 +456,9 @@ bool node_status_sampled(struct node_status *status, struct node_status *primary
 		uint64_t lag_us = node_seen_lag_us(&seen, sample->begun_us);
 
 		seen.excluded = lag_us > (before.excluded ? sample->max_lag_us / 2 : sample->max_lag_us);
+		seen.returned_us = before.excluded && !seen.excluded ? sample->begun_us : before.returned_us;
+		if (seen.excluded || sample->begun_us >= seen.returned_us + NODE_RETURN_US)
+			seen.returned_us = 0;
 	}
 	publish(status, &seen);
 	pthread_mutex_unlock(&status->writing);

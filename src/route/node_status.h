@@ -52,6 +52,7 @@ struct node_seen {
 	uint64_t lag_bytes;             /* behind the newest sample of the primary */
 	uint64_t incarnation;           /* another one after each silence, and 0 before it was asked: a server that was restarted may show less than before */
 	uint64_t excluded;              /* 1: it was further behind than max_lag, and is not half as near yet */
+	uint64_t returned_us;           /* when it was no longer excluded, and is given more and more to do since; 0: it has its whole share */
 	uint64_t delay_us;              /* a replica: so long it waits on purpose before it replays a commit */
 	uint64_t follows;               /* a replica: the primary (node_status_id) of which as_of_us tells; 0: it is none of that one's history */
 	uint64_t failed_us;             /* when a session last found it broken; 0: never */
@@ -66,8 +67,10 @@ void node_status_unref(struct node_status *status);     /* NULL is allowed */
 /* What is looked at before each read: part of the above. */
 struct node_serving {
 	uint64_t until_us;              /* reads may go to it, as far as its samples tell, before this; 0: they may not */
-	uint64_t as_of_us, incarnation, follows, delay_us;      /* as above; a primary follows nobody: 0 */
+	uint64_t as_of_us, incarnation, follows, delay_us, returned_us; /* as above; a primary follows nobody: 0 */
 };
+
+enum { NODE_RETURN_US = 10000000 };     /* until who was excluded has its whole share again */
 
 struct node_load *node_status_load(struct node_status *status);      /* a part of it */
 struct node_seen node_status_read(const struct node_status *status);

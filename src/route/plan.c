@@ -338,7 +338,9 @@ static bool names_nanu(const struct resolver *resolver)
 static void judge_reading(const struct resolver *resolver, struct plan_item *item)
 {
 	item->reading = reading_of(resolver, resolver->shape, false);
-	item->reads = item->reads_there = item->reading == READING_ANYWHERE && !item->dirties;
+	item->reading_there = item->reading == READING_ANYWHERE ? READING_ANYWHERE : reading_of(resolver, resolver->shape, true);
+	item->reads = item->reading == READING_ANYWHERE && !item->dirties;
+	item->reads_there = item->reading_there == READING_ANYWHERE && !item->dirties;
 }
 
 static void plan_query(struct plan *plan, struct resolver *resolver, struct plan_item *item)
@@ -352,7 +354,6 @@ static void plan_query(struct plan *plan, struct resolver *resolver, struct plan
 	for (size_t i = 0; i < shape->scope_count; i++)
 		item->writes |= shape->scopes[i].locking;
 	judge_reading(resolver, item);
-	item->reads_there = item->reads || (!item->dirties && reading_of(resolver, shape, true) == READING_ANYWHERE);
 	item->writes &= !item->reads;
 	if (counts.local || calls_nanu(shape)) {
 		item->kind = ROUTE_LOCAL;
@@ -461,7 +462,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 	bool one_shard = context->snapshot->topology->databases[context->database].shard_count == 1;
 
 	item->shape = shape;
-	item->reading = reading_is_of_session(shape) ? READING_ANYWHERE : READING_UNKNOWN;
+	item->reading = item->reading_there = reading_is_of_session(shape) ? READING_ANYWHERE : READING_UNKNOWN;
 	if (resolver_init(&resolver, context, shape, &plan->arena, &item->refusal) < 0) {
 		item->kind = ROUTE_REFUSED;
 		return;
@@ -552,7 +553,7 @@ static void plan_item(struct plan *plan, const struct plan_context *context, con
 		break;
 	case STMT_EXECUTE:
 		item->dirties = traces_left(&resolver);
-		item->reading = reading_of(&resolver, shape, false);
+		item->reading = item->reading_there = reading_of(&resolver, shape, false);
 		item->calls_read = !item->dirties && item->reading == READING_ANYWHERE;
 		item->kind = ROUTE_ANY;
 		hooks_refuse_expressions(&resolver, shape, true, item); /* of its arguments, wherever it will run */
@@ -669,7 +670,7 @@ static void plan_unparsed(struct plan *plan, const struct plan_context *context,
 	struct plan_item *item = &plan->items[0];
 
 	item->kind = ROUTE_HOME;
-	item->reading = READING_UNKNOWN;
+	item->reading = item->reading_there = READING_UNKNOWN;
 	item->dirties = why->code != ERR_SYNTAX || !catalog || strncmp(catalog->server_version, "15", 2) != 0;
 	if (why->code == ERR_NOMEM || (database->table_count && item->dirties)) {
 		item->kind = ROUTE_REFUSED;
@@ -728,6 +729,8 @@ static void sum_up(struct plan *plan)
 		plan->sets_unseen |= reading_sets_unseen(plan->items[i].shape);
 		if (plan->reading < plan->items[i].reading)
 			plan->reading = plan->items[i].reading;
+		if (plan->reading_there < plan->items[i].reading_there)
+			plan->reading_there = plan->items[i].reading_there;
 	}
 }
 

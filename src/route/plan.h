@@ -54,7 +54,7 @@ struct plan_item {                      /* one statement of the text */
 	bool writes;                    /* may change data, or take locks, on the shard it runs on */
 	bool reads;                     /* a SELECT, COPY TO STDOUT or BEGIN READ ONLY that a replica can serve as the primary would */
 	bool reads_there;               /* the same, of what is to be asked of a replica by who wants to know of it */
-	enum reading reading;           /* of what it runs, or what it wraps would */
+	enum reading reading, reading_there;    /* of what it runs, or what it wraps would */
 	bool calls_read;                /* EXECUTE, and nothing around it: its arguments may be a replica's to work out */
 	bool dirties;                   /* runs code that may change its session unseen: functions, DO, CALL */
 	bool telling;                   /* a query: what it runs may tell in what words it came: current_query() */
@@ -81,7 +81,7 @@ struct plan {
 	bool dirties;                   /* some item does */
 	bool holds;                     /* some item takes what others, or the session itself, are to find after it: an advisory lock, a cursor WITH HOLD */
 	bool sets_unseen;               /* some item sets what only its server can tell afterwards */
-	enum reading reading;           /* the worst of its items */
+	enum reading reading, reading_there;    /* the worst of its items */
 	bool uses_literals;             /* some pin needs the statement's literals */
 	bool unknown;                   /* names a relation that the catalog does not have: to be planned anew with a fresh one */
 	bool parsed;                    /* false: PostgreSQL will not parse it either; one REFUSED-less item of kind ANY */

@@ -70,6 +70,17 @@ static bool tells_of_server(const char *function)
 	return strncmp(function, "pg_show_", 8) == 0 || listed(function, names, sizeof(names) / sizeof(names[0]));
 }
 
+/* Who asks for them at a replica's port means the replica. */
+static bool tells_of_standby(const char *function)
+{
+	static const char *const names[] = {
+		"pg_get_wal_replay_pause_state", "pg_is_in_recovery", "pg_is_wal_replay_paused", "pg_last_wal_receive_lsn", "pg_last_wal_replay_lsn",
+		"pg_last_xact_replay_timestamp",
+	};
+
+	return tells_of_server(function) || listed(function, names, sizeof(names) / sizeof(names[0]));
+}
+
 /* VOLATILE, but a replica answers as well as the primary. */
 static bool is_harmless(const struct catalog_function *function)
 {
@@ -116,7 +127,7 @@ static void see_call(struct reader *reader, const char *schema, const char *name
 /* IMMUTABLE is believed, as PostgreSQL does; STABLE of what is not PostgreSQL's own says nothing of what is a server's own, nor of what it calls. */
 static void see_function(struct reader *reader, const struct catalog_function *function)
 {
-	if (seen(reader, function) || (reader->there && strcmp(function->schema, "pg_catalog") == 0 && strcmp(function->name, "pg_is_in_recovery") == 0))
+	if (seen(reader, function) || (reader->there && strcmp(function->schema, "pg_catalog") == 0 && tells_of_standby(function->name)))
 		return;
 	if (tells_own(function->name))
 		find(reader, READING_OWN);

@@ -251,7 +251,8 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 		leg->backend->pool->statements[shape->kind]++;
 	if (session->reads)
 		reads_count(session, leg, plan, item);
-	started(session, leg, &plan->items[item]);
+	if (!shape->set_config || !slice_is(tag, "SELECT 0"))   /* of a setting that pg_settings does not have */
+		started(session, leg, &plan->items[item]);
 	cursors_note(session, leg, shape);
 	switch (shape->kind) {
 	case STMT_SET:

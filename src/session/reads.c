@@ -13,6 +13,11 @@
 
 enum { WRITTEN_US = 2000 };             /* until it is looked for where the replicas are, after a write: others may write too */
 
+static enum reading reading(const struct session *session, const struct plan *plan)
+{
+	return session->side == SIDE_REPLICA ? plan->reading_there : plan->reading;
+}
+
 static bool only_reads(const struct session *session, const struct plan *plan)
 {
 	return session->side == SIDE_REPLICA ? plan->reads_there : plan->reads;
@@ -145,7 +150,7 @@ static int check_block(struct session *session, const struct plan *plan, struct 
 	struct reads *reads = session->reads;
 
 	if (!has_replica(session)) {
-		reads->in_tx = !reads->primary && !plan->holds && !plan->sets_unseen && plan->reading == READING_ANYWHERE && !plan->dirties;
+		reads->in_tx = !reads->primary && !plan->holds && !plan->sets_unseen && reading(session, plan) == READING_ANYWHERE && !plan->dirties;
 		return 1;
 	}
 	if (reads->chose_primary) {
@@ -159,7 +164,7 @@ static int check_block(struct session *session, const struct plan *plan, struct 
 	} else if (plan->sets_unseen) {
 		err_set(err, ERR_TX_STATE, "a transaction block that reads from a replica cannot set what only that could tell afterwards");
 		err_detail(err, "SET of a setting by its name, and set_config() with constants, are known to the router.");
-	} else if (plan->reading == READING_OWN) {
+	} else if (reading(session, plan) == READING_OWN) {
 		err_set(err, ERR_TX_STATE, "a transaction block that reads from a replica cannot ask for what each server has of its own");
 		err_detail(err, "That is where sequences are, what is in unlogged tables, and statistics.");
 	} else {

@@ -53,6 +53,7 @@ struct need {
 	int primary;
 	const struct node_status *without;      /* nobody is asked twice; or NULL */
 	bool stays;                     /* where it was, if that will do */
+	bool hurries;                   /* it goes also to who has just come back, and should not have much to do yet */
 };
 
 const struct shard_replicas *reads_replicas(const struct session *session, int shard)
@@ -72,7 +73,7 @@ static inline void need_of(const struct session *session, int shard, struct need
 	need->last = reads->read_from[shard];
 	need->at_us = loop_now_us(session->worker->loop);
 	need->without = NULL;
-	need->stays = false;
+	need->stays = need->hurries = false;
 	if (reads->level == CONSISTENCY_EVENTUAL)
 		return;
 	if (reads->level == CONSISTENCY_BOUNDED) {
@@ -105,6 +106,8 @@ static inline void need_of(const struct session *session, int shard, struct need
 	/* Who wrote what it was shown may have seen more on other shards before; and what he saw on this one, a replica has replayed before that, but its
 	 * primary may show later. */
 	shown_us = reads->read_on == UINT64_C(1) << shard ? reads->others_us : reads->read_us;
+	if (reads->reads_on & (reads->reads_on - 1))            /* one shard may show what came of what another does not show yet */
+		shown_us = reads_asked(reads);
 	if (need->as_of_us < shown_us)
 		need->as_of_us = shown_us;
 	need->primary_us = need->as_of_us > reads->read_us ? need->as_of_us : reads->read_us;
@@ -122,6 +125,14 @@ static const struct turns *turns_of(const struct session *session, int shard)
 	return session->reads->shares ? &replicas->turns_shared : &replicas->turns;
 }
 
+/* Its share of the reads grows with the time. */
+static __attribute__((noinline, cold)) bool is_his(const struct session *session, uint64_t returned_us, uint64_t now_us)
+{
+	unsigned scattered = (unsigned)session->worker->read_turn * 2654435761U;        /* Knuth, TAOCP 3, 6.4 */
+
+	return (scattered >> 16) * (uint64_t)NODE_RETURN_US >> 16 <= now_us - returned_us;
+}
+
 /* Its incarnation, when this node will do; else 0. */
 static inline uint64_t serves(struct session *session, int node, const struct need *need)
 {
@@ -137,6 +148,8 @@ static inline uint64_t serves(struct session *session, int node, const struct ne
 		   (seen.delay_us && session->reads->level != CONSISTENCY_BOUNDED)) {   /* what is old on purpose, only who says how old it may be */
 		return 0;
 	}
+	if (__builtin_expect(seen.returned_us != 0, false) && !need->hurries && !is_his(session, seen.returned_us, need->at_us))
+		return 0;
 	if ((pools->holds.count && pools_held(pools, HOLD_NODE, session->snapshot->topology->nodes[node].name)) ||
 	    (pools->aside_count && !reads_pool_open(session, node, need->at_us)))
 		return 0;
@@ -195,6 +208,10 @@ static int pick(struct session *session, int shard, uint64_t *ret_incarnation)
 	node = turns->nodes[(session->worker->read_turn + 1) % turns->count];
 	if (reads->by == READ_FROM_ROUND_ROBIN && !need.stays && (*ret_incarnation = serves(session, node, &need)))
 		return node;
+	node = compare(session, shard, turns, &need, ret_incarnation);
+	if (node >= 0)
+		return node;
+	need.hurries = true;
 	return compare(session, shard, turns, &need, ret_incarnation);
 }
 
@@ -207,6 +224,7 @@ int reads_other(struct session *session, const struct leg *leg, uint64_t *ret_in
 	need_of(session, leg->shard, &need);
 	need.last = READ_FROM_NOBODY;
 	need.without = leg->replica;
+	need.hurries = true;
 	node = replicas->turns.count ? compare(session, leg->shard, &replicas->turns, &need, ret_incarnation) : -1;
 	return node >= 0 && node != need.primary && reads_ask(session, node, need.at_us) ? node : -1;
 }

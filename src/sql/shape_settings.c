@@ -237,13 +237,12 @@ static const char *string_const(const PgQuery__Node *node)
 	return node->a_const->sval->sval;
 }
 
-/* The one call of a SELECT that is nothing but a call; NULL for all others. */
+/* The one call of a SELECT that is nothing but a call, as far as FROM and WHERE are not looked at; NULL for all others. */
 static const PgQuery__FuncCall *only_call(const PgQuery__SelectStmt *select)
 {
 	const PgQuery__Node *target;
 
-	if (!select || select->n_target_list != 1 || select->n_from_clause || select->where_clause || select->having_clause ||
-	    select->n_group_clause || select->with_clause || select->limit_count || select->limit_offset ||
+	if (!select || select->n_target_list != 1 || select->having_clause || select->n_group_clause || select->with_clause || select->limit_count || select->limit_offset ||
 	    select->op != PG_QUERY__SET_OPERATION__SETOP_NONE || select->into_clause)
 		return NULL;
 	target = select->target_list[0];
@@ -251,6 +250,29 @@ static const PgQuery__FuncCall *only_call(const PgQuery__SelectStmt *select)
 	    target->res_target->val->node_case != PG_QUERY__NODE__NODE_FUNC_CALL)
 		return NULL;
 	return target->res_target->val->func_call;
+}
+
+static bool is_column(const PgQuery__Node *node, const char *name)
+{
+	const PgQuery__ColumnRef *column = node && node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF ? node->column_ref : NULL;
+
+	return column && column->n_fields == 1 && column->fields[0]->node_case == PG_QUERY__NODE__NODE_STRING &&
+	       strcmp(column->fields[0]->string->sval, name) == 0;
+}
+
+/* pg_dump's way to set what a server may not have: SELECT set_config(name, 'value', boolean) FROM pg_settings WHERE name = 'name'. */
+static const char *name_in_pg_settings(const PgQuery__SelectStmt *select, const PgQuery__Node *arg)
+{
+	const PgQuery__Node *from = select->n_from_clause == 1 ? select->from_clause[0] : NULL;
+	const PgQuery__RangeVar *table = from && from->node_case == PG_QUERY__NODE__NODE_RANGE_VAR ? from->range_var : NULL;
+	const PgQuery__Node *where = select->where_clause;
+	const PgQuery__AExpr *equal = where && where->node_case == PG_QUERY__NODE__NODE_A_EXPR ? where->a_expr : NULL;
+
+	if (!table || table->alias || strcmp(table->relname, "pg_settings") != 0 || (*table->schemaname && strcmp(table->schemaname, "pg_catalog") != 0) ||
+	    !equal || equal->kind != PG_QUERY__A__EXPR__KIND__AEXPR_OP || equal->n_name != 1 || equal->name[0]->node_case != PG_QUERY__NODE__NODE_STRING ||
+	    strcmp(equal->name[0]->string->sval, "=") != 0 || !is_column(equal->lexpr, "name") || !is_column(arg, "name"))
+		return NULL;
+	return string_const(equal->rexpr);
 }
 
 /* After the walk: if set_config() was found, is it SELECT set_config('name', 'value', boolean)? `select` is NULL for a
@@ -274,7 +296,7 @@ void shape_set_config(struct maker *maker, const PgQuery__SelectStmt *select)
 	shape->set_config_opaque = !shape->set_config_passing;
 	if (!call || found != 1 || maker->functions.count != 1 || call->n_args != 3 || call->agg_filter || call->over)
 		return;
-	name = string_const(call->args[0]);
+	name = select->n_from_clause || select->where_clause ? name_in_pg_settings(select, call->args[0]) : string_const(call->args[0]);
 	value = string_const(call->args[1]);
 	value_read(maker, call->args[2], &local);
 	if (!name || !value || (local.kind != VALUE_TRUE && local.kind != VALUE_FALSE))

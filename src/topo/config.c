@@ -340,6 +340,10 @@ static int check_settings(const struct reading *reading)
 		return refuse(reading, "peers", "%s", reason.message);
 	if (config->http_port == config->listen_port && hosts_meet(config->http_host, config->listen_host))
 		return refuse(reading, "http_port", "http_port and listen_port are both %u: each needs a port of its own", config->http_port);
+	if (config->replica_port && config->replica_port == config->listen_port)
+		return refuse(reading, "replica_port", "replica_port and listen_port are both %u: each needs a port of its own", config->replica_port);
+	if (config->replica_port && config->http_port == config->replica_port && hosts_meet(config->http_host, config->listen_host))
+		return refuse(reading, "replica_port", "replica_port and http_port are both %u: each needs a port of its own", config->replica_port);
 	if (!config->admin_users)
 		config->admin_users = arena_strdup(&config->arena, config->node_user);
 	if (!config->auth_user)

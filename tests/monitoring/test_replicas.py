@@ -46,6 +46,17 @@ def test_one_that_is_behind_is_found_by_who_does_not_mind(cluster):
     wait_for_status(cluster, "/replica?max_lag=300ms", 200)
 
 
+def test_metrics_tell_of_shards_whose_replicas_are_missing(cluster):
+    """These do not stream under their nodes' names."""
+    def told(what):
+        return [metrics(cluster).one(f"nanu_shard_replication_{what}", shard=shard) for shard in ("s1", "s2")]
+    assert told("degraded") == [0, 0]
+    cluster.execute("SELECT nanu.set_replication('s1', 'sync', when_missing => 'degrade')")
+    assert told("degraded") == [1, 0] and told("blocked") == [0, 0]
+    cluster.execute("SELECT nanu.set_replication('s1', 'async')")
+    assert told("degraded") == [0, 0]
+
+
 def test_a_drained_one_and_one_that_is_gone_are_not_found(cluster):
     with cluster.connect() as operator:
         operator.execute("SELECT nanu.drain('n2r1')")

@@ -556,13 +556,16 @@ def test_a_replica_that_was_promoted_and_followed_is_not_thrown_away(standing):
 def test_the_others_are_made_anew_from_one_that_was_promoted(playground):
     playground.choice = ["--shards", "1", "--replicas", "2"]
     playground.start()
+    added = subprocess.run([NANU, "add-replica", "s1", "--dir", playground.dir], capture_output=True, text=True, timeout=120 * PATIENCE, cwd="/")
+    assert added.returncode == 0, added.stderr
     with playground.connect_server("n1a") as conn:
         assert conn.execute("SELECT pg_promote()").fetchone() == (True,)
     wait_until(lambda: primary(playground) == "n1a", "the router has followed")
     assert playground.run("--stop").returncode == 0
     assert "replica n1b is made anew: its replication slot is gone" in playground.start()
-    follows(playground, "n1b", "n1a")
-    assert playground.slots("n1a") == [("n1b", True)]
+    for name in "n1b", "n1c":
+        follows(playground, name, "n1a")
+    assert playground.slots("n1a") == [("n1b", True), ("n1c", True)]
 
 
 def test_replicas_are_added_by_a_later_start_and_not_taken_away(playground):

@@ -221,3 +221,32 @@ def test_a_second_begin_says_more_of_the_modes(cluster, level):
             conn.execute("BEGIN READ ONLY")
         assert caught.value.sqlstate == "0A000"
         conn.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("select", ["SELECT id, n FROM t WHERE id IN ({}, {}) ORDER BY n", "SELECT id, n FROM t WHERE n > 0 AND id >= {} AND id <= {} ORDER BY n"])
+def test_causal_shows_no_effect_without_its_cause(cluster, select):
+    """Of the replica that shows the effect nothing tells that another shard's is behind."""
+    with cluster.connect() as conn:
+        ports = {}
+        for i in range(20):
+            ports.setdefault(conn.execute("SELECT inet_server_port() FROM t WHERE id = %s", [i]).fetchone()[0], i)
+        keys = list(ports.values())[:2]
+    cluster.catch_up()
+    with connect(cluster, "causal") as reader, connect(cluster, "causal") as writer:
+        reader.execute("SET nanu.read_wait = '1ms'")
+        for cause, effect in (keys, keys[::-1]):
+            shard = [server.port for server in cluster.servers].index({key: port for port, key in ports.items()}[cause])
+            cluster.execute("UPDATE t SET n = 1000 WHERE id = %s", [cause])
+            cluster.execute("UPDATE t SET n = 1000 WHERE id = %s", [effect])
+            cluster.catch_up()
+            with paused(*cluster.replicas[shard]):
+                cluster.execute("UPDATE t SET n = 2000 WHERE id = %s", [cause])
+                assert writer.execute("/* nanu: consistency=strong */ SELECT n FROM t WHERE id = %s", [cause], prepare=False).fetchone() == (2000,)
+                writer.execute("UPDATE t SET n = 3000 WHERE id = %s", [effect])
+                rows = {}
+
+                def effect_shows():
+                    rows.update(reader.execute(select.format(*sorted(keys)), prepare=False).fetchall())
+                    return rows[effect] == 3000
+                wait_until(effect_shows, "the effect shows")
+                assert rows[cause] == 2000

@@ -279,6 +279,26 @@ def test_a_replica_too_far_behind_serves_nothing(start_own):
         serving(cluster)
 
 
+def test_a_replica_that_was_too_far_behind_comes_back_slowly(start_own):
+    cluster = start_own(shards=1, replicas=2, workers=1, max_lag=400)
+    cluster.execute("CREATE TABLE counter (n int); INSERT INTO counter VALUES (0);"
+                    "CREATE FUNCTION here() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT inet_server_port()'")
+    cluster.catch_up()
+    serving(cluster)
+    slow = cluster.replicas[0][0]
+    with connect(cluster, "eventual") as conn:
+        def share():
+            return sum(conn.execute("SELECT here(), n FROM counter", prepare=False).fetchone()[0] == slow.port for _ in range(300)) / 300
+        assert 0.4 < share() < 0.6
+        with paused(slow):
+            cluster.execute("UPDATE counter SET n = 1")
+            serving(cluster, ["n1r2"])
+            assert share() == 0
+        serving(cluster)
+        assert share() < 0.25
+        wait_until(lambda: 0.4 < share() < 0.6, "it has its whole share again")
+
+
 def test_the_lag_is_told(cluster):
     cluster.catch_up()
     wait_until(lambda: all(lag is not None and lag < 300 for lag, in cluster.execute("SELECT lag_ms FROM nanu.replication WHERE role = 'replica'")),

@@ -1,8 +1,12 @@
 """Clients that choose by themselves: shop@replica, shop@primary, a second port; and what libpq's target_session_attrs makes of them."""
+import subprocess
+
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from harness.cluster import DATABASE, USER
+from harness.postgres import PROGRAMS
 from harness.program import free_port
 from reads.scene import count_up, counted, paused, reads_of, serving
 
@@ -58,7 +62,7 @@ def test_so_do_its_transaction_blocks(cluster, reader, begin):
         counted(reader)
 
 
-def test_it_says_that_it_is_a_standby(reader):
+def says_that_it_is_a_standby(reader):
     assert reader.info.parameter_status("in_hot_standby") == "on"
     assert reader.info.parameter_status("default_transaction_read_only") == "on"
     for _ in range(2):
@@ -66,7 +70,28 @@ def test_it_says_that_it_is_a_standby(reader):
         assert reader.execute("SHOW in_hot_standby").fetchone() == ("on",)
         assert reader.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
         assert reader.execute("SELECT pg_catalog.pg_is_in_recovery()", prepare=True).fetchone() == (True,)
+        assert reader.execute("SELECT pg_is_in_recovery(), inet_server_port() > 0, current_setting('in_hot_standby')").fetchone() == (True, True, "on")
+        assert reader.execute("SELECT pg_last_wal_replay_lsn() IS NULL, pg_is_wal_replay_paused()").fetchone() == (False, False)
+    for begin in ("BEGIN", "BEGIN READ ONLY", "BEGIN ISOLATION LEVEL REPEATABLE READ"):
+        reader.execute(begin)
+        assert reader.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
+        assert reader.execute("SHOW in_hot_standby").fetchone() == ("on",)
+        reader.execute("COMMIT")
+        reader.execute(begin)
+        assert reader.execute("SHOW in_hot_standby").fetchone() == ("on",)
+        reader.execute("COMMIT")
     assert reader.info.parameter_status("in_hot_standby") == "on"
+
+
+def test_it_says_that_it_is_a_standby(reader):
+    says_that_it_is_a_standby(reader)
+
+
+def test_so_does_one_of_several_shards(start_own):
+    cluster = start_own(shards=2, replicas=1)
+    serving(cluster)
+    with cluster.connect(dbname=REPLICA) as reader:
+        says_that_it_is_a_standby(reader)
 
 
 @pytest.mark.parametrize("statement", [
@@ -168,3 +193,22 @@ def test_a_take_over_hands_both_ports_over(start_own):
     with cluster.connect() as conn:
         assert conn.execute("SHOW transaction_read_only").fetchone() == ("off",)
     before.popen.wait(30)
+
+
+def test_pg_dump_works(cluster):
+    """It sets a parameter that not every server has, by a query of pg_settings."""
+    info = conninfo_to_dict(cluster.conninfo(dbname=REPLICA))
+    dump = subprocess.run([PROGRAMS / "pg_dump", "-h", "127.0.0.1", "-p", info["port"], "-U", info["user"], info["dbname"]], capture_output=True, text=True,
+                          env={"PGPASSWORD": info["password"]}, timeout=60)
+    assert dump.returncode == 0, dump.stderr
+    assert "COPY public.counter" in dump.stdout
+
+
+def test_what_pg_settings_has_is_set_and_nothing_else(cluster):
+    with cluster.connect() as conn:
+        assert conn.execute("SELECT set_config(name, '7MB', false) FROM pg_settings WHERE name = 'work_mem'").fetchall() == [("7MB",)]
+        assert conn.execute("SELECT set_config(name, '7MB', false) FROM pg_settings WHERE name = 'never_heard_of'").fetchall() == []
+        assert conn.execute("SHOW work_mem").fetchone() == ("7MB",)
+        assert conn.execute("SELECT pins FROM nanu.sessions WHERE pid = %s", [conn.info.backend_pid]).fetchone() in ((None,), ("",))
+    with cluster.connect() as conn:
+        assert conn.execute("SHOW work_mem").fetchone() != ("7MB",)

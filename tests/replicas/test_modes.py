@@ -1,5 +1,6 @@
 """nanu.set_replication(): whom a primary waits for, and what happens when replicas are missing."""
 import threading
+import time
 
 import psycopg
 import pytest
@@ -126,6 +127,20 @@ def test_with_block_all_clients_wait_and_go_on_when_the_replica_is_back(cluster,
     writers.check(replicas)
 
 
+def test_commits_that_wait_already_are_let_go_when_it_degrades(cluster, replicas):
+    """All of them wait, so nothing is written that the other replica could confirm."""
+    choose(cluster, "semi-sync", k=2)
+    with writing(cluster) as writers:
+        choose(cluster, "sync", when_missing="degrade")
+        replicas[1].kill()
+        wait_until(lambda: state(cluster) == "degraded", "it is found")
+        began = time.monotonic()
+        writers.go_on("without it")
+        assert time.monotonic() - began < 5  # wal_receiver_status_interval is 10 s
+        replicas[1].start()
+    writers.check(replicas)
+
+
 def test_with_degrade_clients_go_on_without_the_replica_and_it_is_shown(cluster, replicas):
     choose(cluster, "sync", when_missing="degrade")
     with writing(cluster) as writers:
@@ -207,6 +222,50 @@ def test_a_replica_that_is_added_or_removed_counts_at_once(cluster, replicas, ab
         assert names(cluster) == 'FIRST 2 ("n1a", "n1b")'
         insert(cluster)
     finally:
+        third.clear()
+
+
+def test_a_replica_that_would_stop_all_commits_is_not_added(cluster, replicas, above):
+    """It streams, but not under its node's name."""
+    third = Replica(cluster, above / "n1c")
+    try:
+        assert third.add().returncode == 0
+        cluster.execute("SELECT nanu.remove_node('n1c')")
+        with third.connect("postgres") as conn:
+            conn.execute("ALTER SYSTEM SET primary_slot_name = ''")
+            conn.execute("SELECT pg_reload_conf()")
+        choose(cluster, "sync")
+        add = f"SELECT nanu.add_node(name => 'other', shard => 's1', host => '127.0.0.1', port => {third.port})"
+        with pytest.raises(psycopg.Error, match="would wait from now on") as error:
+            cluster.execute(add)
+        assert error.value.sqlstate == "55000" and "application_name" in error.value.diag.message_hint
+        assert state(cluster) == "ok"
+        insert(cluster)
+        choose(cluster, "sync", when_missing="degrade")
+        assert cluster.execute(add) == [("other is a replica of s1",)]
+        wait_until(lambda: state(cluster) == "degraded", "it is shown")
+        insert(cluster)
+        cluster.execute("SELECT nanu.remove_node('other')")
+    finally:
+        third.clear()
+
+
+def test_a_replica_that_commits_need_is_not_removed(cluster, replicas, above):
+    third = Replica(cluster, above / "n1c")
+    try:
+        assert third.add().returncode == 0
+        wait_until(lambda: streaming(cluster) == ["n1a", "n1b", "n1c"], "all stream")
+        choose(cluster, "semi-sync", k=2)
+        replicas[1].kill()
+        wait_until(lambda: streaming(cluster) == ["n1a", "n1c"], "it is gone")
+        insert(cluster)
+        with pytest.raises(psycopg.Error, match="would wait from now on"):
+            cluster.execute("SELECT nanu.remove_node('n1c')")
+        insert(cluster)
+    finally:
+        replicas[1].start()     # its slot would be taken for one that is left over
+        wait_until(lambda: "n1b" in streaming(cluster), "it streams again")
+        choose(cluster, "async")
         third.clear()
 
 

@@ -272,6 +272,13 @@ def test_an_address_is_one_node(cluster):
     refused(cluster, cluster.servers[1].port, "42710", 'is node "n2" already')
 
 
+def test_a_server_is_one_node_by_whatever_address(cluster, replica):
+    assert replica.add().returncode == 0
+    before = replica.slots()
+    assert 'is node "n1a" already' in refused(cluster, replica.port, "42710", "is node", host="localhost").message_primary
+    assert replica.slots() == before
+
+
 def test_only_administrators_change_nodes_and_outside_transactions(start_own):
     cluster = start_own(shards=1, admin_users="postgres")
     for call in "nanu.add_node(name => 'a', shard => 's1', host => 'b', port => 1)", "nanu.remove_node('n1')":
@@ -329,7 +336,7 @@ def test_a_slot_of_somebody_else_is_left_alone(cluster, replica):
 
 @pytest.mark.parametrize("words, reason", [
     ([], "which SHARD"), (["s1", "s2"], "it takes one shard"), (["s1", "--data", "x"], "--data and --port go together"),
-    (["s1", "--port", "0"], "--port must be from 1"),
+    (["s1", "--port", "0"], "--port must be from 1"), (["s1", "--name", "n" * 64], "--name may have 63 bytes at most"),
 ])
 def test_wrong_options_are_refused(words, reason):
     done = nanu("add-replica", *words)

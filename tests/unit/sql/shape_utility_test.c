@@ -142,6 +142,10 @@ static void set_config_is_followed_only_when_alone_and_constant(void **state)
 		"select set_config('a', 'b', false), 1, set_config('a', 'c', false)", "select set_config('a', x, false) from t",
 		"select f(set_config('a', 'b', false))", "insert into t values (set_config('a', 'b', false))",
 		"select set_config('a', 'b', false) where true", "explain analyze select set_config('a', 'b', false)",
+		"select set_config(name, 'b', false) from pg_settings where name like 'a'", "select set_config(name, 'b', false) from pg_settings",
+		"select set_config(name, 'b', false) from s.pg_settings where name = 'a'", "select set_config(name, name, false) from pg_settings where name = 'a'",
+		"select set_config(name, 'b', false) from pg_settings p where name = 'a'", "select set_config(name, 'b', false) from pg_settings where setting = 'a'",
+		"select set_config('a', 'b', false) from pg_settings where name = 'a'", "select set_config(name, 'b', false) from pg_settings where name <> 'a'",
 		"select (select set_config('a', 'b', false))", "call f(set_config('a', 'b', false))",
 	};
 
@@ -149,6 +153,8 @@ static void set_config_is_followed_only_when_alone_and_constant(void **state)
 	expect_setting("select pg_catalog.set_config('a', 'b', true) as x", "a", "'b'", SET_LOCAL);
 	expect_setting("select set_config('search_path', ' a,\"B c\" , D', false)", "search_path", "' a,\"B c\" , D'", SET_SESSION);
 	expect_setting("select set_config('search_path', '', false)", "search_path", "''", SET_SESSION);
+	expect_setting("select set_config(name, 'b, c', false) from pg_settings where name = 'a'", "a", "'b, c'", SET_SESSION);
+	expect_setting("select set_config(name, 'b', true) from pg_catalog.pg_settings where name = 'a'", "a", "'b'", SET_LOCAL);
 	for (size_t i = 0; i < sizeof(opaque) / sizeof(opaque[0]); i++) {
 		const struct shape *shape = parse(opaque[i]);
 
