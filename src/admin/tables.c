@@ -63,7 +63,7 @@ const struct admin_table admin_tables[] = {
 		{ "shard", TEXT, "the shard that it belongs to" },
 		{ "added", BOOL, "whether it was added while the router ran, and not by the configuration" },
 		{ "upstream", TEXT, "the replica that it streams from; NULL: the primary, or it is that" },
-		{ "reachable", BOOL, "as the last connections tell; NULL: none was tried" },
+		{ "reachable", BOOL, "as the last connections tell, or the last sample; NULL: there was none" },
 		{ "connections", INT, "backends that are open now" },
 		{ "lent", INT, "of these, lent to a session" },
 		{ "waiting", INT, "sessions that wait for a connection to it" },

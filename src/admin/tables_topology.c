@@ -4,6 +4,7 @@
 #include "admin/tables.h"
 #include "base/mem.h"
 #include "catalog/catalog.h"
+#include "route/node_status.h"
 #include "route/snapshot.h"
 #include "topo/topology.h"
 
@@ -77,6 +78,7 @@ void fill_nodes(struct filling *filling)
 	for (size_t i = 0; i < topology->node_count; i++) {
 		const struct node *node = &topology->nodes[i];
 		struct node_state state = state_of(filling->reports, node->name);
+		struct node_seen seen = node_status_read(filling->snapshot->statuses[i]);
 
 		row_text(filling, node->name);
 		row_text(filling, node->host);
@@ -90,6 +92,8 @@ void fill_nodes(struct filling *filling)
 		row_text(filling, *node->upstream ? node->upstream : NULL);
 		if (state.connections || state.failed)
 			row_bool(filling, state.connections > 0);
+		else if (seen.sampled_us)
+			row_bool(filling, seen.reachable);
 		else
 			row_null(filling);
 		row_size(filling, state.connections);

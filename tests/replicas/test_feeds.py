@@ -221,3 +221,11 @@ def test_the_history_is_that_of_the_servers(cluster):
     found, = shown(cluster, "n1r2", "history")
     assert found == history(second, 3) and found.startswith("1@0/") and found.count("@") == 2
     assert shown(cluster, "n1", "history") == ("1",)            # it has not answered since
+
+
+def test_a_replica_that_nobody_has_read_from_is_known_to_answer_or_not(cluster):
+    def reachable():
+        return dict(cluster.execute("SELECT name, reachable FROM nanu.nodes WHERE role = 'replica'"))
+    wait_until(lambda: reachable() == {"n1r1": True, "n1r2": True}, "both answer")
+    cluster.replicas[0][0].stop(signal.SIGQUIT)
+    wait_until(lambda: reachable() == {"n1r1": False, "n1r2": True}, "one does not")
