@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -168,17 +169,54 @@ static int receive_listeners(int fd, struct listeners *ret_listeners, struct err
 	return 0;
 }
 
-int takeover_alone(const struct config *config, struct err *err)
+static bool answers(const char *path)
 {
-	int fd = open_socket(), rc = 0;
+	int fd = open_socket();
+	bool does = fd >= 0 && with_address(path, connect, fd) == 0;
 
-	if (fd >= 0 && with_address(config->takeover_socket, connect, fd) == 0) {
-		rc = err_set(err, ERR_CONFLICT, "another router of this configuration is running: it answers at \"%s\"", config->takeover_socket);
-		err_hint(err, "Take over from it with --takeover, or give this one a store and a takeover_socket of its own.");
-	}
 	if (fd >= 0)
 		close(fd);
-	return rc;
+	return does;
+}
+
+/* The file that all processes on a store lock has the socket of the one that accepts clients. */
+static FILE *open_lock(const struct config *config, const char *how)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s-lock", config->store);
+	return fopen(path, how);
+}
+
+static void note_socket(const struct config *config)
+{
+	FILE *file = open_lock(config, "we");
+
+	if (file)
+		fputs(config->takeover_socket, file);
+	if (!file || fclose(file) != 0)
+		log_warn("takeover", "store=%s msg=\"cannot note the socket beside it: a second router on this store would not be noticed\"", config->store);
+}
+
+int takeover_alone(const struct config *config, struct err *err)
+{
+	FILE *file = open_lock(config, "re");
+	char other[PATH_MAX] = "";
+
+	if (file && !fgets(other, sizeof(other), file))
+		other[0] = '\0';
+	if (file)
+		fclose(file);
+	if (answers(config->takeover_socket)) {
+		err_set(err, ERR_CONFLICT, "another router of this configuration is running: it answers at \"%s\"", config->takeover_socket);
+		err_hint(err, "Take over from it with --takeover, or give this one a store and a takeover_socket of its own.");
+	} else if (other[0] && answers(other)) {
+		err_set(err, ERR_CONFLICT, "another router is running on the store %s: it answers at \"%s\"", config->store, other);
+		err_hint(err, "Give this one a store of its own. Routers that are to serve together share an etcd: etcd_hosts.");
+	} else {
+		return 0;
+	}
+	return ERR_CONFLICT;
 }
 
 int takeover_take(const struct config *config, struct listeners *ret_listeners, int *ret_peer, struct err *err)
@@ -356,6 +394,7 @@ struct takeover *takeover_start(const struct config *config, struct services *se
 	}
 	copies->http_fd = listeners->http_fd < 0 ? -1 : fcntl(listeners->http_fd, F_DUPFD_CLOEXEC, 0);
 	takeover->listener = listen_on_path(config->takeover_socket);
+	note_socket(config);
 	if (peer >= 0) {
 		takeover->look_until_ms = now_ms() + LOOK_MS_MAX;
 		services_set_predecessor(services, peer);

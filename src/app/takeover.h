@@ -38,7 +38,8 @@ struct listeners {                      /* listening sockets */
 /* The new process's first step. *ret_peer is the connection to the old one. ERR_CONNECT when no router answers. */
 must_use int takeover_take(const struct config *config, struct listeners *ret_listeners, int *ret_peer, struct err *err);
 
-/* Two routers that do not know of each other must not write one store. ERR_CONFLICT when another one answers at this one's socket. */
+/* Two routers that do not know of each other must not write one store. ERR_CONFLICT when another one answers at this one's socket, or accepts clients on
+ * its store. */
 must_use int takeover_alone(const struct config *config, struct err *err);
 
 /* Answers whoever takes over, with these listeners, from a thread of its own. `peer`: the connection to the process that this one took over, which

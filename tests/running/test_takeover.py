@@ -1,4 +1,5 @@
 """A new process takes over from the running one: nothing is refused, nothing fails, and both serve until the old one's sessions have left."""
+import json
 import signal
 import subprocess
 
@@ -7,7 +8,7 @@ import pytest
 
 from harness.background import cancelled
 from harness.cluster import DATABASE, USER, USER_PASSWORD
-from harness.program import free_port, port_is_free
+from harness.program import Program, free_port, port_is_free
 from harness.router import ALARMS, NANU
 from harness.wait import wait_until
 from harness.wire import Wire
@@ -326,6 +327,25 @@ def test_a_second_router_on_another_port_is_refused(start_own):
     assert done.returncode == 1 and "another router of this configuration is running" in done.stderr, done.stderr
     assert cluster.execute("SELECT 1") == [(1,)]
     ended_well(cluster.router.take_over())
+
+
+def test_a_second_router_on_the_same_store_is_refused(start_own):
+    """With a socket of its own, so that neither could take over from the other."""
+    cluster = start_own(shards=1)
+    router = cluster.router
+    other = router.folder / "other.yaml"
+    other.write_text(json.dumps(dict(router.settings, listen_port=free_port(), takeover_socket="other.sock")))
+    done = subprocess.run([NANU, "serve", "--config", other], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "another router is running on the store" in done.stderr and "etcd_hosts" in done.stderr, done.stderr
+    old = router.take_over()
+    ended_well(old)
+    done = subprocess.run([NANU, "serve", "--config", other], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "another router is running on the store" in done.stderr, done.stderr
+    router.kill()
+    program = Program([NANU, "serve", "--config", other], router.folder / "other.log")
+    wait_until(lambda: "ready" in program.log_text(), "it starts when the first is gone")
+    program.stop(signal.SIGINT)
+    router.start()
 
 
 def test_an_old_process_can_be_ended_by_hand(start_own):
