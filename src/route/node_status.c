@@ -456,7 +456,8 @@ bool node_status_sampled(struct node_status *status, struct node_status *primary
 		uint64_t lag_us = node_seen_lag_us(&seen, sample->begun_us);
 
 		seen.excluded = lag_us > (before.excluded ? sample->max_lag_us / 2 : sample->max_lag_us);
-		seen.returned_us = before.excluded && !seen.excluded ? sample->begun_us : before.returned_us;
+		seen.served = before.served || !seen.excluded;
+		seen.returned_us = before.excluded && before.served && !seen.excluded ? sample->begun_us : before.returned_us;
 		if (seen.excluded || sample->begun_us >= seen.returned_us + NODE_RETURN_US)
 			seen.returned_us = 0;
 	}

@@ -52,6 +52,7 @@ struct node_seen {
 	uint64_t lag_bytes;             /* behind the newest sample of the primary */
 	uint64_t incarnation;           /* another one after each silence, and 0 before it was asked: a server that was restarted may show less than before */
 	uint64_t excluded;              /* 1: it was further behind than max_lag, and is not half as near yet */
+	uint64_t served;                /* 1: it was not excluded once */
 	uint64_t returned_us;           /* when it was no longer excluded, and is given more and more to do since; 0: it has its whole share */
 	uint64_t delay_us;              /* a replica: so long it waits on purpose before it replays a commit */
 	uint64_t follows;               /* a replica: the primary (node_status_id) of which as_of_us tells; 0: it is none of that one's history */

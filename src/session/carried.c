@@ -264,6 +264,8 @@ void carried_change(struct session *session, struct leg *leg, const struct shape
 		return;                 /* a call of setseed(): no value that could be had again */
 	if (is_of_transaction(shape->setting)) {
 		session->tx_snapshot = true;    /* another leg would not know of it */
+		if (leg)
+			leg->looked = true;
 		return;
 	}
 	if (strcmp(shape->setting, "default_text_search_config") == 0)

@@ -249,6 +249,8 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 	session->worker->counters.statements[shape->kind]++;
 	if (leg && leg->backend)
 		leg->backend->pool->statements[shape->kind]++;
+	if (leg)
+		leg->looked |= plan->looks;
 	if (session->reads)
 		reads_count(session, leg, plan, item);
 	if (!shape->set_config || !slice_is(tag, "SELECT 0"))   /* of a setting that pg_settings does not have */
@@ -269,6 +271,8 @@ void effects_complete(struct session *session, struct leg *leg, const struct pla
 		break;
 	case STMT_SET_TRANSACTION:
 		session->tx_snapshot = true;    /* another leg would not know of it */
+		if (leg)
+			leg->looked = true;
 		break;
 	case STMT_LISTEN:
 	case STMT_UNLISTEN:

@@ -231,6 +231,7 @@ int fan_start(struct session *session, struct plan *plan, struct slice sql, cons
 		fan->legs[i].leg = leg;
 		buf_init(&fan->legs[i].rows, LEG_ROWS_MAX);
 		leg->working = true;
+		leg->looked = session->tx_status == 'T';
 		statement_unref(leg->backend->unnamed);
 		leg->backend->unnamed = NULL;
 		leg_send(leg, buf_slice(&out));

@@ -614,7 +614,7 @@ void legs_begin(struct session *session)
 
 void leg_end_tx(struct leg *leg, bool committed)
 {
-	leg->in_tx = leg->failed = leg->answered = leg->bound = false;
+	leg->in_tx = leg->failed = leg->answered = leg->bound = leg->looked = false;
 	leg->since_us = 0;
 	if (!leg->backend)
 		return;

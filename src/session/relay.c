@@ -146,6 +146,7 @@ static void ready(struct session *session, struct leg *leg, char tx_status)
 	session->copy_in = false;
 	if (tx_status == 'I' && !session->failed)
 		settings_assign(&leg->base, leg->backend->settings);
+	leg->looked &= leg->in_tx;
 	if (head && head->refused && tx_status == 'T')
 		tx_status = 'E';
 	if (head && (head->kind == ANSWER_QUERY || head->kind == ANSWER_SYNC))

@@ -149,6 +149,7 @@ struct leg {
 	bool hedged;                    /* another replica may be asked too, or was: hedge.h */
 	bool spent;                     /* a replica's: it refused a read, which is to run elsewhere; or its transaction block has ended */
 	bool paused;                    /* not read, because the client or the merge is behind */
+	bool looked;                    /* something in the transaction block has taken a snapshot there, or set its modes */
 	struct settings *base;          /* what the backend had SET when its transaction began */
 	struct err *err;                /* or NULL: of the set-up, or why it was lost */
 };

@@ -87,10 +87,24 @@ static bool ran_code(const struct session *session)
 	return leg && leg->backend->dirty;
 }
 
+/* SHOW and SET do not look, say. */
+static uint64_t shards_looked(const struct session *session)
+{
+	uint64_t shards = 0;
+
+	LIST_EACH(&session->legs, node) {
+		const struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		shards |= leg->looked ? UINT64_C(1) << leg->shard : 0;
+	}
+	return shards;
+}
+
 /* Adds the shards of one statement to the transaction; refuses what a transaction may not touch. */
 int units_join(struct session *session, uint64_t shards, const struct plan_item *item, struct err *err)
 {
 	uint64_t have = legs_shards(session), other = have & ~shards;
+	uint64_t looked = session->tx_snapshot ? shards_looked(session) : 0;
 	bool in_tx = session->tx_status == 'T';
 	int shard = __builtin_ctzll(shards);
 
@@ -105,7 +119,7 @@ int units_join(struct session *session, uint64_t shards, const struct plan_item 
 		in_tx |= CONTAINER_OF(node, struct leg, place)->needs_sync;
 	if (session->tx_status == 'E' || (!in_tx && !(session->unit_count > 1)))
 		return 0;
-	if (session->tx_snapshot && (shards & ~have) && other) {
+	if (session->tx_snapshot && item->kind != ROUTE_ANY && looked && (shards & ~looked)) {
 		err_set(err, ERR_UNSUPPORTED, "a transaction that keeps one snapshot cannot touch a second shard yet");
 		err_hint(err, "Use READ COMMITTED, or name one shard key in all its statements.");
 		return err->code;

@@ -167,3 +167,17 @@ def test_a_commit_that_fails_on_a_shard_that_was_left_is_heard(cluster, wire):
     answers = wire.ask(run(f"INSERT INTO d VALUES ({own}, 1), ({own}, 1)"), run(f"SELECT v FROM d WHERE k = {other}"), run("SET work_mem = '5MB'"), Sync)
     assert [fields(body)["C"] for kind, body in answers if kind == "E"] == ["23505"]
     assert wire.rows("SELECT * FROM d") == [] and wire.one("SHOW work_mem") != "5MB"
+
+
+@pytest.mark.parametrize("mode", ["SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SET default_transaction_isolation = 'repeatable read'"])
+def test_by_default_too_one_snapshot_is_of_one_shard(cluster, keys, mode):
+    own, other = keys
+    with Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as wire:
+        wire.rows(mode)
+        for first in (own, other):
+            wire.rows("BEGIN")
+            assert wire.one("SHOW transaction_isolation") != "read committed"       # which looks at nothing
+            wire.rows(f"SELECT v FROM pair WHERE k = {first}")
+            answers = wire.ask(run(f"SELECT v FROM pair WHERE k = {own if first == other else other}"), Sync)
+            assert [fields(body)["C"] for kind, body in answers if kind == "E"] == ["0A000"]
+            wire.rows("ROLLBACK")
