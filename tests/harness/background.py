@@ -9,10 +9,11 @@ def in_background(*jobs):
     return [future.result() for future in futures]
 
 
-def cancelled(conn, statement="SELECT pg_sleep(60)"):
-    """What it ends with when cancel requests come: more than one, as one that comes before the statement has begun is lost."""
+def cancelled(conn, statement="SELECT pg_sleep(60)", when=lambda: None):
+    """What it ends with when cancel requests come, after `when` has returned: more than one, as one that comes before the statement has begun is lost."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         running = pool.submit(conn.execute, statement)
+        when()
         while not running.done():
             conn.cancel()
             concurrent.futures.wait([running], timeout=0.1)

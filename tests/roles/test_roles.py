@@ -241,7 +241,9 @@ def test_under_sync_a_promoted_primary_waits_from_its_first_commit_on(group):
         with group.cluster.connect() as conn:
             told = []
             conn.add_notice_handler(lambda notice: told.append(notice.message_primary))
-            cancelled(conn, "INSERT INTO t (value) VALUES ('nobody has it')")
+            with group.nodes[new].connect() as server:
+                waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                cancelled(conn, "INSERT INTO t (value) VALUES ('nobody has it')", lambda: wait_until(lambda: server.execute(waits).fetchone(), "its commit waits"))
             assert told == ["canceling wait for synchronous replication due to user request"]
     finally:
         group.execute("SELECT nanu.set_replication('s1', 'async')")
