@@ -1,6 +1,6 @@
 # The daily commands; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run compile test soak history bench fuzz asan tsan format lint clean
+.PHONY: help run compile test soak history simulate bench fuzz asan tsan format lint clean
 
 SANITIZE_address = address,undefined
 SANITIZE_thread = thread
@@ -30,6 +30,11 @@ history:        ## a million reads and writes of every consistency level, while 
 	@tools/setup --test
 	@$(MAKE) --no-print-directory compile
 	@NANU_SOAK=1 tools/test --jobs 1 history
+
+simulate:       ## failover in a million simulated histories, each from its seed; an hour
+	@tools/setup --test
+	@$(MAKE) --no-print-directory compile
+	@NANU_SOAK=1 tools/test --jobs 1 simulate
 
 bench:          ## measure nanu beside PgBouncer, HAProxy and Pgpool-II in one run (45 min; bench/run --quick: 15)
 	@tools/setup --bench

@@ -205,8 +205,8 @@ static const struct endpoint *find(const char *path)
 void endpoints_answer(struct endpoints *endpoints, const struct request *request, bool left, struct page *ret_page)
 {
 	const struct endpoint *endpoint = find(request->path);
-	struct scene scene = { .services = endpoints->source.services, .roles = endpoints->source.roles, .replication = endpoints->source.replication, .left = left,
-		.now_us = env_system()->now_us(env_system()->world) };
+	struct scene scene = { .services = endpoints->source.services, .roles = endpoints->source.roles,
+		.replication = endpoints->source.replication, .left = left, .now_us = env_system()->now_us(env_system()->world) };
 	struct question question;
 	struct arena arena;
 	struct visit *visit;
