@@ -56,7 +56,7 @@ static uint64_t noted_epoch(const struct config *config)
 	return epoch;
 }
 
-void agree_note(const struct plane *plane, uint64_t epoch)
+static void note_epoch(const struct plane *plane, uint64_t epoch)
 {
 	char path[PATH_MAX], fresh[PATH_MAX];
 	FILE *file;
@@ -465,10 +465,12 @@ int plane_forget_router(struct plane *plane, const char *name, struct err *err)
 		return ERR_WRONG_STATE;
 	}
 	rc = routers_forget(plane->routers, name, err);
+	if (rc == 0)
+		rc = routers_refresh(plane->routers, err);
 	return rc < 0 ? rc : agree_follow(plane, true, err);
 }
 
 void agree_published(struct plane *plane)
 {
-	agree_note(plane, plane->snapshot->topology->epoch);
+	note_epoch(plane, plane->snapshot->topology->epoch);
 }

@@ -123,7 +123,7 @@ static int take_for_primary(struct cluster *cluster, struct cluster_node *promot
 {
 	struct cluster_node *before = promoted->primary;
 
-	printf("- %s was promoted, and is the primary of its shard: it stays\n", promoted->name);
+	printf("- %s was promoted, and is the primary of its shard: it stays. Nothing goes to %s any more, which was\n", promoted->name, before->name);
 	fflush(stdout);
 	promoted->promoted = true;
 	for (unsigned i = cluster->shard_count; i < cluster->node_count; i++)
@@ -420,7 +420,7 @@ int cluster_follow(struct cluster *cluster, struct err *err)
 		return 0;
 	rc = judge_all(cluster, err);
 	for (unsigned i = cluster->shard_count; i < cluster->node_count; i++)
-		running += process_running(&cluster->nodes[i].process);
+		running += !cluster->nodes[i].promoted && process_running(&cluster->nodes[i].process);
 	if (rc == 0)
 		rc = make_missing(cluster, err);
 	if (rc < 0)
@@ -435,7 +435,7 @@ int cluster_follow(struct cluster *cluster, struct err *err)
 		if (out[i])
 			continue;
 		rc = follow_or_make(cluster, &cluster->nodes[i], err);
-		followed++;
+		followed += !cluster->nodes[i].promoted;
 		progress_set((double)followed / count);
 	}
 	if (rc < 0) {

@@ -93,8 +93,6 @@ int plane_save(struct plane *plane, const struct topology *topology, struct err 
 	mem_free(json);
 	if (rc == 0)
 		plane->awaited_epoch = topology->epoch;
-	if (rc == 0 && !plane->routers)
-		agree_note(plane, topology->epoch);
 	for (int i = 0; rc == 0 && i < NEIGHBOUR_COUNT; i++)
 		takeover_tell_store(__atomic_load_n(&plane->peers[i], __ATOMIC_RELAXED));
 	return rc;
@@ -201,7 +199,7 @@ static int refresh(struct plane *plane, const char *only, struct err *err)
 	}
 	if (changed) {
 		plane_publish(plane, topology, catalogs);
-		if (plane->routers && edited)
+		if (edited)
 			agree_published(plane);
 	} else {
 		topology_unref(topology);
@@ -290,6 +288,8 @@ int plane_change(struct plane *plane, struct topology *topology, enum topology_c
 		for (size_t i = 0; i < count; i++)
 			catalogs[i] = plane->snapshot->catalogs[i] ? catalog_ref(plane->snapshot->catalogs[i]) : NULL;
 		plane_publish(plane, topology_ref(topology), catalogs);
+		if (how == CHANGE_STORE)
+			agree_published(plane);
 	}
 	mem_free(catalogs);
 	lock_store(plane, F_RDLCK, false);

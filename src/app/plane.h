@@ -92,11 +92,10 @@ void plane_log_failure(const char *what, const struct err *err);
 
 /* agree.c: with other routers. */
 must_use int agree_check_start(struct plane *plane, uint64_t stored_epoch, struct err *err);   /* ERR_WRONG_STATE: the store has an old topology */
-void agree_note(const struct plane *plane, uint64_t epoch);                             /* that this router has served by, for the next start */
 must_use int agree_learn_schemas(struct plane *plane, struct err *err);                 /* before catalogs are read for the first time */
 must_use int agree_may_change(struct plane *plane, struct err *err);                    /* went_back, if it is set */
 must_use int agree_take_newer(struct plane *plane, struct err *err);
 must_use int agree_follow(struct plane *plane, bool idle, struct err *err);             /* idle: nothing of this process's own is under way */
 must_use int agree_confirm(struct plane *plane, struct err *err);
 must_use int agree_change(struct plane *plane, struct topology *topology, enum topology_change how, struct err *err);
-void agree_published(struct plane *plane);                                              /* notes the epoch for the next start */
+void agree_published(struct plane *plane);                                              /* notes the epoch that is served by, for the next start */

@@ -86,8 +86,7 @@ void plane_publish_topology(struct plane *plane, struct topology *topology)
 
 	plane_publish(plane, topology, catalogs);
 	mem_free(catalogs);
-	if (plane->routers)
-		agree_published(plane);
+	agree_published(plane);
 }
 
 static void tell(const struct config *config)
@@ -129,8 +128,7 @@ int plane_reload(struct plane *plane, struct err *err)
 	log_set_level(news.config->log_level);
 	services_configure(plane->services, plane->config, plane->snapshot);
 	plane_sample(plane);
-	if (plane->routers)
-		agree_published(plane);
+	agree_published(plane);
 	snapshot_unref(old);
 	config_unref(before);
 	mem_free(catalogs);

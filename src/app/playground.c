@@ -328,8 +328,7 @@ static void print_how_to_connect(const struct playground *playground)
 		printf("  %s\n", statements_to_try[i]);
 	printf("\nFor Prometheus: http://127.0.0.1:%u/metrics\n", folder->http_port);
 	if (folder->replica_count)
-		printf("\nEach shard has its primary and %u replica%s. One more, while all runs: nanu add-replica s1 --dir %s\n", count_replicas(folder, 0),
-		       count_replicas(folder, 0) == 1 ? "" : "s", folder->path);
+		printf("\nOne more replica, while all runs: nanu add-replica s1 --dir %s\n", folder->path);
 	printf("\nConfiguration, data and logs are in %s. ", folder->path);
 	if (playground->options.mode == MODE_DETACH)
 		printf("To stop: nanu playground --stop --dir %s\n", folder->path);

@@ -312,8 +312,8 @@ static struct config *newest_config(void *control)
 
 static int start_http(struct services *services, struct control *control, int fd, struct http **ret_http, struct err *err)
 {
-	struct http_source source = { .services = services, .roles = control_roles(control), .replication = control_replication(control), .program = control, .snapshot = newest_snapshot,
-		.config = newest_config };
+	struct http_source source = { .services = services, .roles = control_roles(control), .replication = control_replication(control),
+		.program = control, .snapshot = newest_snapshot, .config = newest_config };
 
 	return http_start(&source, fd, ret_http, err);
 }

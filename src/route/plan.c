@@ -726,7 +726,7 @@ static void sum_up(struct plan *plan)
 		plan->looks |= reading_looks(plan->items[i].shape);
 		plan->dirties |= plan->items[i].dirties;
 		plan->holds |= reading_holds(plan->items[i].shape);
-		plan->sets_unseen |= reading_sets_unseen(plan->items[i].shape);
+		plan->sets_unseen |= plan->items[i].shape->set_config_opaque;
 		if (plan->reading < plan->items[i].reading)
 			plan->reading = plan->items[i].reading;
 		if (plan->reading_there < plan->items[i].reading_there)

@@ -260,11 +260,6 @@ bool reading_holds(const struct shape *shape)
 	return (shape->kind == STMT_DECLARE && shape->cursor_hold) || takes_lock(shape) || (shape->inner && takes_lock(shape->inner));
 }
 
-bool reading_sets_unseen(const struct shape *shape)
-{
-	return shape->set_config_opaque;
-}
-
 bool reading_is_of_session(const struct shape *shape)
 {
 	switch (shape->kind) {

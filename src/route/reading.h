@@ -16,8 +16,6 @@ bool reading_copies(const struct shape *shape);
 /* It takes what others, or the session itself later, are to find where they look: an advisory lock, a cursor WITH HOLD. */
 bool reading_holds(const struct shape *shape);
 
-/* It sets something for the session of which its text does not tell what: SET SESSION CHARACTERISTICS, set_config() of what is computed. */
-bool reading_sets_unseen(const struct shape *shape);
 
 /* It changes and reads nothing but the session's own state: BEGIN, SET. */
 bool reading_is_of_session(const struct shape *shape);

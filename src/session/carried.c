@@ -219,25 +219,19 @@ static void add_host(struct session *session)
 /* SET SESSION CHARACTERISTICS sets what could be set one by one. */
 static void change_characteristics(struct session *session, struct leg *leg, const struct shape *shape)
 {
-	struct shape one = { .kind = STMT_SET };
 	char isolation[32];
+	const struct { bool given; const char *setting, *value; } characteristics[] = {
+		{ shape->tx_isolation, "default_transaction_isolation", isolation },
+		{ shape->tx_read_only || shape->tx_read_write, "default_transaction_read_only", shape->tx_read_only ? "on" : "off" },
+		{ shape->tx_deferrable || shape->tx_not_deferrable, "default_transaction_deferrable", shape->tx_deferrable ? "on" : "off" },
+	};
 
-	if (shape->tx_isolation) {
+	if (shape->tx_isolation)
 		snprintf(isolation, sizeof(isolation), "'%s'", shape->tx_isolation);
-		one.setting = "default_transaction_isolation";
-		one.setting_value = isolation;
-		carried_change(session, leg, &one);
-	}
-	if (shape->tx_read_only || shape->tx_read_write) {
-		one.setting = "default_transaction_read_only";
-		one.setting_value = shape->tx_read_only ? "on" : "off";
-		carried_change(session, leg, &one);
-	}
-	if (shape->tx_deferrable || shape->tx_not_deferrable) {
-		one.setting = "default_transaction_deferrable";
-		one.setting_value = shape->tx_deferrable ? "on" : "off";
-		carried_change(session, leg, &one);
-	}
+	for (size_t i = 0; i < sizeof(characteristics) / sizeof(characteristics[0]); i++)
+		if (characteristics[i].given)
+			carried_change(session, leg, &(struct shape){ .kind = STMT_SET, .setting = characteristics[i].setting,
+				       .setting_value = characteristics[i].value });
 }
 
 void carried_change(struct session *session, struct leg *leg, const struct shape *shape)

@@ -185,6 +185,7 @@ static void discard(struct session *session, struct leg *leg, const struct shape
 	if (leg && leg->backend)
 		backend_forget_all_prepared(leg->backend);
 	session->pins &= PIN_MODE;
+	legs_discard_others(session, leg);
 }
 
 /* Known before ReadyForQuery says so: within a pipeline it says nothing. */

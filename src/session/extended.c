@@ -394,15 +394,6 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 		return rc == 0 ? 1 : rc;
 	}
 	switch (item->shape->kind) {
-	case STMT_SET_TRANSACTION:
-		if (!query_sets_modes(session, item->shape))
-			break;
-		if (portal->done)
-			return ran_already(portal, err);
-		effects_set_modes(session, item->shape);
-		query_say_tag(session, "SET", false);
-		portal->done = true;
-		return 1;
 	case STMT_BEGIN:
 		if (session->answer_count) {
 			units_flush(session);
@@ -445,6 +436,16 @@ static int execute_spread(struct session *session, struct portal *portal, struct
 		if (session->tx_status == 'I')
 			units_end_parts(session, item->shape->kind == STMT_COMMIT);
 		break;
+	case STMT_SET_TRANSACTION:
+		if (query_sets_modes(session, item->shape)) {
+			if (portal->done)
+				return ran_already(portal, err);
+			effects_set_modes(session, item->shape);
+			query_say_tag(session, "SET", false);
+			portal->done = true;
+			return 1;
+		}
+		__attribute__((fallthrough));   /* to all that are in the block */
 	default:
 		if (session->answer_count) {
 			units_flush(session);

@@ -648,6 +648,22 @@ static bool idle(const struct session *session, const struct leg *leg)
 	       !(session->answer_count && leg == session->current);
 }
 
+void legs_discard_others(struct session *session, const struct leg *done)
+{
+	struct list_node *node = list_first(&session->legs);
+
+	while (node) {
+		struct leg *leg = CONTAINER_OF(node, struct leg, place);
+
+		node = list_next(&session->legs, node);
+		if (leg == done || !leg->backend)
+			continue;
+		leg->backend->dirty = true;
+		if (idle(session, leg))
+			leg_release(leg, true);
+	}
+}
+
 /* Between transactions a session takes the newest topology. */
 void session_renew(struct session *session)
 {

@@ -340,7 +340,13 @@ static int run_planned(struct session *session, const struct unit *unit, struct 
 	case STMT_BEGIN:
 		if (!several_shards && !reads_begins_later(session, plan))
 			break;
+		if (session->answer_count) {
+			units_flush(session);
+			return 0;
+		}
 		rc = query_begin_deferred(session, shape, err);
+		if (rc > 0 && units_mid_segment(session))
+			legs_begin(session);
 		if (rc > 0)
 			effects_ready(session, session->tx_status);
 		return rc;

@@ -428,6 +428,7 @@ void leg_count(struct leg *leg, int node, bool replica);        /* it is about t
 void leg_lent(struct leg *leg, struct backend *backend);        /* and is set up */
 void leg_forget(struct leg *leg);                               /* it has no backend, or that is somebody else's now */
 void leg_end_tx(struct leg *leg, bool committed);
+void legs_discard_others(struct session *session, const struct leg *done);      /* DISCARD ALL ran on one: their pools do it on the others */
 extern const struct backend_holder leg_holder;          /* relay.c */
 must_use int leg_setup_message(struct leg *leg, char type, struct slice body);  /* 1: it was the set-up's; 0: not */
 void leg_sync_hidden(struct leg *leg);                  /* a Sync whose ReadyForQuery nobody hears */

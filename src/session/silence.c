@@ -44,16 +44,28 @@ static void look_at(struct session *session, const struct node_status *silent)
 	}
 }
 
-void silence_cancel(struct session *session, const struct err *canceled)
+static bool is_awaited(const struct session *session, const struct leg *leg)
+{
+	return leg->replica && leg->state == LEG_READY && leg->backend && (leg == session->current || leg->working);
+}
+
+static bool lose_one(struct session *session, const struct err *canceled)
 {
 	LIST_EACH(&session->legs, node) {
 		struct leg *leg = CONTAINER_OF(node, struct leg, place);
 
-		if (!leg->replica || leg->state != LEG_READY || !leg->backend || leg != session->current || node_status_read(leg->replica).reachable)
+		if (!is_awaited(session, leg) || node_status_read(leg->replica).reachable)
 			continue;
 		backend_lose(leg->backend, canceled);
-		return;
+		return true;
 	}
+	return false;
+}
+
+void silence_cancel(struct session *session, const struct err *canceled)
+{
+	while (lose_one(session, canceled))
+		continue;
 }
 
 static void look(struct worker *worker, void *argument)

@@ -96,7 +96,7 @@ static void finish(struct session *session)
 		err_hint(&err, "Compare the shards, and repeat the statements there where they are missing.");
 		buf_clear(&spread->error);
 		message_error(&spread->error, "ERROR", &err);
-	} else {
+	} else if (!failed) {
 		session_write_buf(session, &spread->out);
 	}
 	if (failed) {

@@ -87,6 +87,14 @@ static bool ran_code(const struct session *session)
 	return leg && leg->backend->dirty;
 }
 
+bool units_mid_segment(const struct session *session)
+{
+	LIST_EACH(&session->legs, node)
+		if (CONTAINER_OF(node, struct leg, place)->needs_sync)
+			return true;
+	return session->answer_count > 0;
+}
+
 /* SHOW and SET do not look, say. */
 static uint64_t shards_looked(const struct session *session)
 {
@@ -114,11 +122,22 @@ int units_join(struct session *session, uint64_t shards, const struct plan_item 
 		err_hint(err, "Roll back and run the transaction again.");
 		return err->code;
 	}
+	if (session->pins & PIN_SETTINGS && item->kind != ROUTE_ANY && (have | shards) & ((have | shards) - 1)) {
+		err_set(err, ERR_UNSUPPORTED, "a session that has set what the router cannot follow cannot touch a second shard");
+		err_detail(err, "SET of a setting by its name, and set_config() with constants, are known to the router.");
+		err_hint(err, "DISCARD ALL, or name one shard key in all its statements.");
+		return err->code;
+	}
 	/* Between Parse and Sync there is a transaction too. */
 	LIST_EACH(&session->legs, node)
 		in_tx |= CONTAINER_OF(node, struct leg, place)->needs_sync;
 	if (session->tx_status == 'E' || (!in_tx && !(session->unit_count > 1)))
 		return 0;
+	if (session->tx_status == 'I' && session->local && item->kind != ROUTE_ANY && other) {
+		err_set(err, ERR_UNSUPPORTED, "what is set until the end of a transaction holds on one shard without a transaction block");
+		err_hint(err, "BEGIN before it.");
+		return err->code;
+	}
 	if (session->tx_snapshot && item->kind != ROUTE_ANY && looked && (shards & ~looked)) {
 		err_set(err, ERR_UNSUPPORTED, "a transaction that keeps one snapshot cannot touch a second shard yet");
 		err_hint(err, "Use READ COMMITTED, or name one shard key in all its statements.");
@@ -440,15 +459,6 @@ static int run(struct session *session, const struct unit *unit, struct err *err
 	return err_set(err, ERR_INTERNAL, "unknown unit");
 }
 
-/* Something was sent without a Sync: an implicit transaction is open. */
-static bool mid_segment(const struct session *session)
-{
-	LIST_EACH(&session->legs, node)
-		if (CONTAINER_OF(node, struct leg, place)->needs_sync)
-			return true;
-	return session->answer_count > 0;
-}
-
 static void next_unit(struct session *session)
 {
 	const struct unit *unit = &session->units[session->unit_at];
@@ -471,11 +481,13 @@ void units_go(struct session *session)
 		if (session->fan || session->spread || session->job_pending || session->ready_owed || session->probing || session->rewinding ||
 		    (session->copy_left && !session->copy_in))
 			return;
-		if (session->tx_status == 'I' && !mid_segment(session) && session->snapshot != session->worker->snapshot)
+		if (session->tx_status == 'I' && !units_mid_segment(session) && session->snapshot != session->worker->snapshot)
 			session_renew(session);
 		if (session->state != SESSION_WORKING)
 			return;
 		if (session->skipping && unit->kind != UNIT_SYNC) {
+			if (unit->kind == UNIT_FLUSH)
+				units_flush(session);   /* of what came before the error */
 			next_unit(session);
 			continue;
 		}

@@ -25,6 +25,7 @@ void units_fail_server(struct session *session, bool simple);
 /* What a pipeline without a block runs on several shards is one transaction all the same. It commits last where it wrote, if anywhere: that leg becomes the
  * one that the client hears; the others commit before, or roll back, unheard. False: not before the answers that are awaited. */
 bool units_end_parts(struct session *session, bool commit);
+bool units_mid_segment(const struct session *session);  /* something was sent without a Sync: an implicit transaction is open */
 int units_any_shard(const struct session *session);
 void units_flush(struct session *session);
 

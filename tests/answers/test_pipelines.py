@@ -2,7 +2,7 @@
 import pytest
 
 from harness.cluster import DATABASE, USER, USER_PASSWORD
-from harness.wire import Bind, Describe, Execute, Flush, Parse, Sync, Wire, fields, run
+from harness.wire import Bind, Describe, Execute, Flush, Parse, Query, Sync, Wire, fields, run
 
 ONE_LOOP = "uring"
 
@@ -181,3 +181,51 @@ def test_by_default_too_one_snapshot_is_of_one_shard(cluster, keys, mode):
             answers = wire.ask(run(f"SELECT v FROM pair WHERE k = {own if first == other else other}"), Sync)
             assert [fields(body)["C"] for kind, body in answers if kind == "E"] == ["0A000"]
             wire.rows("ROLLBACK")
+
+
+@pytest.mark.parametrize("begin", [["BEGIN"], []])
+def test_what_is_refused_before_a_flush_is_heard(cluster, keys, begin):
+    for key in keys:        # on one of which the home shard is another one's
+        with Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as wire:
+            statements = [*begin, f"UPDATE pair SET v = 7 WHERE k = {key} RETURNING v", f"SELECT set_config('extra_float_digits', '{2 + key % 2}', true)"]
+            answers = wire.ask(*map(run, statements), Flush, Sync)
+            assert [fields(body)["C"] for kind, body in answers if kind == "E"] in ([], ["0A000"])
+            wire.rows("ROLLBACK")
+
+
+def test_a_simple_begin_makes_a_block_of_what_came_before_it(cluster, keys):
+    for key in keys:
+        with Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as wire:
+            wire.rows(f"UPDATE pair SET v = 0 WHERE k = {key}")
+            wire.send(run(f"UPDATE pair SET v = 5 WHERE k = {key}"), Query("BEGIN"))
+            assert wire.until(count=1)[-1] == ("Z", b"T")
+            wire.rows("ROLLBACK")
+            assert wire.one(f"SELECT v FROM pair WHERE k = {key}") == "0"
+
+
+@pytest.mark.parametrize("how", ["at once", "one by one"])
+@pytest.mark.parametrize("first", ["SET LOCAL work_mem = '7MB'", "SELECT set_config('work_mem', '7MB', true)"])
+def test_what_is_set_for_a_pipeline_holds_on_every_shard_or_is_refused(cluster, keys, first, how):
+    with Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as wire:
+        before = wire.one("SHOW work_mem")
+        answers = sent(wire, how, [first, *(f"SELECT current_setting('work_mem') FROM pair WHERE k = {key}" for key in keys), "SHOW work_mem"])
+        errors = [fields(body)["C"] for kind, body in answers if kind == "E"]
+        values = [body[6:].decode() for kind, body in answers if kind == "D"]
+        assert errors == ["0A000"] and "4MB" not in values
+        wire.send(run("BEGIN"))
+        answers = sent(wire, how, [first, *(f"SELECT current_setting('work_mem') FROM pair WHERE k = {key}" for key in keys), "SHOW work_mem", "COMMIT"])
+        assert [body[6:].decode() for kind, body in answers if kind == "D"][-3:] == ["7MB"] * 3
+        for key in keys:
+            assert wire.one(f"SELECT current_setting('work_mem') FROM pair WHERE k = {key}") == before
+
+
+@pytest.mark.parametrize("simple", [True, False])
+def test_modes_that_come_too_late_on_one_shard_are_refused(cluster, keys, simple):
+    for key in keys:
+        with Wire(cluster.router.port, USER, USER_PASSWORD, DATABASE) as wire:
+            for sql in ["BEGIN", "RESET default_transaction_isolation", f"SELECT v FROM pair WHERE k = {key}"]:
+                wire.rows(sql)
+            late = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+            answers = wire.query(late) if simple else wire.ask(run(late), Sync)
+            assert [fields(body)["C"] for kind, body in answers if kind == "E"] == ["25001"]
+            assert not [kind for kind, _ in answers if kind == "C"] and answers[-1] == ("Z", b"E")

@@ -1,7 +1,23 @@
 """What the tests of reads share."""
 import contextlib
 
+from harness.cluster import DATABASE, USER, USER_PASSWORD
+from harness.postgres import PASSWORD, SUPERUSER
 from harness.wait import wait_until
+from harness.wire import Wire
+from transparency.both import Both
+
+
+def beside(cluster, farm, setup, by=(USER, USER_PASSWORD), search_path="public"):
+    """The cluster, and a database of PostgreSQL alone, on the server of its first shard, with the same in it."""
+    server, direct = cluster.servers[0], farm.new_database_name()
+    with Wire(server.port, SUPERUSER, PASSWORD, "postgres") as admin:
+        admin.rows(f"CREATE DATABASE {direct} OWNER {USER}")
+        admin.rows(f"ALTER DATABASE {direct} SET search_path = {search_path}")
+    with Wire(server.port, *by, direct) as conn:
+        conn.rows(setup)
+    who = {"user": USER, "password": USER_PASSWORD}
+    return Both({"port": server.port, "database": direct, **who}, {"port": cluster.router.port, "database": DATABASE, **who}, lambda side: None)
 
 
 def serving(cluster, nodes=None):

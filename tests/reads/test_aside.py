@@ -163,6 +163,32 @@ def test_a_block_on_a_server_that_hangs_can_be_cancelled(own_servers, start_own)
             assert conn.execute("SELECT id FROM t WHERE id = 7").fetchone() == (7,)
 
 
+def test_a_block_on_servers_of_every_shard_that_hang_can_be_cancelled(own_servers, other_servers, start_own):
+    cluster = start_own(servers=[own_servers, other_servers], shards=2, replicas=2, workers=2, consistency="eventual")
+    for sql in ["CREATE TABLE t (id int PRIMARY KEY)", "SELECT nanu.shard_table('t', key => 'id')", *(f"INSERT INTO t VALUES ({i})" for i in range(10))]:
+        cluster.execute(sql)
+    cluster.catch_up()
+    serving(cluster)
+    with cluster.connect() as conn, contextlib.ExitStack() as frozen:
+        conn.execute("BEGIN READ ONLY")
+        assert conn.execute("SELECT count(*) FROM t").fetchone() == (10,)
+        for victim in [replica for replicas in cluster.replicas for replica in replicas if blocks(replica)]:
+            frozen.enter_context(victim.frozen())
+        wait_until(lambda: cluster.execute("SELECT count(*) FROM nanu.replication WHERE NOT reachable") == [(2,)], "the router knows")
+
+        def read():
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                conn.execute("SELECT count(*) FROM t")
+
+        def cancel():
+            with cluster.connect() as other:
+                it_waits(other, conn)
+            conn.cancel()
+        in_background(read, cancel)
+        conn.execute("ROLLBACK")
+        assert conn.execute("SELECT count(*) FROM t").fetchone() == (10,)
+
+
 def blocks(server):
     """A transaction of the application's is under way there."""
     with server.connect() as conn:

@@ -5,12 +5,13 @@ import re
 import psycopg
 import pytest
 
-from harness.cluster import DATABASE, USER, USER_PASSWORD
+from harness.cluster import USER, USER_PASSWORD
 from harness.postgres import PASSWORD, SUPERUSER
 from harness.wait import wait_until
-from harness.wire import Wire
-from transparency.both import WAYS, Both
+from transparency.both import WAYS
 from transparency.cases_sql import SCRIPTS, SETUP
+
+from .scene import beside
 
 ONE_LOOP = "uring"
 
@@ -43,14 +44,7 @@ def cluster(start_cluster):
 
 @pytest.fixture(scope="module")
 def both(cluster, farm):
-    server, direct = cluster.servers[0], farm.new_database_name()
-    with Wire(server.port, SUPERUSER, PASSWORD, "postgres") as admin:
-        admin.rows(f"CREATE DATABASE {direct} OWNER {USER}")
-        admin.rows(f"ALTER DATABASE {direct} SET search_path = work, public")
-    with Wire(server.port, SUPERUSER, PASSWORD, direct) as admin:
-        admin.rows(SETUP)
-    return Both({"port": server.port, "database": direct, "user": USER, "password": USER_PASSWORD},
-                {"port": cluster.router.port, "database": DATABASE, "user": USER, "password": USER_PASSWORD}, lambda side: None)
+    return beside(cluster, farm, SETUP, by=(SUPERUSER, PASSWORD), search_path="work, public")
 
 
 @pytest.mark.parametrize("name", READING)

@@ -8,12 +8,10 @@ import random
 import pytest
 
 import transparency.both
-from harness.cluster import DATABASE, USER, USER_PASSWORD
-from harness.postgres import PASSWORD, SUPERUSER
 from harness.wire import Bind, Close, Describe, Execute, Parse, Sync, Wire, fields
-from transparency.both import WAYS, Both, difference, play
+from transparency.both import WAYS, difference, play
 
-from .scene import serving, stat
+from .scene import beside, serving, stat
 
 ONE_LOOP = "uring"
 SCRIPTS = int(os.environ.get("NANU_RANDOM", "25"))
@@ -64,13 +62,7 @@ def cluster(start_cluster):
 
 @pytest.fixture(scope="module")
 def both(cluster, farm):
-    server, direct = cluster.servers[0], farm.new_database_name()
-    with Wire(server.port, SUPERUSER, PASSWORD, "postgres") as admin:
-        admin.rows(f"CREATE DATABASE {direct} OWNER {USER}")
-    with Wire(server.port, USER, USER_PASSWORD, direct) as conn:
-        conn.rows(SETUP)
-    who = {"user": USER, "password": USER_PASSWORD}
-    return Both({"port": server.port, "database": direct, **who}, {"port": cluster.router.port, "database": DATABASE, **who}, None)
+    return beside(cluster, farm, SETUP)
 
 
 def script(chance):
@@ -85,7 +77,15 @@ def unlike_only_in_words(kind, body, oids, plain=transparency.both.plain):
     return plain(kind, body, oids)
 
 
-def compare(both, way, script, scripts, differs):
+def start_even(both, reset):
+    """What was refused on one side only may have left it with other rows."""
+    for side in (both.direct, both.routed):
+        with Wire(**side) as wire:
+            for sql in reset:
+                wire.rows(sql)
+
+
+def compare(both, way, script, scripts, differs, reset):
     seed = random.randrange(1 << 32) if "NANU_RANDOM" in os.environ else way
     chance = random.Random(seed)
     for number in range(scripts):
@@ -97,12 +97,14 @@ def compare(both, way, script, scripts, differs):
         found = difference(*answers)
         if found and not any(words in found.split("through nanu:")[1] for words in differs) and "\nS b'default_transaction" not in found:
             pytest.fail(f"seed {seed}, script {number}: {statements}\n{found}")
+        if found:
+            start_even(both, reset)
 
 
 @pytest.mark.parametrize("way", PLAYED)
 def test_blocks_are_as_postgresqls(cluster, both, way, monkeypatch):
     monkeypatch.setattr(transparency.both, "plain", unlike_only_in_words)
-    compare(both, way, script, SCRIPTS, DIFFERS)
+    compare(both, way, script, SCRIPTS, DIFFERS, ["UPDATE t SET n = 0"])
 
 
 def test_many_left_the_primary(cluster):

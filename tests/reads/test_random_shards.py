@@ -2,13 +2,9 @@
 import pytest
 
 import transparency.both
-from harness.cluster import DATABASE, USER, USER_PASSWORD
-from harness.postgres import PASSWORD, SUPERUSER
-from harness.wire import Wire
-from transparency.both import Both
 
 from . import test_random_blocks as blocks
-from .scene import serving, stat
+from .scene import beside, serving, stat
 
 ONE_LOOP = "uring"
 SCRIPTS = (blocks.SCRIPTS + 1) // 2
@@ -41,13 +37,7 @@ def cluster(start_cluster):
 
 @pytest.fixture(scope="module")
 def both(cluster, farm):
-    server, direct = cluster.servers[0], farm.new_database_name()
-    with Wire(server.port, SUPERUSER, PASSWORD, "postgres") as admin:
-        admin.rows(f"CREATE DATABASE {direct} OWNER {USER}")
-    with Wire(server.port, USER, USER_PASSWORD, direct) as conn:
-        conn.rows(";".join([*TABLES, *ROWS]))
-    who = {"user": USER, "password": USER_PASSWORD}
-    return Both({"port": server.port, "database": direct, **who}, {"port": cluster.router.port, "database": DATABASE, **who}, None)
+    return beside(cluster, farm, ";".join([*TABLES, *ROWS]))
 
 
 def script(chance):
@@ -65,7 +55,7 @@ class OneNumber(dict):
 @pytest.mark.parametrize("way", blocks.PLAYED)
 def test_blocks_are_as_postgresqls(cluster, both, way, monkeypatch):
     monkeypatch.setattr(transparency.both, "plain", lambda kind, body, oids: blocks.unlike_only_in_words(kind, body, OneNumber()))
-    blocks.compare(both, way, script, SCRIPTS, blocks.DIFFERS + REFUSED)
+    blocks.compare(both, way, script, SCRIPTS, blocks.DIFFERS + REFUSED, BEFORE)
 
 
 def test_many_left_the_primary(cluster):

@@ -124,7 +124,7 @@ def writers(clusters, names):
 
 def test_what_one_router_shards_the_other_has_at_once(start_etcd, start_routers):
     one, two = start_routers(start_etcd())
-    assert routers(one) == {"r1": True, "r2": True}
+    wait_until(lambda: routers(one) == {"r1": True, "r2": True}, "each knows of the other")
     for number, (here, there) in enumerate([(one, two), (two, one), (one, two)]):
         make(here, f"t{number}")
         shard(here, f"t{number}")
@@ -334,7 +334,7 @@ def test_a_router_that_ends_well_is_waited_for_by_nobody(start_etcd, start_route
     two.router.stop()
     make(one, "t")
     shard(one, "t")
-    assert routers(one) == {"r1": True}
+    wait_until(lambda: routers(one) == {"r1": True}, "it is no member any more")
     two.router.start()
     assert tables(two) == ["t"]
 
