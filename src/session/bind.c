@@ -4,7 +4,10 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "backend/settings.h"
+#include "base/boolean.h"
 #include "base/limits.h"
+#include "base/mem.h"
 #include "route/hint.h"
 #include "session/session.h"
 #include "session/units.h"
@@ -44,15 +47,15 @@ int bind_unknown(struct session *session, const struct unit *unit, struct slice 
 	return 1;
 }
 
-static void keep_portal(struct session *session, struct slice name, const struct prepared *prepared, enum portal_kind kind, int shard,
-			uint64_t shards, struct slice body)
+static void keep_portal(struct session *session, struct slice name, const struct prepared *prepared, struct plan *plan, enum portal_kind kind,
+			int shard, uint64_t shards, struct slice body)
 {
 	struct portal *portal = portal_add(session, name);
 
 	portal->kind = kind;
 	portal->shard = shard;
 	portal->shards = shards;
-	portal->plan = plan_ref(prepared->plan);
+	portal->plan = plan_ref(plan);
 	portal->statement = statement_ref(prepared->statement);
 	portal->sql = prepared->sql;
 	if (kind != PORTAL_LEG)
@@ -94,7 +97,7 @@ static int bind_renamed(struct session *session, const struct unit *unit, const 
 		return rc;
 	bind_send(session, leg, bind, "", unit, unit_body(session, unit));
 	answers_push(session, ANSWER_BIND);
-	keep_portal(session, bind->portal, prepared, PORTAL_LEG, leg->shard, 0, (struct slice){ 0 });
+	keep_portal(session, bind->portal, prepared, prepared->plan, PORTAL_LEG, leg->shard, 0, (struct slice){ 0 });
 	portal = portal_find(session, bind->portal);
 	portal->renamed = renamed;
 	portal->prepares = prepares;
@@ -131,19 +134,124 @@ static int refuse_large(struct err *err)
 	return err->code;
 }
 
+/* ---- set_config() with parameters ---- */
+
+/* As an SQL constant; false: NULL, or not to be understood. */
+static bool add_argument(struct buf *sql, const struct bind *bind, const struct set_config_arg *arg, bool is_boolean)
+{
+	struct slice bytes = { 0 };
+	bool value;
+	int format = 0;
+	char *text;
+
+	if (!arg->text && !bind_param(bind, arg->param, &bytes, &format))
+		return false;
+	if (is_boolean && !arg->text) {
+		if (format == 1 && bytes.size == 1)
+			value = *bytes.data;
+		else if (format == 1 || !boolean_read(bytes.data, bytes.size, &value))
+			return false;
+		buf_add_text(sql, value ? "true" : "false");
+	} else if (is_boolean) {
+		buf_add_text(sql, arg->text);
+	} else {
+		text = arg->text ? mem_strdup(arg->text) : mem_strndup(bytes.data, bytes.size);
+		settings_quote(sql, text);
+		mem_free(text);
+	}
+	return true;
+}
+
+/* The plan of one execution, a new reference: what set_config() sets is known only now. */
+static struct plan *plan_bound(struct session *session, const struct prepared *prepared, const struct bind *bind)
+{
+	struct plan *plan = prepared->plan;
+	const struct set_config_arg *args = plan->shapes.count == 1 ? plan->items[0].shape->set_config_args : NULL;
+	bool known = args;
+	struct buf sql;
+
+	if (!args)
+		return plan_ref(plan);
+	buf_init(&sql, 128);
+	for (size_t i = 0; known && i < 3; i++) {
+		buf_add_text(&sql, i ? "," : "SELECT pg_catalog.set_config(");
+		known = add_argument(&sql, bind, &args[i], i == 2);
+	}
+	buf_add_text(&sql, ")");
+	plan = known ? units_plan(session, buf_slice(&sql)) : plan_ref(plan);
+	buf_release(&sql);
+	return plan;
+}
+
 /* ---- all ---- */
 
-int extended_bind(struct session *session, const struct unit *unit, struct err *err)
+static int bind_planned(struct session *session, const struct unit *unit, const struct bind *bind, struct prepared *prepared, struct plan *plan,
+			struct err *err)
 {
 	struct slice body = unit_body(session, unit);
-	const struct plan_item *item;
-	struct prepared *prepared;
+	const struct plan_item *item = plan->shapes.count ? &plan->items[0] : NULL;
 	struct answer *answer;
 	enum portal_kind kind;
 	uint64_t shards = 1;
 	const char *copy;
-	struct bind bind;
 	struct leg *leg;
+	int rc = units_aborted(session, item ? item->shape : NULL, err);
+
+	if (rc < 0)
+		return rc;
+	kind = item ? extended_kind(session, plan) : PORTAL_LEG;
+	if (kind != PORTAL_LEG && unit->left)
+		return refuse_large(err);
+	if (kind == PORTAL_LOCAL && session->tx_status == 'E')
+		return units_abort(err);
+	if (kind == PORTAL_RENAMED)
+		return bind_renamed(session, unit, bind, prepared, err);
+	if (kind != PORTAL_LEG) {
+		keep_portal(session, bind->portal, prepared, plan, kind, 0, 0, body);
+		answers_empty(session, '2');
+		return 1;
+	}
+	if (item) {
+		rc = units_route(session, plan, 0, prepared->sql, bind, prepared->statement, &shards, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (!item || (item->kind == ROUTE_ANY && !hint_names_shard(plan->hint)))
+		shards = UINT64_C(1) << (item ? cursors_statement_shard(session, item->shape) : units_any_shard(session));
+	if (shards & (shards - 1)) {
+		if (session->tx_status == 'E')
+			return units_abort(err);
+		if (unit->left)
+			return refuse_large(err);
+		keep_portal(session, bind->portal, prepared, plan, PORTAL_FAN, 0, shards, body);
+		answers_empty(session, '2');
+		return 1;
+	}
+	rc = item ? units_join(session, shards, item, err) : 0;
+	session->repairs = prepared->plan->shapes.count == 1 ? prepared->plan->items[0].shape : NULL;
+	if (rc == 0)
+		rc = sequences_on(session, plan, __builtin_ctzll(shards), &leg, err);
+	if (rc <= 0)
+		return rc;
+	if (unit->left)                 /* it could not be sent again with another copy */
+		prepared->reused = false;
+	copy = copies_ensure(session, leg, prepared);
+	bind_send(session, leg, bind, copy, unit, body);
+	answer = answers_push(session, ANSWER_BIND);
+	if (*copy)
+		copies_used(session, prepared, answer, bind->statement);
+	keep_portal(session, bind->portal, prepared, plan, PORTAL_LEG, leg->shard, shards, body);
+	if (unit->left)
+		input_pass(session, unit->left);
+	return 1;
+}
+
+int extended_bind(struct session *session, const struct unit *unit, struct err *err)
+{
+	struct slice body = unit_body(session, unit);
+	struct prepared *prepared;
+	struct plan *plan;
+	struct bind bind;
 	int rc = 0;
 
 	if (unit->left)
@@ -156,53 +264,8 @@ int extended_bind(struct session *session, const struct unit *unit, struct err *
 	if (!prepared)
 		return bind_unknown(session, unit, bind.statement, ANSWER_BIND, err);
 	prepared_renew(session, prepared);
-	item = prepared->plan->shapes.count ? &prepared->plan->items[0] : NULL;
-	rc = units_aborted(session, item ? item->shape : NULL, err);
-	if (rc < 0)
-		return rc;
-	kind = item ? extended_kind(session, prepared->plan) : PORTAL_LEG;
-	if (kind != PORTAL_LEG && unit->left)
-		return refuse_large(err);
-	if (kind == PORTAL_LOCAL && session->tx_status == 'E')
-		return units_abort(err);
-	if (kind == PORTAL_RENAMED)
-		return bind_renamed(session, unit, &bind, prepared, err);
-	if (kind != PORTAL_LEG) {
-		keep_portal(session, bind.portal, prepared, kind, 0, 0, body);
-		answers_empty(session, '2');
-		return 1;
-	}
-	if (item) {
-		rc = units_route(session, prepared->plan, 0, prepared->sql, &bind, prepared->statement, &shards, err);
-		if (rc < 0)
-			return rc;
-	}
-	if (!item || (item->kind == ROUTE_ANY && !hint_names_shard(prepared->plan->hint)))
-		shards = UINT64_C(1) << (item ? cursors_statement_shard(session, item->shape) : units_any_shard(session));
-	if (shards & (shards - 1)) {
-		if (session->tx_status == 'E')
-			return units_abort(err);
-		if (unit->left)
-			return refuse_large(err);
-		keep_portal(session, bind.portal, prepared, PORTAL_FAN, 0, shards, body);
-		answers_empty(session, '2');
-		return 1;
-	}
-	rc = item ? units_join(session, shards, item, err) : 0;
-	session->repairs = item && prepared->plan->shapes.count == 1 ? item->shape : NULL;
-	if (rc == 0)
-		rc = sequences_on(session, prepared->plan, __builtin_ctzll(shards), &leg, err);
-	if (rc <= 0)
-		return rc;
-	if (unit->left)                 /* it could not be sent again with another copy */
-		prepared->reused = false;
-	copy = copies_ensure(session, leg, prepared);
-	bind_send(session, leg, &bind, copy, unit, body);
-	answer = answers_push(session, ANSWER_BIND);
-	if (*copy)
-		copies_used(session, prepared, answer, bind.statement);
-	keep_portal(session, bind.portal, prepared, PORTAL_LEG, leg->shard, shards, body);
-	if (unit->left)
-		input_pass(session, unit->left);
-	return 1;
+	plan = unit->left ? plan_ref(prepared->plan) : plan_bound(session, prepared, &bind);
+	rc = bind_planned(session, unit, &bind, prepared, plan, err);
+	plan_unref(plan);
+	return rc;
 }

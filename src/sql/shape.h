@@ -71,6 +71,12 @@ struct value {
 	const char *cast;               /* or NULL */
 };
 
+/* An argument of set_config(). */
+struct set_config_arg {
+	const char *text;               /* a constant; NULL: a parameter */
+	int param;                      /* from 1 */
+};
+
 struct column_ref {
 	const char *qualifier;          /* alias or table name as written, or NULL */
 	const char *qualifier_schema;   /* schema.table.column */
@@ -226,6 +232,7 @@ struct shape {
 	bool set_config;
 	bool set_config_opaque;         /* a setting changes in a way that cannot be followed */
 	bool set_config_passing;        /* nor here, but each call is `passing` */
+	const struct set_config_arg *set_config_args;   /* 3: the whole statement would be set_config = true if these parameters were constants; or NULL */
 	bool set_current;               /* SET x FROM CURRENT: nothing changes */
 	bool keeps_routers;             /* ALTER ROLE, DATABASE or SYSTEM SET nanu.…: a setting of the router's, kept where it does not look */
 

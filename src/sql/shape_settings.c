@@ -275,6 +275,34 @@ static const char *name_in_pg_settings(const PgQuery__SelectStmt *select, const 
 	return string_const(equal->rexpr);
 }
 
+/* A parameter, also under a cast that leaves its bytes as they are. False: it is none. */
+static bool param_read(struct maker *maker, const PgQuery__Node *node, bool is_boolean, struct set_config_arg *ret_arg)
+{
+	const char *cast;
+	struct value value;
+
+	value_read(maker, node, &value);
+	cast = value.cast && strncmp(value.cast, "pg_catalog.", 11) == 0 ? value.cast + 11 : value.cast;
+	if (value.kind != VALUE_PARAM || (cast && (is_boolean ? strcmp(cast, "bool") != 0 : strcmp(cast, "text") != 0 && strcmp(cast, "varchar") != 0)))
+		return false;
+	*ret_arg = (struct set_config_arg){ .param = value.param };
+	return true;
+}
+
+/* set_config() with parameters in place of constants. `name`, `value`, `local`: the constants among its arguments, as they are read; NULL for others. */
+static const struct set_config_arg *set_config_args(struct maker *maker, const PgQuery__FuncCall *call, const char *name, const char *value, const char *local)
+{
+	struct set_config_arg *args = arena_alloc(maker->arena, 3 * sizeof(*args));
+	const char *const constants[] = { name, value, local };
+
+	for (size_t i = 0; i < 3; i++) {
+		args[i] = (struct set_config_arg){ .text = constants[i] ? arena_strdup(maker->arena, constants[i]) : NULL };
+		if (!constants[i] && !param_read(maker, call->args[i], i == 2, &args[i]))
+			return NULL;
+	}
+	return args;
+}
+
 /* After the walk: if set_config() was found, is it SELECT set_config('name', 'value', boolean)? `select` is NULL for a
  * statement that is no SELECT. */
 void shape_set_config(struct maker *maker, const PgQuery__SelectStmt *select)
@@ -299,8 +327,11 @@ void shape_set_config(struct maker *maker, const PgQuery__SelectStmt *select)
 	name = select->n_from_clause || select->where_clause ? name_in_pg_settings(select, call->args[0]) : string_const(call->args[0]);
 	value = string_const(call->args[1]);
 	value_read(maker, call->args[2], &local);
-	if (!name || !value || (local.kind != VALUE_TRUE && local.kind != VALUE_FALSE))
+	if (!name || !value || (local.kind != VALUE_TRUE && local.kind != VALUE_FALSE)) {
+		if (!select->n_from_clause && !select->where_clause)
+			shape->set_config_args = set_config_args(maker, call, name, value, local.kind == VALUE_TRUE ? "true" : local.kind == VALUE_FALSE ? "false" : NULL);
 		return;
+	}
 	shape->set_config = true;
 	shape->set_config_opaque = shape->set_config_passing = false;
 	shape->setting = lower_text(maker->arena, name);

@@ -86,3 +86,57 @@ def test_what_a_function_sets_in_a_block_is_of_one_shard_whose_key_is_in_the_tex
         assert [fields(body)["C"] for kind, body in answers if kind == "E"] == ["0A000"]
         answers = wire.ask(Query("ROLLBACK"), *map(run, ["BEGIN", "SELECT more()", f"SELECT current_setting('work_mem') FROM pair WHERE k = {keys[1]}"]), Sync)
         assert [fields(body)["C"] for kind, body in answers if kind == "E"] == ["0A000"]
+
+
+# ---- set_config() with parameters: known when they are bound ----
+
+SETS = [("SELECT set_config('work_mem', %s, false)", ["3333kB"]), ("SELECT set_config(%s::text, %s::varchar, %s::boolean)", ["Work_Mem", "3333kB", False]),
+        ("SELECT pg_catalog.set_config('work_mem', %b, %b)", ["3333kB", False]), ("SELECT set_config('work_mem', '3333kB', %t)", [False])]
+
+
+def work_mem(conn, key):
+    return conn.execute(f"SELECT current_setting('work_mem') FROM pair WHERE k = {key}").fetchone()[0]
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+@pytest.mark.parametrize("sql, values", SETS)
+def test_a_setting_given_as_a_parameter_holds_on_every_shard(cluster, keys, sql, values, prepare):
+    with cluster.connect() as conn:
+        for _ in range(3):
+            conn.execute("RESET work_mem")
+            assert [work_mem(conn, key) for key in keys] == ["4MB", "4MB"]
+            assert conn.execute(sql, values, prepare=prepare).fetchone() == ("3333kB",)
+            assert [work_mem(conn, key) for key in keys] == ["3333kB", "3333kB"]
+            assert conn.execute("SELECT count(*) FROM pair").fetchone() == (20,)
+    assert work_mem_of_new_sessions(cluster, keys) == {"4MB"}
+
+
+def test_a_tenant_of_a_block_is_known_on_every_shard_and_to_nobody_after_it(cluster, keys):
+    """What applications with row security send first in each transaction."""
+    def tenants(conn):
+        return [conn.execute(f"SELECT current_setting('app.tenant', true) FROM pair WHERE k = {key}").fetchone()[0] for key in keys]
+
+    with cluster.connect() as conn:
+        for tenant in ["o'neill", "back\\slash", "", "ünï"]:
+            with conn.transaction():
+                assert conn.execute("SELECT set_config('app.tenant', %s, true)", [tenant]).fetchone() == (tenant,)
+                assert tenants(conn) == [tenant, tenant]
+            assert {value or "" for value in tenants(conn)} == {""}
+        with conn.transaction(force_rollback=True):
+            conn.execute("SELECT set_config('app.tenant', %s, false)", ["lost"])
+            assert tenants(conn) == ["lost", "lost"]
+        assert {value or "" for value in tenants(conn)} == {""}
+
+
+def test_a_parameter_that_cannot_be_followed_is_of_one_shard(cluster, keys):
+    with cluster.connect() as conn:
+        conn.execute("SELECT set_config('work_mem', %s, false)", [None])
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="cannot follow"):
+            work_mem(conn, keys[1])
+        conn.execute("DISCARD ALL")
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            conn.execute("SELECT set_config('work_mem', %s, false)", ["much"])
+        assert [work_mem(conn, key) for key in keys] == ["4MB", "4MB"]
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="nanu's own"):
+            conn.execute("SELECT set_config('nanu.consistency', %s, false)", ["eventual"])
+        assert [work_mem(conn, key) for key in keys] == ["4MB", "4MB"]

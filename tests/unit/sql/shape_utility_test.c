@@ -185,6 +185,25 @@ static void a_custom_setting_for_a_transaction_needs_not_be_followed(void **stat
 	assert_false(parse("select set_config('a.b', 'c', true)")->set_config_passing);
 }
 
+static void parameters_of_set_config_are_known_when_bound(void **state)
+{
+	static const char *const others[] = {
+		"select set_config('a', $1::int, false)", "select set_config('a', $1::varchar(3), false)", "select set_config('a', 'b', $1::text)", "select set_config('a', $1 || 'b', false)", "select set_config('a', x, $1) from t",
+		"select set_config('a', 'b', false)", "select set_config('a', $1, false), set_config('a.b', $1, true)", "select lower($1)",
+		"select set_config('a', $1, false) where true", "select set_config('a', null, false)", "prepare p as select set_config('a', $1, false)",
+	};
+	const struct set_config_arg *args = parse("select set_config('a', $2::varchar, $1::bool)")->set_config_args;
+
+	assert_string_equal(args[0].text, "a");
+	assert_null(args[1].text);
+	assert_int_equal(args[1].param, 2);
+	assert_int_equal(args[2].param, 1);
+	assert_string_equal(parse("select set_config($1, cast($2 as pg_catalog.text), true)")->set_config_args[2].text, "true");
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (parse(others[i])->set_config_args)
+			fail_msg("%s is taken as known when bound", others[i]);
+}
+
 static void transactions_tell_their_modes(void **state)
 {
 	const struct shape *shape = parse("begin isolation level repeatable read, read only, deferrable");
@@ -384,6 +403,7 @@ int main(void)
 		cmocka_unit_test(settings_can_be_replayed),
 		cmocka_unit_test(set_config_is_followed_only_when_alone_and_constant),
 		cmocka_unit_test(a_custom_setting_for_a_transaction_needs_not_be_followed),
+		cmocka_unit_test(parameters_of_set_config_are_known_when_bound),
 		cmocka_unit_test(transactions_tell_their_modes),
 		cmocka_unit_test(wrapped_statements_are_inside_and_outside),
 		cmocka_unit_test(executes_give_their_arguments),
