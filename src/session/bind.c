@@ -172,7 +172,7 @@ static struct plan *plan_bound(struct session *session, const struct prepared *p
 
 	if (!args)
 		return plan_ref(plan);
-	buf_init(&sql, 128);
+	buf_init(&sql, BUF_SIZE_MAX);
 	for (size_t i = 0; known && i < 3; i++) {
 		buf_add_text(&sql, i ? "," : "SELECT pg_catalog.set_config(");
 		known = add_argument(&sql, bind, &args[i], i == 2);

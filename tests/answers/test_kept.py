@@ -117,7 +117,7 @@ def test_a_tenant_of_a_block_is_known_on_every_shard_and_to_nobody_after_it(clus
         return [conn.execute(f"SELECT current_setting('app.tenant', true) FROM pair WHERE k = {key}").fetchone()[0] for key in keys]
 
     with cluster.connect() as conn:
-        for tenant in ["o'neill", "back\\slash", "", "ünï"]:
+        for tenant in ["o'neill", "back\\slash", "", "ünï", "long" * 1000]:
             with conn.transaction():
                 assert conn.execute("SELECT set_config('app.tenant', %s, true)", [tenant]).fetchone() == (tenant,)
                 assert tenants(conn) == [tenant, tenant]
