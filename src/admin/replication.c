@@ -10,6 +10,7 @@
 #include "admin/running.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
+#include "ha/flusher.h"
 #include "route/snapshot.h"
 #include "session/job.h"
 #include "topo/config.h"
@@ -160,8 +161,7 @@ static int wake_waiting(struct replication_watch *watch, PGconn *conn, const cha
 	pthread_mutex_unlock(&watch->reading);
 	if (!owed)
 		return 0;
-	rc = node_ask(conn, who, "SELECT pg_catalog.set_config('synchronous_commit', 'local', true), pg_catalog.pg_logical_emit_message(true, 'nanu', '')",
-		      NULL, PGRES_TUPLES_OK, &result, err);
+	rc = node_ask(conn, who, FLUSH_SQL, NULL, PGRES_TUPLES_OK, &result, err);
 	PQclear(result);
 	return rc;
 }

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "catalog/ask.h"
 #include "ha/feeds_ask.h"
+#include "ha/flusher.h"
 #include "ha/running_ask.h"
 #include "net/env.h"
 #include "route/feeds.h"
@@ -27,6 +28,8 @@ enum {
 	SILENT_MS_MAX = 1000,
 	LATE_MS_MAX = 2000,             /* that much later */
 	FEEDS_US = 1000000,             /* between two questions who streams from whom */
+	PATIENCE_US = 2000,             /* for so long others may flush a primary's WAL, and tell of its doubts, on which somebody waits */
+	UNFLUSHED_US_MAX = 100000,      /* on which nobody waits: replicas are not to seem behind for what they are not sent */
 };
 
 /* A walreceiver tells the timeline that is streamed; without one, the last restart point does. */
@@ -86,6 +89,9 @@ struct asked {                          /* a node, and the thread that asks it *
 	uint32_t timeline;              /* the newest on this connection: without a walreceiver a replica tells an older one */
 	struct node_seen told;          /* of which `turned` was called last */
 	bool complained;
+	uint64_t unflushed_lsn, unflushed_us;   /* a primary: what it had in its WAL then, and since when some of it may not be flushed */
+	uint64_t unended_xid, unended_us;       /* which it told as running.xmax, and since when numbers from there on are in use */
+	struct flusher flusher;
 };
 
 struct sampler {
@@ -119,6 +125,8 @@ static void close_connection(struct asked *asked)
 {
 	PQfinish(asked->conn);
 	asked->conn = NULL;
+	flusher_close(&asked->flusher);
+	asked->unflushed_lsn = 0;
 }
 
 static void forget_feeds(struct asked *asked)
@@ -219,7 +227,58 @@ static bool look_at_doubts(struct asked *asked, struct node_status *primary, con
 	return code != ERR_CONNECT;
 }
 
-static bool sample(struct asked *asked, struct node_status *primary, uint64_t max_lag_us, bool *ret_demanded)
+static void flush(struct asked *asked)
+{
+	char *conninfo = NULL;
+
+	if (!flusher_connected(&asked->flusher)) {
+		pthread_mutex_lock(&asked->sampler->lock);
+		conninfo = mem_strdup(asked->conninfos[asked->served]);
+		pthread_mutex_unlock(&asked->sampler->lock);
+	}
+	flusher_flush(&asked->flusher, conninfo);
+	mem_free(conninfo);
+}
+
+/* What replicas are not sent they do not replay: nor does anybody learn then that they show what was committed before it, nor what is committed there of
+ * what runs here. And a primary lists what runs up to the newest number that has ended: of those behind it nobody can tell which are parts of another
+ * transaction (subtransactions). One more commit tells all that. */
+static void look_at_unflushed(struct asked *asked, const struct node_sample *taken, bool demanded)
+{
+	uint64_t patience_us = demanded ? PATIENCE_US : UNFLUSHED_US_MAX;
+	const struct running *running = &taken->running;
+
+	if (taken->flushed >= asked->unflushed_lsn) {
+		asked->unflushed_lsn = taken->inserted;
+		asked->unflushed_us = taken->begun_us;
+	}
+	if (running->xmax != asked->unended_xid || running->xmax == running->next) {
+		asked->unended_xid = running->xmax;
+		asked->unended_us = taken->begun_us;
+	}
+	if ((taken->flushed < asked->unflushed_lsn && taken->begun_us >= asked->unflushed_us + patience_us) ||
+	    (demanded && taken->begun_us >= asked->unended_us + PATIENCE_US))
+		flush(asked);
+}
+
+/* The primary may know itself what its replicas have not told for a while. */
+static bool look_at_own_doubts(struct asked *asked, const struct node_sample *taken)
+{
+	struct doubts doubts, open;
+	struct err err;
+	int code;
+
+	if (!node_status_old_doubts(asked->status, taken->begun_us - PATIENCE_US, &doubts))
+		return true;
+	code = open_ask(asked->conn, &doubts, SILENT_MS_MAX, &open, &err);
+	if (code == 0 && open.count)
+		node_status_cleared(asked->status, &open, now_us());
+	else if (code == ERR_CONNECT)
+		silent(asked, err.message);
+	return code != ERR_CONNECT;
+}
+
+static bool sample(struct asked *asked, struct node_status *primary, uint64_t max_lag_us, bool has_replicas, bool *ret_demanded)
 {
 	struct node_sample taken = { .begun_us = now_us(), .system = asked->system, .max_lag_us = max_lag_us, .started_us = asked->started_us };
 	uint64_t *xids = NULL;
@@ -256,7 +315,11 @@ static bool sample(struct asked *asked, struct node_status *primary, uint64_t ma
 	if (asked->complained)
 		log_info("sampler", "node=%s msg=\"it answers again\"", asked->name);
 	asked->complained = false;
-	return taken.role != SEEN_REPLICA || taken.hides || look_at_doubts(asked, primary, &taken);
+	if (taken.role == SEEN_PRIMARY && has_replicas)
+		look_at_unflushed(asked, &taken, *ret_demanded);
+	if (taken.role == SEEN_PRIMARY)
+		return !*ret_demanded || look_at_own_doubts(asked, &taken);
+	return taken.hides || look_at_doubts(asked, primary, &taken);
 }
 
 /* After a sample, on which somebody may have waited. */
@@ -340,17 +403,17 @@ static void *run(void *argument)
 		char *conninfo = asked->changed || !asked->conn ? mem_strdup(asked->conninfos[asked->served]) : NULL;
 		unsigned every_ms = asked->every_ms;
 		uint64_t begun_us = now_us(), max_lag_us = asked->max_lag_us, due_us;
-		bool answered, demanded, alone;
+		bool has_replicas = asked->primary == asked->status && asked->replica_count, alone = asked->primary == asked->status && !has_replicas;
+		bool answered, demanded;
 
 		asked->changed = false;
 		pthread_mutex_unlock(&sampler->lock);
 		if (conninfo)
 			close_connection(asked);
-		answered = (!conninfo || connect_to(asked, conninfo)) && sample(asked, primary, max_lag_us, &demanded);
+		answered = (!conninfo || connect_to(asked, conninfo)) && sample(asked, primary, max_lag_us, has_replicas, &demanded);
 		if (answered) {
 			pthread_mutex_lock(&sampler->lock);
 			compare_replicas(asked, begun_us, demanded);
-			alone = asked->primary == asked->status && !asked->replica_count;
 			pthread_mutex_unlock(&sampler->lock);
 		}
 		announce(asked);

@@ -260,7 +260,7 @@ static bool remember(struct node_status *status, const struct node_sample *sampl
 		status->samples[status->count++] = (struct position){ sample->inserted, sample->begun_us, sample->begun_us };
 	}
 	shown_sampled(&status->shown, sample->begun_us, sample->flushed, &sample->running);
-	in_doubt = shown_doubts(&status->shown) != NULL;
+	in_doubt = shown_in_doubt(&status->shown);
 	*ret_shown_us = status->shown.as_of_us;
 	pthread_mutex_unlock(&status->lock);
 	return in_doubt;
@@ -271,7 +271,7 @@ bool node_status_in_doubt(struct node_status *primary)
 	bool in_doubt;
 
 	pthread_mutex_lock(&primary->lock);
-	in_doubt = shown_doubts(&primary->shown) != NULL;
+	in_doubt = shown_in_doubt(&primary->shown);
 	pthread_mutex_unlock(&primary->lock);
 	return in_doubt;
 }
@@ -284,6 +284,20 @@ bool node_status_doubts(struct node_status *primary, uint32_t timeline, uint64_t
 	pthread_mutex_lock(&primary->lock);
 	doubts = shown_doubts(&primary->shown);
 	any = doubts && primary->timeline == timeline && doubts->lsn <= replayed;
+	if (any)
+		*ret_doubts = *doubts;
+	pthread_mutex_unlock(&primary->lock);
+	return any;
+}
+
+bool node_status_old_doubts(struct node_status *primary, uint64_t before_us, struct doubts *ret_doubts)
+{
+	const struct doubts *doubts;
+	bool any;
+
+	pthread_mutex_lock(&primary->lock);
+	doubts = shown_doubts(&primary->shown);
+	any = doubts && primary->shown.sought_us <= before_us;
 	if (any)
 		*ret_doubts = *doubts;
 	pthread_mutex_unlock(&primary->lock);
@@ -533,15 +547,29 @@ void node_status_demand_shown(struct node_status *primary, uint64_t as_of_us, ui
 	pthread_mutex_unlock(&primary->demanding);
 }
 
+/* Who waits is to know soon whether it is what was sought. */
+static void look_again(struct node_status *primary, uint64_t now_us)
+{
+	pthread_mutex_lock(&primary->demanding);
+	if (primary->demand_due_us != UINT64_MAX)
+		make_due(primary, now_us);
+	pthread_mutex_unlock(&primary->demanding);
+}
+
 void node_status_told(struct node_status *primary, const struct doubts *committed, uint64_t now_us)
 {
 	pthread_mutex_lock(&primary->lock);
 	shown_told(&primary->shown, committed);
 	pthread_mutex_unlock(&primary->lock);
-	pthread_mutex_lock(&primary->demanding);
-	if (primary->demand_due_us != UINT64_MAX)
-		make_due(primary, now_us);
-	pthread_mutex_unlock(&primary->demanding);
+	look_again(primary, now_us);
+}
+
+void node_status_cleared(struct node_status *primary, const struct doubts *open, uint64_t now_us)
+{
+	pthread_mutex_lock(&primary->lock);
+	shown_cleared(&primary->shown, open);
+	pthread_mutex_unlock(&primary->lock);
+	look_again(primary, now_us);
 }
 
 void node_status_await(struct node_status *status, uint64_t due_us, bool demands)

@@ -130,6 +130,9 @@ void node_status_silent(struct node_status *status);
 bool node_status_in_doubt(struct node_status *primary);
 bool node_status_doubts(struct node_status *primary, uint32_t timeline, uint64_t replayed, struct doubts *ret_doubts);
 void node_status_told(struct node_status *primary, const struct doubts *committed, uint64_t now_us);
+/* Of a primary: what it is asked about itself that has been in doubt since `before_us` or earlier, or false; and what it said (shown_cleared()). */
+bool node_status_old_doubts(struct node_status *primary, uint64_t before_us, struct doubts *ret_doubts);
+void node_status_cleared(struct node_status *primary, const struct doubts *open, uint64_t now_us);
 /* Takes the reference. */
 void node_status_take_feeds(struct node_status *status, struct feeds *feeds);
 /* Of the timeline that it is on; it is copied. Without ancestors where they are not known. */

@@ -4,20 +4,19 @@ enum { BRIEF_SAMPLES = 2 };             /* in so many, one is found that is not 
 
 static bool runs(const struct running *running, uint64_t xid)
 {
-	for (size_t i = 0; i < running->count; i++)
-		if (running->xids[i] == xid)
-			return true;
-	return xid >= running->xmax;
-}
+	size_t low = 0, high = running->count;
 
-static bool is_reached(const struct shown *shown, const struct running *running)
-{
-	if (running->xmin >= shown->next)
-		return true;
-	for (size_t i = 0; shown->told && i < shown->doubts.count; i++)
-		if (runs(running, shown->doubts.xids[i]))
-			return false;
-	return shown->told;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (running->xids[middle] == xid)
+			return true;
+		if (running->xids[middle] < xid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return xid >= running->xmax;
 }
 
 /* Of those that run, those that had a number then. */
@@ -32,28 +31,50 @@ static void list_doubts(struct shown *shown, const struct running *running)
 		doubts->xids[doubts->count++] = xid;
 }
 
+static bool are_too_many(const struct doubts *doubts)
+{
+	return doubts->count == DOUBTS_MAX;
+}
+
+static void forget_ended(struct shown *shown, const struct running *running)
+{
+	struct doubts *doubts = &shown->doubts;
+	size_t kept = 0;
+
+	if (are_too_many(doubts)) {
+		list_doubts(shown, running);
+		return;
+	}
+	for (size_t i = 0; i < doubts->count; i++)
+		if (runs(running, doubts->xids[i]))
+			doubts->xids[kept++] = doubts->xids[i];
+	doubts->count = kept;
+}
+
 void shown_sampled(struct shown *shown, uint64_t begun_us, uint64_t flushed, const struct running *running)
 {
 	if (running->next < shown->next)        /* numbers that it gave away before it crashed, and will again */
 		shown_forget(shown);
-	if (shown->sought_us && is_reached(shown, running)) {
-		shown->as_of_us = shown->sought_us;
-		shown_forget(shown);
+	if (shown->sought_us) {
+		forget_ended(shown, running);
+		if (shown->doubts.count == 0) {
+			shown->as_of_us = shown->sought_us;
+			shown_forget(shown);
+		}
 	}
 	if (!shown->sought_us) {
 		shown->sought_us = begun_us;
 		shown->next = running->next;
 		shown->doubts.number++;
 		shown->doubts.lsn = flushed;
-		if (is_reached(shown, running)) {
+		list_doubts(shown, running);
+		if (shown->doubts.count == 0) {
 			shown->as_of_us = begun_us;
 			shown_forget(shown);
 			return;
 		}
 	}
 	shown->samples++;
-	if (!shown->told)
-		list_doubts(shown, running);
 }
 
 void shown_forget(struct shown *shown)
@@ -63,9 +84,22 @@ void shown_forget(struct shown *shown)
 	shown->told = false;
 }
 
+bool shown_in_doubt(const struct shown *shown)
+{
+	return shown->samples >= BRIEF_SAMPLES && !shown->told;
+}
+
 const struct doubts *shown_doubts(const struct shown *shown)
 {
-	return shown->samples < BRIEF_SAMPLES || shown->told || shown->doubts.count == DOUBTS_MAX ? NULL : &shown->doubts;
+	return shown_in_doubt(shown) && shown->doubts.count && !are_too_many(&shown->doubts) ? &shown->doubts : NULL;
+}
+
+static bool is_one_of(const struct doubts *doubts, uint64_t xid)
+{
+	for (size_t i = 0; i < doubts->count; i++)
+		if (doubts->xids[i] == xid)
+			return true;
+	return false;
 }
 
 void shown_told(struct shown *shown, const struct doubts *committed)
@@ -74,4 +108,17 @@ void shown_told(struct shown *shown, const struct doubts *committed)
 		return;
 	shown->doubts = *committed;
 	shown->told = true;
+}
+
+void shown_cleared(struct shown *shown, const struct doubts *open)
+{
+	struct doubts *doubts = &shown->doubts;
+	size_t kept = 0;
+
+	if (!shown->sought_us || open->number != doubts->number)
+		return;
+	for (size_t i = 0; i < doubts->count; i++)
+		if (!is_one_of(open, doubts->xids[i]))
+			doubts->xids[kept++] = doubts->xids[i];
+	doubts->count = kept;
 }

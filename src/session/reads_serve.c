@@ -359,7 +359,7 @@ int reads_wait_shown(struct session *session, int shard, struct err *err)
 	}
 	err_set(err, ERR_NOT_NOW, "the primary of shard \"%s\" does not show yet what replicas have shown", session_shard(session, shard)->name);
 	err_detail(err, "It was waited for %u ms. %s", waited_ms(session->reads),
-		   node_status_read(primary).reachable ? "A commit that waits for synchronous standbys is shown by those that have it, and not by the primary." :
+		   node_status_read(primary).reachable ? "A transaction that runs there may be committed on them: one that waits for synchronous standbys, or of which nobody can tell." :
 							"The primary does not answer the router.");
 	err_hint(err, "Try again; SELECT * FROM nanu.replication tells of the replicas. At consistency eventual or bounded it is not waited for.");
 	return err->code;

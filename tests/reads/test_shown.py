@@ -98,7 +98,7 @@ def test_and_is_told_if_it_never_does(cluster, level, statement):
             assert counted(conn) == newest
             with pytest.raises(psycopg.Error) as caught:
                 conn.execute(statement)
-            assert caught.value.sqlstate == "57P03" and "waits for synchronous standbys" in caught.value.diag.message_detail
+            assert caught.value.sqlstate == "57P03" and "one that waits for synchronous standbys" in caught.value.diag.message_detail
             assert counted(conn) == newest
         conn.execute(statement)
 
