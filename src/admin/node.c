@@ -17,6 +17,7 @@
 #include "admin/node_ask.h"
 #include "admin/replication.h"
 #include "admin/running.h"
+#include "admin/standby.h"
 #include "base/limits.h"
 #include "catalog/catalog.h"
 #include "route/snapshot.h"
@@ -26,35 +27,6 @@
 #include "topo/topology.h"
 
 enum { SLOT_TRIES = 100, SLOT_TRY_MS = 100 };
-
-/* What a server says of itself. */
-struct identity {
-	bool in_recovery;
-	const char *system;             /* its system identifier */
-	const char *slot;               /* that it streams with; "": none */
-	const char *process;            /* what no other server has: when it was started, and its port */
-};
-
-static int identify(struct admin *admin, struct job *job, const struct topology *topology, const struct node *node, struct identity *ret)
-{
-	PGresult *result = NULL;
-	PGconn *conn;
-	int rc = node_open(admin->config, node, topology_node_database(topology, node->shard), &conn, &job->err);
-
-	if (rc == 0)
-		rc = node_ask(conn, node->name, "SELECT pg_catalog.pg_is_in_recovery(), s.system_identifier, pg_catalog.current_setting('primary_slot_name'),"
-			 " pg_catalog.pg_postmaster_start_time()::text || ' ' || pg_catalog.current_setting('port') FROM pg_catalog.pg_control_system() s", NULL, PGRES_TUPLES_OK, &result, &job->err);
-	if (rc == 0)
-		*ret = (struct identity){
-			.in_recovery = *PQgetvalue(result, 0, 0) == 't',
-			.system = arena_strdup(&job->arena, PQgetvalue(result, 0, 1)),
-			.slot = arena_strdup(&job->arena, PQgetvalue(result, 0, 2)),
-			.process = arena_strdup(&job->arena, PQgetvalue(result, 0, 3)),
-		};
-	PQclear(result);
-	PQfinish(conn);
-	return rc;
-}
 
 static int refuse_block(struct job *job, const struct call *call)
 {
@@ -66,7 +38,7 @@ static int refuse_block(struct job *job, const struct call *call)
 
 /* ---- nanu.add_node() ---- */
 
-static int read_upstream(struct job *job, const struct topology *topology, struct node *node)
+static int check_upstream(struct job *job, const struct topology *topology, const struct node *node)
 {
 	int upstream = *node->upstream ? topology_node(topology, node->upstream) : topology->shards[node->shard].primary;
 
@@ -76,8 +48,6 @@ static int read_upstream(struct job *job, const struct topology *topology, struc
 		err_hint(&job->err, "SELECT name FROM nanu.nodes WHERE shard = '%s' lists them.", topology->shards[node->shard].name);
 		return job->err.code;
 	}
-	if (topology->shards[node->shard].primary == upstream)
-		node->upstream = "";
 	return 0;
 }
 
@@ -109,7 +79,7 @@ static int read_node(struct job *job, const struct topology *topology, const str
 		return err_set(&job->err, ERR_INVALID_VALUE, "%s", why.message);
 	ret_node->shard = topology_shard(topology, shard);
 	if (ret_node->shard >= 0)
-		return read_upstream(job, topology, ret_node);
+		return check_upstream(job, topology, ret_node);
 	err_set(&job->err, ERR_UNDEFINED_OBJECT, "shard \"%s\" does not exist", shard);
 	err_hint(&job->err, "SELECT name FROM nanu.shards lists them.");
 	return job->err.code;
@@ -146,13 +116,15 @@ static int look_for(struct job *job, const struct topology *topology, const stru
 }
 
 /* By another address. Those that do not answer are another server. */
-static int check_another(struct admin *admin, struct job *job, const struct topology *topology, const struct node *node, const struct identity *standby)
+static int check_another(struct admin *admin, struct job *job, const struct topology *topology, const struct node *node, const struct standby *standby)
 {
 	for (size_t i = 0; i < topology->node_count; i++) {
 		const struct node *other = &topology->nodes[i];
-		struct identity identity;
+		struct standby said;
+		struct err why;
 
-		if (other->shard != node->shard || identify(admin, job, topology, other, &identity) < 0 || strcmp(identity.process, standby->process) != 0)
+		if (other->shard != node->shard || standby_ask(admin->config, topology, other, &job->arena, &said, &why) < 0 ||
+		    strcmp(said.process, standby->process) != 0)
 			continue;
 		err_set(&job->err, ERR_INVALID_VALUE, "%s port %u is node \"%s\" already, at %s port %u", node->host, node->port, other->name, other->host,
 			other->port);
@@ -161,18 +133,38 @@ static int check_another(struct admin *admin, struct job *job, const struct topo
 	return 0;
 }
 
+/* The slot of one that calls its sender by another name is not known to be on any node. */
+static int check_sender(struct job *job, const struct topology *topology, struct node *node, const struct standby *standby)
+{
+	int primary = topology->shards[node->shard].primary, claimed = *node->upstream ? topology_node(topology, node->upstream) : SENDER_UNKNOWN;
+	int sender = standby->sender;
+
+	if (sender == SENDER_UNKNOWN) {
+		node->slot = "";
+		sender = claimed == SENDER_UNKNOWN ? primary : claimed;
+	}
+	if (claimed != SENDER_UNKNOWN && claimed != sender) {
+		err_set(&job->err, ERR_WRONG_STATE, "%s port %u streams from node \"%s\", not from node \"%s\"", node->host, node->port,
+			topology->nodes[sender].name, node->upstream);
+		err_hint(&job->err, "Leave `upstream` out, or have it stream from there first: its primary_conninfo says from where it does.");
+		return job->err.code;
+	}
+	node->upstream = sender == primary ? "" : topology->nodes[sender].name;
+	return 0;
+}
+
 static int check_standby(struct admin *admin, struct job *job, const struct topology *topology, struct node *node)
 {
 	const struct node *primary = &topology->nodes[topology->shards[node->shard].primary];
-	struct identity standby, home;
-	int rc = identify(admin, job, topology, node, &standby);
+	struct standby standby, home;
+	int rc = standby_ask(admin->config, topology, node, &job->arena, &standby, &job->err);
 
 	if (rc < 0) {
 		err_hint(&job->err, "The router reaches it at %s port %u as user \"%s\"; its pg_hba.conf must let that in.", node->host, node->port,
 			 admin->config->node_user);
 		return rc;
 	}
-	rc = identify(admin, job, topology, primary, &home);
+	rc = standby_ask(admin->config, topology, primary, &job->arena, &home, &job->err);
 	if (rc < 0)
 		return rc;
 	if (strcmp(standby.system, home.system) != 0) {
@@ -188,7 +180,8 @@ static int check_standby(struct admin *admin, struct job *job, const struct topo
 		return job->err.code;
 	}
 	node->slot = standby.slot;
-	return check_another(admin, job, topology, node, &standby);
+	rc = check_another(admin, job, topology, node, &standby);
+	return rc < 0 ? rc : check_sender(job, topology, node, &standby);
 }
 
 /* Stored, and everybody's; and the primary waits for the replicas that there are now. Takes the reference. */
@@ -277,25 +270,55 @@ static int drop_slot_by(PGconn *conn, const struct node *upstream, const char *s
 	return rc;
 }
 
-static int drop_slot(struct admin *admin, struct job *job, const struct topology *topology, const struct node *node)
+/* The node that has the slot of one that is silent, as far as is known: another one may stream from there by a slot of that name. */
+static int presumed_holder(struct admin *admin, struct job *job, const struct topology *topology, const struct node *node)
 {
-	const struct node *upstream = &topology->nodes[*node->upstream ? topology_node(topology, node->upstream) : topology->shards[node->shard].primary];
+	int holder = *node->upstream ? topology_node(topology, node->upstream) : topology->shards[node->shard].primary;
+
+	for (size_t i = 0; i < topology->node_count; i++) {
+		const struct node *other = &topology->nodes[i];
+		struct standby said;
+		struct err why;
+
+		if (other == node || other->shard != node->shard || standby_ask(admin->config, topology, other, &job->arena, &said, &why) < 0)
+			continue;
+		if (said.in_recovery && strcmp(said.slot, node->slot) == 0 && (said.sender == holder || said.sender == SENDER_UNKNOWN))
+			return SENDER_UNKNOWN;
+	}
+	return holder;
+}
+
+struct slot {
+	const char *name;               /* "": there is none */
+	int holder;                     /* SENDER_UNKNOWN: nobody knows where it is */
+};
+
+static struct slot find_slot(struct admin *admin, struct job *job, const struct topology *topology, const struct node *node)
+{
+	struct standby said;
+	struct err why;
+
+	if (standby_ask(admin->config, topology, node, &job->arena, &said, &why) == 0)
+		return (struct slot){ said.slot, said.sender };
+	return (struct slot){ node->slot, *node->slot ? presumed_holder(admin, job, topology, node) : SENDER_UNKNOWN };
+}
+
+static int drop_slot(struct admin *admin, struct job *job, const struct topology *topology, const struct node *node, const struct slot *slot)
+{
+	const struct node *holder = &topology->nodes[slot->holder];
 	struct err why;
 	PGconn *conn;
-	int rc;
+	int rc = node_open(admin->config, holder, topology_node_database(topology, node->shard), &conn, &why);
 
-	if (!*node->slot)
-		return 0;
-	rc = node_open(admin->config, upstream, topology_node_database(topology, node->shard), &conn, &why);
 	if (rc == 0)
-		rc = drop_slot_by(conn, upstream, node->slot, &why);
+		rc = drop_slot_by(conn, holder, slot->name, &why);
 	PQfinish(conn);
 	if (rc == 0)
 		return 0;
 	err_set(&job->err, ERR_WRONG_STATE, "node \"%s\" is out of the topology, but its replication slot \"%s\" on node \"%s\" could not be dropped",
-		node->name, node->slot, upstream->name);
+		node->name, slot->name, holder->name);
 	err_detail(&job->err, "%s", why.message);
-	err_hint(&job->err, "It keeps WAL on that server. There, when it is back: SELECT pg_drop_replication_slot('%s')", node->slot);
+	err_hint(&job->err, "It keeps WAL on that server. There, when it is back: SELECT pg_drop_replication_slot('%s')", slot->name);
 	return job->err.code;
 }
 
@@ -334,6 +357,7 @@ static int check_removable(struct job *job, const struct topology *topology, con
 
 static int remove_one(struct admin *admin, struct job *job, const struct call *call, const struct topology *topology)
 {
+	struct slot slot = { .name = "", .holder = SENDER_UNKNOWN };
 	struct topology *next = NULL;
 	const struct node *node = NULL;
 	int rc = find_added(job, topology, call_arg(call, 0, "name", NULL), &node);
@@ -342,11 +366,18 @@ static int remove_one(struct admin *admin, struct job *job, const struct call *c
 		rc = check_removable(job, topology, node);
 	if (rc == 0)
 		rc = topology_without_node(topology, node->name, &next, &job->err);
-	if (rc == 0)
+	if (rc == 0) {
+		slot = find_slot(admin, job, topology, node);
 		rc = publish(admin, job, topology, next, node->shard);
-	if (rc == 0)
-		rc = drop_slot(admin, job, topology, node);
-	return rc < 0 ? rc : admin_say(job, call, OID_TEXT, arena_printf(&job->arena, "%s is no node any more", node->name));
+	}
+	if (rc == 0 && *slot.name && slot.holder != SENDER_UNKNOWN)
+		rc = drop_slot(admin, job, topology, node, &slot);
+	if (rc < 0)
+		return rc;
+	if (*slot.name && slot.holder == SENDER_UNKNOWN)
+		return admin_say(job, call, OID_TEXT, arena_printf(&job->arena, "%s is no node any more; its replication slot \"%s\" is left, as it is not known"
+				 " on which node it is: there, SELECT pg_drop_replication_slot('%s')", node->name, slot.name, slot.name));
+	return admin_say(job, call, OID_TEXT, arena_printf(&job->arena, "%s is no node any more", node->name));
 }
 
 int admin_remove_node(struct admin *admin, struct job *job, const struct call *call)

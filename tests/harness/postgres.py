@@ -170,13 +170,15 @@ class Postgres:
 class Replica(Postgres):
     """A streaming replica of a running server, with a slot of its own."""
 
-    def __init__(self, folder, primary, name, settings=None):
+    def __init__(self, folder, primary, name, settings=None, slot=None, sender=None):
         self.primary = primary
+        self.slot = slot or name
+        self.source = sender or primary.conninfo()      # as it calls it
         super().__init__(folder, None, name, settings)
 
     def make_data(self, template):
-        subprocess.run([PROGRAMS / "pg_basebackup", "--dbname", self.primary.conninfo(), "--pgdata", self.data, "--write-recovery-conf",
-                        "--create-slot", "--slot", self.name, "--checkpoint", "fast", "--no-sync"], check=True, cwd="/", **as_server_user())
+        subprocess.run([PROGRAMS / "pg_basebackup", "--dbname", self.source, "--pgdata", self.data, "--write-recovery-conf",
+                        "--create-slot", "--slot", self.slot, "--checkpoint", "fast", "--no-sync"], check=True, cwd="/", **as_server_user())
 
     def caught_up(self):
         """Whether it has replayed what its primary has flushed by now."""
