@@ -4,6 +4,7 @@
  * left half done that is not there any more. What is older than what it serves by it does not take: then the store was restored from an old copy.
  * All of this by the thread that changes the plane.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -40,20 +41,30 @@ static void note_path(const struct config *config, char path[PATH_MAX], const ch
 	snprintf(path, PATH_MAX, "%s-epoch%s", config->store, ending);
 }
 
-static uint64_t noted_epoch(const struct config *config)
+/* 0: there is no note. One that cannot be read is no reason to take any store for a new one. */
+static int noted_epoch(const struct config *config, uint64_t *ret_epoch, struct err *err)
 {
-	char path[PATH_MAX];
-	unsigned long long epoch = 0;
+	char path[PATH_MAX], text[32] = "", *end = text, why[128] = "It is not a number and the end of a line.";
 	FILE *file;
 
+	*ret_epoch = 0;
 	note_path(config, path, "");
 	file = fopen(path, "re");
-	if (!file)
+	if (!file && errno == ENOENT)
 		return 0;
-	if (fscanf(file, "%llu", &epoch) != 1)
-		epoch = 0;
-	fclose(file);
-	return epoch;
+	if (!file || !fgets(text, sizeof(text), file))
+		snprintf(why, sizeof(why), "%s.", file && !ferror(file) ? "It is empty" : strerror(errno));
+	if (file)
+		fclose(file);
+	errno = 0;
+	if (*text >= '0' && *text <= '9')
+		*ret_epoch = strtoull(text, &end, 10);
+	if (*end == '\n' && errno == 0)
+		return 0;
+	err_set(err, ERR_WRONG_STATE, "the note of the newest epoch that this router has served by cannot be read: %.200s", path);
+	err_detail(err, "%s", why);
+	err_hint(err, "It tells whether the store is an old copy. If that is the newest one, remove the note.");
+	return ERR_WRONG_STATE;
 }
 
 static void note_epoch(const struct plane *plane, uint64_t epoch)
@@ -73,10 +84,12 @@ static void note_epoch(const struct plane *plane, uint64_t epoch)
 
 int agree_check_start(struct plane *plane, uint64_t stored_epoch, struct err *err)
 {
-	uint64_t noted = noted_epoch(plane->config), greatest = 0;
+	uint64_t noted, greatest = 0;
 	char who[ROUTER_WHO_SIZE], path[PATH_MAX];
-	int rc = plane->routers ? routers_greatest(plane->routers, &greatest, who, err) : 0;
+	int rc = noted_epoch(plane->config, &noted, err);
 
+	if (rc == 0 && plane->routers)
+		rc = routers_greatest(plane->routers, &greatest, who, err);
 	if (rc < 0)
 		return rc;
 	if (stored_epoch >= noted && stored_epoch >= greatest)
@@ -338,6 +351,7 @@ int agree_take_newer(struct plane *plane, struct err *err)
 	} else {
 		forget_older(plane);
 		plane->revision = entry.revision;
+		plane->stored_epoch = stored->epoch;
 		if (stored->epoch != plane->snapshot->topology->epoch)
 			plane_publish_topology(plane, topology_ref(stored));
 	}
@@ -472,5 +486,5 @@ int plane_forget_router(struct plane *plane, const char *name, struct err *err)
 
 void agree_published(struct plane *plane)
 {
-	note_epoch(plane, plane->snapshot->topology->epoch);
+	note_epoch(plane, plane->stored_epoch);
 }

@@ -92,7 +92,7 @@ int plane_save(struct plane *plane, const struct topology *topology, struct err 
 	rc = store_swap(plane->store, STORE_KEY_TOPOLOGY, plane->revision, json, &plane->revision, err);
 	mem_free(json);
 	if (rc == 0)
-		plane->awaited_epoch = topology->epoch;
+		plane->awaited_epoch = plane->stored_epoch = topology->epoch;
 	for (int i = 0; rc == 0 && i < NEIGHBOUR_COUNT; i++)
 		takeover_tell_store(__atomic_load_n(&plane->peers[i], __ATOMIC_RELAXED));
 	return rc;
@@ -311,7 +311,7 @@ static int first_topology(struct plane *plane, struct topology **ret_topology, s
 		rc = topology_from_json(entry.value, &stored, err);
 	mem_free(entry.value);
 	if (rc == 0)
-		rc = agree_check_start(plane, stored ? stored->epoch : 0, err);
+		rc = agree_check_start(plane, plane->stored_epoch = stored ? stored->epoch : 0, err);
 	if (rc == 0)
 		rc = config_topology(plane->config, stored, ret_topology, err);
 	if (rc == 0)

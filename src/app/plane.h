@@ -33,6 +33,7 @@ struct plane {
 	int lock_fd;                    /* of the file beside the store that tells how many processes are on it; or -1 */
 	struct routers *routers;        /* those who share the store; NULL: nobody does, it is a file */
 	uint64_t revision;              /* of the topology in the store */
+	uint64_t stored_epoch;          /* its epoch. What is served by may be newer: a change that was begun in memory */
 	uint64_t schemas;               /* what others defined is known up to here: agree.c */
 	uint64_t awaited_epoch, awaited_schemas;        /* what this process has changed and plane_await() has not waited for; 0: nothing */
 	bool untold;                    /* definitions were run here of which the others could not be told yet */
@@ -98,4 +99,4 @@ must_use int agree_take_newer(struct plane *plane, struct err *err);
 must_use int agree_follow(struct plane *plane, bool idle, struct err *err);             /* idle: nothing of this process's own is under way */
 must_use int agree_confirm(struct plane *plane, struct err *err);
 must_use int agree_change(struct plane *plane, struct topology *topology, enum topology_change how, struct err *err);
-void agree_published(struct plane *plane);                                              /* notes the epoch that is served by, for the next start */
+void agree_published(struct plane *plane);                                              /* notes what epoch the store has, for the next start */

@@ -268,32 +268,6 @@ def test_a_start_that_fails_leaves_the_store_alone(start_own, more):
         assert tables(conn) == [("t",)]
 
 
-@pytest.mark.parametrize("how", ["an old copy", "lost"])
-def test_a_store_that_is_older_than_what_was_served_by_is_refused(start_own, how):
-    cluster = start_own(shards=2)
-    folder = cluster.router.folder
-    cluster.router.stop()
-    copy = {path: path.read_bytes() for path in folder.glob("nanu.db*") if "lock" not in path.name and "epoch" not in path.name}
-    cluster.router.start()
-    cluster.execute("CREATE TABLE t (k bigint PRIMARY KEY)")
-    assert shard(cluster)
-    cluster.router.stop()
-    good = {path: path.read_bytes() for path in folder.glob("nanu.db*") if "lock" not in path.name and "epoch" not in path.name}
-    for path in good:
-        path.unlink()
-    for path, content in copy.items() if how == "an old copy" else ():
-        path.write_bytes(content)
-    done = subprocess.run([NANU, "serve", "--config", cluster.router.config], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1 and "this router has served by epoch" in done.stderr and "nanu.db-epoch" in done.stderr
-    for path in folder.glob("nanu.db"):
-        path.unlink()
-    for path, content in good.items():
-        path.write_bytes(content)
-    cluster.router.start()
-    with cluster.connect() as conn:
-        assert tables(conn) == [("t",)]
-
-
 def test_a_new_process_that_is_killed_leaves_the_port_to_the_next(start_own):
     cluster = start_own(shards=1, workers=2)
     with cluster.connect() as conn:
