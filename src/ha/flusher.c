@@ -1,10 +1,10 @@
 #include "ha/flusher.h"
 
-/* False: the last one goes on. */
+/* False: the last one goes on, or has just been found to have failed. */
 static bool has_ended(struct flusher *flusher)
 {
 	PGresult *result;
-	bool failed = false;
+	bool failed;
 
 	if (!flusher->flushes)
 		return true;
@@ -20,7 +20,7 @@ static bool has_ended(struct flusher *flusher)
 	}
 	if (failed)
 		flusher_close(flusher);
-	return failed;
+	return false;
 }
 
 void flusher_flush(struct flusher *flusher, const char *conninfo)

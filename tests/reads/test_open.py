@@ -169,6 +169,16 @@ def test_with_no_replica(farm, start_own):
             writer.execute("UPDATE counter SET n = n + 1")
 
 
+def test_a_connection_that_was_ended_is_made_anew(cluster):
+    """The one by which a primary is made to flush."""
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%pg_logical_emit_message%'"
+    with connect(cluster, "strong") as conn, cluster.servers[0].connect() as admin:
+        for _ in range(4):
+            with OPEN["unflushed"](cluster):
+                wait_until(lambda: admin.execute(ended).fetchall() == [(True,)], "it is there")
+                goes_on(conn, turns=1)
+
+
 def test_what_is_not_flushed_is_no_lag(cluster):
     """It would be for many seconds: nobody asks for it."""
     def lag():
