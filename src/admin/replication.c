@@ -222,8 +222,9 @@ static int look(const struct topology *topology, int index, PGconn *conn, struct
 	return 0;
 }
 
-static int look_and_tell(struct replication_watch *watch, const struct topology *topology, int index, bool patient, PGconn *conn, struct arena *arena,
-			 struct err *err)
+/* `agent`: the node's agent tells it, from the same rule. */
+static int look_and_tell(struct replication_watch *watch, const struct topology *topology, int index, bool patient, bool agent, PGconn *conn,
+			 struct arena *arena, struct err *err)
 {
 	const struct shard *shard = &topology->shards[index];
 	const char *who = topology->nodes[shard->primary].name;
@@ -236,6 +237,8 @@ static int look_and_tell(struct replication_watch *watch, const struct topology 
 		found.told |= patient && !found.ours;
 	else if (note(watch, shard, found.state))
 		tell_of(shard, found.state, found.names);
+	if (agent)
+		return !found.told;
 	if (found.told)
 		return wake_waiting(watch, conn, who, shard->name, err);
 	rc = tell(conn, who, found.names, err);
@@ -255,7 +258,7 @@ int replication_look(struct replication_watch *watch, const struct config *confi
 	if (!*conn)
 		rc = node_open(config, primary, topology_node_database(topology, shard), conn, err);
 	if (rc == 0)
-		rc = look_and_tell(watch, topology, shard, patient, *conn, &arena, err);
+		rc = look_and_tell(watch, topology, shard, patient, config_has_agent(config, primary->name), *conn, &arena, err);
 	if (rc < 0) {
 		PQfinish(*conn);
 		*conn = NULL;

@@ -1,7 +1,5 @@
 #include "admin/standby.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,24 +18,12 @@ static const char SQL[] =
 enum { DEFAULT_PORT = 5432 };           /* libpq's */
 enum { IN_RECOVERY, SYSTEM, SLOT, PROCESS, SENDER_HOST, SENDER_PORT, CONNINFO };
 
-static bool is_loopback(const struct node_address *address)
-{
-	const struct sockaddr *any = (const struct sockaddr *)&address->address;
-
-	if (any->sa_family == AF_INET)
-		return ntohl(((const struct sockaddr_in *)any)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-	return any->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)any)->sin6_addr);
-}
-
 /* Of whoever calls it so. */
 static bool is_own_machine(const char *host)
 {
-	struct node_address address;
+	struct node_address address = address_resolve(host, 0);
 
-	if (*host == '/')
-		return true;
-	address = address_resolve(host, 0);
-	return address.size > 0 && is_loopback(&address);
+	return address_is_local(&address);
 }
 
 static bool is_same_machine(const char *host, const char *other)

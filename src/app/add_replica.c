@@ -17,6 +17,7 @@
 #include "app/server.h"
 #include "base/duration.h"
 #include "net/env.h"
+#include "topo/replication.h"
 #include "topo/settings.h"
 
 const char add_replica_usage[] =
@@ -569,7 +570,7 @@ static void forget(struct work *work)
 /* Takes back what was done; says what is left where that fails. */
 static void undo(struct work *work)
 {
-	char slot[REPLICA_SLOT_SIZE];
+	char slot[REPLICATION_SLOT_SIZE];
 	struct err err;
 
 	if (work->begun) {
@@ -577,7 +578,7 @@ static void undo(struct work *work)
 		if (find_server(work))
 			server_stop(&work->server);
 		if (drop_slot(work, &err) < 0) {
-			replica_slot(work->name, slot);
+			replication_slot(work->name, slot);
 			fprintf(stderr, "nanu add-replica: the replication slot \"%s\" may be left on %s, and keep WAL there: %s\n", slot, work->upstream,
 				err.message);
 		}

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "app/folder.h"
-#include "app/process.h"
+#include "base/process.h"
 
 struct cluster_node {
 	char name[16];

@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "app/process.h"
+#include "base/process.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/limits.h"

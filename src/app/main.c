@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app/add_replica.h"
+#include "app/agent.h"
 #include "app/command.h"
 #include "app/playground.h"
 #include "app/remove_replica.h"
@@ -16,6 +17,7 @@ static const struct command commands[] = {
 	  playground_usage },
 	{ "add-replica", add_replica_main, "make a replica of a shard on this machine, while everything runs", add_replica_usage },
 	{ "remove-replica", remove_replica_main, "take away a replica that was added", remove_replica_usage },
+	{ "agent", agent_main, "run the node on this machine: start, stop, promote and rewind it", agent_usage },
 	{ "status", status_main, "show what a running router says of itself", status_usage },
 };
 

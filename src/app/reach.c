@@ -7,7 +7,7 @@
 
 #include "admin/admin.h"
 #include "app/folder.h"
-#include "app/process.h"
+#include "base/process.h"
 #include "app/progress.h"
 #include "base/mem.h"
 #include "topo/config.h"

@@ -1,6 +1,5 @@
 #include "app/replica.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include "app/reach.h"
 #include "base/buf.h"
 #include "net/env.h"
+#include "topo/replication.h"
 
 enum { TAIL_SIZE = 512, CONNINFO_SIZE_MAX = 8192, LOOK_MS = 50, LAG_MS_MAX = 1000, CUT_TRIES = 100, CUT_MS = 100, SLOT_TRIES = 10 };
 
@@ -32,35 +32,23 @@ static const char *fresh_path(const struct replica *replica)
 
 /* ---- the slot ---- */
 
-void replica_slot(const char *name, char ret_slot[REPLICA_SLOT_SIZE])
-{
-	size_t size = 0;
-
-	for (; *name && size < REPLICA_SLOT_SIZE - 1; name++) {
-		unsigned char letter = (unsigned char)*name;
-
-		ret_slot[size++] = isascii(letter) && isalnum(letter) ? (char)tolower(letter) : '_';
-	}
-	ret_slot[size] = '\0';
-}
-
 /* The temporary one: the name tells who holds it, should somebody wonder. */
-static void temporary_slot(const char *name, char ret_slot[REPLICA_SLOT_SIZE])
+static void temporary_slot(const char *name, char ret_slot[REPLICATION_SLOT_SIZE])
 {
-	char slot[REPLICA_SLOT_SIZE];
+	char slot[REPLICATION_SLOT_SIZE];
 
-	replica_slot(name, slot);
-	snprintf(ret_slot, REPLICA_SLOT_SIZE, "%.50s_adding", slot);
+	replication_slot(name, slot);
+	snprintf(ret_slot, REPLICATION_SLOT_SIZE, "%.50s_adding", slot);
 }
 
 int replica_slot_state(PGconn *primary, const char *name, enum slot_state *ret_state, struct err *err)
 {
-	char slot[REPLICA_SLOT_SIZE];
+	char slot[REPLICATION_SLOT_SIZE];
 	const char *params[1] = { slot };
 	PGresult *result;
 	int rc;
 
-	replica_slot(name, slot);
+	replication_slot(name, slot);
 	rc = reach_ask(primary, "SELECT coalesce(wal_status, 'lost') = 'lost' OR slot_type <> 'physical' FROM pg_catalog.pg_replication_slots"
 		       " WHERE slot_name = $1", 1, params, &result, err);
 	if (rc < 0)
@@ -88,10 +76,10 @@ static int cut(PGconn *primary, const char *slot, struct err *err)
 
 int replica_drop_slot(PGconn *primary, const char *name, struct err *err)
 {
-	char slot[REPLICA_SLOT_SIZE];
+	char slot[REPLICATION_SLOT_SIZE];
 	int rc = 1;
 
-	replica_slot(name, slot);
+	replication_slot(name, slot);
 	for (int i = 0; i < CUT_TRIES && rc != 0; i++) {
 		rc = cut(primary, slot, err);
 		if (rc == ERR_WRONG_STATE && PQstatus(primary) == CONNECTION_OK)
@@ -107,7 +95,7 @@ int replica_drop_slot(PGconn *primary, const char *name, struct err *err)
 /* Who was killed a moment ago may hold it still. */
 static int make_temporary_slot(const struct replica *replica, struct err *err)
 {
-	char slot[REPLICA_SLOT_SIZE];
+	char slot[REPLICATION_SLOT_SIZE];
 	const char *params[1] = { slot };
 	PGresult *result;
 	int rc;
@@ -130,13 +118,13 @@ static int make_temporary_slot(const struct replica *replica, struct err *err)
 /* The replica's own slot begins where the temporary one does. */
 static int make_slot(const struct replica *replica, struct err *err)
 {
-	char temporary[REPLICA_SLOT_SIZE], slot[REPLICA_SLOT_SIZE];
+	char temporary[REPLICATION_SLOT_SIZE], slot[REPLICATION_SLOT_SIZE];
 	const char *params[2] = { temporary, slot };
 	PGresult *result;
 	int rc;
 
 	temporary_slot(replica->name, temporary);
-	replica_slot(replica->name, slot);
+	replication_slot(replica->name, slot);
 	rc = reach_ask(replica->primary, "SELECT pg_catalog.pg_copy_physical_replication_slot($1, $2, false)", 2, params, &result, err);
 	if (rc == 0)
 		PQclear(result);
@@ -211,9 +199,9 @@ int replica_begin(struct replica *replica, PGconn *primary, struct err *err)
 	replica->backup = PROCESS_NONE;
 	rc = replica_slot_state(primary, replica->name, &state, err);
 	if (rc == 0 && state != SLOT_NONE) {
-		char slot[REPLICA_SLOT_SIZE];
+		char slot[REPLICATION_SLOT_SIZE];
 
-		replica_slot(replica->name, slot);
+		replication_slot(replica->name, slot);
 		rc = err_set(err, ERR_WRONG_STATE, "the primary has a replication slot \"%s\" already", slot);
 		err_hint(err, "Choose another name, or, if nobody needs it, there: SELECT pg_drop_replication_slot('%s')", slot);
 	}
@@ -306,10 +294,10 @@ static int complete(const struct replica *replica, const char *fresh, struct err
 
 static int configure(const struct replica *replica, const char *fresh, struct err *err)
 {
-	char slot[REPLICA_SLOT_SIZE];
+	char slot[REPLICATION_SLOT_SIZE];
 	int rc = complete(replica, fresh, err);
 
-	replica_slot(replica->name, slot);
+	replication_slot(replica->name, slot);
 	if (rc == 0)
 		rc = append(arena_printf(replica->arena, "%s/postgresql.auto.conf", fresh),
 			    arena_printf(replica->arena, "primary_slot_name = '%s'\n%s", slot, replica->settings), err);

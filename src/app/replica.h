@@ -10,7 +10,7 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 
-#include "app/process.h"
+#include "base/process.h"
 #include "base/arena.h"
 #include "base/limits.h"
 
@@ -30,11 +30,6 @@ struct replica {
 	long log_begin;                 /* where the backup's part of the log begins */
 	bool making;                    /* DATA.adding is ours */
 };
-
-enum { REPLICA_SLOT_SIZE = NAME_SIZE_MAX };
-
-/* The slot of a node of this name: its letters and digits, lower case, and _ for what else is in it. */
-void replica_slot(const char *name, char ret_slot[REPLICA_SLOT_SIZE]);
 
 /* What is known of a slot on the primary. */
 enum slot_state { SLOT_NONE, SLOT_LOST, SLOT_READY };   /* not there; without the WAL that its replica needs; good */

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "app/folder.h"
-#include "app/process.h"
+#include "base/process.h"
 
 struct router {
 	struct folder *folder;

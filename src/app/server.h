@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "app/process.h"
+#include "base/process.h"
 #include "base/arena.h"
 
 /* Takes hold of it, unless it is held already; false: none runs. */

@@ -1,6 +1,7 @@
 #include "net/address.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -27,4 +28,15 @@ struct node_address address_resolve(const char *host, uint16_t port)
 	result.size = found->ai_addrlen;
 	freeaddrinfo(found);
 	return result;
+}
+
+bool address_is_local(const struct node_address *address)
+{
+	const struct sockaddr *any = (const struct sockaddr *)&address->address;
+
+	if (address->size > 0 && any->sa_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)any)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	if (address->size > 0 && any->sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)any)->sin6_addr);
+	return address->size > 0 && any->sa_family == AF_UNIX;
 }

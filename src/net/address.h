@@ -1,6 +1,7 @@
 /* address: where a node listens, resolved to what connect(2) takes. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -11,3 +12,5 @@ struct node_address {
 
 /* `host` is an address, a name (getaddrinfo(3): blocks), or the directory of a unix socket, which begins with '/'. */
 struct node_address address_resolve(const char *host, uint16_t port);
+/* Of this machine, to whoever calls it so: a socket's, 127.0.0.0/8, or ::1. */
+bool address_is_local(const struct node_address *address);

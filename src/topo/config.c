@@ -96,6 +96,9 @@ static int read_node(const struct reading *reading, unsigned index)
 	node->region = arena_strdup(arena, entry->region ? entry->region : "");
 	node->zone = arena_strdup(arena, entry->zone ? entry->zone : "");
 	node->weight = weight;
+	if (entry->agent && !strchr(entry->agent, ':'))
+		return refuse(reading, at(where, "nodes", index, ".agent"), "node \"%s\": agent must be HOST:PORT, not \"%s\"", node->name, entry->agent);
+	node->agent = entry->agent ? arena_strdup(arena, entry->agent) : NULL;
 	for (unsigned i = 0; i < index; i++) {
 		if (strcmp(nodes[i].name, node->name) == 0)
 			return refuse(reading, at(where, "nodes", index, ".name"), "two nodes are named \"%s\"", node->name);
@@ -459,4 +462,12 @@ void config_policy(const struct config *config, const struct config_database *da
 	for (unsigned i = 0; i < config->users_count; i++)
 		if (strcmp(config->users[i].name, user) == 0)
 			apply(ret_policy, config->users[i].overrides, config->users[i].overrides_count);
+}
+
+bool config_has_agent(const struct config *config, const char *node)
+{
+	for (unsigned i = 0; i < config->nodes_count; i++)
+		if (strcmp(config->nodes[i].name, node) == 0)
+			return config->nodes[i].agent;
+	return false;
 }

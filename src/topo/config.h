@@ -67,7 +67,7 @@ struct policy {
 
 struct override { size_t offset; unsigned value; };     /* of a member of struct policy */
 
-struct config_node { char *name, *host; uint16_t port; char *region, *zone; unsigned weight; };
+struct config_node { char *name, *host; uint16_t port; char *region, *zone; unsigned weight; char *agent; };     /* agent: HOST:PORT; NULL: none */
 struct config_shard { char *name; char **nodes; unsigned nodes_count; };        /* the first node is the primary */
 struct config_database {
 	char *name;
@@ -173,6 +173,9 @@ void config_policy(const struct config *config, const struct config_database *da
 const struct config_database *config_database(const struct config *config, const char *name);   /* NULL when there is none */
 /* The first one that is called so on the nodes, where databases of several names share pools; NULL when there is none. */
 const struct config_database *config_database_on_nodes(const struct config *config, const char *node_database);
+
+/* Whether the node has an agent, which then tells it whom its commits wait for. */
+bool config_has_agent(const struct config *config, const char *node);
 
 /* Reads `peers` into the list. ERR_CONFIG, without the file's name. */
 must_use int config_read_peers(struct config *config, struct err *err);

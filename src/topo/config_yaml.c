@@ -25,6 +25,7 @@ static const cyaml_schema_field_t node_fields[] = {
 	TEXT_FIELD("region", CYAML_FLAG_OPTIONAL, struct yaml_node_entry, region),
 	TEXT_FIELD("zone", CYAML_FLAG_OPTIONAL, struct yaml_node_entry, zone),
 	TEXT_FIELD("weight", CYAML_FLAG_OPTIONAL, struct yaml_node_entry, weight),
+	TEXT_FIELD("agent", CYAML_FLAG_OPTIONAL, struct yaml_node_entry, agent),
 	CYAML_FIELD_END
 };
 static const cyaml_schema_field_t shard_fields[] = {

@@ -12,7 +12,7 @@ struct lines;
 enum { YAML_OVERRIDES_MAX = 128 };
 
 /* overrides: in the order of the settings table; NULL when not given. */
-struct yaml_node_entry { char *name, *host, *port, *region, *zone, *weight; };  /* from port on NULL when not given */
+struct yaml_node_entry { char *name, *host, *port, *region, *zone, *weight, *agent; };  /* from port on NULL when not given */
 struct yaml_shard_entry { char *name; char **nodes; unsigned nodes_count; };
 struct yaml_database_entry { char *name, *node_database; char **shards; unsigned shards_count; char *overrides[YAML_OVERRIDES_MAX]; };
 struct yaml_user_entry { char *name; char *overrides[YAML_OVERRIDES_MAX]; };

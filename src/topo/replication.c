@@ -1,5 +1,6 @@
 #include "topo/replication.h"
 
+#include <ctype.h>
 #include <string.h>
 
 static const char *const mode_names[] = { [REPLICATION_ASYNC] = "async", [REPLICATION_SEMI_SYNC] = "semi-sync", [REPLICATION_SYNC] = "sync" };
@@ -40,6 +41,18 @@ static const char *add_name(struct arena *arena, const char *list, const char *n
 	return arena_printf(arena, "%s%s\"%s\"", list, *list ? ", " : "", quoted);
 }
 
+void replication_slot(const char *name, char ret_slot[REPLICATION_SLOT_SIZE])
+{
+	size_t size = 0;
+
+	for (; *name && size < REPLICATION_SLOT_SIZE - 1; name++) {
+		unsigned char letter = (unsigned char)*name;
+
+		ret_slot[size++] = isascii(letter) && isalnum(letter) ? (char)tolower(letter) : '_';
+	}
+	ret_slot[size] = '\0';
+}
+
 const char *replication_names(const struct replication_rule *replication, const char *const *replicas, const bool *streams, size_t count,
 			      struct arena *arena, enum replication_state *ret_state)
 {
@@ -61,4 +74,13 @@ const char *replication_names(const struct replication_rule *replication, const 
 		if (!all || streams[i] || !replication->degrades)
 			list = add_name(arena, list, replicas[i]);
 	return wanted ? arena_printf(arena, "%s %zu (%s)", all ? "FIRST" : "ANY", wanted, list) : "";
+}
+
+const char *replication_list(const char *const *replicas, size_t count, unsigned wanted, bool all, struct arena *arena)
+{
+	const char *list = "";
+
+	for (size_t i = 0; i < count; i++)
+		list = add_name(arena, list, replicas[i]);
+	return wanted ? arena_printf(arena, "%s %u (%s)", all ? "FIRST" : "ANY", wanted, list) : "";
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "base/arena.h"
+#include "base/limits.h"
 
 enum replication_mode {
 	REPLICATION_ASYNC,              /* for nobody */
@@ -38,3 +39,9 @@ const char *replication_state_name(enum replication_state state);       /* "ok",
  * Source: PostgreSQL 15, "synchronous_standby_names". */
 const char *replication_names(const struct replication_rule *replication, const char *const *replicas, const bool *streams, size_t count,
 			      struct arena *arena, enum replication_state *ret_state);
+/* The same for `wanted` of these, whoever streams; "": of none. `all`: the mode is sync. */
+const char *replication_list(const char *const *replicas, size_t count, unsigned wanted, bool all, struct arena *arena);
+
+enum { REPLICATION_SLOT_SIZE = NAME_SIZE_MAX };
+/* The slot of a node of this name: its letters and digits, lower case, and _ for what else is in it. */
+void replication_slot(const char *name, char ret_slot[REPLICATION_SLOT_SIZE]);

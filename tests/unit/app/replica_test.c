@@ -11,21 +11,6 @@
 
 #include "app/replica.h"
 
-/* The server takes letters, digits and _ only, lower case, up to 63 of them. */
-static void a_slot_has_a_name_that_the_server_takes(void **state)
-{
-	static const struct { const char *name, *slot; } cases[] = {
-		{ "n1a", "n1a" }, { "N1-a.eu", "n1_a_eu" }, { "a'; DROP", "a___drop" }, { "\xc3\xa4", "__" },
-		{ "n123456789012345678901234567890123456789012345678901234567890123", "n12345678901234567890123456789012345678901234567890123456789012" },
-	};
-	char slot[REPLICA_SLOT_SIZE];
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		replica_slot(cases[i].name, slot);
-		assert_string_equal(slot, cases[i].slot);
-	}
-}
-
 static double part_of(const char *text)
 {
 	struct replica replica = { .log_begin = 6 };
@@ -58,7 +43,6 @@ static void the_last_progress_of_the_backup_counts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_slot_has_a_name_that_the_server_takes),
 		cmocka_unit_test(the_last_progress_of_the_backup_counts),
 	};
 

@@ -54,9 +54,25 @@ static void modes_have_names(void **state)
 	assert_false(replication_mode_read("", &mode));
 }
 
+/* The server takes letters, digits and _ only, lower case, up to 63 of them. */
+static void a_slot_has_a_name_that_the_server_takes(void **state)
+{
+	static const struct { const char *name, *slot; } cases[] = {
+		{ "n1a", "n1a" }, { "N1-a.eu", "n1_a_eu" }, { "a'; DROP", "a___drop" }, { "\xc3\xa4", "__" },
+		{ "n123456789012345678901234567890123456789012345678901234567890123", "n12345678901234567890123456789012345678901234567890123456789012" },
+	};
+	char slot[REPLICATION_SLOT_SIZE];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		replication_slot(cases[i].name, slot);
+		assert_string_equal(slot, cases[i].slot);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_slot_has_a_name_that_the_server_takes),
 		cmocka_unit_test(the_primary_is_told_by_mode_and_by_who_streams),
 		cmocka_unit_test(modes_have_names),
 	};

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "app/process.h"
+#include "base/process.h"
 
 enum { SOON_MS = 10000 };
 

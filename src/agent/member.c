@@ -1,0 +1,514 @@
+#include "agent/member.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/actor.h"
+#include "agent/peers.h"
+#include "agent/probe.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "ha/record.h"
+#include "store/store.h"
+#include "topo/topology.h"
+
+enum {
+	TICK_MS = 40, STORE_MS = 150, RULE_TURNS = 4, PEERS_MS = 150, PEERS_SOON_MS = 40, PROBE_MS = 100, GUARD_US = 1000000, KEY_SIZE = 256, PATH_SIZE = 4096,
+	BEHIND_MAX = 16 << 20,          /* bytes: a standby that is further behind does not count as streaming */
+};
+
+struct member {
+	const struct member_options *options;
+	char key[KEY_SIZE];
+	struct actor *actor;
+	struct probe *probe;
+	struct peers *peers;
+
+	pthread_mutex_t lock;
+	pthread_cond_t wake;            /* the threads that wait for the store, and the swapper */
+	struct record record;           /* whole; situation.record is its leadership */
+	struct situation situation;
+	struct memory memory;
+	struct decision decision;       /* the last one */
+	struct probed probed;
+	uint64_t absent_at;             /* when the store was asked last and had no record; 0: it has one, or is away */
+	bool swap_wanted;
+	struct record swap;             /* what it is to become */
+	uint64_t swap_revision;         /* what it is then */
+	struct { uint64_t frozen, epoch, change; } kept;
+	bool stopping;
+	const char *why;
+};
+
+/* ---- what is kept on disk ---- */
+
+static void state_path(const struct member *member, char path[PATH_SIZE], const char *ending)
+{
+	snprintf(path, PATH_SIZE, "%s/state%s", member->options->folder, ending);
+}
+
+static void read_state(struct member *member)
+{
+	unsigned long long frozen = 0, epoch = 0, change = 0;
+	char path[PATH_SIZE];
+	FILE *file;
+
+	state_path(member, path, "");
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	if (fscanf(file, "frozen %llu epoch %llu change %llu", &frozen, &epoch, &change) == 3) {
+		member->memory.frozen = member->kept.frozen = frozen;
+		member->situation.record.epoch = member->kept.epoch = epoch;
+		member->situation.record.change = member->kept.change = change;
+	}
+	fclose(file);
+}
+
+/* Before anybody is told of it. False: it could not be kept. */
+static bool keep(struct member *member)
+{
+	const struct situation *s = &member->situation;
+	char path[PATH_SIZE], fresh[PATH_SIZE];
+	FILE *file;
+	bool well;
+
+	if (member->kept.frozen == member->memory.frozen && member->kept.epoch == s->record.epoch && member->kept.change == s->record.change)
+		return true;
+	state_path(member, path, "");
+	state_path(member, fresh, ".new");
+	file = fopen(fresh, "we");
+	well = file && fprintf(file, "frozen %" PRIu64 " epoch %" PRIu64 " change %" PRIu64 "\n", member->memory.frozen, s->record.epoch, s->record.change) > 0 &&
+	       fflush(file) == 0 && fsync(fileno(file)) == 0;
+	if (file)
+		fclose(file);
+	if (!well || rename(fresh, path) < 0) {
+		log_error("agent", "file=%s msg=\"cannot be written: %s\"", path, strerror(errno));
+		return false;
+	}
+	member->kept.frozen = member->memory.frozen;
+	member->kept.epoch = s->record.epoch;
+	member->kept.change = s->record.change;
+	return true;
+}
+
+/* ---- what it sees ---- */
+
+/* What a node that has crashed has beyond its last checkpoint shows when it is up. A standby may follow until then; a primary of an older timeline is
+ * rewound, which does nothing if there is nothing to be undone. */
+static enum lineage lineage(const struct member *member, uint64_t *ret_flushed)
+{
+	const struct record *record = &member->record;
+	const struct probed *probed = &member->probed;
+	enum lineage found = record_lineage(record, &probed->history, probed->flushed, record->leadership.leader == member->situation.self, ret_flushed);
+
+	if (probed->system != record->system || actor_unfinished(member->actor))
+		return LINEAGE_OWN;
+	if (probed->running || probed->clean)
+		return found;
+	if (postgres_is_standby(&member->options->postgres))
+		return LINEAGE_SAME;
+	return probed->history.timeline == record->eras[record->era_count - 1].timeline ? found : LINEAGE_OWN;
+}
+
+static void look(struct member *member)
+{
+	struct situation *s = &member->situation;
+	const struct probed *probed = &member->probed;
+	struct member_state *own = &s->own;
+	int leader = s->record.leader;
+	bool from_leader = leader != LEADER_NOBODY && actor_follows(member->actor, probed) == leader, known = probed->known && s->revision;
+
+	*own = (struct member_state){ .lineage = LINEAGE_SAME, .epoch = s->record.epoch, .change = s->record.change };
+	own->clean = !probed->running && probed->clean;
+	own->sick = probed->sick;
+	if (!known)
+		return;
+	own->node = probed->running ? probed->node : MEMBER_DOWN;
+	own->lineage = lineage(member, &own->flushed);
+	own->receiving = probed->receiving && from_leader;
+	own->streaming = probed->receiving && s->record.flushed < own->flushed + BEHIND_MAX;
+	own->frozen = probed->running && (from_leader || (probed->has_receiver && !*probed->upstream)) ? 0 : member->memory.frozen;
+	s->waits_for = actor_waits_for(member->actor, &member->record, probed);
+}
+
+static void found(void *program, const struct probed *probed)
+{
+	struct member *member = program;
+
+	pthread_mutex_lock(&member->lock);
+	member->probed = *probed;
+	pthread_mutex_unlock(&member->lock);
+}
+
+static bool learn(struct member *member, const struct record *record, uint64_t revision, uint64_t now)
+{
+	bool news = revision != member->situation.revision;
+
+	if (!decide_learn(&member->situation, &record->leadership, revision, now))
+		return false;
+	if (news)
+		member->record = *record;
+	return true;
+}
+
+/* ---- the store ---- */
+
+static void wait_ms(struct member *member, unsigned ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += ms % 1000 * 1000000L;
+	until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	if (!member->stopping)
+		pthread_cond_clockwait(&member->wake, &member->lock, CLOCK_MONOTONIC, &until);
+}
+
+static void read_store(struct member *member)
+{
+	uint64_t asked_at = guard_now();
+	struct store_entry entry;
+	struct record record;
+	struct err err;
+
+	if (store_get(member->options->store, member->key, &entry, &err) < 0)
+		return;
+	if (entry.value && record_from_json(entry.value, &record, &err) < 0) {
+		log_error("agent", "shard=%s msg=\"%s\"", member->options->shard, err.message);
+		mem_free(entry.value);
+		return;
+	}
+	pthread_mutex_lock(&member->lock);
+	member->absent_at = entry.value ? 0 : asked_at;
+	if (entry.value && learn(member, &record, entry.revision, guard_now()))
+		member->situation.read_at = asked_at;
+	pthread_mutex_unlock(&member->lock);
+	mem_free(entry.value);
+}
+
+/* How the shard is replicated is a part of the topology, which the routers keep. Without one it is asynchronous. */
+static void read_rule(struct member *member)
+{
+	struct topology *topology = NULL;
+	struct store_entry entry;
+	struct err err;
+	int shard;
+
+	if (store_get(member->options->store, STORE_KEY_TOPOLOGY, &entry, &err) < 0)
+		return;
+	if (entry.value && topology_from_json(entry.value, &topology, &err) == 0) {
+		shard = topology_shard(topology, member->options->shard);
+		pthread_mutex_lock(&member->lock);
+		if (shard >= 0)
+			member->situation.rule = topology->shards[shard].replication;
+		pthread_mutex_unlock(&member->lock);
+		topology_unref(topology);
+	}
+	mem_free(entry.value);
+}
+
+static void *reader_main(void *argument)
+{
+	struct member *member = argument;
+
+	pthread_mutex_lock(&member->lock);
+	for (unsigned turn = 0; !member->stopping; turn++) {
+		pthread_mutex_unlock(&member->lock);
+		read_store(member);
+		if (turn % RULE_TURNS == 0)
+			read_rule(member);
+		pthread_mutex_lock(&member->lock);
+		wait_ms(member, STORE_MS);
+	}
+	pthread_mutex_unlock(&member->lock);
+	return NULL;
+}
+
+/* Under the lock, which is not held meanwhile. */
+static void swap(struct member *member)
+{
+	struct situation *s = &member->situation;
+	struct record next = member->swap;
+	uint64_t revision = member->swap_revision, began_at = guard_now(), fresh, epoch = s->record.epoch;
+	struct err err;
+	char *text;
+	int rc;
+
+	member->swap_wanted = false;
+	pthread_mutex_unlock(&member->lock);
+	text = record_to_json(&next);
+	rc = store_swap(member->options->store, member->key, revision, text, &fresh, &err);
+	mem_free(text);
+	pthread_mutex_lock(&member->lock);
+	s->swapping = false;
+	if (rc < 0 && rc != ERR_CONFLICT)
+		s->maybe_electable |= next.leadership.electable;
+	if (rc < 0 || !learn(member, &next, fresh, guard_now()))
+		return;
+	s->read_at = began_at;
+	if (s->record.leader == s->self && s->record.epoch == next.leadership.epoch && s->renewed_at < began_at)
+		s->renewed_at = began_at;
+	if (next.leadership.epoch != epoch)
+		log_info("agent", "shard=%s epoch=%" PRIu64 " msg=\"it leads\"", member->options->shard, next.leadership.epoch);
+}
+
+static void *swapper_main(void *argument)
+{
+	struct member *member = argument;
+
+	pthread_mutex_lock(&member->lock);
+	while (!member->stopping) {
+		if (member->swap_wanted)
+			swap(member);
+		else
+			wait_ms(member, TICK_MS);
+	}
+	pthread_mutex_unlock(&member->lock);
+	return NULL;
+}
+
+static void want_swap(struct member *member, const struct record *next)
+{
+	struct situation *s = &member->situation;
+
+	member->swap = *next;
+	member->swap_revision = s->revision;
+	member->swap_wanted = true;
+	s->swapping = true;
+	s->maybe_resigned |= s->revision && next->leadership.leader == LEADER_NOBODY;
+	pthread_cond_broadcast(&member->wake);
+}
+
+/* ---- the first record ---- */
+
+/* All members answer, one of them is a primary, and it is this one. */
+static bool may_begin(const struct member *member, uint64_t now)
+{
+	const struct situation *s = &member->situation;
+
+	if (!member->absent_at || member->absent_at + s->profile->fresh_us < now || s->revision || s->swapping || !member->probed.known || !member->probed.running ||
+	    member->probed.node != MEMBER_PRIMARY || member->kept.epoch)
+		return false;
+	for (size_t i = 0; i < member->options->count; i++)
+		if ((int)i != s->self && (s->views[i].asked_at + s->profile->fresh_us < now || s->views[i].said.node == MEMBER_PRIMARY))
+			return false;
+	return true;
+}
+
+static void begin(struct member *member)
+{
+	const struct probed *probed = &member->probed;
+	const struct history *history = &probed->history;
+	struct record first = { .system = probed->system, .member_count = member->options->count };
+	struct leadership *leadership = &first.leadership;
+	uint64_t begins = 0;
+
+	*leadership = (struct leadership){ .epoch = 1, .change = 1, .leader = member->situation.self, .heir = LEADER_NOBODY, .writable = true,
+		.electable = UINT32_C(1) << member->situation.self, .flushed = probed->flushed, .quorum_count = 1 };
+	leadership->quorums[0].leader = leadership->leader;
+	for (size_t i = 0; i < first.member_count; i++)
+		snprintf(first.members[i], sizeof(first.members[i]), "%s", member->options->names[i]);
+	for (size_t i = 0; i < history->count; i++) {
+		record_add_era(&first, history->ancestors[i].timeline, begins);
+		begins = history->ancestors[i].end;
+	}
+	record_add_era(&first, history->timeline, begins);
+	log_info("agent", "shard=%s msg=\"the shard has no record yet, and this node is its primary: it leads\"", member->options->shard);
+	want_swap(member, &first);
+}
+
+/* ---- the peers ---- */
+
+static unsigned question(void *program, int peer, struct peer_question *ret)
+{
+	struct member *member = program;
+	const struct decision *d = &member->decision;
+	unsigned next_ms;
+
+	(void)peer;
+	pthread_mutex_lock(&member->lock);
+	ret->revision = member->situation.revision;
+	ret->record = member->record;
+	ret->freeze = d->ask_freeze;
+	ret->vouch = d->ask_vouch ? member->situation.record.epoch : 0;
+	next_ms = d->ask_freeze ? PEERS_SOON_MS : PEERS_MS;
+	pthread_mutex_unlock(&member->lock);
+	return next_ms;
+}
+
+static void answered(void *program, int peer, uint64_t asked_at, const struct peer_question *asked, const struct peer_answer *answer)
+{
+	struct member *member = program;
+	struct situation *s = &member->situation;
+	struct member_view *view = &s->views[peer];
+
+	pthread_mutex_lock(&member->lock);
+	if (answer->revision)
+		learn(member, &answer->record, answer->revision, guard_now());
+	view->asked_at = asked_at;
+	view->said = answer->state;
+	if (answer->vouched && asked->vouch == s->record.epoch && view->vouched_at < asked_at)
+		view->vouched_at = asked_at;
+	pthread_mutex_unlock(&member->lock);
+}
+
+static bool asked(void *program, const char *from, const struct peer_question *question, struct peer_answer *ret)
+{
+	struct member *member = program;
+	struct situation *s = &member->situation;
+	uint64_t now = guard_now();
+	int asker = LEADER_NOBODY;
+
+	for (size_t i = 0; i < member->options->count; i++)
+		if (strcmp(member->options->names[i], from) == 0)
+			asker = (int)i;
+	if (asker == LEADER_NOBODY || asker == s->self)
+		return false;
+	pthread_mutex_lock(&member->lock);
+	if (question->revision)
+		learn(member, &question->record, question->revision, now);
+	look(member);
+	if (question->freeze && decide_freeze(s, &member->memory, question->revision, now) && !keep(member))
+		member->memory.frozen = member->kept.frozen;
+	if (question->vouch)
+		ret->vouched = decide_vouch(s, &member->memory, asker, question->vouch, now);
+	look(member);
+	ret->state = s->own;
+	ret->revision = s->revision;
+	ret->record = member->record;
+	pthread_mutex_unlock(&member->lock);
+	return true;
+}
+
+/* ---- the loop ---- */
+
+/* The decision's leadership, with what else belongs to it. */
+static void plan_swap(struct member *member)
+{
+	struct record next = member->record;
+
+	next.leadership = member->decision.record;
+	if (next.leadership.writable && !member->record.leadership.writable) {
+		const struct history *history = &member->probed.history;
+
+		record_add_era(&next, history->timeline, history->count ? history->ancestors[history->count - 1].end : 0);
+	}
+	want_swap(member, &next);
+}
+
+/* Under the lock. */
+static void tick(struct member *member)
+{
+	struct decision *d = &member->decision;
+	uint64_t now = guard_now();
+
+	look(member);
+	if (may_begin(member, now)) {
+		begin(member);
+		return;
+	}
+	*d = decide(&member->situation, &member->memory, now);
+	keep(member);
+	if (d->authority_until)
+		guard_until(member->options->guard, d->authority_until);
+	if (d->why && (!member->why || strcmp(d->why, member->why) != 0))
+		log_info("agent", "shard=%s epoch=%" PRIu64 " msg=\"%s\"", member->options->shard, member->situation.record.epoch, d->why);
+	member->why = d->why;
+	if (d->swap)
+		plan_swap(member);
+}
+
+static void run(struct member *member, const volatile sig_atomic_t *stop)
+{
+	uint64_t checked_at = 0;
+
+	while (!*stop) {
+		struct decision d;
+		struct probed probed;
+
+		if (guard_now() >= checked_at + GUARD_US) {
+			guard_check(member->options->guard);
+			checked_at = guard_now();
+		}
+		pthread_mutex_lock(&member->lock);
+		tick(member);
+		d = member->decision;
+		probed = member->probed;
+		actor_want(member->actor, &d, &member->record, member->situation.rule.mode == REPLICATION_SYNC, &probed);
+		pthread_mutex_unlock(&member->lock);
+		if (d.node == WISH_STOPPED && probed.running && !postgres_is_standby(&member->options->postgres)) {
+			log_warn("agent", "shard=%s msg=\"the node is stopped at once: %s\"", member->options->shard, d.why ? d.why : "another one leads");
+			guard_stop_node(member->options->postgres.data, 150);
+			probe_now(member->probe);
+		}
+		nanosleep(&(struct timespec){ .tv_nsec = TICK_MS * 1000000L }, NULL);
+	}
+}
+
+static void prepare(struct member *member, const struct member_options *options)
+{
+	struct situation *s = &member->situation;
+
+	member->options = options;
+	snprintf(member->key, sizeof(member->key), RECORD_KEY_PREFIX "%s", options->shard);
+	pthread_mutex_init(&member->lock, NULL);
+	pthread_cond_init(&member->wake, NULL);
+	s->profile = options->profile;
+	s->self = (int)options->self;
+	s->members = (UINT32_C(1) << options->count) - 1;
+	s->loss_bytes_max = options->loss_bytes_max;
+	s->record.leader = s->heir = LEADER_NOBODY;
+	read_state(member);
+}
+
+int member_run(const struct member_options *options, const volatile sig_atomic_t *stop, struct err *err)
+{
+	struct member *member = mem_calloc(1, sizeof(*member));
+	struct peers_calls calls = { .program = member, .question = question, .answered = answered, .asked = asked };
+	const char *others[MEMBERS_MAX];
+	pthread_t reader, swapper;
+	bool reads, swaps = false;
+	int rc;
+
+	prepare(member, options);
+	for (size_t i = 0; i < options->count; i++)
+		others[i] = i == options->self ? NULL : options->agents[i];
+	rc = actor_start(options, &member->actor, err);
+	if (rc == 0)
+		rc = probe_start(&options->postgres, PROBE_MS, 2000000, found, member, &member->probe, err);
+	if (rc == 0)
+		rc = peers_start(options->names[options->self], options->agents[options->self], others, options->count, (unsigned)(options->profile->fresh_us / 1000),
+				 &calls, &member->peers, err);
+	reads = rc == 0 && pthread_create(&reader, NULL, reader_main, member) == 0;
+	swaps = reads && pthread_create(&swapper, NULL, swapper_main, member) == 0;
+	if (swaps)
+		run(member, stop);
+	else if (rc == 0)
+		rc = err_set(err, ERR_NOMEM, "cannot start a thread");
+	pthread_mutex_lock(&member->lock);
+	member->stopping = true;
+	pthread_cond_broadcast(&member->wake);
+	pthread_mutex_unlock(&member->lock);
+	store_interrupt(options->store);
+	if (swaps)
+		pthread_join(swapper, NULL);
+	if (reads)
+		pthread_join(reader, NULL);
+	peers_stop(member->peers);
+	actor_stop(member->actor);
+	probe_stop(member->probe);
+	pthread_mutex_destroy(&member->lock);
+	pthread_cond_destroy(&member->wake);
+	mem_free(member);
+	return rc;
+}

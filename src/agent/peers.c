@@ -1,0 +1,358 @@
+#include "agent/peers.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <jansson.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/guard.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "catalog/ask.h"
+
+enum { BODY_SIZE_MAX = 256 << 10, HOST_SIZE = 256 };
+
+struct peer {
+	struct peers *peers;
+	int member;
+	char *url;
+	pthread_t thread;
+	bool started;
+};
+
+struct peers {
+	struct peers_calls calls;
+	const char *self;
+	unsigned timeout_ms;
+	struct MHD_Daemon *daemon;
+	size_t count;
+	struct peer *peers;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stopping;
+};
+
+/* ---- the text ---- */
+
+static const char *const condition_names[] = { [MEMBER_DOWN] = "down", [MEMBER_STANDBY] = "standby", [MEMBER_PRIMARY] = "primary" };
+
+static json_t *state_json(const struct member_state *state)
+{
+	return json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:o, s:I, s:I, s:I}", "node", condition_names[state->node], "same_history",
+			 state->lineage == LINEAGE_SAME, "clean", state->clean, "sick", state->sick, "receiving", state->receiving, "streaming",
+			 state->streaming, "flushed", json_sprintf("%X/%X", (unsigned)(state->flushed >> 32), (unsigned)state->flushed), "frozen",
+			 (json_int_t)state->frozen, "epoch", (json_int_t)state->epoch, "change", (json_int_t)state->change);
+}
+
+static void read_state(const json_t *json, struct member_state *state)
+{
+	const char *node = json_string_value(json_object_get(json, "node")), *flushed = json_string_value(json_object_get(json, "flushed"));
+
+	*state = (struct member_state){
+		.node = !node || strcmp(node, "down") == 0 ? MEMBER_DOWN : strcmp(node, "standby") == 0 ? MEMBER_STANDBY : MEMBER_PRIMARY,
+		.lineage = json_is_true(json_object_get(json, "same_history")) ? LINEAGE_SAME : LINEAGE_OWN,
+		.clean = json_is_true(json_object_get(json, "clean")),
+		.sick = json_is_true(json_object_get(json, "sick")),
+		.receiving = json_is_true(json_object_get(json, "receiving")),
+		.streaming = json_is_true(json_object_get(json, "streaming")),
+		.flushed = flushed ? ask_lsn(flushed) : 0,
+		.frozen = (uint64_t)json_integer_value(json_object_get(json, "frozen")),
+		.epoch = (uint64_t)json_integer_value(json_object_get(json, "epoch")),
+		.change = (uint64_t)json_integer_value(json_object_get(json, "change")),
+	};
+}
+
+static void add_record(json_t *json, const struct record *record, uint64_t revision)
+{
+	char *text;
+
+	if (!revision)
+		return;
+	text = record_to_json(record);
+	json_object_set_new(json, "revision", json_integer((json_int_t)revision));
+	json_object_set_new(json, "record", json_loads(text, 0, NULL));
+	mem_free(text);
+}
+
+/* One that cannot be read was not sent. */
+static uint64_t read_record(const json_t *json, struct record *record)
+{
+	const json_t *member = json_object_get(json, "record");
+	char *text = member ? json_dumps(member, JSON_COMPACT) : NULL;
+	struct err err;
+	bool known = text && record_from_json(text, record, &err) == 0;
+
+	free(text);
+	return known ? (uint64_t)json_integer_value(json_object_get(json, "revision")) : 0;
+}
+
+static char *dump(json_t *json)
+{
+	char *text = json_dumps(json, JSON_COMPACT), *copy = mem_strdup(text ? text : "");
+
+	free(text);
+	json_decref(json);
+	return copy;
+}
+
+/* ---- asking ---- */
+
+static size_t keep_body(char *data, size_t size, size_t count, void *argument)
+{
+	struct buf *body = argument;
+
+	if (body->size + size * count > BODY_SIZE_MAX)
+		return 0;
+	buf_add(body, data, size * count);
+	return size * count;
+}
+
+static char *question_text(const struct peers *peers, const struct peer_question *question)
+{
+	json_t *json = json_pack("{s:s}", "from", peers->self);
+
+	add_record(json, &question->record, question->revision);
+	if (question->freeze)
+		json_object_set_new(json, "freeze", json_true());
+	if (question->vouch)
+		json_object_set_new(json, "vouch", json_integer((json_int_t)question->vouch));
+	return dump(json);
+}
+
+static void ask_peer(const struct peer *peer, CURL *curl, const struct peer_question *question)
+{
+	const struct peers *peers = peer->peers;
+	uint64_t asked_at = guard_now();
+	char *text = question_text(peers, question);
+	struct peer_answer answer = { 0 };
+	struct buf body;
+	json_t *json;
+
+	buf_init(&body, BODY_SIZE_MAX);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
+	if (curl_easy_perform(curl) == CURLE_OK) {
+		json = json_loadb(body.data, body.size, 0, NULL);
+		if (json_is_object(json_object_get(json, "state"))) {
+			read_state(json_object_get(json, "state"), &answer.state);
+			answer.revision = read_record(json, &answer.record);
+			answer.vouched = json_is_true(json_object_get(json, "vouched"));
+			peers->calls.answered(peers->calls.program, peer->member, asked_at, question, &answer);
+		}
+		json_decref(json);
+	}
+	buf_release(&body);
+	mem_free(text);
+}
+
+static void *peer_main(void *argument)
+{
+	struct peer *peer = argument;
+	struct peers *peers = peer->peers;
+	CURL *curl = curl_easy_init();
+	struct peer_question question;
+
+	curl_easy_setopt(curl, CURLOPT_URL, peer->url);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_body);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)peers->timeout_ms);
+	pthread_mutex_lock(&peers->lock);
+	while (!peers->stopping) {
+		struct timespec until;
+		unsigned wait_ms;
+
+		pthread_mutex_unlock(&peers->lock);
+		memset(&question, 0, sizeof(question));
+		wait_ms = peers->calls.question(peers->calls.program, peer->member, &question);
+		ask_peer(peer, curl, &question);
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += wait_ms % 1000 * 1000000L;
+		until.tv_sec += wait_ms / 1000 + until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		pthread_mutex_lock(&peers->lock);
+		if (!peers->stopping)
+			pthread_cond_clockwait(&peers->wake, &peers->lock, CLOCK_MONOTONIC, &until);
+	}
+	pthread_mutex_unlock(&peers->lock);
+	curl_easy_cleanup(curl);
+	return NULL;
+}
+
+/* ---- answering ---- */
+
+/* Takes `text`. */
+static enum MHD_Result respond(struct MHD_Connection *connection, unsigned status, char *text)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY);
+	enum MHD_Result result;
+
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+	result = MHD_queue_response(connection, status, response);
+	MHD_destroy_response(response);
+	mem_free(text);
+	return result;
+}
+
+static enum MHD_Result answer_question(struct peers *peers, struct MHD_Connection *connection, const struct buf *body)
+{
+	json_t *json = json_loadb(body->data, body->size, 0, NULL), *reply;
+	const char *from = json_string_value(json_object_get(json, "from"));
+	struct peer_question question = { 0 };
+	struct peer_answer answer = { 0 };
+
+	question.revision = read_record(json, &question.record);
+	question.freeze = json_is_true(json_object_get(json, "freeze"));
+	question.vouch = (uint64_t)json_integer_value(json_object_get(json, "vouch"));
+	if (!from || !peers->calls.asked(peers->calls.program, from, &question, &answer)) {
+		json_decref(json);
+		return respond(connection, MHD_HTTP_BAD_REQUEST, mem_strdup("{\"error\":\"no member of this shard asks so\"}"));
+	}
+	json_decref(json);
+	reply = json_pack("{s:s, s:o, s:b}", "member", peers->self, "state", state_json(&answer.state), "vouched", answer.vouched);
+	add_record(reply, &answer.record, answer.revision);
+	return respond(connection, MHD_HTTP_OK, dump(reply));
+}
+
+static enum MHD_Result handle(void *argument, struct MHD_Connection *connection, const char *url, const char *method, const char *version, const char *data,
+			      size_t *size, void **place)
+{
+	struct buf *body = *place;
+
+	(void)version;
+	if (strcmp(url, "/member") != 0 || strcmp(method, MHD_HTTP_METHOD_POST) != 0)
+		return respond(connection, MHD_HTTP_NOT_FOUND, mem_strdup("{\"error\":\"POST /member\"}"));
+	if (!body) {
+		*place = body = mem_alloc(sizeof(*body));
+		buf_init(body, BODY_SIZE_MAX);
+		return MHD_YES;
+	}
+	if (*size) {
+		if (body->size + *size > BODY_SIZE_MAX)
+			return MHD_NO;
+		buf_add(body, data, *size);
+		*size = 0;
+		return MHD_YES;
+	}
+	return answer_question(argument, connection, body);
+}
+
+static void handled(void *argument, struct MHD_Connection *connection, void **place, enum MHD_RequestTerminationCode code)
+{
+	struct buf *body = *place;
+
+	(void)argument, (void)connection, (void)code;
+	if (!body)
+		return;
+	buf_release(body);
+	mem_free(body);
+}
+
+static int listen_at(const char *listen_address, int *ret_fd, struct err *err)
+{
+	const char *colon = strrchr(listen_address, ':');
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *found = NULL;
+	char host[HOST_SIZE];
+	int fd, yes = 1, rc;
+
+	if (!colon)
+		return err_set(err, ERR_CONFIG, "\"%s\" is no HOST:PORT", listen_address);
+	snprintf(host, sizeof(host), "%.*s", (int)(colon - listen_address), listen_address);
+	rc = getaddrinfo(host, colon + 1, &hints, &found);
+	if (rc != 0)
+		return err_set(err, ERR_CONFIG, "cannot find %s: %s", host, gai_strerror(rc));
+	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 ||
+	    listen(fd, SOMAXCONN) < 0) {
+		rc = err_set(err, ERR_IO, "cannot listen at %s: %m", listen_address);
+		if (fd >= 0)
+			close(fd);
+	}
+	freeaddrinfo(found);
+	*ret_fd = fd;
+	return rc;
+}
+
+/* ---- life ---- */
+
+static int start_asking(struct peers *peers, const char *const *addresses, struct err *err)
+{
+	for (size_t i = 0; i < peers->count; i++) {
+		struct peer *peer = &peers->peers[i];
+		struct buf url;
+
+		if (!addresses[i])
+			continue;
+		peer->peers = peers;
+		peer->member = (int)i;
+		buf_init(&url, BUF_SIZE_MAX);
+		buf_printf(&url, "http://%s/member", addresses[i]);
+		buf_add_u8(&url, 0);
+		peer->url = url.data;
+		peer->started = pthread_create(&peer->thread, NULL, peer_main, peer) == 0;
+		if (!peer->started)
+			return err_set(err, ERR_NOMEM, "cannot start a thread");
+	}
+	return 0;
+}
+
+int peers_start(const char *self, const char *listen_address, const char *const *addresses, size_t count, unsigned timeout_ms,
+		const struct peers_calls *calls, struct peers **ret_peers, struct err *err)
+{
+	struct peers *peers = mem_calloc(1, sizeof(*peers));
+	int fd, rc;
+
+	peers->calls = *calls;
+	peers->self = self;
+	peers->timeout_ms = timeout_ms;
+	peers->count = count;
+	peers->peers = mem_calloc(count, sizeof(*peers->peers));
+	pthread_mutex_init(&peers->lock, NULL);
+	pthread_cond_init(&peers->wake, NULL);
+	rc = listen_at(listen_address, &fd, err);
+	if (rc == 0) {
+		peers->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL, 0, NULL, NULL, handle, peers, MHD_OPTION_LISTEN_SOCKET, fd,
+						 MHD_OPTION_NOTIFY_COMPLETED, handled, NULL, MHD_OPTION_CONNECTION_TIMEOUT, 10U, MHD_OPTION_END);
+		if (!peers->daemon) {
+			close(fd);
+			rc = err_set(err, ERR_IO, "cannot answer at %s", listen_address);
+		}
+	}
+	if (rc == 0)
+		rc = start_asking(peers, addresses, err);
+	if (rc < 0) {
+		peers_stop(peers);
+		return rc;
+	}
+	*ret_peers = peers;
+	return 0;
+}
+
+void peers_stop(struct peers *peers)
+{
+	if (!peers)
+		return;
+	pthread_mutex_lock(&peers->lock);
+	peers->stopping = true;
+	pthread_cond_broadcast(&peers->wake);
+	pthread_mutex_unlock(&peers->lock);
+	for (size_t i = 0; i < peers->count; i++) {
+		if (peers->peers[i].started)
+			pthread_join(peers->peers[i].thread, NULL);
+		mem_free(peers->peers[i].url);
+	}
+	if (peers->daemon)
+		MHD_stop_daemon(peers->daemon);
+	pthread_mutex_destroy(&peers->lock);
+	pthread_cond_destroy(&peers->wake);
+	mem_free(peers->peers);
+	mem_free(peers);
+}

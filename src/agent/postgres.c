@@ -1,0 +1,304 @@
+#include "agent/postgres.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "catalog/ask.h"
+
+enum { PATH_SIZE = 4096, LINE_SIZE = 512, ANSWER_MS = 5000, ARGUMENTS_MAX = 64, FILE_SIZE_MAX = 1 << 20 };
+
+static const char *path_of(const struct postgres *postgres, const char *name, char path[PATH_SIZE])
+{
+	snprintf(path, PATH_SIZE, "%s/%s", postgres->data, name);
+	return path;
+}
+
+static pid_t postmaster(const struct postgres *postgres)
+{
+	char path[PATH_SIZE];
+	pid_t pid = process_read_pid(path_of(postgres, "postmaster.pid", path));
+
+	return pid && process_stands_in(pid, "postgres", postgres->data) ? pid : 0;
+}
+
+bool postgres_running(const struct postgres *postgres)
+{
+	return postmaster(postgres) != 0;
+}
+
+bool postgres_is_standby(const struct postgres *postgres)
+{
+	char path[PATH_SIZE];
+
+	return access(path_of(postgres, "standby.signal", path), F_OK) == 0;
+}
+
+/* ---- its files ---- */
+
+static char *read_file(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	struct buf text;
+	size_t size;
+	char part[4096];
+
+	if (!file)
+		return NULL;
+	buf_init(&text, FILE_SIZE_MAX + sizeof(part));
+	while (text.size < FILE_SIZE_MAX && (size = fread(part, 1, sizeof(part), file)) > 0)
+		buf_add(&text, part, size);
+	fclose(file);
+	buf_add_u8(&text, 0);
+	return text.data;
+}
+
+/* Written whole and durably, or not at all; as the server's own user. */
+static int write_file(const struct postgres *postgres, const char *name, const char *text, struct err *err)
+{
+	char path[PATH_SIZE], fresh[PATH_SIZE + 8];
+	FILE *file;
+	bool well;
+
+	snprintf(fresh, sizeof(fresh), "%s.nanu", path_of(postgres, name, path));
+	file = fopen(fresh, "we");
+	well = file && fputs(text, file) >= 0 && fflush(file) == 0 && fchmod(fileno(file), 0600) == 0 && fsync(fileno(file)) == 0 &&
+	       (!postgres->identity->other || fchown(fileno(file), postgres->identity->uid, postgres->identity->gid) == 0);
+	if (file)
+		fclose(file);
+	if (well && rename(fresh, path) == 0)
+		return 0;
+	return err_set(err, ERR_IO, "cannot write %s: %s", path, strerror(errno));
+}
+
+/* What a program prints, of which no more than one runs at a time. */
+static int output_of(const struct postgres *postgres, char *const *argv, const char *log, struct err *err)
+{
+	const struct spawn spawn = { .argv = argv, .identity = postgres->identity, .log_path = log, .dies_with_parent = true };
+	struct process process;
+	char how[64];
+	int rc = process_spawn(&spawn, &process, err), status;
+
+	if (rc < 0)
+		return rc;
+	status = process_reap(&process);
+	if (status == 0)
+		return 0;
+	process_describe(status, how);
+	rc = err_set(err, ERR_IO, "%s failed: %s", argv[0], how);
+	process_log_tail(log, err);
+	return rc;
+}
+
+static uint64_t number_behind(const char *text, const char *label, int base)
+{
+	const char *at = strstr(text, label);
+
+	return at ? strtoull(at + strlen(label), NULL, base) : 0;
+}
+
+static uint64_t lsn_behind(const char *text, const char *label)
+{
+	const char *at = strstr(text, label);
+
+	return at ? ask_lsn(at + strlen(label) + strspn(at + strlen(label), " ")) : 0;
+}
+
+int postgres_control(const struct postgres *postgres, struct postgres_control *ret_control, struct err *err)
+{
+	char log[PATH_SIZE], program[PATH_SIZE], *text;
+	char *argv[] = { program, (char *)"-D", postgres->data, NULL };
+	uint32_t recovered;
+	int rc;
+
+	snprintf(program, sizeof(program), "%s/pg_controldata", postgres->programs);
+	snprintf(log, sizeof(log), "%s.control", postgres->log);
+	unlink(log);
+	rc = output_of(postgres, argv, log, err);
+	text = rc < 0 ? NULL : read_file(log);
+	unlink(log);
+	if (rc < 0)
+		return rc;
+	if (!text)
+		return err_set(err, ERR_IO, "cannot read what pg_controldata says");
+	*ret_control = (struct postgres_control){
+		.system = number_behind(text, "Database system identifier:", 10),
+		.clean = strstr(text, "Database cluster state:               shut down\n"),
+		.timeline = (uint32_t)number_behind(text, "Latest checkpoint's TimeLineID:", 10),
+		.checkpoint = lsn_behind(text, "Latest checkpoint location:"),
+	};
+	recovered = (uint32_t)number_behind(text, "Min recovery ending loc's timeline:", 10);
+	if (recovered > ret_control->timeline)
+		ret_control->timeline = recovered;
+	mem_free(text);
+	return ret_control->system ? 0 : err_set(err, ERR_IO, "pg_controldata says nothing of %s", postgres->data);
+}
+
+int postgres_history(const struct postgres *postgres, uint32_t timeline, struct history *ret_history, struct err *err)
+{
+	char name[64], path[PATH_SIZE], *text;
+	int rc;
+
+	if (timeline == 1) {
+		history_first(ret_history);
+		return 0;
+	}
+	snprintf(name, sizeof(name), "pg_wal/%08" PRIX32 ".history", timeline);
+	text = read_file(path_of(postgres, name, path));
+	if (!text)
+		return err_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
+	rc = history_read(timeline, text, ret_history, err);
+	mem_free(text);
+	return rc;
+}
+
+/* ---- its life ---- */
+
+int postgres_start(const struct postgres *postgres, struct process *ret_process, struct err *err)
+{
+	char program[PATH_SIZE], port[16];
+	char *argv[ARGUMENTS_MAX] = { program, (char *)"-D", postgres->data, (char *)"-p", port };
+	const struct spawn spawn = { .argv = argv, .identity = postgres->identity, .log_path = postgres->log };
+	size_t count = 5;
+
+	snprintf(program, sizeof(program), "%s/postgres", postgres->programs);
+	snprintf(port, sizeof(port), "%u", postgres->port);
+	for (char *const *option = postgres->options; *option && count < ARGUMENTS_MAX - 1; option++)
+		argv[count++] = *option;
+	return process_spawn(&spawn, ret_process, err);
+}
+
+void postgres_shut_down(const struct postgres *postgres)
+{
+	pid_t pid = postmaster(postgres);
+
+	if (pid)
+		kill(pid, SIGINT);
+}
+
+/* ---- following ---- */
+
+static void quote(struct buf *sql, const char *text)
+{
+	buf_add_u8(sql, '\'');
+	for (; *text; text++) {
+		if (*text == '\'')
+			buf_add_u8(sql, '\'');
+		buf_add_u8(sql, (uint8_t)*text);
+	}
+	buf_add_u8(sql, '\'');
+}
+
+static bool sets(const char *line, const char *name)
+{
+	size_t size = strlen(name);
+
+	line += strspn(line, " \t");
+	return strncmp(line, name, size) == 0 && strchr(" \t=", line[size]);
+}
+
+/* postgresql.auto.conf with other values of these: what ALTER SYSTEM would make of it. */
+static int follow_stopped(const struct postgres *postgres, const char *upstream, const char *slot, struct err *err)
+{
+	char path[PATH_SIZE], *old = read_file(path_of(postgres, "postgresql.auto.conf", path)), *rest = old, *line;
+	struct buf text;
+	int rc;
+
+	buf_init(&text, 2 * FILE_SIZE_MAX);
+	while (rest && (line = strsep(&rest, "\n")))
+		if (*line && !sets(line, "primary_conninfo") && !sets(line, "primary_slot_name"))
+			buf_printf(&text, "%s\n", line);
+	mem_free(old);
+	buf_add_text(&text, "primary_conninfo = ");
+	quote(&text, upstream);
+	buf_add_text(&text, "\nprimary_slot_name = ");
+	quote(&text, slot);
+	buf_add_u8(&text, '\n');
+	buf_add_u8(&text, 0);
+	rc = write_file(postgres, "postgresql.auto.conf", text.data, err);
+	buf_release(&text);
+	return rc < 0 ? rc : write_file(postgres, "standby.signal", "", err);
+}
+
+static int say(PGconn *conn, const char *sql, unsigned wait_ms, struct err *err)
+{
+	PGresult *result;
+	int rc = ask(conn, sql, NULL, strncmp(sql, "SELECT", 6) == 0 ? PGRES_TUPLES_OK : PGRES_COMMAND_OK, wait_ms, &result, err);
+
+	PQclear(result);
+	return rc;
+}
+
+static int set(PGconn *conn, const char *name, const char *value, struct err *err)
+{
+	struct buf sql;
+	int rc;
+
+	buf_init(&sql, BUF_SIZE_MAX);
+	buf_printf(&sql, "ALTER SYSTEM SET %s = ", name);
+	quote(&sql, value);
+	buf_add_u8(&sql, 0);
+	rc = say(conn, sql.data, ANSWER_MS, err);
+	buf_release(&sql);
+	return rc;
+}
+
+int postgres_follow(const struct postgres *postgres, PGconn *conn, const char *upstream, const char *slot, struct err *err)
+{
+	int rc;
+
+	if (!conn)
+		return follow_stopped(postgres, upstream, slot, err);
+	rc = set(conn, "primary_slot_name", slot, err);
+	if (rc == 0)
+		rc = set(conn, "primary_conninfo", upstream, err);
+	return rc < 0 ? rc : say(conn, "SELECT pg_catalog.pg_reload_conf()", ANSWER_MS, err);
+}
+
+int postgres_promote(PGconn *conn, unsigned wait_ms, struct err *err)
+{
+	char sql[256];
+	PGresult *result;
+	int rc;
+
+	snprintf(sql, sizeof(sql), "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_promote(true, %u) ELSE true END", (wait_ms + 999) / 1000);
+	rc = ask(conn, sql, NULL, PGRES_TUPLES_OK, wait_ms + ANSWER_MS, &result, err);
+	if (rc == 0 && strcmp(PQgetvalue(result, 0, 0), "t") != 0)
+		rc = err_set(err, ERR_WRONG_STATE, "the node has not left recovery within %u ms", wait_ms);
+	PQclear(result);
+	return rc;
+}
+
+int postgres_wait_for(PGconn *conn, const char *names, struct err *err)
+{
+	int rc = set(conn, "synchronous_standby_names", names, err);
+
+	return rc < 0 ? rc : say(conn, "SELECT pg_catalog.pg_reload_conf()", ANSWER_MS, err);
+}
+
+int postgres_rewind(const struct postgres *postgres, char *source, const char *upstream, const char *slot, const char *mark, struct err *err)
+{
+	char program[PATH_SIZE], log[PATH_SIZE], path[PATH_SIZE];
+	char *argv[] = { program, (char *)"--target-pgdata", postgres->data, (char *)"--source-server", source, NULL };
+	int fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0600), rc;
+
+	if (fd < 0 || fsync(fd) < 0)
+		return err_set(err, ERR_IO, "cannot make %s: %s", mark, strerror(errno));
+	close(fd);
+	unlink(path_of(postgres, "standby.signal", path));      /* or it could not recover a target that has crashed, in single-user mode */
+	snprintf(program, sizeof(program), "%s/pg_rewind", postgres->programs);
+	snprintf(log, sizeof(log), "%s.rewind", postgres->log);
+	rc = output_of(postgres, argv, log, err);
+	if (rc == 0)
+		rc = follow_stopped(postgres, upstream, slot, err);
+	return rc < 0 ? rc : unlink(mark) < 0 ? err_set(err, ERR_IO, "cannot remove %s: %s", mark, strerror(errno)) : 0;
+}

@@ -1,0 +1,55 @@
+/* postgres: the node on this machine from outside: its processes, its files, and what it says over a connection. Blocks; one thread at a time, but for
+ * postgres_running().
+ *
+ * Source: PostgreSQL 15, "Server Programs", "Log-Shipping Standby Servers", pg_rewind, pg_controldata.
+ */
+#pragma once
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/process.h"
+#include "route/history.h"
+
+struct postgres {
+	char *data;                     /* its data folder */
+	const char *programs;           /* folder of postgres, pg_controldata, pg_rewind */
+	const char *log;                /* its output is appended here */
+	const struct identity *identity;
+	uint16_t port;
+	char *const *options;           /* more arguments for the server; ends with NULL */
+	const char *conninfo;           /* libpq's, as superuser */
+};
+
+/* What its control file says. */
+struct postgres_control {
+	uint64_t system;
+	bool clean;                     /* it was shut down, and not in recovery */
+	uint32_t timeline;              /* of the latest checkpoint, or what a standby has got to since */
+	uint64_t checkpoint;            /* where the latest checkpoint's record begins */
+};
+/* Of a node that does not run. ERR_IO. */
+must_use int postgres_control(const struct postgres *postgres, struct postgres_control *ret_control, struct err *err);
+/* The timeline's, from its file. ERR_IO: it is not there. */
+must_use int postgres_history(const struct postgres *postgres, uint32_t timeline, struct history *ret_history, struct err *err);
+
+bool postgres_running(const struct postgres *postgres);        /* there is a postmaster */
+bool postgres_is_standby(const struct postgres *postgres);     /* it is one, or would start as one */
+
+/* Begins to start it; it is a standby if it has a standby.signal. ERR_IO. */
+must_use int postgres_start(const struct postgres *postgres, struct process *ret_process, struct err *err);
+/* Fast shutdown begins: sessions end, standbys get what there is. */
+void postgres_shut_down(const struct postgres *postgres);
+
+/* Of a standby: from whom it receives from now on; `upstream`: libpq's, without a database; "": from nobody. Without a connection it does not run, and
+ * is made a standby first. ERR_IO, ERR_WRONG_STATE. */
+must_use int postgres_follow(const struct postgres *postgres, PGconn *conn, const char *upstream, const char *slot, struct err *err);
+/* Returns when it has left recovery, or when it had before. ERR_WRONG_STATE: it has not. */
+must_use int postgres_promote(PGconn *conn, unsigned wait_ms, struct err *err);
+/* Commits on it wait for these (synchronous_standby_names) from now on; returns when that holds. */
+must_use int postgres_wait_for(PGconn *conn, const char *names, struct err *err);
+/* A node that does not run becomes as `source` was when they parted, and a standby that receives from `upstream`. Until all of that is so there is a file
+ * `mark`. ERR_IO: it failed, and the mark stays: what is there is of no use. */
+must_use int postgres_rewind(const struct postgres *postgres, char *source, const char *upstream, const char *slot, const char *mark, struct err *err);

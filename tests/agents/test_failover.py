@@ -1,0 +1,163 @@
+"""A shard outlives its primary without anybody's help: real servers, real agents, a real etcd, real kills."""
+import os
+import signal
+import time
+
+import psycopg
+import pytest
+
+from harness.agents import pids_in
+from harness.wait import PATIENCE, wait_until
+
+ONE_LOOP = "uring"
+
+
+def epoch(shard):
+    return shard.record()["epoch"]
+
+
+def another_leads(shard, old, timeout_s=30):
+    def other():
+        primary = shard.primary()
+        return primary if primary is not old else None
+    return wait_until(other, "another node leads", timeout_s=timeout_s)
+
+
+def cut_off(node):
+    """It receives nothing more, whatever its agent, which stands still, would say."""
+    with node.connect() as conn:
+        conn.execute("ALTER SYSTEM SET primary_conninfo = ''")
+        conn.execute("SELECT pg_reload_conf()")
+
+
+def test_the_agents_find_the_primary_and_follow_it(shard):
+    record = shard.record()
+    assert record["writable"] and record["members"] == [node.name for node in shard.nodes]
+    wait_until(lambda: sorted(shard.record()["electable"]) == record["members"], "all are electable")
+    leader = shard.leader()
+    assert leader.state()["state"]["node"] == "primary" and shard.primaries() == [leader]
+    slots = leader.ask("SELECT slot_name FROM pg_replication_slots WHERE active ORDER BY 1")
+    assert slots == [(node.name,) for node in shard.nodes if node is not leader]
+
+
+def test_the_machine_of_the_primary_fails_and_comes_back(shard, writers):
+    old = shard.leader()
+    old.kill_agent()
+    old.kill_server()
+    new = another_leads(shard, old)
+    writers.goes_on()
+    assert epoch(shard) > 1 and shard.primaries() == [new]
+    old.start_agent()
+    wait_until(lambda: old.follows(new), "the old primary follows the new one")
+    assert writers.longest_pause() < 15 * PATIENCE and new is shard.primary()
+
+
+def test_a_killed_agent_leaves_the_node_alone_and_the_next_one_leads_on(shard, writers):
+    leader, before = shard.leader(), epoch(shard)
+    postmaster = leader.postmaster()
+    for _ in range(3):
+        leader.kill_agent()
+        leader.start_agent()
+        writers.goes_on()
+        time.sleep(1)
+    assert (leader.postmaster(), epoch(shard), shard.leader()) == (postmaster, before, leader)
+    assert writers.longest_pause() < 5 * PATIENCE and writers.lost(leader) == []
+
+
+def test_without_its_agent_a_primary_is_stopped_before_another_one_leads(shard, writers):
+    old = shard.leader()
+    old.kill_agent()
+    new = another_leads(shard, old)
+    writers.goes_on()
+    last = max(when for when, node, _ in writers.acknowledged if node is old)
+    first = min(when for when, node, _ in writers.acknowledged if node is new and when > last - 1)
+    assert last < first and not old.ask("SELECT 1")
+
+
+def test_an_agent_that_stands_still_has_its_guard_stop_the_node(shard, writers):
+    old = shard.leader()
+    os.kill(old.agent.pid, signal.SIGSTOP)
+    try:
+        new = another_leads(shard, old)
+        writers.goes_on()
+        assert shard.primaries() == [new]
+    finally:
+        os.kill(old.agent.pid, signal.SIGCONT)
+    wait_until(lambda: old.follows(new), "the old primary follows the new one")
+
+
+def test_a_primary_that_stands_still_with_all_of_its_processes_does_not_wake_up_as_one(shard):
+    old = shard.leader()
+    with old.connect() as session:
+        session.execute("SELECT 1")
+        stopped = pids_in(old.data)
+        for pid in [old.agent.pid, *stopped]:
+            os.kill(pid, signal.SIGSTOP)
+        new = another_leads(shard, old)
+        for pid in [*stopped, old.agent.pid]:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("INSERT INTO written VALUES (1)")
+    wait_until(lambda: old.follows(new), "the old primary follows the new one")
+
+
+def test_a_postmaster_that_was_killed_is_started_again_where_it_was(shard, writers):
+    leader, before = shard.leader(), epoch(shard)
+    leader.kill_server()
+    wait_until(lambda: shard.primary() is leader, "it is a primary again")
+    writers.goes_on()
+    assert epoch(shard) == before and writers.lost(leader) == []
+
+
+def test_what_only_the_old_primary_had_is_gone_after_its_rewind(shard):
+    old = shard.leader()
+    others = [node for node in shard.nodes if node is not old]
+    with old.connect() as conn:
+        conn.execute("INSERT INTO written VALUES (1)")
+    wait_until(lambda: all(node.ask("SELECT count(*) FROM written") == [(1,)] for node in others), "they have it")
+    for node in others:         # for less than would have the leader do without them
+        node.agent.popen.send_signal(signal.SIGSTOP)
+        cut_off(node)
+    wait_until(lambda: old.ask("SELECT count(*) FROM pg_stat_replication") == [(0,)], "nobody receives")
+    with old.connect() as conn:
+        conn.execute("INSERT INTO written VALUES (2)")
+    old.kill_agent()
+    old.kill_server()
+    for node in others:
+        node.agent.popen.send_signal(signal.SIGCONT)
+    new = another_leads(shard, old)
+    old.start_agent()
+    wait_until(lambda: old.follows(new), "the old primary follows the new one")
+    wait_until(lambda: old.ask("SELECT number FROM written") == [(1,)], "it has what the new one has")
+    assert new.ask("SELECT number FROM written") == [(1,)] and "it is rewound" in old.log.read_text()
+
+
+def test_while_the_store_is_away_the_primary_stays_and_nobody_is_elected(shard, etcd, writers):
+    leader, before = shard.leader(), epoch(shard)
+    etcd.members[0].freeze()
+    try:
+        time.sleep(10)          # several leases
+        writers.goes_on()
+        assert shard.primaries() == [leader] and writers.longest_pause() < 5 * PATIENCE
+    finally:
+        etcd.members[0].thaw()
+    wait_until(lambda: shard.record() and shard.record()["beat"] > 0, "the store is back")
+    time.sleep(4)
+    assert (epoch(shard), shard.leader()) == (before, leader)
+
+
+def test_a_primary_that_dies_while_the_store_is_away_is_replaced_when_it_is_back(shard, etcd):
+    old = shard.leader()
+    etcd.members[0].freeze()
+    try:
+        time.sleep(3)
+        old.kill_agent()
+        old.kill_server()
+        time.sleep(6)
+        assert shard.primaries() == []
+    finally:
+        etcd.members[0].thaw()
+    another_leads(shard, old)
