@@ -23,6 +23,8 @@ struct wanted {
 
 struct actor {
 	const struct member_options *options;
+	void (*acted)(void *program);
+	void *program;
 	char mark[PATH_SIZE];
 	struct process process;         /* that this agent has started */
 	uint64_t retry_at;              /* nothing that failed is tried again before */
@@ -46,6 +48,13 @@ static void upstream_of(const struct actor *actor, int upstream, char ret[UPSTRE
 		ret[0] = '\0';
 	else
 		snprintf(ret, UPSTREAM_SIZE, "%s application_name='%s'", options->conninfos[upstream], options->names[options->self]);
+}
+
+/* From one that does not lead, and so keeps no slots: it is no follower of that one. */
+static void fetch_from(const struct actor *actor, int upstream, char ret[UPSTREAM_SIZE], char ret_slot[REPLICATION_SLOT_SIZE])
+{
+	snprintf(ret, UPSTREAM_SIZE, "%s application_name='%s fetches'", actor->options->conninfos[upstream], actor->options->names[actor->options->self]);
+	ret_slot[0] = '\0';
 }
 
 int actor_follows(const struct actor *actor, const struct probed *probed)
@@ -134,7 +143,7 @@ static int start_standby(struct actor *actor, int upstream, struct err *err)
 	return rc < 0 ? rc : start(actor, err);
 }
 
-static int wait_for(const struct wanted *wanted, PGconn *conn, struct err *err)
+static int wait_for(const struct actor *actor, const struct wanted *wanted, PGconn *conn, struct err *err)
 {
 	struct arena arena;
 	const char *names;
@@ -142,8 +151,10 @@ static int wait_for(const struct wanted *wanted, PGconn *conn, struct err *err)
 
 	arena_init(&arena, 1024);
 	names = names_of(&wanted->record, &wanted->decision.wait_for, wanted->all, &arena);
-	if (strcmp(names, wanted->probed.waits_for) != 0)
-		rc = postgres_wait_for(conn, names, err);
+	if (strcmp(names, wanted->probed.waits_for) != 0) {
+		rc = postgres_wait_for(&actor->options->postgres, conn, names, err);
+		actor->acted(actor->program);
+	}
 	arena_release(&arena);
 	return rc;
 }
@@ -182,6 +193,25 @@ static int see_to_slots(struct actor *actor, const struct wanted *wanted, PGconn
 	return rc;
 }
 
+/* It leads, and its node is to be a primary as soon as it waits for whom its commits are to wait for. */
+static int prepare(const struct actor *actor, const struct wanted *wanted, struct err *err)
+{
+	const struct postgres *postgres = &actor->options->postgres;
+	const struct probed *probed = &wanted->probed;
+	PGconn *conn = NULL;
+	int rc = 0;
+
+	if (wanted->record.leadership.leader != (int)actor->options->self || !probed->known || probed->node == MEMBER_PRIMARY ||
+	    postgres_running(postgres) != probed->running)
+		return 0;
+	if (probed->running)
+		rc = open_node(postgres->conninfo, &conn, err);
+	if (rc == 0)
+		rc = wait_for(actor, wanted, conn, err);
+	PQfinish(conn);
+	return rc;
+}
+
 static int lead(struct actor *actor, const struct wanted *wanted, struct err *err)
 {
 	const struct postgres *postgres = &actor->options->postgres;
@@ -198,12 +228,13 @@ static int lead(struct actor *actor, const struct wanted *wanted, struct err *er
 	rc = open_node(postgres->conninfo, &conn, err);
 	if (rc < 0)
 		return rc;
-	rc = wait_for(wanted, conn, err);
+	rc = wait_for(actor, wanted, conn, err);
+	if (rc == 0 && (probed->node == MEMBER_STANDBY || guard_now() >= actor->slots_at + SLOTS_US))
+		rc = see_to_slots(actor, wanted, conn, err);
 	if (rc == 0 && probed->node == MEMBER_STANDBY) {
 		log_info("agent", "shard=%s epoch=%llu msg=\"the node is promoted\"", actor->options->shard, (unsigned long long)wanted->record.leadership.epoch);
 		rc = postgres_promote(conn, PROMOTE_MS, err);
-	} else if (rc == 0 && guard_now() >= actor->slots_at + SLOTS_US) {
-		rc = see_to_slots(actor, wanted, conn, err);
+		actor->acted(actor->program);
 	}
 	PQfinish(conn);
 	return rc;
@@ -213,21 +244,25 @@ static int follow(struct actor *actor, const struct wanted *wanted, struct err *
 {
 	const struct decision *d = &wanted->decision;
 	const struct postgres *postgres = &actor->options->postgres;
-	int upstream = d->node == WISH_STANDBY || d->fetch ? d->upstream : LEADER_NOBODY, rc;
+	int upstream = d->node == WISH_STANDBY ? d->upstream : LEADER_NOBODY, rc;
 	char text[UPSTREAM_SIZE], slot[REPLICATION_SLOT_SIZE];
 	PGconn *conn;
 	bool follows;
 
 	if (!postgres_running(postgres))
 		return start_standby(actor, upstream, err);
-	upstream_of(actor, upstream, text);
+	own_slot(actor, slot);
+	if (d->fetch)
+		fetch_from(actor, d->upstream, text, slot);
+	else
+		upstream_of(actor, upstream, text);
 	follows = strcmp(text, wanted->probed.upstream) == 0;
 	if (!wanted->probed.known || !wanted->probed.running || wanted->probed.node != MEMBER_STANDBY || (follows && guard_now() < actor->slots_at + SLOTS_US))
 		return 0;
 	rc = open_node(postgres->conninfo, &conn, err);
 	if (rc < 0)
 		return rc;
-	rc = follows ? see_to_slots(actor, wanted, conn, err) : postgres_follow(postgres, conn, text, own_slot(actor, slot), err);
+	rc = follows ? see_to_slots(actor, wanted, conn, err) : postgres_follow(postgres, conn, text, slot, err);
 	PQfinish(conn);
 	return rc;
 }
@@ -247,21 +282,28 @@ static int checkpoint(const char *conninfo, struct err *err)
 	return rc;
 }
 
+/* A rewind that fails leaves nothing that could be rewound again; it also needs WAL of the node's own that may be gone. */
 static int rewind_node(struct actor *actor, const struct wanted *wanted, struct err *err)
 {
+	bool clones = actor_unfinished(actor);
 	const struct member_options *options = actor->options;
 	int upstream = wanted->decision.upstream, rc;
 	char text[UPSTREAM_SIZE], slot[REPLICATION_SLOT_SIZE], source[UPSTREAM_SIZE];
 
-	log_info("agent", "shard=%s source=%s msg=\"the node has another history: it is rewound\"", options->shard, options->names[upstream]);
-	snprintf(source, sizeof(source), "%s dbname=postgres", options->conninfos[upstream]);
+	if (wanted->probed.known && wanted->probed.system != wanted->record.system)
+		return err_set(err, ERR_WRONG_STATE, "the node is of another database system than its shard: it is left as it is");
+	if (!*actor->said)
+		log_info("agent", "shard=%s source=%s msg=\"the node has another history: it is %s\"", options->shard, options->names[upstream],
+			 clones ? "cloned, as it could not be rewound" : "rewound");
+	snprintf(source, sizeof(source), "%s", options->sources[upstream]);
 	upstream_of(actor, upstream, text);
-	rc = checkpoint(source, err);
+	rc = checkpoint(options->conninfos[upstream], err);
 	if (rc < 0)
 		return rc;
 	guard_stop_node(options->postgres.data, QUIT_MS);
 	process_reap(&actor->process);
-	rc = postgres_rewind(&options->postgres, source, text, own_slot(actor, slot), actor->mark, err);
+	rc = clones ? postgres_clone(&options->postgres, source, text, own_slot(actor, slot), actor->mark, err)
+		    : postgres_rewind(&options->postgres, source, text, own_slot(actor, slot), actor->mark, err);
 	return rc < 0 ? rc : start(actor, err);
 }
 
@@ -269,6 +311,7 @@ static int step(struct actor *actor, const struct wanted *wanted, struct err *er
 {
 	switch (wanted->decision.node) {
 	case WISH_LEAVE:
+		return prepare(actor, wanted, err);
 	case WISH_STOPPED:
 		return 0;
 	case WISH_SHUT_DOWN:
@@ -316,6 +359,8 @@ static void *actor_main(void *argument)
 			memset(&err, 0, sizeof(err));
 			if (step(actor, wanted, &err) < 0)
 				say_failure(actor, &err);
+			else
+				actor->said[0] = '\0';
 		}
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += STEP_MS * 1000000L;
@@ -332,11 +377,13 @@ static void *actor_main(void *argument)
 
 /* ---- life ---- */
 
-int actor_start(const struct member_options *options, struct actor **ret_actor, struct err *err)
+int actor_start(const struct member_options *options, void (*acted)(void *program), void *program, struct actor **ret_actor, struct err *err)
 {
 	struct actor *actor = mem_calloc(1, sizeof(*actor));
 
 	actor->options = options;
+	actor->acted = acted;
+	actor->program = program;
 	actor->process = PROCESS_NONE;
 	snprintf(actor->mark, sizeof(actor->mark), "%s/unfinished", options->folder);
 	pthread_mutex_init(&actor->lock, NULL);

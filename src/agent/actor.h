@@ -12,7 +12,8 @@
 
 struct actor;
 
-must_use int actor_start(const struct member_options *options, struct actor **ret_actor, struct err *err);
+/* `acted`: the node was just promoted, or set otherwise. */
+must_use int actor_start(const struct member_options *options, void (*acted)(void *program), void *program, struct actor **ret_actor, struct err *err);
 /* From now on the node is to be so. `all`: the shard's mode is sync. Never waits. */
 void actor_want(struct actor *actor, const struct decision *decision, const struct record *record, bool all, const struct probed *probed);
 void actor_stop(struct actor *actor);   /* NULL is allowed; the node is left as it is */

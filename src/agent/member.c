@@ -149,6 +149,13 @@ static void found(void *program, const struct probed *probed)
 	pthread_mutex_unlock(&member->lock);
 }
 
+static void acted(void *program)
+{
+	const struct member *member = program;
+
+	probe_now(member->probe);
+}
+
 static bool learn(struct member *member, const struct record *record, uint64_t revision, uint64_t now)
 {
 	bool news = revision != member->situation.revision;
@@ -390,6 +397,30 @@ static bool asked(void *program, const char *from, const struct peer_question *q
 	return true;
 }
 
+/* As long as its authority lasts, and its node takes writes. */
+static uint64_t permit_us(const struct member *member, uint64_t now)
+{
+	const struct situation *s = &member->situation;
+	const struct decision *d = &member->decision;
+
+	if (s->record.leader != s->self || !s->record.writable || s->own.node != MEMBER_PRIMARY || d->node != WISH_PRIMARY || d->authority_until <= now)
+		return 0;
+	return (d->authority_until - now) / 100 * 98;   /* clocks' rates are trusted to 1 % */
+}
+
+static void permit(void *program, struct permit_answer *ret)
+{
+	struct member *member = program;
+
+	pthread_mutex_lock(&member->lock);
+	look(member);
+	snprintf(ret->member, sizeof(ret->member), "%s", member->options->names[member->options->self]);
+	ret->permit_us = permit_us(member, guard_now());
+	ret->revision = member->situation.revision;
+	ret->record = member->record;
+	pthread_mutex_unlock(&member->lock);
+}
+
 /* ---- the loop ---- */
 
 /* The decision's leadership, with what else belongs to it. */
@@ -474,7 +505,7 @@ static void prepare(struct member *member, const struct member_options *options)
 int member_run(const struct member_options *options, const volatile sig_atomic_t *stop, struct err *err)
 {
 	struct member *member = mem_calloc(1, sizeof(*member));
-	struct peers_calls calls = { .program = member, .question = question, .answered = answered, .asked = asked };
+	struct peers_calls calls = { .program = member, .question = question, .answered = answered, .asked = asked, .permit = permit };
 	const char *others[MEMBERS_MAX];
 	pthread_t reader, swapper;
 	bool reads, swaps = false;
@@ -483,12 +514,12 @@ int member_run(const struct member_options *options, const volatile sig_atomic_t
 	prepare(member, options);
 	for (size_t i = 0; i < options->count; i++)
 		others[i] = i == options->self ? NULL : options->agents[i];
-	rc = actor_start(options, &member->actor, err);
+	rc = probe_start(&options->postgres, PROBE_MS, 2000000, found, member, &member->probe, err);
 	if (rc == 0)
-		rc = probe_start(&options->postgres, PROBE_MS, 2000000, found, member, &member->probe, err);
+		rc = actor_start(options, acted, member, &member->actor, err);
 	if (rc == 0)
-		rc = peers_start(options->names[options->self], options->agents[options->self], others, options->count, (unsigned)(options->profile->fresh_us / 1000),
-				 &calls, &member->peers, err);
+		rc = peers_start(options->names[options->self], options->agents[options->self], others, options->count, &options->files,
+				 (unsigned)(options->profile->fresh_us / 1000), &calls, &member->peers, err);
 	reads = rc == 0 && pthread_create(&reader, NULL, reader_main, member) == 0;
 	swaps = reads && pthread_create(&swapper, NULL, swapper_main, member) == 0;
 	if (swaps)

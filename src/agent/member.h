@@ -13,6 +13,7 @@
 #include <signal.h>
 
 #include "agent/guard.h"
+#include "agent/link.h"
 #include "agent/postgres.h"
 #include "base/limits.h"
 #include "ha/decide.h"
@@ -25,7 +26,9 @@ struct member_options {
 	size_t self;
 	const char *names[MEMBERS_MAX];
 	const char *agents[MEMBERS_MAX];        /* HOST:PORT */
-	char *conninfos[MEMBERS_MAX];           /* libpq's: of a standby that receives from this member, and of who rewinds to it */
+	struct link_files files;
+	char *conninfos[MEMBERS_MAX];           /* libpq's: of a standby that receives from this member, and of this agent */
+	char *sources[MEMBERS_MAX];             /* the same for programs: the password comes by the environment, as anybody sees their arguments */
 	struct postgres postgres;
 	const char *folder;             /* the agent's own */
 	const struct profile *profile;

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <gnutls/gnutls.h>
 #include <jansson.h>
 #include <microhttpd.h>
 #include <netdb.h>
@@ -14,15 +15,17 @@
 
 #include "agent/guard.h"
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "catalog/ask.h"
 
-enum { BODY_SIZE_MAX = 256 << 10, HOST_SIZE = 256 };
+enum { BODY_SIZE_MAX = 256 << 10, HOST_SIZE = 256, PEM_SIZE_MAX = 1 << 20, REFUSED_S = 60 };
 
 struct peer {
 	struct peers *peers;
 	int member;
-	char *url;
+	const char *address;
+	bool distrusts;                 /* the last try failed for certificates; it was logged */
 	pthread_t thread;
 	bool started;
 };
@@ -30,8 +33,11 @@ struct peer {
 struct peers {
 	struct peers_calls calls;
 	const char *self;
+	struct link_files files;
 	unsigned timeout_ms;
+	time_t refused_at;              /* when it was logged last that somebody was refused */
 	struct MHD_Daemon *daemon;
+	char *pem[3];                   /* certificate, key, roots; or NULL */
 	size_t count;
 	struct peer *peers;
 	pthread_mutex_t lock;
@@ -126,7 +132,17 @@ static char *question_text(const struct peers *peers, const struct peer_question
 	return dump(json);
 }
 
-static void ask_peer(const struct peer *peer, CURL *curl, const struct peer_question *question)
+static void note_result(struct peer *peer, CURLcode result)
+{
+	bool distrusts = link_is_distrust(result);
+
+	if (distrusts && !peer->distrusts)
+		log_warn("agent", "agent=%s msg=\"it is not believed, or does not believe us, for its certificate or ours: %s\"", peer->address, curl_easy_strerror(result));
+	if (distrusts || result == CURLE_OK)
+		peer->distrusts = distrusts;
+}
+
+static void ask_peer(struct peer *peer, CURL *curl, const struct peer_question *question)
 {
 	const struct peers *peers = peer->peers;
 	uint64_t asked_at = guard_now();
@@ -134,11 +150,14 @@ static void ask_peer(const struct peer *peer, CURL *curl, const struct peer_ques
 	struct peer_answer answer = { 0 };
 	struct buf body;
 	json_t *json;
+	CURLcode result;
 
 	buf_init(&body, BODY_SIZE_MAX);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
-	if (curl_easy_perform(curl) == CURLE_OK) {
+	result = curl_easy_perform(curl);
+	note_result(peer, result);
+	if (result == CURLE_OK) {
 		json = json_loadb(body.data, body.size, 0, NULL);
 		if (json_is_object(json_object_get(json, "state"))) {
 			read_state(json_object_get(json, "state"), &answer.state);
@@ -156,15 +175,10 @@ static void *peer_main(void *argument)
 {
 	struct peer *peer = argument;
 	struct peers *peers = peer->peers;
-	CURL *curl = curl_easy_init();
+	CURL *curl = link_new(&peers->files, peer->address, "/member", peers->timeout_ms);
 	struct peer_question question;
 
-	curl_easy_setopt(curl, CURLOPT_URL, peer->url);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-	curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_body);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)peers->timeout_ms);
 	pthread_mutex_lock(&peers->lock);
 	while (!peers->stopping) {
 		struct timespec until;
@@ -202,6 +216,25 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned statu
 	return result;
 }
 
+/* Whether it has shown a certificate that comes from agent_tls_ca_file. */
+static bool is_trusted(struct peers *peers, struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info;
+	unsigned problems;
+	time_t now = time(NULL);
+
+	if (!peers->files.cert)
+		return true;
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	if (info && gnutls_certificate_verify_peers2(info->tls_session, &problems) == 0 && problems == 0)
+		return true;
+	if (now >= peers->refused_at + REFUSED_S) {
+		log_warn("agent", "msg=\"somebody who asked without a certificate that comes from agent_tls_ca_file was refused\"");
+		peers->refused_at = now;
+	}
+	return false;
+}
+
 static enum MHD_Result answer_question(struct peers *peers, struct MHD_Connection *connection, const struct buf *body)
 {
 	json_t *json = json_loadb(body->data, body->size, 0, NULL), *reply;
@@ -222,14 +255,25 @@ static enum MHD_Result answer_question(struct peers *peers, struct MHD_Connectio
 	return respond(connection, MHD_HTTP_OK, dump(reply));
 }
 
+static enum MHD_Result answer_router(const struct peers *peers, struct MHD_Connection *connection)
+{
+	struct permit_answer answer = { 0 };
+
+	peers->calls.permit(peers->calls.program, &answer);
+	return respond(connection, MHD_HTTP_OK, permit_answer_to_json(&answer));
+}
+
 static enum MHD_Result handle(void *argument, struct MHD_Connection *connection, const char *url, const char *method, const char *version, const char *data,
 			      size_t *size, void **place)
 {
+	bool router = strcmp(url, PERMIT_PATH) == 0;
 	struct buf *body = *place;
 
 	(void)version;
-	if (strcmp(url, "/member") != 0 || strcmp(method, MHD_HTTP_METHOD_POST) != 0)
-		return respond(connection, MHD_HTTP_NOT_FOUND, mem_strdup("{\"error\":\"POST /member\"}"));
+	if (!is_trusted(argument, connection))
+		return respond(connection, MHD_HTTP_FORBIDDEN, mem_strdup("{\"error\":\"a certificate that comes from agent_tls_ca_file is asked for\"}"));
+	if ((!router && strcmp(url, "/member") != 0) || strcmp(method, MHD_HTTP_METHOD_POST) != 0)
+		return respond(connection, MHD_HTTP_NOT_FOUND, mem_strdup("{\"error\":\"POST /member, or " PERMIT_PATH "\"}"));
 	if (!body) {
 		*place = body = mem_alloc(sizeof(*body));
 		buf_init(body, BODY_SIZE_MAX);
@@ -242,7 +286,7 @@ static enum MHD_Result handle(void *argument, struct MHD_Connection *connection,
 		*size = 0;
 		return MHD_YES;
 	}
-	return answer_question(argument, connection, body);
+	return router ? answer_router(argument, connection) : answer_question(argument, connection, body);
 }
 
 static void handled(void *argument, struct MHD_Connection *connection, void **place, enum MHD_RequestTerminationCode code)
@@ -283,20 +327,63 @@ static int listen_at(const char *listen_address, int *ret_fd, struct err *err)
 
 /* ---- life ---- */
 
+/* NULL: it cannot be read. */
+static char *read_pem(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	struct buf text;
+	char part[4096];
+	size_t size;
+
+	if (!file)
+		return NULL;
+	buf_init(&text, PEM_SIZE_MAX + sizeof(part));
+	while (text.size < PEM_SIZE_MAX && (size = fread(part, 1, sizeof(part), file)) > 0)
+		buf_add(&text, part, size);
+	fclose(file);
+	buf_add_u8(&text, 0);
+	return text.data;
+}
+
+/* The files' contents are the daemon's as long as it runs. */
+static int start_answering(struct peers *peers, const char *listen_address, struct err *err)
+{
+	const struct link_files *files = &peers->files;
+	bool tls = files->cert;
+	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | (tls ? MHD_USE_TLS : 0U);
+	struct MHD_OptionItem secure[] = {
+		{ MHD_OPTION_HTTPS_MEM_CERT, 0, peers->pem[0] = tls ? read_pem(files->cert) : NULL },
+		{ MHD_OPTION_HTTPS_MEM_KEY, 0, peers->pem[1] = tls ? read_pem(files->key) : NULL },
+		{ MHD_OPTION_HTTPS_MEM_TRUST, 0, peers->pem[2] = tls ? read_pem(files->ca) : NULL },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (char *)(uintptr_t)"SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" },
+		{ MHD_OPTION_END, 0, NULL },
+	}, *options = tls ? secure : &secure[4];
+	int fd = -1, rc;
+
+	for (int i = 0; tls && i < 3; i++)
+		if (!peers->pem[i])
+			return err_set(err, ERR_CONFIG, "the files of agent_tls_cert_file, agent_tls_key_file and agent_tls_ca_file cannot be read");
+	rc = listen_at(listen_address, &fd, err);
+	if (rc < 0)
+		return rc;
+	peers->daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, peers, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, handled, NULL,
+					 MHD_OPTION_CONNECTION_TIMEOUT, 10U, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+	if (peers->daemon)
+		return 0;
+	close(fd);
+	return err_set(err, ERR_IO, "cannot answer at %s", listen_address);
+}
+
 static int start_asking(struct peers *peers, const char *const *addresses, struct err *err)
 {
 	for (size_t i = 0; i < peers->count; i++) {
 		struct peer *peer = &peers->peers[i];
-		struct buf url;
 
 		if (!addresses[i])
 			continue;
 		peer->peers = peers;
 		peer->member = (int)i;
-		buf_init(&url, BUF_SIZE_MAX);
-		buf_printf(&url, "http://%s/member", addresses[i]);
-		buf_add_u8(&url, 0);
-		peer->url = url.data;
+		peer->address = addresses[i];
 		peer->started = pthread_create(&peer->thread, NULL, peer_main, peer) == 0;
 		if (!peer->started)
 			return err_set(err, ERR_NOMEM, "cannot start a thread");
@@ -304,28 +391,21 @@ static int start_asking(struct peers *peers, const char *const *addresses, struc
 	return 0;
 }
 
-int peers_start(const char *self, const char *listen_address, const char *const *addresses, size_t count, unsigned timeout_ms,
-		const struct peers_calls *calls, struct peers **ret_peers, struct err *err)
+int peers_start(const char *self, const char *listen_address, const char *const *addresses, size_t count, const struct link_files *files,
+		unsigned timeout_ms, const struct peers_calls *calls, struct peers **ret_peers, struct err *err)
 {
 	struct peers *peers = mem_calloc(1, sizeof(*peers));
-	int fd, rc;
+	int rc;
 
 	peers->calls = *calls;
 	peers->self = self;
+	peers->files = *files;
 	peers->timeout_ms = timeout_ms;
 	peers->count = count;
 	peers->peers = mem_calloc(count, sizeof(*peers->peers));
 	pthread_mutex_init(&peers->lock, NULL);
 	pthread_cond_init(&peers->wake, NULL);
-	rc = listen_at(listen_address, &fd, err);
-	if (rc == 0) {
-		peers->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL, 0, NULL, NULL, handle, peers, MHD_OPTION_LISTEN_SOCKET, fd,
-						 MHD_OPTION_NOTIFY_COMPLETED, handled, NULL, MHD_OPTION_CONNECTION_TIMEOUT, 10U, MHD_OPTION_END);
-		if (!peers->daemon) {
-			close(fd);
-			rc = err_set(err, ERR_IO, "cannot answer at %s", listen_address);
-		}
-	}
+	rc = start_answering(peers, listen_address, err);
 	if (rc == 0)
 		rc = start_asking(peers, addresses, err);
 	if (rc < 0) {
@@ -347,10 +427,13 @@ void peers_stop(struct peers *peers)
 	for (size_t i = 0; i < peers->count; i++) {
 		if (peers->peers[i].started)
 			pthread_join(peers->peers[i].thread, NULL);
-		mem_free(peers->peers[i].url);
 	}
 	if (peers->daemon)
 		MHD_stop_daemon(peers->daemon);
+	if (peers->pem[1])
+		explicit_bzero(peers->pem[1], strlen(peers->pem[1]));
+	for (int i = 0; i < 3; i++)
+		mem_free(peers->pem[i]);
 	pthread_mutex_destroy(&peers->lock);
 	pthread_cond_destroy(&peers->wake);
 	mem_free(peers->peers);

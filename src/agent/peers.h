@@ -6,7 +6,7 @@
  *	  "state": { "node": "standby", "same_history": true, "clean": false, "sick": false, "receiving": false, "streaming": false,
  *	             "flushed": "0/3000148", "frozen": 812, "epoch": 2, "change": 7 } }
  *
- * "freeze": it shall receive no more under this revision (decide_freeze()); "vouch": the leader of this epoch asks whether its authority goes on
+ * Routers ask as ha/permit.h says. "freeze": it shall receive no more under this revision (decide_freeze()); "vouch": the leader of this epoch asks whether its authority goes on
  * (decide_vouch()). Both are optional, as is "record" of one who has seen none.
  * One thread for each peer, with libcurl; one that answers, with libmicrohttpd.
  */
@@ -15,7 +15,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/link.h"
 #include "base/err.h"
+#include "ha/permit.h"
 #include "ha/record.h"
 
 struct peer_question {
@@ -39,11 +41,12 @@ struct peers_calls {                    /* on the threads of peers */
 	void (*answered)(void *program, int member, uint64_t asked_at, const struct peer_question *question, const struct peer_answer *answer);
 	/* What a member asked; false: nobody of this shard is called so. */
 	bool (*asked)(void *program, const char *from, const struct peer_question *question, struct peer_answer *ret_answer);
+	void (*permit)(void *program, struct permit_answer *ret_answer);        /* a router asks */
 };
 
 struct peers;
 
 /* `addresses`: "host:port" of each member's agent, NULL for our own, at which is answered: `listen`. ERR_IO: that cannot be. */
-must_use int peers_start(const char *self, const char *listen, const char *const *addresses, size_t count, unsigned timeout_ms, const struct peers_calls *calls,
-			 struct peers **ret_peers, struct err *err);
+must_use int peers_start(const char *self, const char *listen, const char *const *addresses, size_t count, const struct link_files *files, unsigned timeout_ms,
+			 const struct peers_calls *calls, struct peers **ret_peers, struct err *err);
 void peers_stop(struct peers *peers);   /* NULL is allowed */

@@ -13,9 +13,13 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/tree.h"
 #include "catalog/ask.h"
 
-enum { PATH_SIZE = 4096, LINE_SIZE = 512, ANSWER_MS = 5000, ARGUMENTS_MAX = 64, FILE_SIZE_MAX = 1 << 20 };
+enum { PATH_SIZE = 4096, LINE_SIZE = 512, ANSWER_MS = 5000, ARGUMENTS_MAX = 64, FILE_SIZE_MAX = 1 << 20, PROMOTED_MS = 10 };
+
+#define AUTO_CONF "postgresql.auto.conf"
+#define WAITS_FOR "synchronous_standby_names"
 
 static const char *path_of(const struct postgres *postgres, const char *name, char path[PATH_SIZE])
 {
@@ -166,9 +170,10 @@ int postgres_history(const struct postgres *postgres, uint32_t timeline, struct 
 int postgres_start(const struct postgres *postgres, struct process *ret_process, struct err *err)
 {
 	char program[PATH_SIZE], port[16];
-	char *argv[ARGUMENTS_MAX] = { program, (char *)"-D", postgres->data, (char *)"-p", port };
+	/* A standby that finds no upstream yet would look again after five seconds only, which commits may wait for. */
+	char *argv[ARGUMENTS_MAX] = { program, (char *)"-D", postgres->data, (char *)"-p", port, (char *)"-c", (char *)"wal_retrieve_retry_interval=200ms" };
 	const struct spawn spawn = { .argv = argv, .identity = postgres->identity, .log_path = postgres->log };
-	size_t count = 5;
+	size_t count = 7;
 
 	snprintf(program, sizeof(program), "%s/postgres", postgres->programs);
 	snprintf(port, sizeof(port), "%u", postgres->port);
@@ -206,27 +211,55 @@ static bool sets(const char *line, const char *name)
 	return strncmp(line, name, size) == 0 && strchr(" \t=", line[size]);
 }
 
-/* postgresql.auto.conf with other values of these: what ALTER SYSTEM would make of it. */
-static int follow_stopped(const struct postgres *postgres, const char *upstream, const char *slot, struct err *err)
+/* postgresql.auto.conf with another value: what ALTER SYSTEM would make of it. */
+static int set_stopped(const struct postgres *postgres, const char *name, const char *value, struct err *err)
 {
-	char path[PATH_SIZE], *old = read_file(path_of(postgres, "postgresql.auto.conf", path)), *rest = old, *line;
+	char path[PATH_SIZE], *old = read_file(path_of(postgres, AUTO_CONF, path)), *rest = old, *line;
 	struct buf text;
 	int rc;
 
 	buf_init(&text, 2 * FILE_SIZE_MAX);
 	while (rest && (line = strsep(&rest, "\n")))
-		if (*line && !sets(line, "primary_conninfo") && !sets(line, "primary_slot_name"))
+		if (*line && !sets(line, name))
 			buf_printf(&text, "%s\n", line);
 	mem_free(old);
-	buf_add_text(&text, "primary_conninfo = ");
-	quote(&text, upstream);
-	buf_add_text(&text, "\nprimary_slot_name = ");
-	quote(&text, slot);
+	buf_printf(&text, "%s = ", name);
+	quote(&text, value);
 	buf_add_u8(&text, '\n');
 	buf_add_u8(&text, 0);
-	rc = write_file(postgres, "postgresql.auto.conf", text.data, err);
+	rc = write_file(postgres, AUTO_CONF, text.data, err);
 	buf_release(&text);
+	return rc;
+}
+
+static int follow_stopped(const struct postgres *postgres, const char *upstream, const char *slot, struct err *err)
+{
+	int rc = set_stopped(postgres, "primary_slot_name", slot, err);
+
+	if (rc == 0)
+		rc = set_stopped(postgres, "primary_conninfo", upstream, err);
 	return rc < 0 ? rc : write_file(postgres, "standby.signal", "", err);
+}
+
+void postgres_waits_for_stopped(const struct postgres *postgres, char *ret_names, size_t size)
+{
+	char path[PATH_SIZE], *text = read_file(path_of(postgres, AUTO_CONF, path)), *rest = text, *line;
+
+	*ret_names = '\0';
+	while (rest && (line = strsep(&rest, "\n"))) {
+		const char *from = sets(line, WAITS_FOR) ? strchr(line, '\'') : NULL;
+		size_t used = 0;
+
+		for (; from && from[1] && used + 1 < size; used++) {
+			from++;
+			if (*from == '\'' && *++from != '\'')
+				break;
+			ret_names[used] = *from;
+		}
+		if (used || from)
+			ret_names[used] = '\0';
+	}
+	mem_free(text);
 }
 
 static int say(PGconn *conn, const char *sql, unsigned wait_ms, struct err *err)
@@ -264,25 +297,38 @@ int postgres_follow(const struct postgres *postgres, PGconn *conn, const char *u
 	return rc < 0 ? rc : say(conn, "SELECT pg_catalog.pg_reload_conf()", ANSWER_MS, err);
 }
 
+/* pg_promote() itself would look ten times a second only. */
 int postgres_promote(PGconn *conn, unsigned wait_ms, struct err *err)
 {
-	char sql[256];
-	PGresult *result;
-	int rc;
+	static const char begin[] = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_promote(false) END";
+	int rc = say(conn, begin, ANSWER_MS, err);
 
-	snprintf(sql, sizeof(sql), "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_promote(true, %u) ELSE true END", (wait_ms + 999) / 1000);
-	rc = ask(conn, sql, NULL, PGRES_TUPLES_OK, wait_ms + ANSWER_MS, &result, err);
-	if (rc == 0 && strcmp(PQgetvalue(result, 0, 0), "t") != 0)
-		rc = err_set(err, ERR_WRONG_STATE, "the node has not left recovery within %u ms", wait_ms);
-	PQclear(result);
+	for (unsigned waited_ms = 0; rc == 0; waited_ms += PROMOTED_MS) {
+		PGresult *result;
+		bool recovers;
+
+		rc = ask(conn, "SELECT pg_catalog.pg_is_in_recovery()", NULL, PGRES_TUPLES_OK, ANSWER_MS, &result, err);
+		recovers = rc == 0 && PQgetvalue(result, 0, 0)[0] == 't';
+		PQclear(result);
+		if (!recovers)
+			return rc;
+		if (waited_ms >= wait_ms)
+			return err_set(err, ERR_WRONG_STATE, "the node has not left recovery within %u ms", wait_ms);
+		usleep(PROMOTED_MS * 1000);
+	}
 	return rc;
 }
 
-int postgres_wait_for(PGconn *conn, const char *names, struct err *err)
+int postgres_wait_for(const struct postgres *postgres, PGconn *conn, const char *names, struct err *err)
 {
-	int rc = set(conn, "synchronous_standby_names", names, err);
+	int rc = conn ? set(conn, WAITS_FOR, names, err) : set_stopped(postgres, WAITS_FOR, names, err);
 
-	return rc < 0 ? rc : say(conn, "SELECT pg_catalog.pg_reload_conf()", ANSWER_MS, err);
+	return rc < 0 || !conn ? rc : say(conn, "SELECT pg_catalog.pg_reload_conf()", ANSWER_MS, err);
+}
+
+static int remove_mark(const char *mark, struct err *err)
+{
+	return unlink(mark) < 0 && errno != ENOENT ? err_set(err, ERR_IO, "cannot remove %s: %s", mark, strerror(errno)) : 0;
 }
 
 int postgres_rewind(const struct postgres *postgres, char *source, const char *upstream, const char *slot, const char *mark, struct err *err)
@@ -300,5 +346,42 @@ int postgres_rewind(const struct postgres *postgres, char *source, const char *u
 	rc = output_of(postgres, argv, log, err);
 	if (rc == 0)
 		rc = follow_stopped(postgres, upstream, slot, err);
-	return rc < 0 ? rc : unlink(mark) < 0 ? err_set(err, ERR_IO, "cannot remove %s: %s", mark, strerror(errno)) : 0;
+	return rc < 0 ? rc : remove_mark(mark, err);
+}
+
+/* An empty folder of the server's user, for him to fill: he may not make one where the data folder stands. */
+static int make_folder(const struct postgres *postgres, const char *path, struct err *err)
+{
+	int rc = tree_remove(path, err);
+
+	if (rc == 0 && (mkdir(path, 0700) < 0 || (postgres->identity->other && chown(path, postgres->identity->uid, postgres->identity->gid) < 0)))
+		rc = err_set(err, ERR_IO, "cannot make %s: %s", path, strerror(errno));
+	return rc;
+}
+
+int postgres_clone(const struct postgres *postgres, char *source, const char *upstream, const char *slot, const char *mark, struct err *err)
+{
+	char program[PATH_SIZE], log[PATH_SIZE], fresh[PATH_SIZE], replaced[PATH_SIZE];
+	struct postgres clone = *postgres;
+	char *argv[] = { program, (char *)"--pgdata", fresh, (char *)"--dbname", source, (char *)"--wal-method=stream", (char *)"--checkpoint=fast",
+			 (char *)"--no-password", NULL };
+	int rc;
+
+	clone.data = fresh;
+	snprintf(program, sizeof(program), "%s/pg_basebackup", postgres->programs);
+	snprintf(log, sizeof(log), "%s.clone", postgres->log);
+	snprintf(fresh, sizeof(fresh), "%s.clone", postgres->data);
+	snprintf(replaced, sizeof(replaced), "%s.replaced", postgres->data);
+	rc = make_folder(postgres, fresh, err);
+	if (rc == 0)
+		rc = output_of(postgres, argv, log, err);
+	if (rc == 0)
+		rc = follow_stopped(&clone, upstream, slot, err);
+	if (rc == 0)
+		rc = tree_remove(replaced, err);
+	if (rc == 0 && renameat2(AT_FDCWD, fresh, AT_FDCWD, postgres->data, RENAME_EXCHANGE) < 0)
+		rc = err_set(err, ERR_IO, "cannot put %s in the place of %s: %s", fresh, postgres->data, strerror(errno));
+	if (rc == 0 && rename(fresh, replaced) < 0)
+		rc = err_set(err, ERR_IO, "cannot name %s %s: %s", fresh, replaced, strerror(errno));
+	return rc < 0 ? rc : remove_mark(mark, err);
 }

@@ -48,8 +48,13 @@ void postgres_shut_down(const struct postgres *postgres);
 must_use int postgres_follow(const struct postgres *postgres, PGconn *conn, const char *upstream, const char *slot, struct err *err);
 /* Returns when it has left recovery, or when it had before. ERR_WRONG_STATE: it has not. */
 must_use int postgres_promote(PGconn *conn, unsigned wait_ms, struct err *err);
-/* Commits on it wait for these (synchronous_standby_names) from now on; returns when that holds. */
-must_use int postgres_wait_for(PGconn *conn, const char *names, struct err *err);
+/* Commits on it wait for these (synchronous_standby_names) from now on; without a connection it does not run, and they will. ERR_IO. */
+must_use int postgres_wait_for(const struct postgres *postgres, PGconn *conn, const char *names, struct err *err);
+/* For whom they would, of a node that does not run; "": for nobody. */
+void postgres_waits_for_stopped(const struct postgres *postgres, char *ret_names, size_t size);
 /* A node that does not run becomes as `source` was when they parted, and a standby that receives from `upstream`. Until all of that is so there is a file
- * `mark`. ERR_IO: it failed, and the mark stays: what is there is of no use. */
+ * `mark`. ERR_IO: it failed, and the mark stays: what is there is of no use. The sources' password comes by the environment (PGPASSWORD). */
 must_use int postgres_rewind(const struct postgres *postgres, char *source, const char *upstream, const char *slot, const char *mark, struct err *err);
+/* The same by a copy of all that `source` has, beside what the node has (DATA.clone), whose place it takes in one step when it is whole and durable; what the
+ * node had is left as DATA.replaced, in place of what a clone before left there. The mark goes. ERR_IO. */
+must_use int postgres_clone(const struct postgres *postgres, char *source, const char *upstream, const char *slot, const char *mark, struct err *err);

@@ -97,9 +97,12 @@ static void look_at_files(struct probe *probe)
 	PQfinish(probe->conn);
 	probe->conn = NULL;
 	probe->answered_at = probe->wrote_at = 0;
-	if (!probed->running && probed->known)
-		return;                 /* they change no more */
+	if (!probed->running && probed->known) {        /* only that changes any more */
+		postgres_waits_for_stopped(probe->postgres, probed->waits_for, sizeof(probed->waits_for));
+		return;
+	}
 	memset(probed, 0, sizeof(*probed));
+	postgres_waits_for_stopped(probe->postgres, probed->waits_for, sizeof(probed->waits_for));
 	if (postgres_control(probe->postgres, &control, &err) < 0)
 		return;
 	probed->system = control.system;

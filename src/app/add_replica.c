@@ -16,6 +16,7 @@
 #include "app/replica.h"
 #include "app/server.h"
 #include "base/duration.h"
+#include "base/tree.h"
 #include "net/env.h"
 #include "topo/replication.h"
 #include "topo/settings.h"
@@ -459,7 +460,7 @@ static int look_at_old(struct work *work, bool *ret_goes_on, struct err *err)
 			server_stop(&work->server);
 		rc = replica_drop_slot(upstream, work->name, err);
 		if (rc == 0)
-			rc = folder_remove_tree(work->data, err);
+			rc = tree_remove(work->data, err);
 	}
 	PQfinish(upstream);
 	return rc;
@@ -582,7 +583,7 @@ static void undo(struct work *work)
 			fprintf(stderr, "nanu add-replica: the replication slot \"%s\" may be left on %s, and keep WAL there: %s\n", slot, work->upstream,
 				err.message);
 		}
-		if (folder_remove_tree(work->data, &err) < 0)
+		if (tree_remove(work->data, &err) < 0)
 			fprintf(stderr, "nanu add-replica: %s\n", err.message);
 		progress_drop();
 	}

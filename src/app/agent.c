@@ -13,9 +13,9 @@
 #include "agent/member.h"
 #include "app/cluster.h"
 #include "app/command.h"
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "net/address.h"
 #include "store/store.h"
 #include "topo/config.h"
 #include "topo/topology.h"
@@ -100,20 +100,32 @@ static const struct config_shard *shard_of(const struct config *config, const ch
 	return NULL;
 }
 
-/* What agents tell each other is believed by whoever hears it, and goes over the wire as it is. */
-static int check_agent(const struct config_node *node, struct err *err)
+/* Without the password, which is in the environment then. */
+static char *source_of(const char *conninfo)
 {
-	const char *colon = strrchr(node->agent, ':');
-	char host[HOST_SIZE];
-	struct node_address address;
+	enum { SIZE_MAX_ = 8192 };
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	struct buf text;
 
-	snprintf(host, sizeof(host), "%.*s", (int)(colon - node->agent), node->agent);
-	address = address_resolve(host, 0);
-	if (address_is_local(&address))
-		return 0;
-	err_set(err, ERR_CONFIG, "the agent of node \"%s\" is at %s, which is no address of this machine's own (127.0.0.1)", node->name, node->agent);
-	err_hint(err, "Agents do not know each other by certificates yet: for now those of a shard run on one machine.");
-	return ERR_CONFIG;
+	buf_init(&text, SIZE_MAX_);
+	for (const PQconninfoOption *option = options; option && option->keyword; option++) {
+		if (!option->val)
+			continue;
+		if (strcmp(option->keyword, "password") == 0) {
+			setenv("PGPASSWORD", option->val, 1);
+			continue;
+		}
+		buf_printf(&text, "%s='", option->keyword);
+		for (const char *at = option->val; *at; at++) {
+			if (*at == '\'' || *at == '\\')
+				buf_add_u8(&text, '\\');
+			buf_add_u8(&text, (uint8_t)*at);
+		}
+		buf_add_text(&text, "' ");
+	}
+	buf_add_u8(&text, 0);
+	PQconninfoFree(options);
+	return text.data;
 }
 
 static int add_member(const struct config *config, const char *name, struct member_options *options, struct err *err)
@@ -128,11 +140,11 @@ static int add_member(const struct config *config, const char *name, struct memb
 	}
 	if (options->count == MEMBERS_MAX)
 		return err_set(err, ERR_CONFIG, "shard \"%s\" has more than %d nodes", options->shard, MEMBERS_MAX);
-	if (check_agent(node, err) < 0)
-		return err->code;
 	options->names[options->count] = node->name;
 	options->agents[options->count] = node->agent;
-	options->conninfos[options->count++] = admin_conninfo(config, &reached, "postgres");
+	options->conninfos[options->count] = admin_conninfo(config, &reached, "postgres");
+	options->sources[options->count] = source_of(options->conninfos[options->count]);
+	options->count++;
 	return 0;
 }
 
@@ -175,6 +187,10 @@ static int run(const struct config *config, const struct arguments *arguments, c
 		rc = find_members(config, arguments, &options, err);
 	if (rc < 0)
 		return rc;
+	options.files = link_files(config);
+	rc = link_check(&options.files, err);
+	if (rc < 0)
+		return rc;
 	options.folder = arguments->folder ? arguments->folder : arena_printf(arena, "%s.agent", data);
 	if (mkdir(options.folder, 0700) < 0 && errno != EEXIST)
 		return err_set(err, ERR_IO, "cannot make %s: %s", options.folder, strerror(errno));
@@ -193,7 +209,7 @@ static int run(const struct config *config, const struct arguments *arguments, c
 	store_close(options.store);
 	guard_close(options.guard);
 	for (size_t i = 0; i < options.count; i++)
-		mem_free(options.conninfos[i]);
+		mem_free(options.conninfos[i]), mem_free(options.sources[i]);
 	return rc;
 }
 

@@ -14,6 +14,7 @@
 #include "app/port.h"
 #include "app/progress.h"
 #include "app/server.h"
+#include "base/tree.h"
 
 enum {
 	INITDB_AT_ONCE = 2,
@@ -137,7 +138,7 @@ static int begin_initdb(struct cluster *cluster, struct cluster_node *node, int 
 	const struct spawn spawn = {
 		.argv = argv, .identity = &cluster->identity, .log_path = node->log, .dies_with_parent = true,
 	};
-	int rc = folder_remove_tree(fresh, err);
+	int rc = tree_remove(fresh, err);
 
 	if (rc < 0)
 		return rc;

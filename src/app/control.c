@@ -7,6 +7,7 @@
 #include "admin/admin.h"
 #include "admin/replication.h"
 #include "app/follow_roles.h"
+#include "app/leaders.h"
 #include "app/notify.h"
 #include "app/plane.h"
 #include "app/routers.h"
@@ -16,6 +17,7 @@
 #include "base/mem.h"
 #include "ha/role_watch.h"
 #include "ha/sampler.h"
+#include "session/primaries.h"
 #include "session/samples.h"
 #include "session/silence.h"
 #include "route/snapshot.h"
@@ -410,6 +412,13 @@ static void sampled(void *program)
 	samples_arrived(control->plane.services);
 }
 
+static void permitted(void *program)
+{
+	const struct control *control = program;
+
+	primaries_permitted(control->plane.services);
+}
+
 static void hangs(void *program, struct node_status *status)
 {
 	const struct control *control = program;
@@ -419,6 +428,7 @@ static void hangs(void *program, struct node_status *status)
 
 int control_start(struct control *control, struct services *services, struct err *err)
 {
+	const struct leaders_calls calls = { .program = control, .changed = nodes_changed, .permitted = permitted };
 	int rc = plane_settle(&control->plane, err);
 
 	if (rc < 0)
@@ -435,7 +445,8 @@ int control_start(struct control *control, struct services *services, struct err
 			return err_set(err, ERR_NOMEM, "cannot start the control plane's threads");
 		lane->started = true;
 	}
-	if (sync_watch_start(&control->plane, &control->replication, &control->sync, err) < 0)
+	if (leaders_start(control->plane.leaders, control->plane.routers ? routers_me(control->plane.routers) : "", &calls, err) < 0 ||
+	    sync_watch_start(&control->plane, &control->replication, &control->sync, err) < 0)
 		return err->code;
 	return control->plane.routers ? start_watch(control, err) : 0;
 }
@@ -447,6 +458,7 @@ void control_stop(struct control *control)
 
 	sync_watch_stop(control->sync);
 	control->sync = NULL;
+	leaders_stop(control->plane.leaders);
 	pthread_mutex_lock(&control->lock);
 	control->stopping = true;
 	pthread_mutex_unlock(&control->lock);

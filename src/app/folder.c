@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +13,10 @@
 
 #include "app/progress.h"
 #include "base/mem.h"
+#include "base/tree.h"
 
 enum {
-	FORMAT_VERSION = 2, PATH_SIZE = 4096, FOLDER_BLOCK_SIZE = 4 << 10, TREE_FDS = 32, LIST_MS_MAX = 300 * 1000, LIST_TURN_MS = 50,
+	FORMAT_VERSION = 2, PATH_SIZE = 4096, FOLDER_BLOCK_SIZE = 4 << 10, LIST_MS_MAX = 300 * 1000, LIST_TURN_MS = 50,
 	FOLDER_BYTE = 0, LIST_BYTE = 1,         /* of the file `lock` */
 };
 
@@ -375,18 +375,6 @@ void folder_unlock_list(struct folder *folder)
 		fcntl(folder->lock_fd, F_SETLK, &list);
 }
 
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-	return remove(path);
-}
-
-int folder_remove_tree(const char *path, struct err *err)
-{
-	if (nftw(path, remove_one, TREE_FDS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0 && errno != ENOENT)
-		return err_set(err, ERR_IO, "cannot remove %s: %s", path, strerror(errno));
-	return 0;
-}
-
 int folder_remove_data(struct folder *folder, const char *name, struct err *err)
 {
 	static const char *const endings[] = { "", ".new", ".adding" };
@@ -394,7 +382,7 @@ int folder_remove_data(struct folder *folder, const char *name, struct err *err)
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < sizeof(endings) / sizeof(endings[0]); i++)
-		rc = folder_remove_tree(arena_printf(&folder->arena, "%s%s", data, endings[i]), err);
+		rc = tree_remove(arena_printf(&folder->arena, "%s%s", data, endings[i]), err);
 	return rc;
 }
 
@@ -402,7 +390,7 @@ int folder_remove(struct folder *folder, bool *ret_left, struct err *err)
 {
 	static const char *const files[] = { "password", "nanu.yaml", "users.txt", "nanu.db", "nanu.db-wal", "nanu.db-shm", "nanu.db-lock", "nanu.db-epoch", "nanu.pid",
 					     "shop.loaded", "lock" };
-	int rc = folder_remove_tree(folder_file(folder, "log"), err);
+	int rc = tree_remove(folder_file(folder, "log"), err);
 
 	for (unsigned i = 1; rc == 0 && i <= folder->shard_count; i++)
 		rc = folder_remove_data(folder, arena_printf(&folder->arena, "n%u", i), err);

@@ -83,6 +83,3 @@ must_use int folder_remove(struct folder *folder, bool *ret_left, struct err *er
 
 /* Removes the data of the server of this name, whole or in the making. */
 must_use int folder_remove_data(struct folder *folder, const char *name, struct err *err);
-
-/* Removes a folder with everything in it, without following links. ERR_IO names what could not be removed. */
-must_use int folder_remove_tree(const char *path, struct err *err);

@@ -9,6 +9,7 @@
 #include "admin/admin.h"
 #include "admin/node_ask.h"
 #include "admin/replication.h"
+#include "app/leaders.h"
 #include "app/plane.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -351,6 +352,41 @@ static struct topology *look_at(struct role_follower *follower, const struct sna
 	return topology;
 }
 
+/* ---- a shard whose nodes have agents ---- */
+
+static bool is_led(const struct snapshot *snapshot, int shard)
+{
+	return node_status_permit(snapshot->statuses[snapshot->topology->shards[shard].primary]) != UINT64_MAX;
+}
+
+/* Its agents say who leads; what the nodes say of themselves decides nothing. */
+static struct topology *follow_leader(struct role_follower *follower, int shard, struct topology *topology)
+{
+	const struct shard *led = &topology->shards[shard];
+	const char *was = topology->nodes[led->primary].name;
+	struct topology *next;
+	struct leader_seen seen;
+	struct err err;
+	int node;
+
+	role_watch_found(follower->watch, led->name, ROLES_AS_THEY_ARE, "");
+	if (!leaders_read(follower->plane->leaders, led->name, &seen) || !seen.writable || strcmp(seen.node, was) == 0)
+		return topology;
+	node = topology_node(topology, seen.node);
+	if (node < 0 || topology->nodes[node].shard != shard) {
+		err_set(&err, ERR_CONFIG, "node \"%s\", which leads shard \"%s\", is none of its nodes here", seen.node, led->name);
+		plane_log_failure("cannot take the leader for the primary", &err);
+		return topology;
+	}
+	if (topology_with_primary(topology, node, &next, &err) < 0) {
+		plane_log_failure("cannot take the leader for the primary", &err);
+		return topology;
+	}
+	log_warn("roles", "shard=%s node=%s was=%s epoch=%" PRIu64 " msg=\"%s leads: it is to be the primary\"", led->name, seen.node, was, seen.epoch, seen.node);
+	topology_unref(topology);
+	return next;
+}
+
 /* ---- all of them ---- */
 
 /* Nothing is acknowledged by a new primary that its shard does not promise. */
@@ -360,7 +396,7 @@ static int tell_primaries(struct role_follower *follower, const struct topology 
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < topology->shard_count; i++)
-		if (topology->shards[i].primary != before->shards[i].primary)
+		if (topology->shards[i].primary != before->shards[i].primary && !is_led(follower->plane->snapshot, (int)i))
 			rc = replication_take_over(follower->replication, follower->plane->config, topology, (int)i, err);
 	return rc;
 }
@@ -403,6 +439,9 @@ bool role_follower_look(struct role_follower *follower)
 	struct topology *topology = topology_ref(snapshot->topology);
 
 	follower->again = false;
+	for (size_t i = 0; i < snapshot->topology->shard_count; i++)
+		if (is_led(snapshot, (int)i))
+			topology = follow_leader(follower, (int)i, topology);
 	for (size_t i = 0; follower->plane->config->follow_roles == TOGGLE_OFF && i < topology->shard_count; i++)
 		role_watch_found(follower->watch, topology->shards[i].name, ROLES_AS_THEY_ARE, "");
 	if (follower->plane->config->follow_roles == TOGGLE_ON) {
@@ -412,11 +451,11 @@ bool role_follower_look(struct role_follower *follower)
 			follower->epoch = topology->epoch;
 		}
 		for (size_t i = 0; i < snapshot->topology->shard_count; i++)
-			if (snapshot->replicas[i].count)
+			if (snapshot->replicas[i].count && !is_led(snapshot, (int)i))
 				topology = look_at(follower, snapshot, (int)i, topology);
-		if (topology != snapshot->topology)
-			publish(follower, topology);
 	}
+	if (topology != snapshot->topology)
+		publish(follower, topology);
 	topology_unref(topology);
 	snapshot_unref(snapshot);
 	return follower->again;

@@ -1,4 +1,5 @@
-/* follow_roles: the topology follows roles that others change (ha/roles.h): a promotion by hand, a managed service.
+/* follow_roles: the topology follows roles that others change (ha/roles.h): a promotion by hand, a managed service. Where the nodes have agents, it follows
+ * whom these have lead (app/leaders.h).
  *
  * Of each shard the store remembers (primaries/SHARD) on which timeline of which system its primary was last seen, so that a router which starts while
  * that one is down does not take a forgotten node for it. Used by the thread that changes the plane.

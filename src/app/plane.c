@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "admin/admin.h"
+#include "app/leaders.h"
 #include "app/routers.h"
 #include "app/takeover.h"
 #include "base/buf.h"
@@ -47,6 +48,7 @@ void plane_publish(struct plane *plane, struct topology *topology, struct catalo
 	struct snapshot *old = plane->snapshot;
 	struct snapshot *fresh = snapshot_new(old ? old->version + 1 : 1, topology, catalogs, old);
 
+	leaders_follow(plane->leaders, plane->config, fresh);
 	pthread_mutex_lock(&plane->lock);
 	plane->snapshot = fresh;
 	pthread_mutex_unlock(&plane->lock);
@@ -386,7 +388,7 @@ int plane_init(struct plane *plane, struct config *config, struct users *users, 
 	struct catalog **catalogs;
 	int rc;
 
-	*plane = (struct plane){ .config = config_ref(config), .users = users, .lock_fd = -1, .peers = { -1, -1 } };
+	*plane = (struct plane){ .config = config_ref(config), .users = users, .lock_fd = -1, .peers = { -1, -1 }, .leaders = leaders_new() };
 	pthread_mutex_init(&plane->lock, NULL);
 	rc = store_open(config, &plane->store, err);
 	if (rc == 0)
@@ -414,6 +416,7 @@ int plane_init(struct plane *plane, struct config *config, struct users *users, 
 void plane_release(struct plane *plane)
 {
 	sampler_free(plane->sampler);
+	leaders_free(plane->leaders);
 	snapshot_unref(plane->snapshot);
 	routers_leave(plane->routers);
 	mem_free(plane->went_back);

@@ -15,6 +15,7 @@
 struct catalog;
 struct config;
 struct database;
+struct leaders;
 struct routers;
 struct sampler;
 struct services;
@@ -44,6 +45,7 @@ struct plane {
 	pthread_mutex_t lock;
 	struct snapshot *snapshot;      /* the newest; replaced under the lock */
 	struct sampler *sampler;        /* NULL before the router runs */
+	struct leaders *leaders;        /* of shards whose nodes have agents */
 };
 
 /* Opens the store, makes the first snapshot (nodes that do not answer are tried again later). ERR_IO, ERR_CONFIG. */

@@ -1,6 +1,7 @@
 /* plane_reload: what changed outside while the router runs: the configuration, read and checked whole, then everybody's at once; the store. */
 #include <string.h>
 
+#include "app/leaders.h"
 #include "app/plane.h"
 #include "backend/users.h"
 #include "base/buf.h"
@@ -105,7 +106,7 @@ static void tell(const struct config *config)
 int plane_reload(struct plane *plane, struct err *err)
 {
 	struct news news = { 0 };
-	struct snapshot *old;
+	struct snapshot *old, *fresh;
 	struct config *before = plane->config;
 	struct catalog **catalogs;
 	int rc = plane->routers ? agree_take_newer(plane, err) : 0;
@@ -121,9 +122,11 @@ int plane_reload(struct plane *plane, struct err *err)
 	}
 	catalogs = find_catalogs(plane, news.config, news.topology);
 	users_replace(plane->users, news.users);
+	fresh = snapshot_new(old->version + 1, topology_ref(news.topology), catalogs, old);
+	leaders_follow(plane->leaders, news.config, fresh);
 	pthread_mutex_lock(&plane->lock);
 	plane->config = config_ref(news.config);
-	plane->snapshot = snapshot_new(old->version + 1, topology_ref(news.topology), catalogs, old);
+	plane->snapshot = fresh;
 	pthread_mutex_unlock(&plane->lock);
 	log_set_level(news.config->log_level);
 	services_configure(plane->services, plane->config, plane->snapshot);

@@ -13,6 +13,7 @@
 #include "app/progress.h"
 #include "app/reach.h"
 #include "base/buf.h"
+#include "base/tree.h"
 #include "net/env.h"
 #include "topo/replication.h"
 
@@ -209,7 +210,7 @@ int replica_begin(struct replica *replica, PGconn *primary, struct err *err)
 		rc = make_temporary_slot(replica, err);
 	replica->making = rc == 0;
 	if (rc == 0)
-		rc = folder_remove_tree(fresh, err);
+		rc = tree_remove(fresh, err);
 	if (rc == 0 && (mkdir(fresh, 0700) < 0 || chown(fresh, replica->identity->uid, replica->identity->gid) < 0))
 		rc = err_set(err, ERR_IO, "cannot make %s: %s", fresh, strerror(errno));
 	return rc < 0 ? rc : spawn_backup(replica, fresh, err);
@@ -332,7 +333,7 @@ void replica_release(struct replica *replica)
 		process_reap(&replica->backup);
 	}
 	if (replica->making)
-		(void)!folder_remove_tree(fresh_path(replica), NULL);
+		(void)!tree_remove(fresh_path(replica), NULL);
 	PQfinish(replica->primary);
 	replica->primary = NULL;
 }

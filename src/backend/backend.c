@@ -344,10 +344,14 @@ static void received(struct stream *stream, const char *data, size_t size)
 	struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
 	struct err err;
 
-	if (reply_feed(&backend->reply, &reply_events, backend, slice_make(data, size), &err) < 0)
+	if (backend->state == BACKEND_LENT && !pool_is_permitted(backend->pool)) {
+		err_set(&err, ERR_BACKEND_LOST, "node \"%s\" is not known to lead its shard any more", backend->pool->node);
 		backend_lose(backend, &err);
-	else if (backend->state == BACKEND_LENT)
+	} else if (reply_feed(&backend->reply, &reply_events, backend, slice_make(data, size), &err) < 0) {
+		backend_lose(backend, &err);
+	} else if (backend->state == BACKEND_LENT) {
 		backend->holder->read(backend);
+	}
 }
 
 static void drained(struct stream *stream)

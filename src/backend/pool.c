@@ -51,6 +51,7 @@ static void pool_free(struct pool *pool)
 	loop_disarm(pool->pools->loop, &pool->pause);
 	loop_disarm(pool->pools->loop, &pool->sparing);
 	params_unref(pool->params);
+	node_status_unref(pool->status);
 	mem_free(pool->node);
 	mem_free(pool->database);
 	mem_free(pool->user);

@@ -18,6 +18,7 @@
 #include "net/address.h"
 #include "net/loop.h"
 #include "route/aside.h"
+#include "route/node_status.h"
 #include "sql/shape.h"
 
 struct config;
@@ -49,6 +50,7 @@ struct pool {
 	char *user;
 	char *host;                     /* as it is configured: what the node's certificate must be made out for */
 	struct node_address address;
+	struct node_status *status;     /* of the node, as who borrowed last knew it: a reference, or NULL */
 	struct permits permits;
 	unsigned wait_ms_max;           /* 0: for ever */
 	bool held, gone;                /* gone: the topology has it no more */
@@ -113,6 +115,12 @@ bool pools_next_hold(const struct pools *pools, size_t *position, enum hold *ret
 size_t pools_count(const struct pools *pools, enum hold what, const char *name);
 bool pools_empty(const struct pools *pools);
 void pools_look(struct pools *pools);                   /* another worker asked: spare permits, serve waiting sessions */
+
+/* Whether statements may run on its node now: on a replica, or a primary that is known to lead. */
+static inline bool pool_is_permitted(const struct pool *pool)
+{
+	return pool->replica || !pool->status || loop_now_us(pool->pools->loop) < node_status_permit(pool->status);
+}
 
 struct pool *pools_get(struct pools *pools, const char *node, const char *host, const struct node_address *address, const char *database,
 		       const char *user);

@@ -1,6 +1,6 @@
 /* record: the record of a shard as the store has it: who leads it (leadership.h), and the history that its WAL has. A value; pure.
  *
- * The text form, under the key leaders/SHARD:
+ * The text form, under the key ~leaders/SHARD:
  *
  *	{ "epoch": 3, "change": 12, "beat": 1009, "leader": "n1b", "heir": null, "writable": true, "flushed": "0/3000148",
  *	  "members": [ "n1a", "n1b", "n1c" ], "electable": [ "n1b", "n1c" ],
@@ -15,8 +15,9 @@
 #include "base/limits.h"
 #include "ha/decide.h"
 #include "route/history.h"
+#include "store/store.h"
 
-#define RECORD_KEY_PREFIX "leaders/"
+#define RECORD_KEY_PREFIX STORE_KEY_BUSY "leaders/"
 
 enum { ERAS_MAX = 64 };
 

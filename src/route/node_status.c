@@ -31,6 +31,7 @@ struct node_status {
 	uint64_t words[WORDS];          /* atomic, each: a struct node_seen up to failed_us */
 	uint64_t serving[SERVING_WORDS];        /* the same: a struct node_serving */
 	struct aside aside;
+	uint64_t permit_us;             /* atomic */
 	pthread_mutex_t writing;        /* `words` */
 	pthread_mutex_t demanding;
 	pthread_cond_t demanded;
@@ -73,6 +74,7 @@ struct node_status *node_status_new(void)
 
 	status->refs = 1;
 	status->id = next_id();
+	status->permit_us = UINT64_MAX;
 	status->demand_due_us = UINT64_MAX;
 	pthread_mutex_init(&status->lock, NULL);
 	pthread_mutex_init(&status->writing, NULL);
@@ -82,6 +84,24 @@ struct node_status *node_status_new(void)
 	pthread_cond_init(&status->demanded, &attributes);
 	pthread_condattr_destroy(&attributes);
 	return status;
+}
+
+uint64_t node_status_permit(const struct node_status *status)
+{
+	return __atomic_load_n(&status->permit_us, __ATOMIC_ACQUIRE);
+}
+
+void node_status_permit_until(struct node_status *status, uint64_t until_us)
+{
+	__atomic_store_n(&status->permit_us, until_us, __ATOMIC_RELEASE);
+}
+
+void node_status_guard(struct node_status *status, bool has_agent)
+{
+	if (!has_agent)
+		node_status_permit_until(status, UINT64_MAX);
+	else if (node_status_permit(status) == UINT64_MAX)
+		node_status_permit_until(status, 0);
 }
 
 struct node_status *node_status_ref(struct node_status *status)

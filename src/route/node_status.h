@@ -104,6 +104,12 @@ uint64_t node_seen_lag_us(const struct node_seen *seen, uint64_t now_us);
  * whether it is. Who was the primary until a moment ago may still be the one that it follows: .follows tells. */
 bool node_seen_fit(const struct node_seen *seen, uint64_t now_us);
 
+/* Until when statements may run on it as its shard's primary, by env_system()'s clock: UINT64_MAX for a node without an agent (app/leaders.h). From any thread. */
+uint64_t node_status_permit(const struct node_status *status);
+void node_status_permit_until(struct node_status *status, uint64_t until_us);
+/* It has an agent: nothing may run on it before that gives a permit. Or it has none any more. */
+void node_status_guard(struct node_status *status, bool has_agent);
+
 /* ---- for who asks it ---- */
 
 struct node_sample {

@@ -315,6 +315,8 @@ void leg_lent(struct leg *leg, struct backend *backend)
 		backend_close(backend, &err);
 		return;
 	}
+	if (!leg->replica)
+		leg->session->leaderless_us = 0;
 	leg->backend = backend;
 	backend->leg = leg;
 	set_up(leg, leg->begin);
@@ -364,6 +366,7 @@ void leg_forget(struct leg *leg)
 	struct worker *worker = leg->session->worker;
 
 	pool_forget(&leg->wait);
+	primaries_forget(leg);
 	if (leg->session->current == leg)
 		leg->session->current = NULL;
 	if (leg->hedged)
@@ -383,12 +386,17 @@ void leg_forget(struct leg *leg)
 struct pool *legs_pool_at(struct session *session, int node, bool replica, struct err *err)
 {
 	const struct topology *topology = session->snapshot->topology;
+	struct node_status *status = session->snapshot->statuses[node];
 	struct pool *pool;
 
 	if (session->snapshot->addresses[node].size) {
 		pool = pools_get(&session->worker->pools, topology->nodes[node].name, topology->nodes[node].host,
 				 &session->snapshot->addresses[node], session_database(session)->node_database, session->user);
 		pool->replica = replica;
+		if (pool->status != status) {
+			node_status_unref(pool->status);
+			pool->status = node_status_ref(status);
+		}
 		return pool;
 	}
 	err_set(err, ERR_CONNECT, "the host name \"%s\" of node \"%s\" cannot be resolved", topology->nodes[node].host, topology->nodes[node].name);
@@ -475,6 +483,8 @@ static int borrow(struct session *session, int shard, bool begin, struct err *er
 	pool = legs_pool_at(session, node, node != primary, err);
 	if (!pool)
 		return borrow_else(leg, ERR_CONNECT);
+	if (!pool_is_permitted(pool))
+		return primaries_await(leg, NULL, err);
 	leg->wait = (struct pool_wait){ .holder = &leg_holder, .held_by = session, .settings = session->settings, .done = wait_done,
 		.urgent = is_urgent, .owner = session->owner, .backend_wanted = session->backend_wanted };
 	rc = pool_acquire(pool, &leg->wait, &backend, err);
@@ -572,6 +582,12 @@ int legs_want(struct session *session, uint64_t shards, bool begin, struct err *
 
 			if (replica && again)
 				reads_give_up(session, leg);
+			if (primaries_may_return(leg)) {
+				rc = primaries_await(leg, leg->err, err);
+				if (rc == 0)
+					let_others_go_first(session, shard);
+				return rc;
+			}
 			*err = *leg->err;
 			leg_forget(leg);
 			if (!again)
@@ -756,6 +772,8 @@ void legs_drop(struct session *session)
 void leg_end_wait(struct leg *leg, const struct err *why)
 {
 	pool_forget(&leg->wait);
+	primaries_forget(leg);
+	leg->session->leaderless_us = 0;
 	leg->state = LEG_LOST;
 	err_keep(&leg->err, why);
 	session_resume(leg->session);

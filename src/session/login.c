@@ -338,12 +338,13 @@ static void ready(struct session *session)
 	session_resume(session);
 }
 
-/* While its database is paused, a client is let in with what a fresh backend said last: its first statement waits, and not its login. */
+/* While its database is paused, or its shard has no primary, a client is let in with what a fresh backend said last: its first statement waits, and not its
+ * login. */
 static bool is_held(struct session *session)
 {
 	struct pool *pool = legs_pool(session, 0, NULL);
 
-	if (!pool || !pool->held)
+	if (!pool || (!pool->held && pool_is_permitted(pool)))
 		return false;
 	LIST_EACH(&session->legs, node)
 		if (CONTAINER_OF(node, struct leg, place)->backend)

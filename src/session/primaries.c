@@ -4,9 +4,12 @@
 
 #include "backend/cancel.h"
 #include "base/log.h"
+#include "route/node_status.h"
 #include "route/snapshot.h"
 #include "session/session.h"
 #include "topo/config.h"
+
+enum { AGAIN_US = 100000 };
 
 static const char *primary_name(const struct topology *topology, int shard)
 {
@@ -119,4 +122,134 @@ int primaries_check_backend(const struct session *session, const struct backend 
 	err_detail(err, "It takes no writes, and what it shows may be out of date. Another node of the shard is taken for the primary as soon as it says that it is.");
 	err_hint(err, "Try again in a moment. SELECT * FROM nanu.replication tells who is what; with follow_roles: off a node in recovery serves as a primary.");
 	return err->code;
+}
+
+/* ---- permits of agents ---- */
+
+static bool is_led(const struct session *session, int shard)
+{
+	return node_status_permit(session->snapshot->statuses[session_shard(session, shard)->primary]) != UINT64_MAX;
+}
+
+static void look_again(struct leg *leg)
+{
+	struct session *session = leg->session;
+
+	leg_forget(leg);
+	session_resume(session);
+}
+
+static void fired(struct timer *timer)
+{
+	look_again(CONTAINER_OF(CONTAINER_OF(timer, struct pool_wait, timer), struct leg, wait));
+}
+
+static int no_leader(const struct session *session, int shard, struct err *err)
+{
+	err_set(err, ERR_NOT_NOW, "shard \"%s\" has no primary", session_shard(session, shard)->name);
+	err_detail(err, "No agent of its nodes has said within failover_wait (%u ms) that its node leads.", session->policy ? session->policy->failover_wait : 0);
+	err_hint(err, "Try again in a moment. What the agents wait for is in their logs.");
+	return err->code;
+}
+
+int primaries_await(struct leg *leg, const struct err *why, struct err *err)
+{
+	struct session *session = leg->session;
+	struct loop *loop = session->worker->loop;
+	uint64_t now_us = loop_now_us(loop), left_us = session->policy ? session->policy->failover_wait * UINT64_C(1000) : 0;
+
+	if (session->state == SESSION_LOGIN)
+		left_us = 0;            /* it is let in, and its first statement waits */
+	else if (!session->leaderless_us)
+		session->leaderless_us = now_us;
+	else
+		left_us = session->leaderless_us + left_us > now_us ? session->leaderless_us + left_us - now_us : 0;
+	if (left_us == 0) {
+		int rc = why ? why->code : no_leader(session, leg->shard, err);
+
+		if (why)
+			*err = *why;
+		session->leaderless_us = 0;
+		leg_forget(leg);
+		return rc;
+	}
+	leg->state = LEG_WAITING;
+	leg->leaderless = true;
+	leg->wait.timer.fire = fired;
+	list_push_back(&session->worker->leaderless, &leg->wait.place);
+	loop_arm(loop, &leg->wait.timer, why && AGAIN_US < left_us ? AGAIN_US : left_us);
+	err_forget(&leg->err);
+	return 0;
+}
+
+bool primaries_may_return(const struct leg *leg)
+{
+	const char *state = leg->err->sqlstate;
+
+	if (leg->replica || leg->in_tx || leg->needs_sync || leg->wrote || leg->err->code == ERR_SHUTDOWN || !is_led(leg->session, leg->shard))
+		return false;
+	return leg->err->code == ERR_CONFLICT || strncmp(state, "08", 2) == 0 || strncmp(state, "57P", 3) == 0;
+}
+
+bool primaries_may_begin_again(const struct leg *leg)
+{
+	return leg->in_tx && !leg->failed && !leg->looked && !leg->needs_sync && !leg->replica && leg->session->tx_status == 'T' &&
+	       is_led(leg->session, leg->shard);
+}
+
+void primaries_forget(struct leg *leg)
+{
+	struct worker *worker = leg->session->worker;
+
+	if (!leg->leaderless)
+		return;
+	leg->leaderless = false;
+	list_remove(&worker->leaderless, &leg->wait.place);
+	loop_disarm(worker->loop, &leg->wait.timer);
+}
+
+void primaries_explain(const struct leg *leg, const struct err *why, struct err *ret)
+{
+	*ret = *why;
+	if (leg->replica || why->code == ERR_CONFLICT || !is_led(leg->session, leg->shard))
+		return;
+	err_set(ret, ERR_CONFLICT, "the %s was lost with the primary of shard \"%s\"", leg->session->tx_status == 'I' ? "statement" : "transaction",
+		session_shard(leg->session, leg->shard)->name);
+	err_detail(ret, "%s", why->message);
+	err_hint(ret, "Nothing of it was done. Run it again: that waits until the shard has a primary.");
+}
+
+void primaries_wake(struct worker *worker)
+{
+	while (!list_empty(&worker->leaderless))
+		look_again(CONTAINER_OF(CONTAINER_OF(list_first(&worker->leaderless), struct pool_wait, place), struct leg, wait));
+}
+
+/* Those whose permit has ended. */
+static void leave_unpermitted(struct worker *worker)
+{
+	LIST_EACH(&worker->pools.all, node) {
+		struct pool *pool = CONTAINER_OF(node, struct pool, place);
+		struct err why;
+
+		if (pool_is_permitted(pool))
+			continue;
+		err_set(&why, ERR_BACKEND_LOST, "node \"%s\" is not known to lead its shard any more", pool->node);
+		pools_outdate(&worker->pools, pool->node);
+		leave(pool, &why);
+	}
+}
+
+static void look(struct worker *worker, void *argument)
+{
+	(void)argument;
+	leave_unpermitted(worker);
+	primaries_wake(worker);
+}
+
+void primaries_permitted(struct services *services)
+{
+	for (unsigned i = 0; i < services->worker_count; i++)
+		if (services->workers[i])
+			worker_post_call(services->workers[i], look, NULL);
 }

@@ -4,6 +4,9 @@
  * acknowledgement would be a lie. So its backends are closed, also those in the middle of something: whoever waits for them hears an error that
  * tells him to try again, or, after a COMMIT, that the outcome is not known. Backends of the new one were opened to a replica, and go when they are
  * given back.
+ *
+ * Where the nodes have agents (app/leaders.h), statements run on a primary only within a permit of its agent. When that ends, its backends are closed the
+ * same way; who needs a primary then waits for one, up to failover_wait, unless he has begun something on the one before.
  */
 #pragma once
 
@@ -12,9 +15,27 @@
 #include "base/err.h"
 
 struct backend;
+struct leg;
+struct services;
 struct session;
 struct snapshot;
 struct worker;
+
+/* From any thread: a permit has begun, or ended. */
+void primaries_permitted(struct services *services);
+/* Who waits for a primary looks again. */
+void primaries_wake(struct worker *worker);
+
+/* This leg to its primary could not be had, or was lost (`why`; NULL: its node has no permit): it waits for another try. 0; or, after failover_wait, why
+ * that is in vain, and the leg is forgotten. ERR_NOT_NOW, ERR_CONNECT. */
+must_use int primaries_await(struct leg *leg, const struct err *why, struct err *err);
+/* Whether a leg that is LOST may be had again, with nothing missed: its shard has agents, who see to that. */
+bool primaries_may_return(const struct leg *leg);
+/* The same of one whose transaction block has just begun, and has looked at nothing: it begins again with its next statement. */
+bool primaries_may_begin_again(const struct leg *leg);
+void primaries_forget(struct leg *leg);         /* it waits no more; harmless otherwise */
+/* A statement or transaction that was under way on this leg is lost with it, and nothing of it was done: what the client is told. `why` where the shard has no agents. */
+void primaries_explain(const struct leg *leg, const struct err *why, struct err *ret);
 
 /* The worker has its newest snapshot, and had `before`. */
 void primaries_follow(struct worker *worker, const struct snapshot *before);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "session/deadlines.h"
 #include "session/listen.h"
+#include "session/primaries.h"
 #include "session/reads.h"
 #include "session/session.h"
 #include "session/units.h"
@@ -423,15 +424,18 @@ static void lost(struct backend *backend, const struct err *why)
 			err_set(&err, ERR_UNKNOWN_OUTCOME, "the connection to the node was lost before it answered: it is not known whether the change was made");
 			err_detail(&err, "%s", why->message);
 			err_hint(&err, "Read the data to find out, before repeating the statement.");
+		} else {
+			primaries_explain(leg, why, &err);
 		}
 		units_lost(session, leg, &err);
 		return;
 	}
-	if (leg->spent) {               /* what it refused is to run elsewhere */
+	if (leg->spent || primaries_may_begin_again(leg)) {     /* what it refused, or has only begun, is to run elsewhere */
 		leg_release(leg, false);
 		session_resume(session);
 		return;
 	}
+	primaries_explain(leg, why, &err);
 	if (leg->in_tx) {
 		err_keep(&session->tx_error, &err);
 		session->tx_status = 'E';

@@ -143,6 +143,7 @@ struct leg {
 	bool executed;                  /* an Execute among them: an implicit transaction is open */
 	bool told;                      /* and the server has answered more than Parse; or will not fail any more before it does */
 	bool listens;                   /* its backend does, of the session's statements */
+	bool leaderless;                /* WAITING, for its shard to have a primary: primaries.h; `wait` has its place and timer */
 	bool wrote;                     /* and what may have changed data was answered: Sync commits it */
 	bool working;                   /* fan, spread: its ReadyForQuery is awaited */
 	bool refused;                   /* LOST: the server refused what the session carries */
@@ -276,6 +277,7 @@ struct session {
 	bool probe_pins;                /* ask the backend what of them is left */
 	bool probing;
 	bool repairing;                 /* `settings` lack what the statement under way is to change, as the server refused it */
+	uint64_t leaderless_us;         /* since when it waits for a primary; 0: it does not */
 	uint64_t owner;                 /* as pools know it */
 	uint64_t sequence_backend;      /* id of the one on which the session last may have drawn from a sequence; 0: none */
 	uint64_t backend_wanted;        /* while a leg is borrowed: that one or none */

@@ -481,7 +481,7 @@ void units_go(struct session *session)
 		if (session->fan || session->spread || session->job_pending || session->ready_owed || session->probing || session->rewinding ||
 		    (session->copy_left && !session->copy_in))
 			return;
-		if (session->tx_status == 'I' && !units_mid_segment(session) && session->snapshot != session->worker->snapshot)
+		if ((session->tx_status == 'I' || (session->tx_status == 'T' && list_empty(&session->legs))) && !units_mid_segment(session) && session->snapshot != session->worker->snapshot)
 			session_renew(session);
 		if (session->state != SESSION_WORKING)
 			return;

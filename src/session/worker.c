@@ -95,6 +95,7 @@ int worker_init(struct worker *worker, struct services *services, unsigned index
 	list_init(&worker->sessions);
 	list_init(&worker->awaiting_samples);
 	list_init(&worker->losers);
+	list_init(&worker->leaderless);
 	plan_cache_init(&worker->plans);
 	pools_init(&worker->pools, worker->loop, services->config, services->users, services->quotas, index);
 	worker->pools.wake_worker = wake_worker;
@@ -246,6 +247,7 @@ static void take_snapshot(struct worker *worker, void *argument)
 
 	worker->snapshot = snapshot_ref(argument);
 	primaries_follow(worker, before);
+	primaries_wake(worker);
 	snapshot_unref(before);
 }
 

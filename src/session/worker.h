@@ -93,6 +93,7 @@ struct worker {
 	struct list sessions;
 	struct list awaiting_samples;   /* samples.h */
 	unsigned awaiting_count;        /* atomic */
+	struct list leaderless;         /* of struct pool_wait: primaries.h */
 	size_t open_streams;            /* of clients, also those that only have their last words to read */
 	struct map by_number;           /* session number (4 bytes) -> struct session */
 	struct shared_policy *policies; /* that its sessions have, under the configuration it has now */

@@ -21,6 +21,7 @@
 
 #define STORE_KEY_TOPOLOGY "topology"
 #define STORE_KEY_SEED "users/seed"
+#define STORE_KEY_BUSY "~"               /* such keys change all the time: in etcd that is not told to those who wait for any change */
 
 struct config;
 struct store;

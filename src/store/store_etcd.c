@@ -27,8 +27,8 @@
 
 enum { TICKET_TTL_S = 3600, TICKET_RENEW_MS = TICKET_TTL_S * 1000 / 2, TICKET_KEY_SIZE = 32, NUMBER_SIZE = 24, SWAP_TURNS_MAX = 8 };
 
-#define TICKETS "~/"            /* behind every key that is a person's to read: changes of tickets are not told to those who wait for changes */
-#define KEYS_END "~"
+#define TICKETS STORE_KEY_BUSY "/"
+#define KEYS_END STORE_KEY_BUSY
 
 struct ticket {
 	uint64_t lease;                 /* 0: there is no ticket */

@@ -73,6 +73,17 @@ static int read_name(const struct reading *reading, const char *list, unsigned i
 	return 0;
 }
 
+/* Of HOST:PORT, as it is written. */
+static bool is_loopback(const char *agent)
+{
+	static const char *const hosts[] = { "127.0.0.1", "localhost", "[::1]" };
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
+		if (strncmp(agent, hosts[i], strlen(hosts[i])) == 0 && agent[strlen(hosts[i])] == ':')
+			return true;
+	return false;
+}
+
 static int read_node(const struct reading *reading, unsigned index)
 {
 	const struct yaml_node_entry *entry = &reading->yaml->nodes[index];
@@ -281,6 +292,27 @@ static int check_tls(const struct reading *reading)
 	return 0;
 }
 
+/* What agents tell each other, and routers, is believed by whoever hears it. */
+static int check_agents(const struct reading *reading)
+{
+	const struct config *config = reading->config;
+	const char *const given[] = { config->agent_tls_cert_file, config->agent_tls_key_file, config->agent_tls_ca_file };
+	static const char *const names[] = { "agent_tls_cert_file", "agent_tls_key_file", "agent_tls_ca_file" };
+	char where[WHERE_SIZE];
+
+	for (unsigned i = 0; i < 3; i++)
+		if (given[i] && !(given[0] && given[1] && given[2]))
+			return refuse(reading, names[i], "agent_tls_cert_file, agent_tls_key_file and agent_tls_ca_file are given together, or none of them");
+	for (unsigned i = 0; i < config->nodes_count && !given[0]; i++) {
+		const char *agent = config->nodes[i].agent;
+
+		if (agent && !is_loopback(agent))
+			return refuse(reading, at(where, "nodes", i, ".agent"),
+				      "node \"%s\": an agent at another address than 127.0.0.1 needs agent_tls_cert_file, agent_tls_key_file and agent_tls_ca_file", config->nodes[i].name);
+	}
+	return 0;
+}
+
 static int read_hba(const struct reading *reading)
 {
 	struct config *config = reading->config;
@@ -352,6 +384,8 @@ static int check_settings(const struct reading *reading)
 	if (!config->auth_user)
 		config->auth_user = config->node_user;
 	rc = check_tls(reading);
+	if (rc == 0)
+		rc = check_agents(reading);
 	if (rc == 0)
 		rc = check_etcd(reading);
 	if (rc == 0)

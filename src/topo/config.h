@@ -50,6 +50,7 @@ struct policy {
 	enum consistency consistency;   /* strong */
 	unsigned max_staleness;         /* ms; 5000 */
 	unsigned read_wait;             /* ms; 0: for a replica that can serve */
+	unsigned failover_wait;         /* ms; 15000: for a shard's next primary; 0: statements do not wait */
 	enum read_fallback read_fallback;       /* primary: what serves when none can */
 	enum strong_reads strong_reads; /* primary: what serves CONSISTENCY_STRONG. Not a user's */
 	enum read_from read_from;       /* round_robin */
@@ -131,6 +132,7 @@ struct config {
 	char *client_tls_ca_file;       /* roots of clients' certificates; NULL: they are not asked for */
 	enum node_tls node_tls;         /* prefer */
 	char *node_tls_ca_file;         /* roots of the nodes' certificates; NULL: these are not looked at */
+	char *agent_tls_cert_file, *agent_tls_key_file, *agent_tls_ca_file;     /* links to agents; NULL, all: there is no TLS */
 	char *node_tls_cert_file, *node_tls_key_file;           /* what the nodes are shown; NULL: nothing */
 	enum channel_binding node_channel_binding;      /* prefer */
 	enum tls_version tls_version_min;       /* 1.2 */

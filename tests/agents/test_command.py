@@ -31,7 +31,7 @@ def test_it_needs_a_node_and_its_data(refused, tmp_path):
     assert "unexpected argument 'now'" in refused("--node", "n1a", "--data", tmp_path, "now")
 
 
-@pytest.mark.parametrize("agent, why", [(None, "has no agent"), ("6002", "agent must be HOST:PORT"), ("192.0.2.7:6002", "no address of this machine's own")])
+@pytest.mark.parametrize("agent, why", [(None, "has no agent"), ("6002", "agent must be HOST:PORT"), ("192.0.2.7:6002", "needs agent_tls_cert_file")])
 def test_all_nodes_of_its_shard_have_one_that_may_be_believed(refused, tmp_path, agent, why):
     nodes = [NODES[0], {**{name: value for name, value in NODES[1].items() if name != "agent"}, **({"agent": agent} if agent else {})}]
     assert why in refused("--node", "n1a", "--data", tmp_path, nodes=nodes)

@@ -36,6 +36,7 @@ class Node:
     def __init__(self, shard, name):
         self.shard, self.name = shard, name
         self.port, self.agent_port = free_port(), free_port()
+        self.config = shard.config
         self.data, self.log = shard.folder / name, shard.folder / f"{name}.agent.log"
         self.agent = None
 
@@ -55,7 +56,7 @@ class Node:
                        check=True, cwd="/", stdout=subprocess.DEVNULL, **as_server_user())
 
     def start_agent(self, *options):
-        self.agent = Program([NANU, "agent", "--config", self.shard.config, "--node", self.name, "--data", self.data, "--programs", PROGRAMS, *options], self.log)
+        self.agent = Program([NANU, "agent", "--config", self.config, "--node", self.name, "--data", self.data, "--programs", PROGRAMS, *options], self.log)
 
     def conninfo(self):
         return f"host=127.0.0.1 port={self.port} dbname=postgres user={SUPERUSER} password={PASSWORD} connect_timeout=2"
@@ -73,9 +74,10 @@ class Node:
 
     def state(self):
         """What its agent says; None when it does not answer."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.agent_port}/member", json.dumps({"from": self.shard.other(self).name}).encode())
+        request = urllib.request.Request(f"{'https' if self.shard.tls else 'http'}://{self.shard.host}:{self.agent_port}/member",
+                                         json.dumps({"from": self.shard.other(self).name}).encode())
         try:
-            with urllib.request.urlopen(request, timeout=2) as answer:
+            with urllib.request.urlopen(request, timeout=2, context=self.shard.tls) as answer:
                 return json.load(answer)
         except OSError:
             return None
@@ -98,17 +100,18 @@ class Node:
 
 
 class Shard:
-    """Called s1, of nodes n1a, n1b, …, the first of which is its primary at first."""
+    """Called s1, of nodes n1a, n1b, …, the first of which is its primary at first. host: where the agents are; tls: an ssl context that they believe."""
 
-    def __init__(self, etcd, nodes=3, **settings):
+    def __init__(self, etcd, nodes=3, host="127.0.0.1", tls=None, **settings):
         self.folder = make_folder()
+        self.host, self.tls = host, tls
         self.etcd = etcd
         self.template = make_template(self.folder)
-        self.nodes = [Node(self, f"n1{'abcdefgh'[i]}") for i in range(nodes)]
         self.config = self.folder / "nanu.yaml"
+        self.nodes = [Node(self, f"n1{'abcdefgh'[i]}") for i in range(nodes)]
         self.settings = {
             "listen_port": free_port(), "etcd_hosts": etcd.hosts, "etcd_prefix": f"/{self.folder.name}/", "node_user": SUPERUSER, "node_password": PASSWORD,
-            "nodes": [{"name": node.name, "host": "127.0.0.1", "port": str(node.port), "agent": f"127.0.0.1:{node.agent_port}"} for node in self.nodes],
+            "nodes": [{"name": node.name, "host": "127.0.0.1", "port": str(node.port), "agent": f"{host}:{node.agent_port}"} for node in self.nodes],
             "shards": [{"name": "s1", "nodes": [node.name for node in self.nodes]}],
             "databases": [{"name": "app", "node_database": "postgres"}],
             "users_file": "users.txt", **settings,
@@ -129,7 +132,7 @@ class Shard:
 
     def record(self):
         """As the store has it; None: there is none."""
-        text = self.etcd.ctl("get", "--print-value-only", f"{self.settings['etcd_prefix']}leaders/s1", check=False).stdout
+        text = self.etcd.ctl("get", "--print-value-only", f"{self.settings['etcd_prefix']}~leaders/s1", check=False).stdout
         return json.loads(text) if text else None
 
     def leader(self):
@@ -152,7 +155,7 @@ class Shard:
         parts = [f"record: {self.record()}"]
         for node in self.nodes:
             server = pathlib.Path(f"{node.data}.agent/postgres.log")
-            parts += [f"-- {node.name}: {node.state()}", node.log.read_text()[-3000:], server.read_text()[-3000:] if server.exists() else ""]
+            parts += [f"-- {node.name}: {node.state()}", node.log.read_text()[-12000:], server.read_text()[-3000:] if server.exists() else ""]
         return "\n".join(parts)
 
     def check_logs(self):

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "app/folder.h"
+#include "base/tree.h"
 
 static char above[64], path[80];
 static struct identity self;
@@ -29,7 +30,7 @@ static int make_above(void **state)
 
 static int drop_above(void **state)
 {
-	return folder_remove_tree(above, NULL);
+	return tree_remove(above, NULL);
 }
 
 static struct folder *open_folder(bool create)
