@@ -68,7 +68,9 @@ const struct admin_table admin_tables[] = {
 		{ "lent", INT, "of these, lent to a session" },
 		{ "waiting", INT, "sessions that wait for a connection to it" },
 		{ "last_failure", TEXT, "why the last opening failed; NULL: it did not" },
-		{ "drained", BOOL, "whether statements on it wait for nanu.resume()" }), REPORT_POOLS | REPORT_HOLDS, fill_nodes },
+		{ "drained", BOOL, "whether statements on it wait for nanu.resume()" },
+		{ "permit_ms", INT, "for how long its agent has let statements run on it as a primary; 0: none may; NULL: it has no agent" }),
+		REPORT_POOLS | REPORT_HOLDS, fill_nodes },
 	{ "replication", "where each node is in the WAL, and how far replicas are behind", COLUMNS(
 		{ "node", TEXT, "the node's name" },
 		{ "shard", TEXT, "the shard that it belongs to" },

@@ -4,6 +4,7 @@
 #include "admin/tables.h"
 #include "base/mem.h"
 #include "catalog/catalog.h"
+#include "net/env.h"
 #include "route/node_status.h"
 #include "route/snapshot.h"
 #include "topo/topology.h"
@@ -71,6 +72,17 @@ static struct node_state state_of(const struct reports *reports, const char *nod
 	return state;
 }
 
+static void row_permit(struct filling *filling, const struct node_status *status)
+{
+	const struct env *env = env_system();
+	uint64_t until_us = node_status_permit(status), now_us = env->now_us(env->world);
+
+	if (until_us == UINT64_MAX)
+		row_null(filling);
+	else
+		row_size(filling, until_us > now_us ? (until_us - now_us) / 1000 : 0);
+}
+
 void fill_nodes(struct filling *filling)
 {
 	const struct topology *topology = filling->snapshot->topology;
@@ -101,6 +113,7 @@ void fill_nodes(struct filling *filling)
 		row_size(filling, state.waiting);
 		row_text(filling, state.last_failure);
 		row_bool(filling, reports_hold(filling->reports, HOLD_NODE, node->name));
+		row_permit(filling, filling->snapshot->statuses[i]);
 		row_end(filling);
 	}
 }

@@ -116,6 +116,13 @@ def test_statements_wait_for_the_next_primary(shard, router):
     assert clients.turned_over(old, new)
 
 
+def test_the_router_tells_who_may_be_used(shard, router):
+    with connect(router) as conn:
+        permits = dict(conn.execute("SELECT name, permit_ms FROM nanu.nodes").fetchall())
+    primary = shard.primary().name
+    assert 0 < permits.pop(primary) < 2650 and set(permits.values()) == {0}
+
+
 def test_an_open_transaction_hears_once_that_it_is_lost_and_runs_again(shard, router):
     old = shard.primary()
     with connect(router) as conn, connect(router) as begun:
