@@ -221,21 +221,24 @@ static int lead(struct actor *actor, const struct wanted *wanted, struct err *er
 
 	if (guard_now() >= wanted->decision.authority_until)
 		return 0;
-	if (!postgres_running(postgres))
+	if (!probed->known || postgres_running(postgres) != probed->running)
+		return 0;               /* it has only just been started, or ended: how, is looked at first */
+	if (!probed->running)
 		return postgres_is_standby(postgres) ? start_standby(actor, LEADER_NOBODY, err) : start(actor, err);
-	if (!probed->known || !probed->running)
-		return 0;
 	rc = open_node(postgres->conninfo, &conn, err);
 	if (rc < 0)
 		return rc;
 	rc = wait_for(actor, wanted, conn, err);
-	if (rc == 0 && (probed->node == MEMBER_STANDBY || guard_now() >= actor->slots_at + SLOTS_US))
-		rc = see_to_slots(actor, wanted, conn, err);
 	if (rc == 0 && probed->node == MEMBER_STANDBY) {
 		log_info("agent", "shard=%s epoch=%llu msg=\"the node is promoted\"", actor->options->shard, (unsigned long long)wanted->record.leadership.epoch);
-		rc = postgres_promote(conn, PROMOTE_MS, err);
+		rc = postgres_promote(conn, err);
+		if (rc == 0)
+			rc = postgres_promoted(conn, PROMOTE_MS, err);
 		actor->acted(actor->program);
+		actor->slots_at = 0;    /* now: those who follow it look for theirs */
 	}
+	if (rc == 0 && guard_now() >= actor->slots_at + SLOTS_US)
+		rc = see_to_slots(actor, wanted, conn, err);
 	PQfinish(conn);
 	return rc;
 }

@@ -21,7 +21,7 @@
 #include "topo/topology.h"
 
 enum {
-	TICK_MS = 40, STORE_MS = 150, RULE_TURNS = 4, PEERS_MS = 150, PEERS_SOON_MS = 40, PROBE_MS = 100, GUARD_US = 1000000, KEY_SIZE = 256, PATH_SIZE = 4096,
+	TICK_MS = 40, HURRY_MS = 10, STORE_MS = 150, RULE_TURNS = 4, PEERS_MS = 150, PEERS_SOON_MS = 40, PROBE_MS = 100, GUARD_US = 1000000, KEY_SIZE = 256, PATH_SIZE = 4096,
 	BEHIND_MAX = 16 << 20,          /* bytes: a standby that is further behind does not count as streaming */
 };
 
@@ -37,6 +37,7 @@ struct member {
 	struct record record;           /* whole; situation.record is its leadership */
 	struct situation situation;
 	struct memory memory;
+	struct handover handover;
 	struct decision decision;       /* the last one */
 	struct probed probed;
 	uint64_t absent_at;             /* when the store was asked last and had no record; 0: it has one, or is away */
@@ -102,6 +103,13 @@ static bool keep(struct member *member)
 
 /* ---- what it sees ---- */
 
+/* Clients wait for what comes next. */
+static bool hurries(const struct member *member)
+{
+	return member->handover.phase != HANDOVER_NONE || (member->situation.revision && member->situation.record.leader == LEADER_NOBODY) ||
+	       !member->situation.record.writable;
+}
+
 /* What a node that has crashed has beyond its last checkpoint shows when it is up. A standby may follow until then; a primary of an older timeline is
  * rewound, which does nothing if there is nothing to be undone. */
 static enum lineage lineage(const struct member *member, uint64_t *ret_flushed)
@@ -162,8 +170,10 @@ static bool learn(struct member *member, const struct record *record, uint64_t r
 
 	if (!decide_learn(&member->situation, &record->leadership, revision, now))
 		return false;
-	if (news)
+	if (news) {
 		member->record = *record;
+		pthread_cond_broadcast(&member->wake);
+	}
 	return true;
 }
 
@@ -235,7 +245,7 @@ static void *reader_main(void *argument)
 		if (turn % RULE_TURNS == 0)
 			read_rule(member);
 		pthread_mutex_lock(&member->lock);
-		wait_ms(member, STORE_MS);
+		wait_ms(member, hurries(member) ? PEERS_SOON_MS : STORE_MS);
 	}
 	pthread_mutex_unlock(&member->lock);
 	return NULL;
@@ -348,7 +358,7 @@ static unsigned question(void *program, int peer, struct peer_question *ret)
 	ret->record = member->record;
 	ret->freeze = d->ask_freeze;
 	ret->vouch = d->ask_vouch ? member->situation.record.epoch : 0;
-	next_ms = d->ask_freeze ? PEERS_SOON_MS : PEERS_MS;
+	next_ms = hurries(member) ? HURRY_MS : d->ask_freeze ? PEERS_SOON_MS : PEERS_MS;
 	pthread_mutex_unlock(&member->lock);
 	return next_ms;
 }
@@ -408,17 +418,47 @@ static uint64_t permit_us(const struct member *member, uint64_t now)
 	return (d->authority_until - now) / 100 * 98;   /* clocks' rates are trusted to 1 % */
 }
 
-static void permit(void *program, struct permit_answer *ret)
+static void permit(void *program, const struct permit_question *question, struct permit_answer *ret)
 {
 	struct member *member = program;
+	uint64_t now = guard_now();
 
 	pthread_mutex_lock(&member->lock);
 	look(member);
+	handover_heard(&member->handover, question->router, question->lent, now);
+	ret->hold_us = handover_hold_us(&member->handover, now);
 	snprintf(ret->member, sizeof(ret->member), "%s", member->options->names[member->options->self]);
-	ret->permit_us = permit_us(member, guard_now());
+	ret->permit_us = permit_us(member, now);
 	ret->revision = member->situation.revision;
 	ret->record = member->record;
 	pthread_mutex_unlock(&member->lock);
+}
+
+static const char *name_of(void *program, int number)
+{
+	const struct member *member = program;
+
+	return number == LEADER_NOBODY ? "" : member->options->names[number];
+}
+
+static int hand_over(void *program, const char *to, uint64_t drain_us, struct handover *ret, struct err *err)
+{
+	struct member *member = program;
+	int heir = LEADER_NOBODY, rc = 0;
+
+	for (size_t i = 0; i < member->options->count; i++)
+		if (strcmp(member->options->names[i], to) == 0)
+			heir = (int)i;
+	if (*to && heir == LEADER_NOBODY)
+		return err_set(err, ERR_WRONG_STATE, "shard \"%s\" has no node \"%s\"", member->options->shard, to);
+	pthread_mutex_lock(&member->lock);
+	if (drain_us)
+		rc = handover_begin(&member->handover, &member->situation, member->options->names, heir, drain_us, guard_now(), err);
+	*ret = member->handover;
+	pthread_mutex_unlock(&member->lock);
+	if (rc == 0 && drain_us)
+		log_info("agent", "shard=%s heir=%s msg=\"it is asked to hand over\"", member->options->shard, member->options->names[ret->heir]);
+	return rc;
 }
 
 /* ---- the loop ---- */
@@ -444,6 +484,7 @@ static void tick(struct member *member)
 	uint64_t now = guard_now();
 
 	look(member);
+	handover_step(&member->handover, &member->situation, member->options->names, now);
 	if (may_begin(member, now)) {
 		begin(member);
 		return;
@@ -466,6 +507,7 @@ static void run(struct member *member, const volatile sig_atomic_t *stop)
 	while (!*stop) {
 		struct decision d;
 		struct probed probed;
+		bool hurry;
 
 		if (guard_now() >= checked_at + GUARD_US) {
 			guard_check(member->options->guard);
@@ -474,6 +516,7 @@ static void run(struct member *member, const volatile sig_atomic_t *stop)
 		pthread_mutex_lock(&member->lock);
 		tick(member);
 		d = member->decision;
+		hurry = hurries(member);
 		probed = member->probed;
 		actor_want(member->actor, &d, &member->record, member->situation.rule.mode == REPLICATION_SYNC, &probed);
 		pthread_mutex_unlock(&member->lock);
@@ -482,7 +525,11 @@ static void run(struct member *member, const volatile sig_atomic_t *stop)
 			guard_stop_node(member->options->postgres.data, 150);
 			probe_now(member->probe);
 		}
-		nanosleep(&(struct timespec){ .tv_nsec = TICK_MS * 1000000L }, NULL);
+		if (d.node == WISH_SHUT_DOWN || (hurry && d.node == WISH_LEAVE))
+			probe_now(member->probe);
+		pthread_mutex_lock(&member->lock);
+		wait_ms(member, hurry ? HURRY_MS : TICK_MS);
+		pthread_mutex_unlock(&member->lock);
 	}
 }
 
@@ -505,7 +552,8 @@ static void prepare(struct member *member, const struct member_options *options)
 int member_run(const struct member_options *options, const volatile sig_atomic_t *stop, struct err *err)
 {
 	struct member *member = mem_calloc(1, sizeof(*member));
-	struct peers_calls calls = { .program = member, .question = question, .answered = answered, .asked = asked, .permit = permit };
+	struct peers_calls calls = { .program = member, .question = question, .answered = answered, .asked = asked, .permit = permit, .name_of = name_of,
+		.hand_over = hand_over };
 	const char *others[MEMBERS_MAX];
 	pthread_t reader, swapper;
 	bool reads, swaps = false;

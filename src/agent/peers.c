@@ -216,6 +216,11 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned statu
 	return result;
 }
 
+static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status, const char *why)
+{
+	return respond(connection, status, dump(json_pack("{s:s}", "error", why)));
+}
+
 /* Whether it has shown a certificate that comes from agent_tls_ca_file. */
 static bool is_trusted(struct peers *peers, struct MHD_Connection *connection)
 {
@@ -247,7 +252,7 @@ static enum MHD_Result answer_question(struct peers *peers, struct MHD_Connectio
 	question.vouch = (uint64_t)json_integer_value(json_object_get(json, "vouch"));
 	if (!from || !peers->calls.asked(peers->calls.program, from, &question, &answer)) {
 		json_decref(json);
-		return respond(connection, MHD_HTTP_BAD_REQUEST, mem_strdup("{\"error\":\"no member of this shard asks so\"}"));
+		return refuse(connection, MHD_HTTP_BAD_REQUEST, "no member of this shard asks so");
 	}
 	json_decref(json);
 	reply = json_pack("{s:s, s:o, s:b}", "member", peers->self, "state", state_json(&answer.state), "vouched", answer.vouched);
@@ -255,25 +260,55 @@ static enum MHD_Result answer_question(struct peers *peers, struct MHD_Connectio
 	return respond(connection, MHD_HTTP_OK, dump(reply));
 }
 
-static enum MHD_Result answer_router(const struct peers *peers, struct MHD_Connection *connection)
+static enum MHD_Result answer_router(struct peers *peers, struct MHD_Connection *connection, const struct buf *body)
 {
 	struct permit_answer answer = { 0 };
+	struct permit_question question;
+	struct err err;
 
-	peers->calls.permit(peers->calls.program, &answer);
+	if (permit_question_from_json(body->data, body->size, &question, &err) < 0)
+		return refuse(connection, MHD_HTTP_BAD_REQUEST, err.message);
+	peers->calls.permit(peers->calls.program, &question, &answer);
 	return respond(connection, MHD_HTTP_OK, permit_answer_to_json(&answer));
+}
+
+static enum MHD_Result answer_handover(struct peers *peers, struct MHD_Connection *connection, const struct buf *body)
+{
+	static const char *const phases[] = {
+		[HANDOVER_NONE] = "none", [HANDOVER_ANNOUNCED] = "announced", [HANDOVER_DRAINS] = "drains", [HANDOVER_SHUTS_DOWN] = "shuts down"
+	};
+	json_t *json = json_loadb(body->data, body->size, 0, NULL);
+	const char *to = json_string_value(json_object_get(json, "to"));
+	struct handover handover;
+	struct err err;
+	int rc;
+
+	if (!json_is_object(json))
+		return refuse(connection, MHD_HTTP_BAD_REQUEST, "an object is expected");
+	rc = peers->calls.hand_over(peers->calls.program, to ? to : "", (uint64_t)json_integer_value(json_object_get(json, "drain_ms")) * 1000, &handover, &err);
+	json_decref(json);
+	if (rc < 0)
+		return refuse(connection, MHD_HTTP_CONFLICT, err.message);
+	return respond(connection, MHD_HTTP_OK, dump(json_pack("{s:s, s:b, s:s, s:b, s:s}", "phase", phases[handover.phase], "ended", handover.ended_at != 0, "to",
+							       peers->calls.name_of(peers->calls.program, handover.heir), "done", handover.done, "outcome", handover.outcome)));
 }
 
 static enum MHD_Result handle(void *argument, struct MHD_Connection *connection, const char *url, const char *method, const char *version, const char *data,
 			      size_t *size, void **place)
 {
-	bool router = strcmp(url, PERMIT_PATH) == 0;
+	static const struct { const char *path; enum MHD_Result (*answer)(struct peers *, struct MHD_Connection *, const struct buf *); } pages[] = {
+		{ "/member", answer_question }, { PERMIT_PATH, answer_router }, { "/handover", answer_handover },
+	};
+	size_t page = 0;
 	struct buf *body = *place;
 
 	(void)version;
 	if (!is_trusted(argument, connection))
-		return respond(connection, MHD_HTTP_FORBIDDEN, mem_strdup("{\"error\":\"a certificate that comes from agent_tls_ca_file is asked for\"}"));
-	if ((!router && strcmp(url, "/member") != 0) || strcmp(method, MHD_HTTP_METHOD_POST) != 0)
-		return respond(connection, MHD_HTTP_NOT_FOUND, mem_strdup("{\"error\":\"POST /member, or " PERMIT_PATH "\"}"));
+		return refuse(connection, MHD_HTTP_FORBIDDEN, "a certificate that comes from agent_tls_ca_file is asked for");
+	while (page < sizeof(pages) / sizeof(pages[0]) && strcmp(url, pages[page].path) != 0)
+		page++;
+	if (page == sizeof(pages) / sizeof(pages[0]) || strcmp(method, MHD_HTTP_METHOD_POST) != 0)
+		return refuse(connection, MHD_HTTP_NOT_FOUND, "POST /member, " PERMIT_PATH " or /handover");
 	if (!body) {
 		*place = body = mem_alloc(sizeof(*body));
 		buf_init(body, BODY_SIZE_MAX);
@@ -286,7 +321,7 @@ static enum MHD_Result handle(void *argument, struct MHD_Connection *connection,
 		*size = 0;
 		return MHD_YES;
 	}
-	return router ? answer_router(argument, connection) : answer_question(argument, connection, body);
+	return pages[page].answer(argument, connection, body);
 }
 
 static void handled(void *argument, struct MHD_Connection *connection, void **place, enum MHD_RequestTerminationCode code)

@@ -6,7 +6,12 @@
  *	  "state": { "node": "standby", "same_history": true, "clean": false, "sick": false, "receiving": false, "streaming": false,
  *	             "flushed": "0/3000148", "frozen": 812, "epoch": 2, "change": 7 } }
  *
- * Routers ask as ha/permit.h says. "freeze": it shall receive no more under this revision (decide_freeze()); "vouch": the leader of this epoch asks whether its authority goes on
+ * Routers ask as ha/permit.h says. Who asks the leader to hand over (agent/handover.h) does so by POST /handover, and asks there for how it goes, without "drain_ms":
+ *
+ *	{ "to": "n1c", "drain_ms": 5000 }
+ *	{ "phase": "drains", "to": "n1c", "ended": false, "done": false, "outcome": "" }
+ *
+ * "freeze": it shall receive no more under this revision (decide_freeze()); "vouch": the leader of this epoch asks whether its authority goes on
  * (decide_vouch()). Both are optional, as is "record" of one who has seen none.
  * One thread for each peer, with libcurl; one that answers, with libmicrohttpd.
  */
@@ -15,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/handover.h"
 #include "agent/link.h"
 #include "base/err.h"
 #include "ha/permit.h"
@@ -41,7 +47,10 @@ struct peers_calls {                    /* on the threads of peers */
 	void (*answered)(void *program, int member, uint64_t asked_at, const struct peer_question *question, const struct peer_answer *answer);
 	/* What a member asked; false: nobody of this shard is called so. */
 	bool (*asked)(void *program, const char *from, const struct peer_question *question, struct peer_answer *ret_answer);
-	void (*permit)(void *program, struct permit_answer *ret_answer);        /* a router asks */
+	void (*permit)(void *program, const struct permit_question *question, struct permit_answer *ret_answer);        /* a router asks */
+	/* To that member ("": any), draining for so long (0: it is only asked how it goes). *ret: a copy. ERR_WRONG_STATE: not now, and why. */
+	const char *(*name_of)(void *program, int member);
+	int (*hand_over)(void *program, const char *to, uint64_t drain_us, struct handover *ret, struct err *err);
 };
 
 struct peers;

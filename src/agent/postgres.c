@@ -297,17 +297,19 @@ int postgres_follow(const struct postgres *postgres, PGconn *conn, const char *u
 	return rc < 0 ? rc : say(conn, "SELECT pg_catalog.pg_reload_conf()", ANSWER_MS, err);
 }
 
-/* pg_promote() itself would look ten times a second only. */
-int postgres_promote(PGconn *conn, unsigned wait_ms, struct err *err)
+int postgres_promote(PGconn *conn, struct err *err)
 {
-	static const char begin[] = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_promote(false) END";
-	int rc = say(conn, begin, ANSWER_MS, err);
+	return say(conn, "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_promote(false) END", ANSWER_MS, err);
+}
 
-	for (unsigned waited_ms = 0; rc == 0; waited_ms += PROMOTED_MS) {
+/* pg_promote() itself would look ten times a second only. */
+int postgres_promoted(PGconn *conn, unsigned wait_ms, struct err *err)
+{
+	for (unsigned waited_ms = 0;; waited_ms += PROMOTED_MS) {
 		PGresult *result;
 		bool recovers;
+		int rc = ask(conn, "SELECT pg_catalog.pg_is_in_recovery()", NULL, PGRES_TUPLES_OK, ANSWER_MS, &result, err);
 
-		rc = ask(conn, "SELECT pg_catalog.pg_is_in_recovery()", NULL, PGRES_TUPLES_OK, ANSWER_MS, &result, err);
 		recovers = rc == 0 && PQgetvalue(result, 0, 0)[0] == 't';
 		PQclear(result);
 		if (!recovers)
@@ -316,7 +318,6 @@ int postgres_promote(PGconn *conn, unsigned wait_ms, struct err *err)
 			return err_set(err, ERR_WRONG_STATE, "the node has not left recovery within %u ms", wait_ms);
 		usleep(PROMOTED_MS * 1000);
 	}
-	return rc;
 }
 
 int postgres_wait_for(const struct postgres *postgres, PGconn *conn, const char *names, struct err *err)

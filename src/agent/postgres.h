@@ -46,8 +46,10 @@ void postgres_shut_down(const struct postgres *postgres);
 /* Of a standby: from whom it receives from now on; `upstream`: libpq's, without a database; "": from nobody. Without a connection it does not run, and
  * is made a standby first. ERR_IO, ERR_WRONG_STATE. */
 must_use int postgres_follow(const struct postgres *postgres, PGconn *conn, const char *upstream, const char *slot, struct err *err);
-/* Returns when it has left recovery, or when it had before. ERR_WRONG_STATE: it has not. */
-must_use int postgres_promote(PGconn *conn, unsigned wait_ms, struct err *err);
+/* Begins to; 0 also when it had left recovery before. */
+must_use int postgres_promote(PGconn *conn, struct err *err);
+/* Returns when it has left recovery. ERR_WRONG_STATE: it has not. */
+must_use int postgres_promoted(PGconn *conn, unsigned wait_ms, struct err *err);
 /* Commits on it wait for these (synchronous_standby_names) from now on; without a connection it does not run, and they will. ERR_IO. */
 must_use int postgres_wait_for(const struct postgres *postgres, PGconn *conn, const char *names, struct err *err);
 /* For whom they would, of a node that does not run; "": for nobody. */

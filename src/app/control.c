@@ -1,8 +1,10 @@
 #include "app/control.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "admin/admin.h"
 #include "admin/replication.h"
@@ -27,7 +29,7 @@
 #include "topo/config.h"
 #include "topo/topology.h"
 
-enum { RETRY_MS = 2000, ROLES_MS = 250 };
+enum { RETRY_MS = 2000, ROLES_MS = 250, LENT_MS = 200 };
 
 /* What a lane's thread is doing does not hold up the others: the nanu schema is answered while nodes that say nothing, or sessions that must end
  * their transactions, are waited for. */
@@ -419,6 +421,13 @@ static void permitted(void *program)
 	primaries_permitted(control->plane.services);
 }
 
+static int64_t lent(void *program, const char *node, uint64_t hold_us)
+{
+	const struct control *control = program;
+
+	return primaries_count_lent(control->plane.services, node, hold_us, LENT_MS);
+}
+
 static void hangs(void *program, struct node_status *status)
 {
 	const struct control *control = program;
@@ -428,7 +437,8 @@ static void hangs(void *program, struct node_status *status)
 
 int control_start(struct control *control, struct services *services, struct err *err)
 {
-	const struct leaders_calls calls = { .program = control, .changed = nodes_changed, .permitted = permitted };
+	char me[ROUTER_WHO_SIZE];
+	const struct leaders_calls calls = { .program = control, .changed = nodes_changed, .permitted = permitted, .lent = lent };
 	int rc = plane_settle(&control->plane, err);
 
 	if (rc < 0)
@@ -445,7 +455,11 @@ int control_start(struct control *control, struct services *services, struct err
 			return err_set(err, ERR_NOMEM, "cannot start the control plane's threads");
 		lane->started = true;
 	}
-	if (leaders_start(control->plane.leaders, control->plane.routers ? routers_me(control->plane.routers) : "", &calls, err) < 0 ||
+	if (control->plane.routers)
+		snprintf(me, sizeof(me), "%s", routers_me(control->plane.routers));
+	else
+		snprintf(me, sizeof(me), "%d", (int)getpid());
+	if (leaders_start(control->plane.leaders, me, &calls, err) < 0 ||
 	    sync_watch_start(&control->plane, &control->replication, &control->sync, err) < 0)
 		return err->code;
 	return control->plane.routers ? start_watch(control, err) : 0;

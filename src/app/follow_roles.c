@@ -370,7 +370,7 @@ static struct topology *follow_leader(struct role_follower *follower, int shard,
 	int node;
 
 	role_watch_found(follower->watch, led->name, ROLES_AS_THEY_ARE, "");
-	if (!leaders_read(follower->plane->leaders, led->name, &seen) || !seen.writable || strcmp(seen.node, was) == 0)
+	if (!leaders_read(follower->plane->leaders, led->name, &seen) || !seen.writable || !*seen.node || strcmp(seen.node, was) == 0)
 		return topology;
 	node = topology_node(topology, seen.node);
 	if (node < 0 || topology->nodes[node].shard != shard) {

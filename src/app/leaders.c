@@ -14,7 +14,7 @@
 #include "route/snapshot.h"
 #include "topo/config.h"
 
-enum { LED_MS = 300, OTHERS_MS = 2000, SEEK_MS = 40, TIMEOUT_MS = 1000, ANSWER_SIZE_MAX = 256 << 10, AGENT_SIZE = 512 };
+enum { LED_MS = 300, OTHERS_MS = 2000, SEEK_MS = 20, HELD_MS = 10, TIMEOUT_MS = 1000, ANSWER_SIZE_MAX = 256 << 10, AGENT_SIZE = 512 };
 
 struct shard_led {
 	char name[NAME_SIZE_MAX];
@@ -40,7 +40,7 @@ struct round { struct config *config; struct shard_led shards[SHARDS_MAX]; size_
 
 struct leaders {
 	struct leaders_calls calls;
-	char *question;
+	char *router;
 	CURLM *multi;
 	struct curl_slist *headers;
 	pthread_t thread;
@@ -189,6 +189,18 @@ static size_t keep_body(char *data, size_t size, size_t count, void *argument)
 	return size * count;
 }
 
+static void say_lent(struct leaders *leaders, struct asked *asked)
+{
+	uint64_t hold_us = node_status_hold(asked->status);
+	struct permit_question question = { .lent = now_us() >= hold_us ? leaders->calls.lent(leaders->calls.program, asked->node, hold_us) : -1 };
+	char *text;
+
+	snprintf(question.router, sizeof(question.router), "%s", leaders->router);
+	text = permit_question_to_json(&question);
+	curl_easy_setopt(asked->curl, CURLOPT_COPYPOSTFIELDS, text);
+	mem_free(text);
+}
+
 static void ask(struct leaders *leaders, struct asked *asked)
 {
 	if (!asked->curl) {
@@ -197,10 +209,10 @@ static void ask(struct leaders *leaders, struct asked *asked)
 		asked->curl = link_new(&files, asked->agent, PERMIT_PATH, TIMEOUT_MS);
 		curl_easy_setopt(asked->curl, CURLOPT_PRIVATE, asked);
 		curl_easy_setopt(asked->curl, CURLOPT_HTTPHEADER, leaders->headers);
-		curl_easy_setopt(asked->curl, CURLOPT_POSTFIELDS, leaders->question);
 		curl_easy_setopt(asked->curl, CURLOPT_WRITEFUNCTION, keep_body);
 		curl_easy_setopt(asked->curl, CURLOPT_WRITEDATA, &asked->body);
 	}
+	say_lent(leaders, asked);
 	buf_clear(&asked->body);
 	asked->asked_us = now_us();
 	asked->under_way = curl_multi_add_handle(leaders->multi, asked->curl) == CURLM_OK;
@@ -229,22 +241,45 @@ static bool learn(struct leaders *leaders, struct shard_led *shard, const struct
 	return true;
 }
 
+/* True: it was held, and is not any more. */
+static bool hold(struct asked *asked, const struct permit_answer *answer)
+{
+	bool held = node_status_hold(asked->status) != UINT64_MAX, holds = answer->hold_us != UINT64_MAX;
+
+	if (holds && !held)
+		node_status_hold_from(asked->status, asked->asked_us + answer->hold_us);
+	else if (!holds && held)
+		node_status_hold_from(asked->status, UINT64_MAX);
+	return held && !holds;
+}
+
 static void answered(struct leaders *leaders, struct asked *asked)
 {
 	struct permit_answer *answer = mem_alloc(sizeof(*answer));
 	struct err err;
-	bool news = false;
+	bool news = false, released = false;
 
 	if (permit_answer_from_json(asked->body.data, asked->body.size, answer, &err) == 0 && answer->revision && strcmp(answer->member, asked->node) == 0) {
 		pthread_mutex_lock(&leaders->lock);
 		news = learn(leaders, asked->shard, &answer->record);
 		if (answer->permit_us && leads(asked) && answer->record.leadership.epoch == asked->shard->epoch)
 			node_status_permit_until(asked->status, asked->asked_us + answer->permit_us);
+		released = hold(asked, answer);
 		pthread_mutex_unlock(&leaders->lock);
 	}
 	mem_free(answer);
 	if (news)
 		leaders->calls.changed(leaders->calls.program);
+	if (released)
+		leaders->calls.permitted(leaders->calls.program);
+}
+
+/* Until it is asked again. What it is held for begins and ends in time only if it is asked often. */
+static unsigned pause_ms(const struct asked *asked)
+{
+	if (node_status_hold(asked->status) != UINT64_MAX)
+		return now_us() >= node_status_hold(asked->status) ? HELD_MS : SEEK_MS;
+	return asked->shard->seeks ? SEEK_MS : leads(asked) ? LED_MS : OTHERS_MS;
 }
 
 static void finish(struct leaders *leaders, CURL *curl, CURLcode result)
@@ -260,7 +295,7 @@ static void finish(struct leaders *leaders, CURL *curl, CURLcode result)
 		asked->distrusts = result != CURLE_OK;
 	if (result == CURLE_OK)
 		answered(leaders, asked);
-	asked->due_us = asked->asked_us + (asked->shard->seeks ? SEEK_MS : leads(asked) ? LED_MS : OTHERS_MS) * UINT64_C(1000);
+	asked->due_us = asked->asked_us + pause_ms(asked) * UINT64_C(1000);
 }
 
 /* ---- permits ---- */
@@ -288,7 +323,7 @@ static uint64_t look_at(struct leaders *leaders, struct shard_led *shard, uint64
 			continue;
 		permitted = true;
 		next = until;
-		seeks = now > asked->asked_us + 2 * LED_MS * UINT64_C(1000) || !shard->writable;
+		seeks = now > asked->asked_us + 2 * LED_MS * UINT64_C(1000) || !shard->writable || node_status_hold(asked->status) <= now;
 	}
 	for (size_t i = 0; seeks && !shard->seeks && i < leaders->round->count; i++)
 		if (leaders->round->asked[i].shard == shard)
@@ -375,7 +410,7 @@ struct leaders *leaders_new(void)
 int leaders_start(struct leaders *leaders, const char *router, const struct leaders_calls *calls, struct err *err)
 {
 	leaders->calls = *calls;
-	leaders->question = permit_question_to_json(router);
+	leaders->router = mem_strdup(router);
 	leaders->started = pthread_create(&leaders->thread, NULL, thread, leaders) == 0;
 	return leaders->started ? 0 : err_set(err, ERR_NOMEM, "cannot start the control plane's threads");
 }
@@ -400,7 +435,7 @@ void leaders_free(struct leaders *leaders)
 	round_free(leaders->next);
 	curl_multi_cleanup(leaders->multi);
 	curl_slist_free_all(leaders->headers);
-	mem_free(leaders->question);
+	mem_free(leaders->router);
 	pthread_mutex_destroy(&leaders->lock);
 	mem_free(leaders);
 }

@@ -1,7 +1,7 @@
 /* leaders: who leads the shards whose nodes have agents, and until when, asked of these agents again and again (ha/permit.h).
  *
  *     the leader's agent, three times a second ──▶ a permit ──▶ node_status: until when statements may run on its node as the primary's
- *     nobody gives one: all agents of the shard, 25 times a second, until one does
+ *     nobody gives one: all agents of the shard, 50 times a second, until one does
  *     the record has another leader, who takes writes ──▶ `changed`: the topology is to follow
  *
  * An agent's word may be old, and never ahead of the store: what is known of a shard's leader only goes on to later epochs. A thread of its own asks.
@@ -21,7 +21,9 @@ struct snapshot;
 struct leaders_calls {                  /* on the thread that asks */
 	void *program;
 	void (*changed)(void *program);
-	void (*permitted)(void *program);       /* a permit has begun, or ended */
+	void (*permitted)(void *program);       /* a permit has begun, or ended; or a node does not hand over after all */
+	/* How many of its backends are, when none is lent any more from `hold_us` on; -1: that is not known yet. */
+	int64_t (*lent)(void *program, const char *node, uint64_t hold_us);
 };
 
 struct leader_seen {

@@ -9,6 +9,7 @@
 #include "app/remove_replica.h"
 #include "app/serve.h"
 #include "app/status.h"
+#include "app/switchover.h"
 #include "base/mem.h"
 
 static const struct command commands[] = {
@@ -17,6 +18,7 @@ static const struct command commands[] = {
 	  playground_usage },
 	{ "add-replica", add_replica_main, "make a replica of a shard on this machine, while everything runs", add_replica_usage },
 	{ "remove-replica", remove_replica_main, "take away a replica that was added", remove_replica_usage },
+	{ "switchover", switchover_main, "have another node of a shard lead, without an error for anybody", switchover_usage },
 	{ "agent", agent_main, "run the node on this machine: start, stop, promote and rewind it", agent_usage },
 	{ "status", status_main, "show what a running router says of itself", status_usage },
 };

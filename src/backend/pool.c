@@ -318,7 +318,7 @@ static struct pool_wait *next_waiting(const struct pool *pool)
 	LIST_EACH(&pool->waiting, node) {
 		struct pool_wait *wait = CONTAINER_OF(node, struct pool_wait, place);
 
-		if (!pool->held || wait->urgent(wait))
+		if (!pool_holds(pool) || wait->urgent(wait))
 			return wait;
 	}
 	return NULL;
@@ -329,7 +329,7 @@ static size_t count_waiting(const struct pool *pool)
 {
 	size_t count = 0;
 
-	if (!pool->held)
+	if (!pool_holds(pool))
 		return pool->waiting.count;
 	LIST_EACH(&pool->waiting, node) {
 		struct pool_wait *wait = CONTAINER_OF(node, struct pool_wait, place);
@@ -402,7 +402,7 @@ static void wait_timed_out(struct timer *timer)
 	unsigned limit;
 	struct err why;
 
-	if (pool->held && !wait->urgent(wait))
+	if (pool_holds(pool) && !wait->urgent(wait))
 		return;                 /* it begins anew when it is not held any more */
 	if (pool->last_failure.code && pool_count(pool) == 0)
 		why = pool->last_failure;
@@ -423,7 +423,7 @@ static struct list *waits(struct pool *pool, const struct pool_wait *wait)
 int pool_acquire(struct pool *pool, struct pool_wait *wait, struct backend **ret_backend, struct err *err)
 {
 	struct pools *pools = pool->pools;
-	bool may = pool->held ? wait->urgent(wait) : list_empty(&pool->waiting);
+	bool may = pool_holds(pool) ? wait->urgent(wait) : list_empty(&pool->waiting);
 	struct backend *backend = wait->backend_wanted ? find_wanted(&pool->idle, wait) : may ? pick_idle(pool, wait->settings) : NULL;
 
 	if (backend) {
@@ -435,7 +435,7 @@ int pool_acquire(struct pool *pool, struct pool_wait *wait, struct backend **ret
 		return ERR_NOT_FOUND;
 	if (pools->draining)
 		return err_set(err, ERR_SHUTDOWN, "the router is shutting down");
-	if (!pool->held && pool->waiting.count >= pools->config->pool_queue_max) {
+	if (!pool_holds(pool) && pool->waiting.count >= pools->config->pool_queue_max) {
 		const char *setting;
 		unsigned limit;
 

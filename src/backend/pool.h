@@ -1,8 +1,8 @@
 /* pool: the backends of one (node, database, user) on one worker.
  *
  * A pool owns its backends; a session borrows one leg at a time and hands it back idle, in no transaction. Invariant: over all workers,
- * opening + idle + lent + cleaning + retiring <= the quotas' limits, unless these were lowered meanwhile. A pool that is *held* (nanu.pause, nanu.drain)
- * lends only to those who have another backend that is waited for. One worker's; it lives until the topology has no place for it and it is empty.
+ * opening + idle + lent + cleaning + retiring <= the quotas' limits, unless these were lowered meanwhile. A pool that *holds* (nanu.pause, nanu.drain,
+ * nanu switchover) lends only to those who have another backend that is waited for. One worker's; it lives until the topology has no place for it and it is empty.
  */
 #pragma once
 
@@ -120,6 +120,12 @@ void pools_look(struct pools *pools);                   /* another worker asked:
 static inline bool pool_is_permitted(const struct pool *pool)
 {
 	return pool->replica || !pool->status || loop_now_us(pool->pools->loop) < node_status_permit(pool->status);
+}
+
+/* Whether it lends only to those who have another backend that is waited for: it is paused or drained, or its node about to hand over. */
+static inline bool pool_holds(const struct pool *pool)
+{
+	return pool->held || (pool->status && !pool->replica && loop_now_us(pool->pools->loop) >= node_status_hold(pool->status));
 }
 
 struct pool *pools_get(struct pools *pools, const char *node, const char *host, const struct node_address *address, const char *database,

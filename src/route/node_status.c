@@ -31,7 +31,7 @@ struct node_status {
 	uint64_t words[WORDS];          /* atomic, each: a struct node_seen up to failed_us */
 	uint64_t serving[SERVING_WORDS];        /* the same: a struct node_serving */
 	struct aside aside;
-	uint64_t permit_us;             /* atomic */
+	uint64_t permit_us, hold_us;    /* atomic */
 	pthread_mutex_t writing;        /* `words` */
 	pthread_mutex_t demanding;
 	pthread_cond_t demanded;
@@ -74,7 +74,7 @@ struct node_status *node_status_new(void)
 
 	status->refs = 1;
 	status->id = next_id();
-	status->permit_us = UINT64_MAX;
+	status->permit_us = status->hold_us = UINT64_MAX;
 	status->demand_due_us = UINT64_MAX;
 	pthread_mutex_init(&status->lock, NULL);
 	pthread_mutex_init(&status->writing, NULL);
@@ -94,6 +94,16 @@ uint64_t node_status_permit(const struct node_status *status)
 void node_status_permit_until(struct node_status *status, uint64_t until_us)
 {
 	__atomic_store_n(&status->permit_us, until_us, __ATOMIC_RELEASE);
+}
+
+uint64_t node_status_hold(const struct node_status *status)
+{
+	return __atomic_load_n(&status->hold_us, __ATOMIC_ACQUIRE);
+}
+
+void node_status_hold_from(struct node_status *status, uint64_t from_us)
+{
+	__atomic_store_n(&status->hold_us, from_us, __ATOMIC_RELEASE);
 }
 
 void node_status_guard(struct node_status *status, bool has_agent)

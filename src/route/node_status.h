@@ -107,6 +107,9 @@ bool node_seen_fit(const struct node_seen *seen, uint64_t now_us);
 /* Until when statements may run on it as its shard's primary, by env_system()'s clock: UINT64_MAX for a node without an agent (app/leaders.h). From any thread. */
 uint64_t node_status_permit(const struct node_status *status);
 void node_status_permit_until(struct node_status *status, uint64_t until_us);
+/* From when on nothing may begin on it, as it is about to hand over, by the same clock; UINT64_MAX: it is not. From any thread. */
+uint64_t node_status_hold(const struct node_status *status);
+void node_status_hold_from(struct node_status *status, uint64_t from_us);
 /* It has an agent: nothing may run on it before that gives a permit. Or it has none any more. */
 void node_status_guard(struct node_status *status, bool has_agent);
 

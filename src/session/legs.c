@@ -411,9 +411,9 @@ struct pool *legs_pool(struct session *session, int shard, struct err *err)
 static bool is_urgent(struct pool_wait *wait)
 {
 	LIST_EACH(&CONTAINER_OF(wait, struct leg, wait)->session->legs, node) {
-		const struct backend *backend = CONTAINER_OF(node, struct leg, place)->backend;
+		const struct leg *leg = CONTAINER_OF(node, struct leg, place);
 
-		if (backend && backend->pool->held)
+		if (leg->backend && (leg->in_tx || pool_holds(leg->backend->pool)))
 			return true;
 	}
 	return false;

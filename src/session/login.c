@@ -344,7 +344,7 @@ static bool is_held(struct session *session)
 {
 	struct pool *pool = legs_pool(session, 0, NULL);
 
-	if (!pool || (!pool->held && pool_is_permitted(pool)))
+	if (!pool || (!pool_holds(pool) && pool_is_permitted(pool)))
 		return false;
 	LIST_EACH(&session->legs, node)
 		if (CONTAINER_OF(node, struct leg, place)->backend)

@@ -1,12 +1,16 @@
 #include "session/primaries.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "backend/cancel.h"
+#include "base/limits.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "route/node_status.h"
 #include "route/snapshot.h"
 #include "session/session.h"
+#include "session/visit.h"
 #include "topo/config.h"
 
 enum { AGAIN_US = 100000 };
@@ -245,6 +249,7 @@ static void look(struct worker *worker, void *argument)
 	(void)argument;
 	leave_unpermitted(worker);
 	primaries_wake(worker);
+	loop_later(worker->loop, &worker->pools.retry);
 }
 
 void primaries_permitted(struct services *services)
@@ -252,4 +257,39 @@ void primaries_permitted(struct services *services)
 	for (unsigned i = 0; i < services->worker_count; i++)
 		if (services->workers[i])
 			worker_post_call(services->workers[i], look, NULL);
+}
+
+struct lent {
+	char node[NAME_SIZE_MAX];
+	uint64_t hold_us;
+	int64_t count;                  /* atomic */
+	bool early;                     /* atomic: a worker was not there yet */
+};
+
+static void count(struct worker *worker, void *argument)
+{
+	struct lent *lent = argument;
+
+	if (loop_now_us(worker->loop) < lent->hold_us)
+		__atomic_store_n(&lent->early, true, __ATOMIC_RELAXED);
+	LIST_EACH(&worker->pools.all, node) {
+		const struct pool *pool = CONTAINER_OF(node, struct pool, place);
+
+		if (!pool->replica && strcmp(pool->node, lent->node) == 0)
+			__atomic_add_fetch(&lent->count, (int64_t)pool->lent.count, __ATOMIC_RELAXED);
+	}
+}
+
+int64_t primaries_count_lent(struct services *services, const char *node, uint64_t hold_us, unsigned wait_ms)
+{
+	struct lent *lent = mem_calloc(1, sizeof(*lent));
+	struct visit *visit;
+	int64_t found;
+
+	snprintf(lent->node, sizeof(lent->node), "%s", node);
+	lent->hold_us = hold_us;
+	visit = visit_new(services, count, lent, mem_free);
+	found = visit_wait(visit, wait_ms) < 0 && !__atomic_load_n(&lent->early, __ATOMIC_RELAXED) ? __atomic_load_n(&lent->count, __ATOMIC_RELAXED) : -1;
+	visit_unref(visit);
+	return found;
 }

@@ -21,8 +21,11 @@ struct session;
 struct snapshot;
 struct worker;
 
-/* From any thread: a permit has begun, or ended. */
+/* From any thread: a permit has begun, or ended; or a node does not hand over after all. */
 void primaries_permitted(struct services *services);
+/* How many of this node's backends are lent as those of a primary, which none is any more from `hold_us` on. Asks all workers, for `wait_ms` at most: -1: not
+ * all have answered, or for some that was not yet. Not from a worker's thread. */
+int64_t primaries_count_lent(struct services *services, const char *node, uint64_t hold_us, unsigned wait_ms);
 /* Who waits for a primary looks again. */
 void primaries_wake(struct worker *worker);
 

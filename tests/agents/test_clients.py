@@ -69,13 +69,16 @@ class Clients:
             while not self.stopping:
                 number += step
                 try:
-                    port, = conn.execute("INSERT INTO written VALUES (%s) RETURNING inet_server_port()", [number]).fetchone()
+                    port = self.write(conn, number)
                     self.acknowledged.append((time.monotonic(), port, number))
                 except psycopg.Error as error:
                     self.errors.append((error.sqlstate, str(error)))
                     if conn.broken:
                         raise
                 time.sleep(0.002)
+
+    def write(self, conn, number):
+        return conn.execute("INSERT INTO written VALUES (%s) RETURNING inet_server_port()", [number]).fetchone()[0]
 
     def goes_on(self):
         before = len(self.acknowledged)
