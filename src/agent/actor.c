@@ -229,6 +229,9 @@ static int lead(struct actor *actor, const struct wanted *wanted, struct err *er
 	if (rc < 0)
 		return rc;
 	rc = wait_for(actor, wanted, conn, err);
+	/* Commits wait for those who follow it, and so for their slots; or for nobody. */
+	if (rc == 0 && probed->node == MEMBER_STANDBY && wanted->decision.wait_for.count)
+		rc = see_to_slots(actor, wanted, conn, err);
 	if (rc == 0 && probed->node == MEMBER_STANDBY) {
 		log_info("agent", "shard=%s epoch=%llu msg=\"the node is promoted\"", actor->options->shard, (unsigned long long)wanted->record.leadership.epoch);
 		rc = postgres_promote(conn, err);

@@ -49,6 +49,8 @@ def port_through(router):
 class Clients:
     """Each writes numbers over one connection, one statement after the other; the node that acknowledged is kept, and every error."""
 
+    pause_s = 0.002
+
     def __init__(self, router, count=4):
         self.stopping, self.acknowledged, self.errors = False, [], []
         self.threads = [threading.Thread(target=self.run, args=[router, i, count]) for i in range(count)]
@@ -75,7 +77,7 @@ class Clients:
                     self.errors.append((error.sqlstate, str(error)))
                     if conn.broken:
                         raise
-                time.sleep(0.002)
+                time.sleep(self.pause_s)
 
     def write(self, conn, number):
         return conn.execute("INSERT INTO written VALUES (%s) RETURNING inet_server_port()", [number]).fetchone()[0]
