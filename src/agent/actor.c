@@ -12,7 +12,7 @@
 #include "catalog/ask.h"
 #include "topo/replication.h"
 
-enum { PATH_SIZE = 4096, STEP_MS = 50, ANSWER_MS = 5000, PROMOTE_MS = 10000, QUIT_MS = 150, RETRY_US = 1000000, SLOTS_US = 1000000, UPSTREAM_SIZE = 2048 };
+enum { PATH_SIZE = 4096, STEP_MS = 50, ANSWER_MS = 5000, PROMOTE_MS = 10000, QUIT_MS = 150, RETRY_US = 1000000, CLONE_RETRY_US = 10000000, SLOTS_US = 1000000, UPSTREAM_SIZE = 2048 };
 
 struct wanted {
 	struct decision decision;
@@ -28,6 +28,7 @@ struct actor {
 	char mark[PATH_SIZE];
 	struct process process;         /* that this agent has started */
 	uint64_t retry_at;              /* nothing that failed is tried again before */
+	bool cloned;                    /* the last try to was a clone: it is not begun again at once */
 	uint64_t slots_at;              /* when the members' slots were seen to last */
 	char said[512];                 /* the last error, which is said once */
 	pthread_mutex_t lock;
@@ -291,7 +292,7 @@ static int checkpoint(const char *conninfo, struct err *err)
 /* A rewind that fails leaves nothing that could be rewound again; it also needs WAL of the node's own that may be gone. */
 static int rewind_node(struct actor *actor, const struct wanted *wanted, struct err *err)
 {
-	bool clones = actor_unfinished(actor);
+	bool clones = actor->cloned = actor_unfinished(actor);
 	const struct member_options *options = actor->options;
 	int upstream = wanted->decision.upstream, rc;
 	char text[UPSTREAM_SIZE], slot[REPLICATION_SLOT_SIZE], source[UPSTREAM_SIZE];
@@ -338,7 +339,7 @@ static void say_failure(struct actor *actor, const struct err *err)
 {
 	char quoted[600];
 
-	actor->retry_at = guard_now() + RETRY_US;
+	actor->retry_at = guard_now() + (actor->cloned ? CLONE_RETRY_US : RETRY_US);
 	if (strcmp(actor->said, err->message) == 0)
 		return;
 	snprintf(actor->said, sizeof(actor->said), "%s", err->message);
@@ -363,10 +364,12 @@ static void *actor_main(void *argument)
 			process_reap(&actor->process);
 		if (guard_now() >= actor->retry_at) {
 			memset(&err, 0, sizeof(err));
-			if (step(actor, wanted, &err) < 0)
+			if (step(actor, wanted, &err) < 0) {
 				say_failure(actor, &err);
-			else
+			} else {
 				actor->said[0] = '\0';
+				actor->cloned = false;
+			}
 		}
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += STEP_MS * 1000000L;

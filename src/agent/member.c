@@ -106,8 +106,10 @@ static bool keep(struct member *member)
 /* Clients wait for what comes next. */
 static bool hurries(const struct member *member)
 {
-	return member->handover.phase != HANDOVER_NONE || (member->situation.revision && member->situation.record.leader == LEADER_NOBODY) ||
-	       !member->situation.record.writable;
+	const struct situation *s = &member->situation;
+
+	return member->handover.phase != HANDOVER_NONE ||
+	       (s->revision && (s->record.leader == LEADER_NOBODY || !s->record.writable) && guard_now() < s->seen_at + s->profile->lease_us);
 }
 
 /* What a node that has crashed has beyond its last checkpoint shows when it is up. A standby may follow until then; a primary of an older timeline is

@@ -19,7 +19,7 @@
 #include "base/mem.h"
 #include "catalog/ask.h"
 
-enum { BODY_SIZE_MAX = 256 << 10, HOST_SIZE = 256, PEM_SIZE_MAX = 1 << 20, REFUSED_S = 60 };
+enum { BODY_SIZE_MAX = 256 << 10, HOST_SIZE = 256, PEM_SIZE_MAX = 1 << 20, REFUSED_S = 60, DRAIN_MS_MAX = 3600000 };
 
 struct peer {
 	struct peers *peers;
@@ -137,7 +137,7 @@ static void note_result(struct peer *peer, CURLcode result)
 	bool distrusts = link_is_distrust(result);
 
 	if (distrusts && !peer->distrusts)
-		log_warn("agent", "agent=%s msg=\"it is not believed, or does not believe us, for its certificate or ours: %s\"", peer->address, curl_easy_strerror(result));
+		log_warn("agent", "agent=%s msg=\"it refuses, or is not believed, for its certificate or ours: %s\"", peer->address, curl_easy_strerror(result));
 	if (distrusts || result == CURLE_OK)
 		peer->distrusts = distrusts;
 }
@@ -279,13 +279,16 @@ static enum MHD_Result answer_handover(struct peers *peers, struct MHD_Connectio
 	};
 	json_t *json = json_loadb(body->data, body->size, 0, NULL);
 	const char *to = json_string_value(json_object_get(json, "to"));
+	json_int_t drain_ms = json_integer_value(json_object_get(json, "drain_ms"));
 	struct handover handover;
 	struct err err;
 	int rc;
 
-	if (!json_is_object(json))
-		return refuse(connection, MHD_HTTP_BAD_REQUEST, "an object is expected");
-	rc = peers->calls.hand_over(peers->calls.program, to ? to : "", (uint64_t)json_integer_value(json_object_get(json, "drain_ms")) * 1000, &handover, &err);
+	if (!json_is_object(json) || drain_ms < 0 || drain_ms > DRAIN_MS_MAX) {
+		json_decref(json);
+		return refuse(connection, MHD_HTTP_BAD_REQUEST, "drain_ms is at most an hour");
+	}
+	rc = peers->calls.hand_over(peers->calls.program, to ? to : "", (uint64_t)drain_ms * 1000, &handover, &err);
 	json_decref(json);
 	if (rc < 0)
 		return refuse(connection, MHD_HTTP_CONFLICT, err.message);

@@ -290,7 +290,7 @@ static void finish(struct leaders *leaders, CURL *curl, CURLcode result)
 	curl_multi_remove_handle(leaders->multi, curl);
 	asked->under_way = false;
 	if (link_is_distrust(result) && !asked->distrusts)
-		log_warn("leaders", "agent=%s msg=\"it is not believed, or does not believe us, for its certificate or ours: %s\"", asked->agent, curl_easy_strerror(result));
+		log_warn("leaders", "agent=%s msg=\"it refuses, or is not believed, for its certificate or ours: %s\"", asked->agent, curl_easy_strerror(result));
 	if (link_is_distrust(result) || result == CURLE_OK)
 		asked->distrusts = result != CURLE_OK;
 	if (result == CURLE_OK)

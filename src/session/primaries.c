@@ -161,6 +161,7 @@ int primaries_await(struct leg *leg, const struct err *why, struct err *err)
 	struct session *session = leg->session;
 	struct loop *loop = session->worker->loop;
 	uint64_t now_us = loop_now_us(loop), left_us = session->policy ? session->policy->failover_wait * UINT64_C(1000) : 0;
+	uint64_t again_us = left_us;
 
 	if (session->state == SESSION_LOGIN)
 		left_us = 0;            /* it is let in, and its first statement waits */
@@ -181,7 +182,9 @@ int primaries_await(struct leg *leg, const struct err *why, struct err *err)
 	leg->leaderless = true;
 	leg->wait.timer.fire = fired;
 	list_push_back(&session->worker->leaderless, &leg->wait.place);
-	loop_arm(loop, &leg->wait.timer, why && AGAIN_US < left_us ? AGAIN_US : left_us);
+	if (why)                        /* ERR_CONFLICT: there is another primary now */
+		again_us = why->code == ERR_CONFLICT ? 0 : AGAIN_US;
+	loop_arm(loop, &leg->wait.timer, again_us < left_us ? again_us : left_us);
 	err_forget(&leg->err);
 	return 0;
 }
