@@ -293,7 +293,7 @@ def test_result_formats_must_fit_the_columns(conn):
     with conn.cursor() as cursor:
         cursor.execute("SELECT * FROM nanu.workers a, nanu.workers b, nanu.pools c, nanu.sessions d, nanu.nodes e", binary=True)
         assert len(cursor.description) > 64
-        assert isinstance(cursor.fetchone()[-3], int)
+        assert isinstance(cursor.fetchone()[-4], int)   # nanu.nodes.waiting
 
 
 def test_statements_of_one_pipeline(conn):
