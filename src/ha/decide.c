@@ -365,7 +365,7 @@ static void stand(const struct situation *s, struct memory *memory, struct decis
 		d->why = "its receiver has not ended yet";
 	else if (!leadership_certain(&s->record, frozen))
 		d->why = "too few members answer to be sure of every acknowledged commit";
-	else if (s->record.electable & ~frozen & ~(s->record.leader == LEADER_NOBODY ? 0 : bit(s->record.leader)) && now < memory->standing_since + profile->gather_us)
+	else if (s->record.electable & ~frozen && now < memory->standing_since + profile->gather_us)
 		d->why = "others may answer yet";
 	else if (best != s->self && now < memory->standing_since + profile->yield_us)
 		d->why = "another one has more, and may stand";
