@@ -297,8 +297,6 @@ static int rewind_node(struct actor *actor, const struct wanted *wanted, struct 
 	int upstream = wanted->decision.upstream, rc;
 	char text[UPSTREAM_SIZE], slot[REPLICATION_SLOT_SIZE], source[UPSTREAM_SIZE];
 
-	if (wanted->probed.known && wanted->probed.system != wanted->record.system)
-		return err_set(err, ERR_WRONG_STATE, "the node is of another database system than its shard: it is left as it is");
 	if (!*actor->said)
 		log_info("agent", "shard=%s source=%s msg=\"the node has another history: it is %s\"", options->shard, options->names[upstream],
 			 clones ? "cloned, as it could not be rewound" : "rewound");
@@ -394,7 +392,7 @@ int actor_start(const struct member_options *options, void (*acted)(void *progra
 	actor->acted = acted;
 	actor->program = program;
 	actor->process = PROCESS_NONE;
-	snprintf(actor->mark, sizeof(actor->mark), "%s/unfinished", options->folder);
+	snprintf(actor->mark, sizeof(actor->mark), "%s/" GUARD_MARK, options->folder);
 	pthread_mutex_init(&actor->lock, NULL);
 	pthread_cond_init(&actor->wake, NULL);
 	actor->wanted.decision.node = WISH_LEAVE;

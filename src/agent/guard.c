@@ -31,6 +31,7 @@ struct guard {
 	struct guarded *guarded;
 	int fd;
 	char data[PATH_SIZE];
+	char mark[PATH_SIZE + 16];      /* while it is there the node is rewound: a server that recovers it takes no clients */
 };
 
 uint64_t guard_now(void)
@@ -128,7 +129,7 @@ static _Noreturn void watch(const struct guard *guard)
 		uint64_t until = atomic_load(&guard->guarded->until);
 
 		if (guard_now() >= until) {
-			if (until && access(standby, F_OK) < 0 && errno == ENOENT && process_any_in("postgres", guard->data))
+			if (until && access(standby, F_OK) < 0 && errno == ENOENT && access(guard->mark, F_OK) < 0 && process_any_in("postgres", guard->data))
 				guard_stop_node(guard->data, QUIT_MS);
 			if (turn % 64 == 63 && is_needless(guard))
 				_exit(0);
@@ -207,6 +208,7 @@ int guard_open(const char *data, const char *folder, struct guard **ret_guard, s
 	int rc;
 
 	snprintf(guard->data, sizeof(guard->data), "%s", data);
+	snprintf(guard->mark, sizeof(guard->mark), "%s/" GUARD_MARK, folder);
 	snprintf(path, sizeof(path), "%s/guard", folder);
 	rc = map_file(guard, path, err);
 	if (rc < 0) {

@@ -3,6 +3,7 @@
  * It knows two things, in a file that it and the agent have mapped: until when the node may be a primary, by the clock that goes on while the machine
  * sleeps, and during which start of the machine that was said. Twenty times in a lease it looks; a node that may not be a primary any more and is none
  * of its standbys (there is no standby.signal) is stopped: SIGQUIT, and SIGKILL for all of its processes soon after.
+ * While the node is rewound (there is GUARD_MARK in the agent's folder) it stops nothing: pg_rewind has a server of its own recover what crashed.
  * The guard outlives the agent, and the next agent finds it by its lock. Who kills the guard alone has its agent start another one; who kills both has
  * the routers' permits left, which end by themselves.
  */
@@ -14,6 +15,8 @@
 #include "base/err.h"
 
 struct guard;
+
+#define GUARD_MARK "unfinished"
 
 /* The clock of everything that an agent promises: CLOCK_BOOTTIME, in microseconds. */
 uint64_t guard_now(void);

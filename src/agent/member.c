@@ -46,6 +46,7 @@ struct member {
 	uint64_t swap_revision;         /* what it is then */
 	struct { uint64_t frozen, epoch, change; } kept;
 	bool stopping;
+	bool strange;                   /* the record's members are not ours; it was logged */
 	const char *why;
 };
 
@@ -120,7 +121,7 @@ static enum lineage lineage(const struct member *member, uint64_t *ret_flushed)
 	const struct probed *probed = &member->probed;
 	enum lineage found = record_lineage(record, &probed->history, probed->flushed, record->leadership.leader == member->situation.self, ret_flushed);
 
-	if (probed->system != record->system || actor_unfinished(member->actor))
+	if (actor_unfinished(member->actor))
 		return LINEAGE_OWN;
 	if (probed->running || probed->clean)
 		return found;
@@ -129,20 +130,28 @@ static enum lineage lineage(const struct member *member, uint64_t *ret_flushed)
 	return probed->history.timeline == record->eras[record->era_count - 1].timeline ? found : LINEAGE_OWN;
 }
 
+/* A wrong data folder, or port: none of the shard's business. */
+static bool is_foreign(const struct member *member)
+{
+	return member->probed.known && member->situation.revision && member->probed.system != member->record.system;
+}
+
 static void look(struct member *member)
 {
 	struct situation *s = &member->situation;
 	const struct probed *probed = &member->probed;
 	struct member_state *own = &s->own;
 	int leader = s->record.leader;
-	bool from_leader = leader != LEADER_NOBODY && actor_follows(member->actor, probed) == leader, known = probed->known && s->revision;
+	bool from_leader = leader != LEADER_NOBODY && actor_follows(member->actor, probed) == leader;
 
-	*own = (struct member_state){ .lineage = LINEAGE_SAME, .epoch = s->record.epoch, .change = s->record.change };
+	*own = (struct member_state){ .node = MEMBER_UNKNOWN, .lineage = LINEAGE_SAME, .epoch = s->record.epoch, .change = s->record.change };
 	own->clean = !probed->running && probed->clean;
 	own->sick = probed->sick;
-	if (!known)
+	if (!probed->known || is_foreign(member))
 		return;
 	own->node = probed->running ? probed->node : MEMBER_DOWN;
+	if (!s->revision)
+		return;
 	own->lineage = lineage(member, &own->flushed);
 	own->receiving = probed->receiving && from_leader;
 	own->streaming = probed->receiving && s->record.flushed < own->flushed + BEHIND_MAX;
@@ -166,14 +175,22 @@ static void acted(void *program)
 	probe_now(member->probe);
 }
 
-static bool learn(struct member *member, const struct record *record, uint64_t revision, uint64_t now)
+static bool learn(struct member *member, const struct record *seen, uint64_t revision, uint64_t now)
 {
 	bool news = revision != member->situation.revision;
+	struct record record = *seen;
 
-	if (!decide_learn(&member->situation, &record->leadership, revision, now))
+	if (!record_arrange(&record, member->options->names, member->options->count)) {
+		if (!member->strange)
+			log_error("agent", "shard=%s msg=\"the shard's record has a member that the configuration does not have: nothing is done\"", member->options->shard);
+		member->strange = true;
+		return false;
+	}
+	member->strange = false;
+	if (!decide_learn(&member->situation, &record.leadership, revision, now))
 		return false;
 	if (news) {
-		member->record = *record;
+		member->record = record;
 		pthread_cond_broadcast(&member->wake);
 	}
 	return true;
@@ -230,8 +247,15 @@ static void read_rule(struct member *member)
 		pthread_mutex_lock(&member->lock);
 		if (shard >= 0)
 			member->situation.rule = topology->shards[shard].replication;
+		member->situation.rule_unknown = false;
 		pthread_mutex_unlock(&member->lock);
 		topology_unref(topology);
+	} else if (entry.value) {
+		log_error("agent", "shard=%s msg=\"the topology in the store cannot be read: %s\"", member->options->shard, err.message);
+	} else {
+		pthread_mutex_lock(&member->lock);
+		member->situation.rule_unknown = false;
+		pthread_mutex_unlock(&member->lock);
 	}
 	mem_free(entry.value);
 }
@@ -266,7 +290,11 @@ static void swap(struct member *member)
 	member->swap_wanted = false;
 	pthread_mutex_unlock(&member->lock);
 	text = record_to_json(&next);
-	rc = store_swap(member->options->store, member->key, revision, text, &fresh, &err);
+	rc = record_from_json(text, &next, &err);       /* what nobody could read is not written */
+	if (rc < 0)
+		log_error("agent", "shard=%s msg=\"%s\"", member->options->shard, err.message);
+	else
+		rc = store_swap(member->options->store, member->key, revision, text, &fresh, &err);
 	mem_free(text);
 	pthread_mutex_lock(&member->lock);
 	s->swapping = false;
@@ -319,7 +347,7 @@ static bool may_begin(const struct member *member, uint64_t now)
 	    member->probed.node != MEMBER_PRIMARY || member->kept.epoch)
 		return false;
 	for (size_t i = 0; i < member->options->count; i++)
-		if ((int)i != s->self && (s->views[i].asked_at + s->profile->fresh_us < now || s->views[i].said.node == MEMBER_PRIMARY))
+		if ((int)i != s->self && (s->views[i].asked_at + s->profile->fresh_us < now || s->views[i].said.node == MEMBER_PRIMARY || s->views[i].said.node == MEMBER_UNKNOWN))
 			return false;
 	return true;
 }
@@ -495,6 +523,8 @@ static void tick(struct member *member)
 	keep(member);
 	if (d->authority_until)
 		guard_until(member->options->guard, d->authority_until);
+	if (is_foreign(member))
+		d->why = "the node is of another database system than the shard: it is left as it is";
 	if (d->why && (!member->why || strcmp(d->why, member->why) != 0))
 		log_info("agent", "shard=%s epoch=%" PRIu64 " msg=\"%s\"", member->options->shard, member->situation.record.epoch, d->why);
 	member->why = d->why;
@@ -509,7 +539,7 @@ static void run(struct member *member, const volatile sig_atomic_t *stop)
 	while (!*stop) {
 		struct decision d;
 		struct probed probed;
-		bool hurry;
+		bool hurry, foreign;
 
 		if (guard_now() >= checked_at + GUARD_US) {
 			guard_check(member->options->guard);
@@ -519,10 +549,11 @@ static void run(struct member *member, const volatile sig_atomic_t *stop)
 		tick(member);
 		d = member->decision;
 		hurry = hurries(member);
+		foreign = is_foreign(member);
 		probed = member->probed;
 		actor_want(member->actor, &d, &member->record, member->situation.rule.mode == REPLICATION_SYNC, &probed);
 		pthread_mutex_unlock(&member->lock);
-		if (d.node == WISH_STOPPED && probed.running && !postgres_is_standby(&member->options->postgres)) {
+		if (d.node == WISH_STOPPED && probed.running && !foreign && !postgres_is_standby(&member->options->postgres)) {
 			log_warn("agent", "shard=%s msg=\"the node is stopped at once: %s\"", member->options->shard, d.why ? d.why : "another one leads");
 			guard_stop_node(member->options->postgres.data, 150);
 			probe_now(member->probe);
@@ -547,6 +578,7 @@ static void prepare(struct member *member, const struct member_options *options)
 	s->self = (int)options->self;
 	s->members = (UINT32_C(1) << options->count) - 1;
 	s->loss_bytes_max = options->loss_bytes_max;
+	s->rule_unknown = true;
 	s->record.leader = s->heir = LEADER_NOBODY;
 	read_state(member);
 }

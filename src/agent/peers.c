@@ -47,7 +47,7 @@ struct peers {
 
 /* ---- the text ---- */
 
-static const char *const condition_names[] = { [MEMBER_DOWN] = "down", [MEMBER_STANDBY] = "standby", [MEMBER_PRIMARY] = "primary" };
+static const char *const condition_names[] = { [MEMBER_DOWN] = "down", [MEMBER_STANDBY] = "standby", [MEMBER_PRIMARY] = "primary", [MEMBER_UNKNOWN] = "unknown" };
 
 static json_t *state_json(const struct member_state *state)
 {
@@ -57,12 +57,20 @@ static json_t *state_json(const struct member_state *state)
 			 (json_int_t)state->frozen, "epoch", (json_int_t)state->epoch, "change", (json_int_t)state->change);
 }
 
+static enum member_condition read_condition(const char *name)
+{
+	for (int i = 0; name && i < MEMBER_UNKNOWN; i++)
+		if (strcmp(condition_names[i], name) == 0)
+			return (enum member_condition)i;
+	return MEMBER_UNKNOWN;
+}
+
 static void read_state(const json_t *json, struct member_state *state)
 {
 	const char *node = json_string_value(json_object_get(json, "node")), *flushed = json_string_value(json_object_get(json, "flushed"));
 
 	*state = (struct member_state){
-		.node = !node || strcmp(node, "down") == 0 ? MEMBER_DOWN : strcmp(node, "standby") == 0 ? MEMBER_STANDBY : MEMBER_PRIMARY,
+		.node = read_condition(node),
 		.lineage = json_is_true(json_object_get(json, "same_history")) ? LINEAGE_SAME : LINEAGE_OWN,
 		.clean = json_is_true(json_object_get(json, "clean")),
 		.sick = json_is_true(json_object_get(json, "sick")),

@@ -149,7 +149,7 @@ static void plan_record(const struct situation *s, struct memory *memory, struct
 		next->quorums[0] = record->quorums[record->quorum_count - 1];
 		next->quorum_count = 1;
 	}
-	if (primary && !quorum_equal(&wanted, &record->quorums[record->quorum_count - 1]))
+	if (primary && !s->rule_unknown && !quorum_equal(&wanted, &record->quorums[record->quorum_count - 1]))
 		leadership_add_quorum(next, &wanted);
 	if (next->writable != record->writable || next->electable != record->electable || next->quorum_count != record->quorum_count ||
 	    memcmp(next->quorums, record->quorums, next->quorum_count * sizeof(next->quorums[0])) != 0)
@@ -236,6 +236,8 @@ static struct decision lead(const struct situation *s, struct memory *memory, ui
 	} else if (now >= d.authority_until) {
 		d.node = WISH_STOPPED;
 		d.why = "its authority has ended";
+	} else if (s->own.node == MEMBER_UNKNOWN) {
+		d.node = WISH_LEAVE;
 	} else if (hands_over(s, &d, now)) {
 		d.why = "it hands over";
 	} else if (s->own.node == MEMBER_PRIMARY || (now >= memory->promised_until && quorum_equal(&s->waits_for, &d.wait_for))) {
@@ -345,7 +347,7 @@ static void stand(const struct situation *s, struct memory *memory, struct decis
 	uint32_t frozen, able;
 	int best;
 
-	if (!(s->record.electable & bit(s->self)) || !can_be_elected(&s->own) || !has_expired(s, now) || !reaches_store(s, now) ||
+	if (s->rule_unknown || !(s->record.electable & bit(s->self)) || !can_be_elected(&s->own) || !has_expired(s, now) || !reaches_store(s, now) ||
 	    now < memory->promised_until || is_vetoed(s, now) || somebody_knows_better(s)) {
 		memory->standing_since = 0;
 		return;
@@ -392,6 +394,8 @@ static struct decision follow(const struct situation *s, struct memory *memory, 
 		memory->frozen = 0;
 	if (s->own.node == MEMBER_PRIMARY)
 		d.node = WISH_STOPPED;
+	else if (s->own.node == MEMBER_UNKNOWN)
+		d.node = WISH_LEAVE;
 	else if (s->own.lineage == LINEAGE_OWN)
 		d.node = record->leader != LEADER_NOBODY && record->writable ? WISH_REWOUND : WISH_LEAVE;
 	else if (memory->frozen)

@@ -39,7 +39,7 @@ struct profile {                        /* all by the clock that goes on while t
 
 extern const struct profile profile_fast, profile_wan;
 
-enum member_condition { MEMBER_DOWN, MEMBER_STANDBY, MEMBER_PRIMARY };
+enum member_condition { MEMBER_DOWN, MEMBER_STANDBY, MEMBER_PRIMARY, MEMBER_UNKNOWN };        /* UNKNOWN: any of these; it has not been looked at yet, or is another's */
 enum lineage {
 	LINEAGE_SAME,                   /* all its WAL belongs to the shard's history, as the record has it; it may be behind */
 	LINEAGE_OWN,                    /* it has WAL beyond a fork: to be rewound */
@@ -69,6 +69,7 @@ struct situation {
 	int self;
 	uint32_t members;               /* all of the shard, a bit each */
 	struct replication_rule rule;
+	bool rule_unknown;              /* it was not read yet: what commits wait for stays, and nobody stands */
 	uint64_t loss_bytes_max;        /* async: a member further behind is not elected */
 
 	struct leadership record;       /* the latest seen */

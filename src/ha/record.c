@@ -198,6 +198,43 @@ int record_from_json(const char *text, struct record *ret_record, struct err *er
 	return wrong ? err_set(err, ERR_CONFIG, "the shard's record is damaged: %s", wrong) : 0;
 }
 
+static uint32_t rearranged(uint32_t members, const int *places)
+{
+	uint32_t found = 0;
+
+	for (int i = 0; i < MEMBERS_MAX; i++)
+		found |= members >> i & 1 ? UINT32_C(1) << places[i] : 0;
+	return found;
+}
+
+bool record_arrange(struct record *record, const char *const *names, size_t count)
+{
+	struct leadership *leadership = &record->leadership;
+	int places[MEMBERS_MAX] = { 0 };
+
+	for (size_t i = 0; i < record->member_count; i++) {
+		size_t j = 0;
+
+		while (j < count && strcmp(record->members[i], names[j]) != 0)
+			j++;
+		if (j == count)
+			return false;
+		places[i] = (int)j;
+	}
+	leadership->leader = leadership->leader == LEADER_NOBODY ? LEADER_NOBODY : places[leadership->leader];
+	leadership->heir = leadership->heir == LEADER_NOBODY ? LEADER_NOBODY : places[leadership->heir];
+	leadership->electable = rearranged(leadership->electable, places);
+	for (size_t i = 0; i < leadership->quorum_count; i++) {
+		leadership->quorums[i].members = rearranged(leadership->quorums[i].members, places);
+		leadership->quorums[i].leader = places[leadership->quorums[i].leader];
+	}
+	memset(record->members, 0, sizeof(record->members));
+	for (size_t i = 0; i < count; i++)
+		snprintf(record->members[i], NAME_SIZE_MAX, "%s", names[i]);
+	record->member_count = count;
+	return true;
+}
+
 int record_member(const struct record *record, const char *name)
 {
 	for (size_t i = 0; i < record->member_count; i++)

@@ -7,7 +7,7 @@
  *	  "quorums": [ { "leader": "n1b", "members": [ "n1a", "n1c" ], "count": 1 } ],
  *	  "system": "7298…", "eras": [ { "epoch": 1, "timeline": 1, "begin": "0/0" }, { "epoch": 3, "timeline": 2, "begin": "0/3000110" } ] }
  *
- * A member's place among "members" is its bit and its number in leadership.h, and stays: who is added comes last.
+ * A member's place among "members" is its bit and its number in leadership.h; who reads it numbers them as he does (record_arrange()).
  */
 #pragma once
 
@@ -35,6 +35,9 @@ struct record {
 char *record_to_json(const struct record *record);              /* mem_free() it */
 /* ERR_CONFIG: it is no such text, and why. */
 must_use int record_from_json(const char *text, struct record *ret_record, struct err *err);
+/* Numbers the members as these names are, whoever numbered them before; those whom the record lacks are there then, too. False: it has one who is none of these,
+ * and is left as it was. */
+must_use bool record_arrange(struct record *record, const char *const *names, size_t count);
 int record_member(const struct record *record, const char *name);      /* LEADER_NOBODY: it is none */
 /* The leader's node was promoted: its WAL goes on so from now on. */
 void record_add_era(struct record *record, uint32_t timeline, uint64_t begin);

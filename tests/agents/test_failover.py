@@ -1,12 +1,16 @@
 """A shard outlives its primary without anybody's help: real servers, real agents, a real etcd, real kills."""
+import json
 import os
 import signal
+import subprocess
 import time
 
 import psycopg
 import pytest
 
 from harness.agents import pids_in
+from harness.postgres import PROGRAMS, SUPERUSER
+from harness.program import as_server_user
 from harness.wait import PATIENCE, wait_until
 
 ONE_LOOP = "uring"
@@ -161,3 +165,46 @@ def test_a_primary_that_dies_while_the_store_is_away_is_replaced_when_it_is_back
     finally:
         etcd.members[0].thaw()
     another_leads(shard, old)
+
+
+def test_an_agent_of_another_system_touches_nothing(shard, tmp_path):
+    """Its data folder is a wrong one: a primary that runs there, or is stopped, stays as it is."""
+    node = shard.other(shard.leader())
+    node.kill_agent()
+    node.kill_server()
+    own, foreign = node.data, shard.folder / f"{node.name}-foreign"
+    subprocess.run([PROGRAMS / "initdb", "--pgdata", foreign, "--username", SUPERUSER, "--no-sync"], check=True, cwd="/", stdout=subprocess.DEVNULL, **as_server_user())
+    node.data = foreign
+    try:
+        for runs in (False, True):
+            if runs:
+                node.start_server()
+            node.start_agent("--folder", str(tmp_path / "agent"))
+            wait_until(lambda: "of another database system" in node.log.read_text(), "it is said")
+            time.sleep(2)
+            assert not (foreign / "standby.signal").exists() and bool(pids_in(foreign)) == runs
+            node.kill_agent()
+    finally:
+        node.kill_server()
+        node.data = own
+        node.start_agent()
+
+
+def test_the_order_of_nodes_in_the_configuration_means_nothing(shard, writers):
+    leader, before = shard.leader(), epoch(shard)
+    other = json.loads(shard.config.read_text())
+    other["shards"][0]["nodes"].reverse()
+    reversed_config = shard.folder / "reversed.yaml"
+    reversed_config.write_text(json.dumps(other))
+    for node in shard.nodes:
+        node.kill_agent()
+        node.config = reversed_config
+        node.start_agent()
+        writers.goes_on()
+        node.config = shard.config
+    time.sleep(3)
+    assert (epoch(shard), shard.leader(), shard.primaries()) == (before, leader, [leader])
+    for node in shard.nodes:
+        node.kill_agent()
+        node.start_agent()
+    writers.goes_on()

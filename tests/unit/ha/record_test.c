@@ -143,6 +143,25 @@ static void of_many_eras_the_newest_are_kept(void **state)
 	assert_int_equal(record.eras[ERAS_MAX - 1].timeline, 3 + ERAS_MAX);
 }
 
+static void members_are_numbered_as_the_reader_does(void **state)
+{
+	static const char *const other[] = { "n1c", "n1d", "n1a", "n \"1\" b" }, *const fewer[] = { "n1a", "n1c" };
+	struct record record = example(), before = record;
+	const struct leadership *leadership = &record.leadership;
+
+	(void)state;
+	assert_false(record_arrange(&record, fewer, 2));
+	assert_memory_equal(&record, &before, sizeof(record));
+	assert_true(record_arrange(&record, other, 4));
+	assert_int_equal(leadership->leader, 3);
+	assert_int_equal(leadership->electable, 8 | 1);
+	assert_int_equal(leadership->quorums[0].leader, 2);
+	assert_int_equal(leadership->quorums[1].leader, 3);
+	assert_int_equal(leadership->quorums[1].members, 4 | 1);
+	assert_int_equal(record.member_count, 4);
+	assert_string_equal(record.members[1], "n1d");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +171,7 @@ int main(void)
 		cmocka_unit_test(a_timeline_of_that_number_may_be_another_one),
 		cmocka_unit_test(who_was_promoted_just_now_leads),
 		cmocka_unit_test(of_many_eras_the_newest_are_kept),
+		cmocka_unit_test(members_are_numbered_as_the_reader_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
