@@ -10,6 +10,7 @@
 #include "admin/running.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
+#include "ha/commit_wait.h"
 #include "ha/flusher.h"
 #include "route/snapshot.h"
 #include "session/job.h"
@@ -78,8 +79,8 @@ static void tell_of(const struct shard *shard, enum replication_state state, con
 		  replication_mode_name(shard->replication.mode), replication_state_name(state), log_quote(names, quoted, sizeof(quoted)), words[state]);
 }
 
-/* Whether that is news. */
-static bool note(struct replication_watch *watch, const struct shard *shard, enum replication_state state)
+/* Whether that is news. `loaded`: as of the configuration of then. */
+static bool note(struct replication_watch *watch, const struct shard *shard, enum replication_state state, const char *loaded)
 {
 	struct replication_seen *seen;
 	bool news;
@@ -95,6 +96,7 @@ static bool note(struct replication_watch *watch, const struct shard *shard, enu
 	if (seen) {
 		seen->state = state;
 		seen->missing_looks = 0;
+		snprintf(seen->loaded, sizeof(seen->loaded), "%s", loaded);
 	}
 	pthread_mutex_unlock(&watch->reading);
 	return news;
@@ -177,8 +179,8 @@ static void owe_wakings(struct replication_watch *watch, const char *shard)
 	pthread_mutex_unlock(&watch->reading);
 }
 
-/* What the primary should be told, and whether it does so already, or was told another time; memory of `arena`. */
-struct finding { const char *names; enum replication_state state; bool told, ours; };
+/* What the primary should be told, and whether it was told so already, or another time; when it read its configuration last; memory of `arena`. */
+struct finding { const char *names, *loaded; enum replication_state state; bool told, ours; };
 
 /* Whether these names are nodes of the shard, quoted as tell() has them: somebody else's are no business of an async shard's. */
 static bool are_ours(const struct topology *topology, int shard, const char *names)
@@ -207,8 +209,8 @@ static int look(const struct topology *topology, int index, PGconn *conn, struct
 	bool streaming[NODES_MAX];
 	PGresult *result = NULL;
 
-	rc = node_ask(conn, who, "SELECT '', pg_catalog.current_setting('synchronous_standby_names') UNION ALL"
-		 " SELECT application_name, '' FROM pg_catalog.pg_stat_replication WHERE state = 'streaming'", NULL, PGRES_TUPLES_OK, &result, err);
+	rc = node_ask(conn, who, "SELECT '', pg_catalog.current_setting('synchronous_standby_names'), pg_catalog.pg_conf_load_time()::text UNION ALL"
+		 " SELECT application_name, '', '' FROM pg_catalog.pg_stat_replication WHERE state = 'streaming'", NULL, PGRES_TUPLES_OK, &result, err);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < count; i++) {
@@ -217,30 +219,56 @@ static int look(const struct topology *topology, int index, PGconn *conn, struct
 	}
 	ret->names = replication_names(&shard->replication, replicas, streaming, count, arena, &ret->state);
 	ret->told = strcmp(PQgetvalue(result, 0, 1), ret->names) == 0;
+	ret->loaded = arena_strdup(arena, PQgetvalue(result, 0, 2));
 	ret->ours = are_ours(topology, index, PQgetvalue(result, 0, 1));
 	PQclear(result);
 	return 0;
 }
 
-/* `agent`: the node's agent tells it, from the same rule. */
-static int look_and_tell(struct replication_watch *watch, const struct topology *topology, int index, bool patient, bool agent, PGconn *conn,
+/* Whether its commits wait, as it was told: they have been seen to since it read its configuration last. */
+static int see_wait(struct replication_watch *watch, const struct config *config, const struct topology *topology, int index, PGconn *conn,
+		    const struct finding *found, bool *ret_wait, struct err *err)
+{
+	const struct replication_seen *seen;
+	PGconn *committing = NULL;
+	int rc = 0;
+
+	pthread_mutex_lock(&watch->reading);
+	seen = find(watch, topology->shards[index].name);
+	*ret_wait = seen && strcmp(seen->loaded, found->loaded) == 0;
+	pthread_mutex_unlock(&watch->reading);
+	if (!*ret_wait) {
+		rc = node_open(config, &topology->nodes[topology->shards[index].primary], topology_node_database(topology, index), &committing, err);
+		if (rc == 0)
+			rc = commit_wait_seen(conn, committing, ret_wait, err);
+		PQfinish(committing);
+	}
+	return rc;
+}
+
+static int look_and_tell(struct replication_watch *watch, const struct config *config, const struct topology *topology, int index, bool patient, PGconn *conn,
 			 struct arena *arena, struct err *err)
 {
 	const struct shard *shard = &topology->shards[index];
 	const char *who = topology->nodes[shard->primary].name;
+	bool waits = true;
 	struct finding found;
 	int rc = look(topology, index, conn, arena, &found, err);
 
 	if (rc < 0 || (patient && too_soon(watch, shard, found.state)))
 		return rc;
+	if (found.told && *found.names)
+		rc = see_wait(watch, config, topology, index, conn, &found, &waits, err);
+	if (rc < 0)
+		return rc;
 	if (shard->replication.mode == REPLICATION_ASYNC)
 		found.told |= patient && !found.ours;
-	else if (note(watch, shard, found.state))
+	else if (((found.told && waits) || found.state != REPLICATION_OK) && note(watch, shard, found.state, found.told && waits ? found.loaded : ""))
 		tell_of(shard, found.state, found.names);
-	if (agent)
-		return !found.told;
+	if (!found.told && config_has_agent(config, who))
+		return 1;               /* its agent tells it, from the same rule */
 	if (found.told)
-		return wake_waiting(watch, conn, who, shard->name, err);
+		return waits ? wake_waiting(watch, conn, who, shard->name, err) : 1;
 	rc = tell(conn, who, found.names, err);
 	if (rc > 0)
 		owe_wakings(watch, shard->name);
@@ -258,7 +286,7 @@ int replication_look(struct replication_watch *watch, const struct config *confi
 	if (!*conn)
 		rc = node_open(config, primary, topology_node_database(topology, shard), conn, err);
 	if (rc == 0)
-		rc = look_and_tell(watch, topology, shard, patient, config_has_agent(config, primary->name), *conn, &arena, err);
+		rc = look_and_tell(watch, config, topology, shard, patient, *conn, &arena, err);
 	if (rc < 0) {
 		PQfinish(*conn);
 		*conn = NULL;
@@ -311,7 +339,7 @@ static int settle(struct replication_watch *watch, const struct config *config, 
 			return rc;
 		nanosleep(&pause, NULL);
 	}
-	return err_set(err, ERR_WRONG_STATE, "node \"%s\" was told whom to wait for, and does not do so",
+	return err_set(err, ERR_WRONG_STATE, "node \"%s\" was told whom to wait for, but its commits are not seen to wait yet: its checkpointer may be busy",
 		       topology->nodes[topology->shards[shard].primary].name);
 }
 
@@ -416,10 +444,10 @@ static int tell_primary(struct admin *admin, struct job *job, const struct topol
 		if (rc == 0 || (rc == ERR_WRONG_STATE && is_changed(admin, next, shard)))
 			return 0;
 	}
-	err_set(&job->err, ERR_WRONG_STATE, "shard \"%s\" is to be %s from now on, but its primary could not be told", next->shards[shard].name,
+	err_set(&job->err, ERR_WRONG_STATE, "shard \"%s\" is to be %s from now on, but its primary does not wait so yet", next->shards[shard].name,
 		replication_mode_name(next->shards[shard].replication.mode));
 	err_detail(&job->err, "%s", why.message);
-	err_hint(&job->err, "Call it again when the primary answers.");
+	err_hint(&job->err, "It is told again and again. nanu.shards says in replication_state when it waits so; or call this again.");
 	return ERR_WRONG_STATE;
 }
 

@@ -23,6 +23,7 @@ struct topology;
 struct replication_seen {               /* of one shard; under the lock `reading` */
 	char shard[NAME_SIZE_MAX];
 	enum replication_state state;
+	char loaded[40];                /* when the primary read the configuration under which its commits were seen to wait; "": they were not */
 	unsigned missing_looks;         /* in a row that found replicas missing, of which nothing was made yet */
 	unsigned wakings;               /* still to be made, since the primary was told something: wake_waiting() */
 };
@@ -40,7 +41,7 @@ void replication_watch_release(struct replication_watch *watch);
 /* What was last seen of the shard; false: nothing. From any thread. */
 bool replication_watch_state(struct replication_watch *watch, const char *shard, enum replication_state *ret_state);
 
-/* Looks at one shard, and tells its primary what is not so yet; logs what has changed. Under `acting`, which the caller holds. `patient`: replicas that
+/* Looks at one shard, and tells its primary what is not so yet; logs what has changed. It waits when a commit is seen to (ha/commit_wait.h). Under `acting`, which the caller holds. `patient`: replicas that
  * are missing for a moment are waited for, and what an async shard's primary has been told by others is left as it is. *conn is opened when it is NULL,
  * and closed with an error. 1: the primary was told something, and may need a moment for it; 0: it waits as it should; ERR_CONNECT, ERR_WRONG_STATE. */
 must_use int replication_look(struct replication_watch *watch, const struct config *config, const struct topology *topology, int shard, bool patient,

@@ -1,4 +1,6 @@
 """nanu.set_replication(): whom a primary waits for, and what happens when replicas are missing."""
+import os
+import signal
 import threading
 import time
 
@@ -310,3 +312,34 @@ def test_only_administrators_and_outside_transactions(cluster, start_own):
             conn.execute("SELECT nanu.set_replication('s1', 'sync')")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         start_own(shards=1, admin_users="postgres").execute("SELECT nanu.set_replication('s1', 'async')")
+
+
+def test_commits_wait_when_that_is_said(cluster):
+    """Backends go by what the checkpointer has read, and it reads nothing while it hurries: here it stands still."""
+    with cluster.servers[0].connect() as conn:
+        checkpointer, = conn.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'").fetchone()
+    os.kill(checkpointer, signal.SIGSTOP)
+    try:
+        said = []
+        chooser = threading.Thread(target=lambda: said.append(choose(cluster, "semi-sync")))
+        chooser.start()
+        wait_until(lambda: names(cluster) != "", "the primary is told")
+        time.sleep(1.5)                 # the router's own looks, too
+        assert not said and state(cluster) is None
+    finally:
+        os.kill(checkpointer, signal.SIGCONT)
+    chooser.join()
+    assert said and state(cluster) == "ok"
+
+
+def test_a_checkpointer_that_hears_nothing_is_told_of(cluster):
+    with cluster.servers[0].connect() as conn:
+        checkpointer, = conn.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'").fetchone()
+    os.kill(checkpointer, signal.SIGSTOP)
+    try:
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="to be semi-sync from now on") as raised:
+            choose(cluster, "semi-sync")
+        assert "its commits are not seen to wait yet" in raised.value.diag.message_detail
+    finally:
+        os.kill(checkpointer, signal.SIGCONT)
+    wait_until(lambda: state(cluster) == "ok", "it does so later")
