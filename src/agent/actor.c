@@ -34,9 +34,22 @@ struct actor {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct wanted wanted;
+	bool at_work;                   /* on a step, or what it has started does not show yet */
 	bool stopping;
 	pthread_t thread;
 };
+
+bool actor_may_start(struct actor *actor)
+{
+	enum wish wish;
+	bool at_work;
+
+	pthread_mutex_lock(&actor->lock);
+	wish = actor->wanted.decision.node;
+	at_work = actor->at_work;
+	pthread_mutex_unlock(&actor->lock);
+	return at_work || (wish != WISH_LEAVE && wish != WISH_STOPPED && wish != WISH_SHUT_DOWN) || postgres_running(&actor->options->postgres);
+}
 
 /* ---- names ---- */
 
@@ -144,19 +157,30 @@ static int start_standby(struct actor *actor, int upstream, struct err *err)
 	return rc < 0 ? rc : start(actor, err);
 }
 
-static int wait_for(const struct actor *actor, const struct wanted *wanted, PGconn *conn, struct err *err)
+/* Whether it has been told to wait for those whom its commits are to wait for. */
+static bool is_told(const struct wanted *wanted)
 {
 	struct arena arena;
-	const char *names;
-	int rc = 0;
+	bool told;
 
 	arena_init(&arena, 1024);
-	names = names_of(&wanted->record, &wanted->decision.wait_for, wanted->all, &arena);
-	if (strcmp(names, wanted->probed.waits_for) != 0) {
-		rc = postgres_wait_for(&actor->options->postgres, conn, names, err);
-		actor->acted(actor->program);
-	}
+	told = wanted->decision.wait_for.leader == LEADER_NOBODY ||
+	       strcmp(names_of(&wanted->record, &wanted->decision.wait_for, wanted->all, &arena), wanted->probed.waits_for) == 0;
 	arena_release(&arena);
+	return told;
+}
+
+static int tell(const struct actor *actor, const struct wanted *wanted, PGconn *conn, struct err *err)
+{
+	struct arena arena;
+	int rc;
+
+	if (is_told(wanted))
+		return 0;
+	arena_init(&arena, 1024);
+	rc = postgres_wait_for(&actor->options->postgres, conn, names_of(&wanted->record, &wanted->decision.wait_for, wanted->all, &arena), err);
+	arena_release(&arena);
+	actor->acted(actor->program);
 	return rc;
 }
 
@@ -203,13 +227,31 @@ static int prepare(const struct actor *actor, const struct wanted *wanted, struc
 	int rc = 0;
 
 	if (wanted->record.leadership.leader != (int)actor->options->self || !probed->known || probed->node == MEMBER_PRIMARY ||
-	    postgres_running(postgres) != probed->running)
+	    postgres_running(postgres) != probed->running || is_told(wanted))
 		return 0;
 	if (probed->running)
 		rc = open_node(postgres->conninfo, &conn, err);
 	if (rc == 0)
-		rc = wait_for(actor, wanted, conn, err);
+		rc = tell(actor, wanted, conn, err);
 	PQfinish(conn);
+	return rc;
+}
+
+/* A member that has got nothing from the last leaders does not know which timelines they had. */
+static int promote(struct actor *actor, const struct wanted *wanted, PGconn *conn, struct err *err)
+{
+	const struct postgres *postgres = &actor->options->postgres;
+	const struct record *record = &wanted->record;
+	int rc = postgres_pass_timelines(postgres, wanted->probed.history.timeline, record->eras[record->era_count - 1].timeline, err);
+
+	if (rc < 0)
+		return rc;
+	log_info("agent", "shard=%s epoch=%llu msg=\"the node is promoted\"", actor->options->shard, (unsigned long long)record->leadership.epoch);
+	rc = postgres_promote(conn, err);
+	if (rc == 0)
+		rc = postgres_promoted(conn, PROMOTE_MS, err);
+	actor->acted(actor->program);
+	actor->slots_at = 0;            /* now: those who follow it look for theirs */
 	return rc;
 }
 
@@ -226,21 +268,17 @@ static int lead(struct actor *actor, const struct wanted *wanted, struct err *er
 		return 0;               /* it has only just been started, or ended: how, is looked at first */
 	if (!probed->running)
 		return postgres_is_standby(postgres) ? start_standby(actor, LEADER_NOBODY, err) : start(actor, err);
+	if (probed->node == MEMBER_PRIMARY && is_told(wanted) && guard_now() < actor->slots_at + SLOTS_US)
+		return 0;
 	rc = open_node(postgres->conninfo, &conn, err);
 	if (rc < 0)
 		return rc;
-	rc = wait_for(actor, wanted, conn, err);
+	rc = tell(actor, wanted, conn, err);
 	/* Commits wait for those who follow it, and so for their slots; or for nobody. */
 	if (rc == 0 && probed->node == MEMBER_STANDBY && wanted->decision.wait_for.count)
 		rc = see_to_slots(actor, wanted, conn, err);
-	if (rc == 0 && probed->node == MEMBER_STANDBY) {
-		log_info("agent", "shard=%s epoch=%llu msg=\"the node is promoted\"", actor->options->shard, (unsigned long long)wanted->record.leadership.epoch);
-		rc = postgres_promote(conn, err);
-		if (rc == 0)
-			rc = postgres_promoted(conn, PROMOTE_MS, err);
-		actor->acted(actor->program);
-		actor->slots_at = 0;    /* now: those who follow it look for theirs */
-	}
+	if (rc == 0 && probed->node == MEMBER_STANDBY)
+		rc = promote(actor, wanted, conn, err);
 	if (rc == 0 && guard_now() >= actor->slots_at + SLOTS_US)
 		rc = see_to_slots(actor, wanted, conn, err);
 	PQfinish(conn);
@@ -264,12 +302,14 @@ static int follow(struct actor *actor, const struct wanted *wanted, struct err *
 	else
 		upstream_of(actor, upstream, text);
 	follows = strcmp(text, wanted->probed.upstream) == 0;
-	if (!wanted->probed.known || !wanted->probed.running || wanted->probed.node != MEMBER_STANDBY || (follows && guard_now() < actor->slots_at + SLOTS_US))
+	if (!wanted->probed.known || !wanted->probed.running || wanted->probed.node != MEMBER_STANDBY || (follows && is_told(wanted) && guard_now() < actor->slots_at + SLOTS_US))
 		return 0;
 	rc = open_node(postgres->conninfo, &conn, err);
 	if (rc < 0)
 		return rc;
 	rc = follows ? see_to_slots(actor, wanted, conn, err) : postgres_follow(postgres, conn, text, slot, err);
+	if (rc == 0)
+		rc = tell(actor, wanted, conn, err);
 	PQfinish(conn);
 	return rc;
 }
@@ -357,6 +397,7 @@ static void *actor_main(void *argument)
 		struct err err;
 
 		*wanted = actor->wanted;
+		actor->at_work = true;
 		pthread_mutex_unlock(&actor->lock);
 		if (actor->process.pid && !process_running(&actor->process))
 			process_reap(&actor->process);
@@ -374,6 +415,7 @@ static void *actor_main(void *argument)
 		until.tv_sec += until.tv_nsec / 1000000000;
 		until.tv_nsec %= 1000000000;
 		pthread_mutex_lock(&actor->lock);
+		actor->at_work = actor->process.pid && !postgres_running(&actor->options->postgres);
 		if (!actor->stopping)
 			pthread_cond_clockwait(&actor->wake, &actor->lock, CLOCK_MONOTONIC, &until);
 	}

@@ -20,6 +20,8 @@ void actor_stop(struct actor *actor);   /* NULL is allowed; the node is left as 
 
 /* From which member the node is set to receive; LEADER_NOBODY: from none. */
 int actor_follows(const struct actor *actor, const struct probed *probed);
+/* A start of it is under way, or may be begun before actor_want() is called again. */
+bool actor_may_start(struct actor *actor);
 /* A rewind of it was begun and not brought to an end: it must not be started. */
 bool actor_unfinished(const struct actor *actor);
 /* What commits on the node wait for, as the record's members. */

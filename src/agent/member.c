@@ -157,6 +157,8 @@ static void look(struct member *member)
 	own->streaming = probed->receiving && s->record.flushed < own->flushed + BEHIND_MAX;
 	own->frozen = probed->running && (from_leader || (probed->has_receiver && !*probed->upstream)) ? 0 : member->memory.frozen;
 	s->waits_for = actor_waits_for(member->actor, &member->record, probed);
+	if (own->node == MEMBER_PRIMARY && !probed->waits)
+		s->waits_for.leader = LEADER_NOBODY;
 }
 
 static void found(void *program, const struct probed *probed)
@@ -519,6 +521,7 @@ static void tick(struct member *member)
 		begin(member);
 		return;
 	}
+	member->situation.may_start = actor_may_start(member->actor);
 	*d = decide(&member->situation, &member->memory, now);
 	keep(member);
 	if (d->authority_until)

@@ -297,6 +297,19 @@ int postgres_follow(const struct postgres *postgres, PGconn *conn, const char *u
 	return rc < 0 ? rc : say(conn, "SELECT pg_catalog.pg_reload_conf()", ANSWER_MS, err);
 }
 
+int postgres_pass_timelines(const struct postgres *postgres, uint32_t own, uint32_t last, struct err *err)
+{
+	char name[64], path[PATH_SIZE];
+	int rc = 0;
+
+	for (uint32_t timeline = own + 1; rc == 0 && timeline <= last; timeline++) {
+		snprintf(name, sizeof(name), "pg_wal/%08" PRIX32 ".history", timeline);
+		if (access(path_of(postgres, name, path), F_OK) < 0)
+			rc = write_file(postgres, name, "1\t0/1\tthe shard had this timeline, and this node has nothing of it\n", err);
+	}
+	return rc;
+}
+
 int postgres_promote(PGconn *conn, struct err *err)
 {
 	return say(conn, "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_promote(false) END", ANSWER_MS, err);

@@ -46,6 +46,10 @@ void postgres_shut_down(const struct postgres *postgres);
 /* Of a standby: from whom it receives from now on; `upstream`: libpq's, without a database; "": from nobody. Without a connection it does not run, and
  * is made a standby first. ERR_IO, ERR_WRONG_STATE. */
 must_use int postgres_follow(const struct postgres *postgres, PGconn *conn, const char *upstream, const char *slot, struct err *err);
+/* A standby on timeline `own`, promoted after this, takes none up to `last`, which others have had: whose number is free it tells by the files of their
+ * histories, and such are made, that it takes for forks before its own time. ERR_IO.
+ * Source: PostgreSQL 15, timeline.c: findNewestTimeLine(); xlogrecovery.c: rescanLatestTimeLine(). */
+must_use int postgres_pass_timelines(const struct postgres *postgres, uint32_t own, uint32_t last, struct err *err);
 /* Begins to; 0 also when it had left recovery before. */
 must_use int postgres_promote(PGconn *conn, struct err *err);
 /* Returns when it has left recovery. ERR_WRONG_STATE: it has not. */

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "catalog/ask.h"
+#include "ha/commit_wait.h"
 #include "ha/flusher.h"
 
 enum { ANSWER_MS = 1000, PATH_SIZE = 4096 };
@@ -23,6 +24,7 @@ struct probe {
 	void *program;
 	PGconn *conn;
 	struct probed probed;
+	char loaded[40], waited[40];    /* when the node read its configuration last; the same when a commit was seen to wait */
 	uint64_t answered_at;           /* by this postmaster; or when it was seen first */
 	uint64_t wrote_at;              /* the probe's own write has reached the disk */
 	pthread_mutex_t lock;
@@ -43,11 +45,11 @@ static const char STATE[] =
 	" NOT r.recovers OR pg_catalog.pg_last_wal_receive_lsn() IS NOT NULL OR EXISTS (SELECT FROM pg_catalog.pg_stat_activity"
 	"  WHERE backend_type = 'startup' AND wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream')),"
 	" (SELECT system_identifier FROM pg_catalog.pg_control_system()),"
-	" pg_catalog.current_setting('synchronous_standby_names'),"
+	" pg_catalog.current_setting('synchronous_standby_names'), pg_catalog.pg_conf_load_time()::text,"
 	" w.pid IS NOT NULL, coalesce(w.status = 'streaming' AND pg_catalog.clock_timestamp() - w.last_msg_receipt_time < '1s', false), pg_catalog.current_setting('primary_conninfo')"
 	" FROM (SELECT pg_catalog.pg_is_in_recovery()) r(recovers) LEFT JOIN pg_catalog.pg_stat_wal_receiver w ON true";
 
-enum { RECOVERS, FLUSHED, TIMELINE, EXACT, SYSTEM, WAITS_FOR, HAS_RECEIVER, RECEIVING, UPSTREAM };
+enum { RECOVERS, FLUSHED, TIMELINE, EXACT, SYSTEM, WAITS_FOR, LOADED, HAS_RECEIVER, RECEIVING, UPSTREAM };
 
 /* The newest timeline of which there is WAL: a segment's name begins with it. */
 static uint32_t newest_segment(const struct postgres *postgres)
@@ -129,6 +131,8 @@ static int understand(struct probe *probe, const PGresult *result)
 	probed->flushed = ask_lsn(PQgetvalue(result, 0, FLUSHED));
 	probed->system = strtoull(PQgetvalue(result, 0, SYSTEM), NULL, 10);
 	snprintf(probed->waits_for, sizeof(probed->waits_for), "%s", PQgetvalue(result, 0, WAITS_FOR));
+	probed->waits = !*probed->waits_for || strcmp(probe->waited, PQgetvalue(result, 0, LOADED)) == 0;
+	snprintf(probe->loaded, sizeof(probe->loaded), "%s", PQgetvalue(result, 0, LOADED));
 	probed->has_receiver = PQgetvalue(result, 0, HAS_RECEIVER)[0] == 't';
 	probed->receiving = PQgetvalue(result, 0, RECEIVING)[0] == 't';
 	snprintf(probed->upstream, sizeof(probed->upstream), "%s", PQgetvalue(result, 0, UPSTREAM));
@@ -181,6 +185,21 @@ static void write_to_node(struct probe *probe)
 	probe->conn = NULL;
 }
 
+/* Whether commits wait, as they are to. */
+static void watch_commit(struct probe *probe)
+{
+	struct probed *probed = &probe->probed;
+	PGconn *committing;
+	struct err err;
+
+	if (!probe->conn || probed->node != MEMBER_PRIMARY || probed->waits)
+		return;
+	committing = PQconnectdb(probe->postgres->conninfo);
+	if (PQstatus(committing) == CONNECTION_OK && commit_wait_seen(probe->conn, committing, &probed->waits, &err) == 0 && probed->waits)
+		memcpy(probe->waited, probe->loaded, sizeof(probe->waited));
+	PQfinish(committing);
+}
+
 static void look(struct probe *probe)
 {
 	struct probed *probed = &probe->probed;
@@ -196,8 +215,10 @@ static void look(struct probe *probe)
 		probed->running = true;
 		probe->answered_at = probe->wrote_at = guard_now();
 	}
-	if (ask_node(probe, &err) == 0)
+	if (ask_node(probe, &err) == 0) {
 		write_to_node(probe);
+		watch_commit(probe);
+	}
 	now = guard_now();
 	probed->sick = now > probe->answered_at + probe->sick_us || now > probe->wrote_at + probe->sick_us;
 	if (probed->sick)

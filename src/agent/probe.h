@@ -20,6 +20,7 @@ struct probed {
 	char upstream[2048];            /* primary_conninfo */
 	bool has_receiver;              /* there is a walreceiver, whatever it gets */
 	char waits_for[1024];           /* synchronous_standby_names */
+	bool waits;                     /* of a primary: commits were seen to, since it read that; or are not to */
 };
 
 struct probe;

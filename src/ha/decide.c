@@ -143,7 +143,7 @@ static void plan_record(const struct situation *s, struct memory *memory, struct
 	*next = *record;
 	next->beat++;
 	next->flushed = s->own.flushed;
-	next->writable |= primary;
+	next->writable |= primary && quorum_equal(&s->waits_for, &record->quorums[record->quorum_count - 1]);
 	next->electable = electable(s, now);
 	if (primary && record->quorum_count > 1 && has_caught_up(s, memory, now)) {
 		next->quorums[0] = record->quorums[record->quorum_count - 1];
@@ -160,7 +160,7 @@ static void plan_record(const struct situation *s, struct memory *memory, struct
  * he knows. */
 static void resign(const struct situation *s, struct decision *d, int heir)
 {
-	if (s->own.node != MEMBER_DOWN) {
+	if (s->own.node != MEMBER_DOWN || s->may_start) {
 		d->node = WISH_STOPPED;
 		return;
 	}
@@ -344,7 +344,7 @@ static void claim(const struct situation *s, uint32_t frozen, struct leadership 
 static void stand(const struct situation *s, struct memory *memory, struct decision *d, uint64_t now)
 {
 	const struct profile *profile = s->profile;
-	uint32_t frozen, able;
+	uint32_t frozen, able, leader = s->record.leader == LEADER_NOBODY ? 0 : bit(s->record.leader);
 	int best;
 
 	if (s->rule_unknown || !(s->record.electable & bit(s->self)) || !can_be_elected(&s->own) || !has_expired(s, now) || !reaches_store(s, now) ||
@@ -367,7 +367,7 @@ static void stand(const struct situation *s, struct memory *memory, struct decis
 		d->why = "its receiver has not ended yet";
 	else if (!leadership_certain(&s->record, frozen))
 		d->why = "too few members answer to be sure of every acknowledged commit";
-	else if (s->record.electable & ~frozen && now < memory->standing_since + profile->gather_us)
+	else if (s->record.electable & ~frozen & ~leader && now < memory->standing_since + profile->gather_us)
 		d->why = "others may answer yet";
 	else if (best != s->self && now < memory->standing_since + profile->yield_us)
 		d->why = "another one has more, and may stand";
@@ -388,8 +388,10 @@ static void stand(const struct situation *s, struct memory *memory, struct decis
 static struct decision follow(const struct situation *s, struct memory *memory, uint64_t now)
 {
 	const struct leadership *record = &s->record;
-	struct decision d = { .upstream = record->leader };
+	struct decision d = { .upstream = record->leader, .wait_for = wanted_quorum(s, s->members) };
 
+	if (s->rule_unknown)
+		d.wait_for.leader = LEADER_NOBODY;
 	if (memory->frozen && memory->frozen != s->revision)
 		memory->frozen = 0;
 	if (s->own.node == MEMBER_PRIMARY)

@@ -84,7 +84,8 @@ struct situation {
 	uint64_t heir_until;            /* then it goes on leading */
 
 	struct member_state own;
-	struct quorum waits_for;        /* what commits on the own node wait for by its configuration */
+	bool may_start;                 /* a start of the own node may be under way, or begin before the next decision is known */
+	struct quorum waits_for;        /* what commits on the own node wait for; as a standby: would */
 	struct member_view views[MEMBERS_MAX];
 };
 
@@ -102,7 +103,7 @@ struct decision {
 	int upstream;                   /* of a standby, and whom it is rewound to */
 	bool fetch;                     /* frozen, but from there it receives */
 	uint64_t authority_until;       /* to be stopped by then whatever happens; 0: there is none */
-	struct quorum wait_for;         /* a primary's commits, from now on; before a promotion, too */
+	struct quorum wait_for;         /* a primary's commits, from now on; a standby's, were it one: .leader is LEADER_NOBODY when that is not known */
 	bool swap;                      /* the record is to become this */
 	struct leadership record;
 	bool ask_vouch, ask_freeze;     /* all members; freeze under the revision seen */

@@ -247,6 +247,8 @@ int record_member(const struct record *record, const char *name)
 
 void record_add_era(struct record *record, uint32_t timeline, uint64_t begin)
 {
+	while (record->era_count && record->eras[record->era_count - 1].begin > begin)
+		record->era_count--;
 	if (record->era_count == ERAS_MAX)
 		memmove(record->eras, record->eras + 1, --record->era_count * sizeof(record->eras[0]));
 	record->eras[record->era_count++] = (struct era){ record->leadership.epoch, timeline, begin };
@@ -271,9 +273,19 @@ static uint64_t begin_of(const struct history *history)
 	return history->count ? history->ancestors[history->count - 1].end : 0;
 }
 
+/* A timeline of its own, behind all that the shard has had, that begins on one of these. */
+static bool goes_on(const struct record *record, const struct history *history)
+{
+	const struct ancestor *parent = history->count ? &history->ancestors[history->count - 1] : NULL;
+	const struct era *era = parent ? era_of(record, parent->timeline) : NULL;
+
+	return era && history->timeline > record->eras[record->era_count - 1].timeline && parent->end <= end_of(record, era) &&
+	       (era == record->eras || (history->count > 1 && parent[-1].end == era->begin));
+}
+
 enum lineage record_lineage(const struct record *record, const struct history *history, uint64_t flushed, bool leads, uint64_t *ret_flushed)
 {
-	const struct era *last = &record->eras[record->era_count - 1], *era = era_of(record, history->timeline);
+	const struct era *era = era_of(record, history->timeline);
 	uint64_t end = 0, fork;
 
 	/* Of this number, but another one: it began elsewhere. */
@@ -281,7 +293,7 @@ enum lineage record_lineage(const struct record *record, const struct history *h
 		era = NULL;
 	if (era) {
 		end = end_of(record, era);
-	} else if (leads && !record->leadership.writable && history_fork(history, last->timeline, &fork) && fork == begin_of(history)) {
+	} else if (leads && !record->leadership.writable && goes_on(record, history)) {
 		end = UINT64_MAX;       /* promoted, and not written down yet */
 	} else {
 		for (size_t i = 0; i < record->era_count; i++)

@@ -39,7 +39,7 @@ must_use int record_from_json(const char *text, struct record *ret_record, struc
  * and is left as it was. */
 must_use bool record_arrange(struct record *record, const char *const *names, size_t count);
 int record_member(const struct record *record, const char *name);      /* LEADER_NOBODY: it is none */
-/* The leader's node was promoted: its WAL goes on so from now on. */
+/* The leader's node was promoted: its WAL goes on so from now on. What it has missed of the eras before is no part of the shard's history any more. */
 void record_add_era(struct record *record, uint32_t timeline, uint64_t begin);
 
 /* Of a member's WAL, as far as `flushed`, on the timeline of this history: whether it is a part of the shard's; *ret_flushed: how much of it is.

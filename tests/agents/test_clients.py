@@ -265,6 +265,26 @@ def test_no_write_is_lost_in_semi_sync(shard, router, semi_sync):
     assert not clients.unexpected()
 
 
+def test_commits_wait_for_the_others_before_the_old_mode_is_forgotten(shard, router):
+    """Backends wait only when the checkpointer has read that they are to (ha/commit_wait.h): here it stands still."""
+    leader = shard.primary()
+    checkpointer, = leader.ask("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")[0]
+    os.kill(checkpointer, signal.SIGSTOP)
+    try:
+        with connect(router) as conn, pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="its primary does not wait so yet"):
+            conn.execute("SELECT nanu.set_replication('s1', 'semi-sync')")
+        assert leader.ask("SHOW synchronous_standby_names") != [("",)] and quorums(shard) == [0, 1]
+    finally:
+        os.kill(checkpointer, signal.SIGCONT)
+    try:
+        wait_until(lambda: quorums(shard) == [1], "commits wait")
+        wait_until(lambda: all(node.ask("SHOW synchronous_standby_names") != [("",)] for node in shard.nodes), "whoever leads next knows whom to wait for")
+    finally:
+        with connect(router) as conn:
+            conn.execute("SELECT nanu.set_replication('s1', 'async')")
+    wait_until(lambda: all(node.ask("SHOW synchronous_standby_names") == [("",)] for node in shard.nodes), "and that it waits for nobody")
+
+
 def test_in_semi_sync_an_agent_that_is_started_again_finds_its_node_as_it_was(shard, router, semi_sync):
     wait_until(lambda: quorums(shard) == [1], "commits wait")
     leader, before = shard.leader(), shard.record()["epoch"]

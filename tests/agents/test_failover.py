@@ -14,6 +14,7 @@ from harness.program import as_server_user
 from harness.wait import PATIENCE, wait_until
 
 ONE_LOOP = "uring"
+REFUSED = "host replication all 127.0.0.1/32 reject\n"
 
 
 def epoch(shard):
@@ -27,6 +28,10 @@ def another_leads(shard, old, timeout_s=30):
     return wait_until(other, "another node leads", timeout_s=timeout_s)
 
 
+def all_are_electable(shard):
+    wait_until(lambda: sorted(shard.record()["electable"]) == [node.name for node in shard.nodes], "all are electable")
+
+
 def cut_off(node):
     """It receives nothing more, whatever its agent, which stands still, would say."""
     with node.connect() as conn:
@@ -37,7 +42,7 @@ def cut_off(node):
 def test_the_agents_find_the_primary_and_follow_it(shard):
     record = shard.record()
     assert record["writable"] and record["members"] == [node.name for node in shard.nodes]
-    wait_until(lambda: sorted(shard.record()["electable"]) == record["members"], "all are electable")
+    all_are_electable(shard)
     leader = shard.leader()
     assert leader.state()["state"]["node"] == "primary" and shard.primaries() == [leader]
     slots = leader.ask("SELECT slot_name FROM pg_replication_slots WHERE active ORDER BY 1")
@@ -208,3 +213,43 @@ def test_the_order_of_nodes_in_the_configuration_means_nothing(shard, writers):
         node.kill_agent()
         node.start_agent()
     writers.goes_on()
+
+
+def refuse_followers(nodes, refused):
+    for node in nodes:
+        rules = node.data / "pg_hba.conf"
+        text = rules.read_text().removeprefix(REFUSED)
+        rules.write_text(REFUSED + text if refused else text)
+        node.ask("SELECT pg_reload_conf()")
+
+
+def timeline(node):
+    return node.ask("SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int")[0][0]
+
+
+def test_who_never_followed_the_last_leader_takes_no_timeline_that_this_one_had(shard):
+    first = shard.primary()
+    others = [node for node in shard.nodes if node is not first]
+    all_are_electable(shard)
+    refuse_followers(others, True)
+    try:
+        before = timeline(first)
+        first.kill_agent()
+        first.kill_server()
+        second = another_leads(shard, first)
+        third = next(node for node in others if node is not second)
+        assert timeline(second) == before + 1 and not third.follows(second)
+        with second.connect() as conn:
+            conn.execute("INSERT INTO written VALUES (2)")
+        second.kill_agent()
+        second.kill_server()
+        assert another_leads(shard, second) is third and timeline(third) == before + 2
+        wait_until(lambda: shard.record()["writable"], "its timeline is in the record")
+        eras = shard.record()["eras"]
+        assert eras[-1]["timeline"] == before + 2 and third.ask("SELECT * FROM written") == []
+    finally:
+        refuse_followers(shard.nodes, False)
+    first.start_agent()
+    second.start_agent()
+    wait_until(shard.all_follow, "the others are rewound", timeout_s=60)
+    assert second.ask("SELECT * FROM written") == []

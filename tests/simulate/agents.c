@@ -44,6 +44,7 @@ static void look(struct world *world, int member)
 		.epoch = s->record.epoch,
 		.change = s->record.change,
 	};
+	s->may_start = node->busy_until != 0;
 	s->waits_for = node->waits_for;
 }
 

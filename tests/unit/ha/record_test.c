@@ -131,6 +131,30 @@ static void who_was_promoted_just_now_leads(void **state)
 	assert_int_equal(record.eras[3].epoch, 4);
 }
 
+static void who_missed_the_last_leader_may_lead(void **state)
+{
+	struct record record = example(), read;
+	struct history fourth = on(4, 2, (struct ancestor[]){ { 1, 2000 }, { 2, 2500 } }), third = on(3, 2, (struct ancestor[]){ { 1, 2000 }, { 2, 3000 } });
+	struct history late = on(4, 2, (struct ancestor[]){ { 1, 2000 }, { 2, 3500 } }), other = on(4, 2, (struct ancestor[]){ { 1, 1900 }, { 2, 2500 } });
+	struct err err;
+	char *text;
+
+	(void)state;
+	record.leadership.writable = false;
+	lineage_is(&record, &fourth, 2600, false, LINEAGE_OWN, 2500);
+	lineage_is(&record, &fourth, 2600, true, LINEAGE_SAME, 2600);
+	lineage_is(&record, &late, 3600, true, LINEAGE_OWN, 3000);
+	lineage_is(&record, &other, 2600, true, LINEAGE_OWN, 2500);
+	record_add_era(&record, 4, 2500);
+	lineage_is(&record, &fourth, 2600, false, LINEAGE_SAME, 2600);
+	lineage_is(&record, &third, 3100, false, LINEAGE_OWN, 2500);
+	text = record_to_json(&record);
+	assert_int_equal(record_from_json(text, &read, &err), 0);
+	assert_int_equal(read.era_count, 3);
+	assert_int_equal(read.eras[2].timeline, 4);
+	mem_free(text);
+}
+
 static void of_many_eras_the_newest_are_kept(void **state)
 {
 	struct record record = example();
@@ -170,6 +194,7 @@ int main(void)
 		cmocka_unit_test(what_lies_beyond_a_fork_is_ones_own),
 		cmocka_unit_test(a_timeline_of_that_number_may_be_another_one),
 		cmocka_unit_test(who_was_promoted_just_now_leads),
+		cmocka_unit_test(who_missed_the_last_leader_may_lead),
 		cmocka_unit_test(of_many_eras_the_newest_are_kept),
 		cmocka_unit_test(members_are_numbered_as_the_reader_does),
 	};
