@@ -125,7 +125,6 @@ static void close_connection(struct asked *asked)
 {
 	PQfinish(asked->conn);
 	asked->conn = NULL;
-	flusher_close(&asked->flusher);
 	asked->unflushed_lsn = 0;
 }
 
@@ -229,15 +228,9 @@ static bool look_at_doubts(struct asked *asked, struct node_status *primary, con
 
 static void flush(struct asked *asked)
 {
-	char *conninfo = NULL;
-
-	if (!flusher_connected(&asked->flusher)) {
-		pthread_mutex_lock(&asked->sampler->lock);
-		conninfo = mem_strdup(asked->conninfos[asked->served]);
-		pthread_mutex_unlock(&asked->sampler->lock);
-	}
-	flusher_flush(&asked->flusher, conninfo);
-	mem_free(conninfo);
+	pthread_mutex_lock(&asked->sampler->lock);
+	flusher_flush(&asked->flusher, asked->conninfos[asked->served]);
+	pthread_mutex_unlock(&asked->sampler->lock);
 }
 
 /* What replicas are not sent they do not replay: nor does anybody learn then that they show what was committed before it, nor what is committed there of
@@ -397,6 +390,7 @@ static void *run(void *argument)
 	struct asked *asked = argument;
 	struct sampler *sampler = asked->sampler;
 
+	flusher_init(&asked->flusher);
 	pthread_mutex_lock(&sampler->lock);
 	while (!asked->stopping) {
 		struct node_status *primary = node_status_ref(asked->primary);
@@ -433,6 +427,7 @@ static void *run(void *argument)
 	}
 	pthread_mutex_unlock(&sampler->lock);
 	close_connection(asked);
+	flusher_release(&asked->flusher);
 	return NULL;
 }
 

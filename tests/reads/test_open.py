@@ -1,6 +1,8 @@
 """Transactions that are open on the primary, with all replicas there, some behind, or none: nobody else waits for them."""
 import contextlib
 import itertools
+import os
+import signal
 import threading
 import time
 
@@ -196,3 +198,20 @@ def test_what_is_not_flushed_is_no_lag(cluster):
         before = ended()
         time.sleep(1)
         assert ended() <= before + 1    # what a server writes by itself is flushed, too
+
+
+def test_a_flush_that_is_never_answered_is_given_up(cluster):
+    """As of a connection that a firewall has forgotten."""
+    query = "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%pg_logical_emit_message%'"
+    with connect(cluster, "strong") as conn, cluster.servers[0].connect() as admin:
+        with OPEN["unflushed"](cluster):
+            stopped = wait_until(lambda: admin.execute(query).fetchall(), "it is there")
+        for pid, in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            for _ in range(4):
+                with opened(cluster, "INSERT INTO other SELECT generate_series(1, 3000)"):
+                    counted(conn)
+        finally:
+            for pid, in stopped:
+                os.kill(pid, signal.SIGCONT)
