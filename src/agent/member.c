@@ -439,13 +439,23 @@ static bool asked(void *program, const char *from, const struct peer_question *q
 	return true;
 }
 
+/* Whoever leads next can know whom to hear: each commit waits for one of the record's quorums. */
+static bool commits_are_known(const struct situation *s)
+{
+	for (size_t i = 0; i < s->record.quorum_count; i++)
+		if (s->record.quorums[i].count == 0)
+			return true;
+	return s->waits_for.leader != LEADER_NOBODY;
+}
+
 /* As long as its authority lasts, and its node takes writes. */
 static uint64_t permit_us(const struct member *member, uint64_t now)
 {
 	const struct situation *s = &member->situation;
 	const struct decision *d = &member->decision;
 
-	if (s->record.leader != s->self || !s->record.writable || s->own.node != MEMBER_PRIMARY || d->node != WISH_PRIMARY || d->authority_until <= now)
+	if (s->record.leader != s->self || !s->record.writable || s->own.node != MEMBER_PRIMARY || d->node != WISH_PRIMARY || d->authority_until <= now ||
+	    !commits_are_known(s))
 		return 0;
 	return (d->authority_until - now) / 100 * 98;   /* clocks' rates are trusted to 1 % */
 }

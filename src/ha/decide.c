@@ -143,7 +143,7 @@ static void plan_record(const struct situation *s, struct memory *memory, struct
 	*next = *record;
 	next->beat++;
 	next->flushed = s->own.flushed;
-	next->writable |= primary && quorum_equal(&s->waits_for, &record->quorums[record->quorum_count - 1]);
+	next->writable |= primary;
 	next->electable = electable(s, now);
 	if (primary && record->quorum_count > 1 && has_caught_up(s, memory, now)) {
 		next->quorums[0] = record->quorums[record->quorum_count - 1];
@@ -215,7 +215,8 @@ static const char *why_resign(const struct situation *s, uint64_t now)
 		return "it may have left already";
 	if (s->record.writable && s->own.node == MEMBER_DOWN && !s->own.clean && is_replaceable(s, now))
 		return "its node has crashed, and others have all of it";
-	if (s->own.sick && is_replaceable(s, now))
+	/* Its own timeline is in the record first: others may have followed it there. */
+	if (s->own.sick && (s->own.node != MEMBER_PRIMARY || s->record.writable) && is_replaceable(s, now))
 		return "its node is sick, and others have all of it";
 	return NULL;
 }
