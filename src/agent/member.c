@@ -25,6 +25,8 @@ enum {
 	BEHIND_MAX = 16 << 20,          /* bytes: a standby that is further behind does not count as streaming */
 };
 
+enum store_state { STORE_FINE, STORE_AWAY, STORE_OLD };          /* OLD: restored from a copy that is older than what was seen */
+
 struct member {
 	const struct member_options *options;
 	char key[KEY_SIZE];
@@ -44,6 +46,9 @@ struct member {
 	bool swap_wanted;
 	struct record swap;             /* what it is to become */
 	uint64_t swap_revision;         /* what it is then */
+	enum store_state store;
+	uint64_t old_revision;          /* what the record has there */
+	uint64_t rule_epoch;            /* of the topology that the rule was read from */
 	struct { uint64_t frozen, epoch, change; } kept;
 	bool stopping;
 	bool strange;                   /* the record's members are not ours; it was logged */
@@ -212,15 +217,38 @@ static void wait_ms(struct member *member, unsigned ms)
 		pthread_cond_clockwait(&member->wake, &member->lock, CLOCK_MONOTONIC, &until);
 }
 
+/* Under the lock. */
+static void found_store(struct member *member, enum store_state how, const char *why)
+{
+	static const char *const words[] = {
+		[STORE_FINE] = "the store answers, and knows what was seen",
+		[STORE_AWAY] = "the store is away",
+		[STORE_OLD] = "the store went back to an older copy of the record: nobody is elected before who leads has put it right",
+	};
+	char quoted[600];
+
+	if (member->store != how)
+		log_write(how == STORE_FINE ? LOG_INFO : LOG_WARN, "agent", "shard=%s msg=\"%s\" why=\"%s\"", member->options->shard, words[how],
+			  log_quote(why, quoted, sizeof(quoted)));
+	member->store = how;
+}
+
 static void read_store(struct member *member)
 {
-	uint64_t asked_at = guard_now();
+	uint64_t asked_at = guard_now(), known;
 	struct store_entry entry;
 	struct record record;
 	struct err err;
 
-	if (store_get(member->options->store, member->key, &entry, &err) < 0)
+	pthread_mutex_lock(&member->lock);
+	known = member->situation.revision;
+	pthread_mutex_unlock(&member->lock);
+	if (store_get(member->options->store, member->key, &entry, &err) < 0) {
+		pthread_mutex_lock(&member->lock);
+		found_store(member, STORE_AWAY, err.message);
+		pthread_mutex_unlock(&member->lock);
 		return;
+	}
 	if (entry.value && record_from_json(entry.value, &record, &err) < 0) {
 		log_error("agent", "shard=%s msg=\"%s\"", member->options->shard, err.message);
 		mem_free(entry.value);
@@ -230,6 +258,8 @@ static void read_store(struct member *member)
 	member->absent_at = entry.value ? 0 : asked_at;
 	if (entry.value && learn(member, &record, entry.revision, guard_now()))
 		member->situation.read_at = asked_at;
+	member->old_revision = entry.revision;
+	found_store(member, entry.revision < known ? STORE_OLD : STORE_FINE, "");
 	pthread_mutex_unlock(&member->lock);
 	mem_free(entry.value);
 }
@@ -247,8 +277,10 @@ static void read_rule(struct member *member)
 	if (entry.value && topology_from_json(entry.value, &topology, &err) == 0) {
 		shard = topology_shard(topology, member->options->shard);
 		pthread_mutex_lock(&member->lock);
-		if (shard >= 0)
+		if (shard >= 0 && topology->epoch >= member->rule_epoch) {
 			member->situation.rule = topology->shards[shard].replication;
+			member->rule_epoch = topology->epoch;
+		}
 		member->situation.rule_unknown = false;
 		pthread_mutex_unlock(&member->lock);
 		topology_unref(topology);
@@ -284,7 +316,7 @@ static void swap(struct member *member)
 {
 	struct situation *s = &member->situation;
 	struct record next = member->swap;
-	uint64_t revision = member->swap_revision, began_at = guard_now(), fresh, epoch = s->record.epoch;
+	uint64_t revision = member->swap_revision, known = s->revision, began_at = guard_now(), fresh, epoch = s->record.epoch;
 	struct err err;
 	char *text;
 	int rc;
@@ -297,6 +329,8 @@ static void swap(struct member *member)
 		log_error("agent", "shard=%s msg=\"%s\"", member->options->shard, err.message);
 	else
 		rc = store_swap(member->options->store, member->key, revision, text, &fresh, &err);
+	while (rc == 0 && fresh <= known && !member->stopping)  /* nobody heeds revisions that were there before it went back */
+		rc = store_swap(member->options->store, member->key, fresh, text, &fresh, &err);
 	mem_free(text);
 	pthread_mutex_lock(&member->lock);
 	s->swapping = false;
@@ -330,8 +364,11 @@ static void want_swap(struct member *member, const struct record *next)
 {
 	struct situation *s = &member->situation;
 
+	/* As long as it leads beyond doubt nobody else has, and what it knows is the newest there was. */
+	if (member->store == STORE_OLD && guard_now() >= member->decision.authority_until)
+		return;
 	member->swap = *next;
-	member->swap_revision = s->revision;
+	member->swap_revision = member->store == STORE_OLD ? member->old_revision : s->revision;
 	member->swap_wanted = true;
 	s->swapping = true;
 	s->maybe_resigned |= s->revision && next->leadership.leader == LEADER_NOBODY;

@@ -21,6 +21,7 @@ struct postgres {
 	uint16_t port;
 	char *const *options;           /* more arguments for the server; ends with NULL */
 	const char *conninfo;           /* libpq's, as superuser */
+	const char *knock;              /* the same without a password, for PQping(), which needs none */
 };
 
 /* What its control file says. */

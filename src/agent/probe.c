@@ -27,6 +27,7 @@ struct probe {
 	char loaded[40], waited[40];    /* when the node read its configuration last; the same when a commit was seen to wait */
 	uint64_t answered_at;           /* by this postmaster; or when it was seen first */
 	uint64_t wrote_at;              /* the probe's own write has reached the disk */
+	uint64_t knocked_at, heard_at;  /* when a new connection was tried last, and got any answer */
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool stopping, wanted;
@@ -185,6 +186,19 @@ static void write_to_node(struct probe *probe)
 	probe->conn = NULL;
 }
 
+/* A postmaster that hangs leaves the sessions that there are alone. */
+static void knock(struct probe *probe)
+{
+	PGPing found;
+
+	if (guard_now() < probe->knocked_at + probe->sick_us / 4)
+		return;
+	found = PQping(probe->postgres->knock);
+	probe->knocked_at = guard_now();
+	if (found != PQPING_NO_RESPONSE)
+		probe->heard_at = probe->knocked_at;
+}
+
 /* Whether commits wait, as they are to. */
 static void watch_commit(struct probe *probe)
 {
@@ -213,14 +227,15 @@ static void look(struct probe *probe)
 	if (!probed->running) {         /* what its files said holds no more */
 		memset(probed, 0, sizeof(*probed));
 		probed->running = true;
-		probe->answered_at = probe->wrote_at = guard_now();
+		probe->answered_at = probe->wrote_at = probe->heard_at = guard_now();
 	}
 	if (ask_node(probe, &err) == 0) {
 		write_to_node(probe);
 		watch_commit(probe);
 	}
+	knock(probe);
 	now = guard_now();
-	probed->sick = now > probe->answered_at + probe->sick_us || now > probe->wrote_at + probe->sick_us;
+	probed->sick = now > probe->answered_at + probe->sick_us || now > probe->wrote_at + probe->sick_us || now > probe->heard_at + probe->sick_us;
 	if (probed->sick)
 		probed->receiving = false;
 }

@@ -169,6 +169,7 @@ static int open_store(const struct config *config, struct store **ret_store, str
 	struct etcd_options options = {
 		.hosts = config->etcd_hosts, .prefix = config->etcd_prefix, .user = config->etcd_user, .password = config->etcd_password,
 		.ca_file = config->etcd_ca_file, .cert_file = config->etcd_cert_file, .key_file = config->etcd_key_file, .timeout_ms = STORE_MS,
+		.may_be_away = true,    /* a healthy shard goes on without it, and needs its agents for that */
 	};
 
 	return config->etcd_hosts ? store_open_etcd(&options, ret_store, err) : store_open_sqlite(config->store, ret_store, err);
@@ -199,6 +200,7 @@ static int run(const struct config *config, const struct arguments *arguments, c
 		.log = arena_printf(arena, "%s/postgres.log", options.folder), .identity = &identity,
 		.port = node_called(config, arguments->node)->port, .options = arguments->server, .conninfo = options.conninfos[options.self],
 	};
+	options.postgres.knock = arena_printf(arena, "%s password='' passfile='/dev/null' connect_timeout='2'", options.sources[options.self]);
 	if (!options.postgres.programs)
 		return ERR_NOT_FOUND;
 	rc = guard_open(data, options.folder, &options.guard, err);

@@ -5,12 +5,12 @@
 /* fast: whoever stands still for less than 2 s stays; hold = lease less 2 % for the clocks' rates and 150 ms for stopping. */
 const struct profile profile_fast = {
 	.lease_us = 2650000, .hold_us = 2450000, .renew_us = 400000, .fresh_us = 1000000, .silent_us = 4000000, .veto_us = 1500000,
-	.gather_us = 200000, .yield_us = 1500000,
+	.gather_us = 200000, .yield_us = 1500000, .down_us = 30000000,
 };
 
 const struct profile profile_wan = {
 	.lease_us = 14000000, .hold_us = 13500000, .renew_us = 2000000, .fresh_us = 7000000, .silent_us = 30000000, .veto_us = 6000000,
-	.gather_us = 6000000, .yield_us = 15000000,
+	.gather_us = 6000000, .yield_us = 15000000, .down_us = 120000000,
 };
 
 static uint32_t bit(int member)
@@ -175,17 +175,21 @@ static void resign(const struct situation *s, struct decision *d, int heir)
 	d->swap = !s->swapping;
 }
 
-/* Others can be elected, and have every acknowledged commit. */
-static bool is_replaceable(const struct situation *s, uint64_t now)
+/* Others can be elected, and have every acknowledged commit; `lossy`: or, when commits wait for nobody, lack no more of them than they may. */
+static bool is_replaceable(const struct situation *s, bool lossy, uint64_t now)
 {
+	bool waits = s->record.quorums[s->record.quorum_count - 1].count > 0, near = false;
 	uint32_t able = 0;
 
 	for (int i = 0; i < MEMBERS_MAX; i++) {
 		const struct member_state *said = i != s->self && s->record.electable & bit(i) ? heard(s, i, s->profile->fresh_us, now) : NULL;
 
-		able |= said && can_be_elected(said) ? bit(i) : 0;
+		if (!said || !can_be_elected(said))
+			continue;
+		able |= bit(i);
+		near |= s->own.flushed <= said->flushed + s->loss_bytes_max;
 	}
-	return able && s->record.quorums[s->record.quorum_count - 1].count > 0 && leadership_certain(&s->record, able);
+	return able && (waits ? leadership_certain(&s->record, able) : lossy && near);
 }
 
 /* Asked to, and as far as that goes well. */
@@ -207,17 +211,19 @@ static bool hands_over(const struct situation *s, struct decision *d, uint64_t n
 }
 
 /* Why it had better leave; NULL: it had not. */
-static const char *why_resign(const struct situation *s, uint64_t now)
+static const char *why_resign(const struct situation *s, const struct memory *memory, uint64_t now)
 {
 	if (s->own.lineage == LINEAGE_OWN)
 		return "its node has another history";
 	if (s->maybe_resigned)
 		return "it may have left already";
-	if (s->record.writable && s->own.node == MEMBER_DOWN && !s->own.clean && is_replaceable(s, now))
+	if (s->record.writable && s->own.node == MEMBER_DOWN && !s->own.clean && is_replaceable(s, false, now))
 		return "its node has crashed, and others have all of it";
+	if (s->record.writable && now >= memory->up_at + s->profile->down_us && is_replaceable(s, true, now))
+		return "its node does not come up, and others can lead";
 	/* Its own timeline is in the record first: others may have followed it there. */
-	if (s->own.sick && (s->own.node != MEMBER_PRIMARY || s->record.writable) && is_replaceable(s, now))
-		return "its node is sick, and others have all of it";
+	if (s->own.sick && (s->own.node != MEMBER_PRIMARY || s->record.writable) && is_replaceable(s, true, now))
+		return "its node is sick, and others can lead";
 	return NULL;
 }
 
@@ -227,7 +233,10 @@ static struct decision lead(const struct situation *s, struct memory *memory, ui
 	uint64_t renewal = s->renewed_at + s->profile->renew_us;
 
 	memory->frozen = 0;
-	d.why = why_resign(s, now);
+	if (s->own.node == MEMBER_PRIMARY || memory->led_epoch != s->record.epoch)
+		memory->up_at = now;
+	memory->led_epoch = s->record.epoch;
+	d.why = why_resign(s, memory, now);
 	if (d.why) {
 		resign(s, &d, s->maybe_resigned ? s->heir : LEADER_NOBODY);
 		return d;

@@ -34,6 +34,7 @@ struct profile {                        /* all by the clock that goes on while t
 	uint64_t silent_us;             /* a member that has not answered for so long cannot vouch: it is electable no more */
 	uint64_t veto_us;               /* beyond lease_us; then a member that still receives from the leader is not heeded any more */
 	uint64_t gather_us;             /* until those that answer late are not waited for */
+	uint64_t down_us;               /* so long a leader whose commits wait for nobody tries to have its node up before it leaves it to others */
 	uint64_t yield_us;              /* so long a candidate leaves it to a better one to stand */
 };
 
@@ -93,6 +94,7 @@ struct memory {                         /* between two decisions; `frozen` outli
 	uint64_t frozen;                /* a revision */
 	uint64_t promised_until;        /* not primary before: vouched */
 	uint64_t standing_since;
+	uint64_t led_epoch, up_at;      /* the epoch in which it led last; when its node was seen to be primary then, or it began to lead */
 	uint64_t marked_epoch, marked_change, mark;    /* since this change commits wait for the last quorum; where the WAL was then */
 };
 

@@ -49,6 +49,7 @@ struct etcd_options {
 	const char *user, *password;    /* NULL: nobody logs in */
 	const char *ca_file, *cert_file, *key_file;     /* PEM; NULL: the system's roots, no certificate */
 	unsigned timeout_ms;            /* for one call, over all members */
+	bool may_be_away;               /* now: it is opened all the same */
 };
 
 /* Asks for a key, so that what is wrong shows now. */

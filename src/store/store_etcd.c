@@ -555,6 +555,8 @@ int store_open_etcd(const struct etcd_options *options, struct store **ret_store
 	rc = etcd_members_new(options, &store->members, err);
 	if (rc == 0)
 		rc = read_counter(store, &counter, err);
+	if (rc == ERR_IO && store->members && options->may_be_away)
+		rc = 0;
 	if (rc < 0) {
 		close_etcd(&store->store);
 		return rc;

@@ -253,3 +253,46 @@ def test_who_never_followed_the_last_leader_takes_no_timeline_that_this_one_had(
     second.start_agent()
     wait_until(shard.all_follow, "the others are rewound", timeout_s=60)
     assert second.ask("SELECT * FROM written") == []
+
+
+def test_an_agent_that_starts_while_the_store_is_away_vouches_for_the_leader(shard, writers, etcd):
+    leader, before = shard.leader(), epoch(shard)
+    follower = shard.other(leader)
+    etcd.members[0].freeze()
+    try:
+        time.sleep(3)
+        follower.kill_agent()
+        follower.start_agent()
+        time.sleep(8)           # it would count as silent, or have the leader stop
+        writers.goes_on()
+        assert shard.primaries() == [leader] and follower.follows(leader) and "the store is away" in follower.log.read_text()
+    finally:
+        etcd.members[0].thaw()
+    wait_until(lambda: follower.log.read_text().count("the store answers") > 0, "it has the store")
+    assert (epoch(shard), shard.leader()) == (before, leader)
+
+
+def test_a_store_that_was_restored_from_an_old_copy_is_put_right(shard, writers, etcd):
+    all_are_electable(shard)
+    leader, copy = shard.leader(), etcd.snapshot()
+    seen = shard.record()["beat"]
+    wait_until(lambda: shard.record()["beat"] > seen + 8, "the record goes on")
+    etcd.restore(copy)
+    wait_until(lambda: shard.record() and shard.record()["beat"] > seen + 8, "the leader has put it right")
+    writers.goes_on()
+    assert shard.primaries() == [leader] and "went back to an older copy" in leader.log.read_text()
+    leader.kill_agent()
+    leader.kill_server()
+    another_leads(shard, leader)
+    writers.goes_on()
+
+
+def test_a_postmaster_that_hangs_is_started_again_where_it_was(shard, writers):
+    """The sessions that there are go on meanwhile: only new ones show it."""
+    leader, before = shard.primary(), epoch(shard)
+    all_are_electable(shard)
+    postmaster = leader.postmaster()
+    os.kill(postmaster, signal.SIGSTOP)
+    wait_until(lambda: leader.postmaster() != postmaster and shard.primary() is leader, "it is a primary again")
+    writers.goes_on()
+    assert epoch(shard) == before and writers.lost(leader) == []
