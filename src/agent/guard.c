@@ -194,8 +194,8 @@ static int map_file(struct guard *guard, const char *path, struct err *err)
 		return err_set(err, ERR_IO, "cannot map %s: %s", path, strerror(errno));
 	}
 	read_boot(boot);
-	if (memcmp(guard->guarded->boot, boot, BOOT_SIZE) != 0) {       /* that clock began anew */
-		atomic_store(&guard->guarded->until, 0);
+	if (memcmp(guard->guarded->boot, boot, BOOT_SIZE) != 0) {       /* that clock began anew: what it led by is over */
+		atomic_store(&guard->guarded->until, atomic_load(&guard->guarded->until) != 0);
 		memcpy(guard->guarded->boot, boot, BOOT_SIZE);
 	}
 	return 0;

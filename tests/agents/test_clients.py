@@ -8,7 +8,7 @@ import time
 import psycopg
 import pytest
 
-from harness.agents import pids_in
+from harness.agents import guard_of, pids_in
 from harness.postgres import PASSWORD, SUPERUSER
 from harness.router import Router
 from harness.wait import wait_until
@@ -99,14 +99,6 @@ class Clients:
         """Whether everything that the old primary acknowledged came before everything from the new one."""
         last = max(when for when, port, _ in self.acknowledged if port == old.port)
         return last < min(when for when, port, _ in self.acknowledged if port == new.port)
-
-
-def guard_of(node):
-    """The process that has its file locked, and is not its agent."""
-    status = (node.shard.folder / f"{node.name}.agent" / "guard").stat()
-    locks = [line.split() for line in open("/proc/locks")]
-    holders = {int(fields[4]) for fields in locks if fields[5].split(":")[2] == str(status.st_ino)}
-    return next(pid for pid in holders if pid != node.agent.pid)
 
 
 def fail(node):

@@ -8,9 +8,9 @@ import time
 import psycopg
 import pytest
 
-from harness.agents import pids_in
+from harness.agents import guard_of, pids_in
 from harness.postgres import PROGRAMS, SUPERUSER
-from harness.program import as_server_user
+from harness.program import as_server_user, free_port
 from harness.wait import PATIENCE, wait_until
 
 ONE_LOOP = "uring"
@@ -296,3 +296,28 @@ def test_a_postmaster_that_hangs_is_started_again_where_it_was(shard, writers):
     wait_until(lambda: leader.postmaster() != postmaster and shard.primary() is leader, "it is a primary again")
     writers.goes_on()
     assert epoch(shard) == before and writers.lost(leader) == []
+
+
+def test_after_a_reboot_an_old_primary_does_not_run_that_something_else_starts(shard):
+    old = shard.leader()
+    os.kill(guard_of(old), signal.SIGKILL)
+    old.kill_agent()
+    old.kill_server()
+    another_leads(shard, old)
+    file = shard.folder / f"{old.name}.agent" / "guard"
+    known = file.read_bytes()
+    file.write_bytes(known[:8] + b"another" + known[15:])        # when it leads until, and during which start of the machine
+    alone = json.loads(shard.config.read_text())
+    alone["etcd_hosts"] = f"http://127.0.0.1:{free_port()}"
+    for node in alone["nodes"]:
+        node["agent"] = node["agent"] if node["name"] == old.name else f"127.0.0.1:{free_port()}"
+    old.config = shard.folder / "alone.yaml"
+    old.config.write_text(json.dumps(alone))
+    old.start_server()
+    old.start_agent()
+    try:
+        wait_until(lambda: not pids_in(old.data), "it is stopped, whatever its agent cannot reach", timeout_s=5)
+    finally:
+        old.kill_agent()
+        old.config = shard.config
+        old.start_agent()

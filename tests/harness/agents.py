@@ -30,6 +30,14 @@ def pids_in(data):
     return found
 
 
+def guard_of(node):
+    """The process that has its file locked, and is not its agent."""
+    status = (node.shard.folder / f"{node.name}.agent" / "guard").stat()
+    locks = [line.split() for line in open("/proc/locks")]
+    holders = {int(fields[4]) for fields in locks if fields[5].split(":")[2] == str(status.st_ino)}
+    return next(pid for pid in holders if pid != node.agent.pid)
+
+
 class Node:
     """One server's data, and its agent."""
 
