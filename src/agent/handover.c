@@ -105,15 +105,16 @@ static void end(struct handover *handover, struct situation *s, bool done, uint6
 	s->heir = LEADER_NOBODY;
 }
 
-static void say_not_drained(struct handover *handover, uint64_t now)
+static void say_not_drained(struct handover *handover, const char *self, uint64_t now)
 {
 	const char *who;
 	int64_t lent = count_lent(handover, now, &who);
 
 	if (lent)
-		snprintf(handover->outcome, sizeof(handover->outcome), "%" PRId64 " backends were still lent by %s, …: to transactions, or sessions that keep theirs", lent, who);
+		snprintf(handover->outcome, sizeof(handover->outcome), "%s goes on leading: %" PRId64 " backends were still lent by %s, …: to transactions, or sessions that keep theirs",
+			 self, lent, who);
 	else
-		snprintf(handover->outcome, sizeof(handover->outcome), "router %s did not hold in time", who ? who : "");
+		snprintf(handover->outcome, sizeof(handover->outcome), "%s goes on leading: router %s did not hold in time", self, who ? who : "");
 }
 
 void handover_step(struct handover *handover, struct situation *s, const char *const *names, uint64_t now)
@@ -137,12 +138,13 @@ void handover_step(struct handover *handover, struct situation *s, const char *c
 		s->heir_until = handover->until;
 	} else if (handover->phase == HANDOVER_DRAINS && (now >= handover->drain_until || !may_inherit(s, handover->heir, now))) {
 		if (now >= handover->drain_until)
-			say_not_drained(handover, now);
+			say_not_drained(handover, names[s->self], now);
 		else
-			snprintf(handover->outcome, sizeof(handover->outcome), "%s does not follow closely any more", names[handover->heir]);
+			snprintf(handover->outcome, sizeof(handover->outcome), "%s goes on leading: %s does not follow closely any more", names[s->self], names[handover->heir]);
 		end(handover, s, false, now);
 	} else if (handover->phase == HANDOVER_SHUTS_DOWN && (now >= handover->until || (s->record.leader == s->self && !is_there(s, handover->heir, now)))) {
-		snprintf(handover->outcome, sizeof(handover->outcome), "the node did not shut down in time, or %s did not get all of it", names[handover->heir]);
+		snprintf(handover->outcome, sizeof(handover->outcome), "%s goes on leading: it did not shut down in time, or %s did not get all of it", names[s->self],
+			 names[handover->heir]);
 		end(handover, s, false, now);
 	}
 }

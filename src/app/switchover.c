@@ -222,7 +222,7 @@ static int await(const struct work *work, struct err *err)
 			json = json_loadb(body.data, body.size, 0, NULL);
 			if (json_is_true(json_object_get(json, "ended"))) {
 				rc = json_is_true(json_object_get(json, "done")) ? 0 :
-				     err_set(err, ERR_WRONG_STATE, "%s goes on leading: %s", work->leader->name, json_string_value(json_object_get(json, "outcome")));
+				     err_set(err, ERR_WRONG_STATE, "%s", json_string_value(json_object_get(json, "outcome")));
 				if (rc == 0)
 					printf("shard %s: %s leads now, %s follows\n", work->shard, json_string_value(json_object_get(json, "to")), work->leader->name);
 			}
