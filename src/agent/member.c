@@ -650,7 +650,7 @@ int member_run(const struct member_options *options, const volatile sig_atomic_t
 	if (rc == 0)
 		rc = actor_start(options, acted, member, &member->actor, err);
 	if (rc == 0)
-		rc = peers_start(options->names[options->self], options->agents[options->self], others, options->count, &options->files,
+		rc = peers_start(options->names[options->self], options->agents[options->self], others, options->count, options->tls,
 				 (unsigned)(options->profile->fresh_us / 1000), &calls, &member->peers, err);
 	reads = rc == 0 && pthread_create(&reader, NULL, reader_main, member) == 0;
 	swaps = reads && pthread_create(&swapper, NULL, swapper_main, member) == 0;

@@ -13,11 +13,11 @@
 #include <signal.h>
 
 #include "agent/guard.h"
-#include "agent/link.h"
 #include "agent/postgres.h"
 #include "base/limits.h"
 #include "ha/decide.h"
 
+struct mutual_tls;
 struct store;
 
 struct member_options {
@@ -26,7 +26,7 @@ struct member_options {
 	size_t self;
 	const char *names[MEMBERS_MAX];
 	const char *agents[MEMBERS_MAX];        /* HOST:PORT */
-	struct link_files files;
+	const struct mutual_tls *tls;   /* between agents; NULL: they speak plainly */
 	char *conninfos[MEMBERS_MAX];           /* libpq's: of a standby that receives from this member, and of this agent */
 	char *sources[MEMBERS_MAX];             /* the same for programs: the password comes by the environment, as anybody sees their arguments */
 	struct postgres postgres;

@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
-#include <gnutls/gnutls.h>
 #include <jansson.h>
 #include <microhttpd.h>
 #include <netdb.h>
@@ -15,17 +14,22 @@
 
 #include "agent/guard.h"
 #include "base/buf.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "catalog/ask.h"
+#include "net/address.h"
+#include "net/mutual_tls.h"
 
-enum { BODY_SIZE_MAX = 256 << 10, HOST_SIZE = 256, PEM_SIZE_MAX = 1 << 20, REFUSED_S = 60, DRAIN_MS_MAX = 3600000 };
+enum { BODY_SIZE_MAX = 256 << 10, FAILURES_TOLD = 5, DRAIN_MS_MAX = 3600000 };
 
 struct peer {
 	struct peers *peers;
 	int member;
 	const char *address;
-	bool distrusts;                 /* the last try failed for certificates; it was logged */
+	char failure[CURL_ERROR_SIZE];  /* libcurl's words for the last one */
+	unsigned failures;              /* since it was heard */
+	bool told[CURL_LAST];           /* of these since then, the log knows */
 	pthread_t thread;
 	bool started;
 };
@@ -33,11 +37,9 @@ struct peer {
 struct peers {
 	struct peers_calls calls;
 	const char *self;
-	struct link_files files;
+	const struct mutual_tls *tls;
 	unsigned timeout_ms;
-	time_t refused_at;              /* when it was logged last that somebody was refused */
 	struct MHD_Daemon *daemon;
-	char *pem[3];                   /* certificate, key, roots; or NULL */
 	size_t count;
 	struct peer *peers;
 	pthread_mutex_t lock;
@@ -140,14 +142,30 @@ static char *question_text(const struct peers *peers, const struct peer_question
 	return dump(json);
 }
 
-static void note_result(struct peer *peer, CURLcode result)
+/* Who refuses our certificate hangs up, and what libcurl finds then depends on who is faster. A newer libcurl may have more codes. */
+static CURLcode kind_of(CURLcode code)
 {
-	bool distrusts = link_is_distrust(result);
+	return code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING || code >= CURL_LAST ? CURLE_RECV_ERROR : code;
+}
 
-	if (distrusts && !peer->distrusts)
-		log_warn("agent", "agent=%s msg=\"it refuses, or is not believed, for its certificate or ours: %s\"", peer->address, curl_easy_strerror(result));
-	if (distrusts || result == CURLE_OK)
-		peer->distrusts = distrusts;
+/* What goes on is logged, once for each kind of failure, and so is its end. */
+static void note(struct peer *peer, CURLcode code)
+{
+	char quoted[2 * CURL_ERROR_SIZE];
+	bool *told = &peer->told[kind_of(code)];
+
+	if (code == CURLE_OK) {
+		if (peer->failures >= FAILURES_TOLD)
+			log_info("agent", "peer=%s msg=\"it is heard\"", peer->address);
+		peer->failures = 0;
+		memset(peer->told, 0, sizeof(peer->told));
+		return;
+	}
+	if (++peer->failures < FAILURES_TOLD || *told)
+		return;
+	*told = true;
+	log_warn("agent", "peer=%s msg=\"it is not heard: %s\"", peer->address,
+		 log_quote(*peer->failure ? peer->failure : curl_easy_strerror(code), quoted, sizeof(quoted)));
 }
 
 static void ask_peer(struct peer *peer, CURL *curl, const struct peer_question *question)
@@ -157,15 +175,16 @@ static void ask_peer(struct peer *peer, CURL *curl, const struct peer_question *
 	char *text = question_text(peers, question);
 	struct peer_answer answer = { 0 };
 	struct buf body;
+	CURLcode code;
 	json_t *json;
-	CURLcode result;
 
 	buf_init(&body, BODY_SIZE_MAX);
+	*peer->failure = '\0';
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
-	result = curl_easy_perform(curl);
-	note_result(peer, result);
-	if (result == CURLE_OK) {
+	code = curl_easy_perform(curl);
+	note(peer, code);
+	if (code == CURLE_OK) {
 		json = json_loadb(body.data, body.size, 0, NULL);
 		if (json_is_object(json_object_get(json, "state"))) {
 			read_state(json_object_get(json, "state"), &answer.state);
@@ -183,9 +202,10 @@ static void *peer_main(void *argument)
 {
 	struct peer *peer = argument;
 	struct peers *peers = peer->peers;
-	CURL *curl = link_new(&peers->files, peer->address, "/member", peers->timeout_ms);
+	CURL *curl = link_new(peers->tls, peer->address, "/member", peers->timeout_ms);
 	struct peer_question question;
 
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, peer->failure);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_body);
 	pthread_mutex_lock(&peers->lock);
 	while (!peers->stopping) {
@@ -227,25 +247,6 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned statu
 static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status, const char *why)
 {
 	return respond(connection, status, dump(json_pack("{s:s}", "error", why)));
-}
-
-/* Whether it has shown a certificate that comes from agent_tls_ca_file. */
-static bool is_trusted(struct peers *peers, struct MHD_Connection *connection)
-{
-	const union MHD_ConnectionInfo *info;
-	unsigned problems;
-	time_t now = time(NULL);
-
-	if (!peers->files.cert)
-		return true;
-	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-	if (info && gnutls_certificate_verify_peers2(info->tls_session, &problems) == 0 && problems == 0)
-		return true;
-	if (now >= peers->refused_at + REFUSED_S) {
-		log_warn("agent", "msg=\"somebody who asked without a certificate that comes from agent_tls_ca_file was refused\"");
-		peers->refused_at = now;
-	}
-	return false;
 }
 
 static enum MHD_Result answer_question(struct peers *peers, struct MHD_Connection *connection, const struct buf *body)
@@ -310,12 +311,13 @@ static enum MHD_Result handle(void *argument, struct MHD_Connection *connection,
 	static const struct { const char *path; enum MHD_Result (*answer)(struct peers *, struct MHD_Connection *, const struct buf *); } pages[] = {
 		{ "/member", answer_question }, { PERMIT_PATH, answer_router }, { "/handover", answer_handover },
 	};
+	const struct peers *peers = argument;
 	size_t page = 0;
 	struct buf *body = *place;
 
 	(void)version;
-	if (!is_trusted(argument, connection))
-		return refuse(connection, MHD_HTTP_FORBIDDEN, "a certificate that comes from agent_tls_ca_file is asked for");
+	if (peers->tls && !body && !mutual_tls_knows(connection))
+		return MHD_NO;
 	while (page < sizeof(pages) / sizeof(pages[0]) && strcmp(url, pages[page].path) != 0)
 		page++;
 	if (page == sizeof(pages) / sizeof(pages[0]) || strcmp(method, MHD_HTTP_METHOD_POST) != 0)
@@ -348,15 +350,14 @@ static void handled(void *argument, struct MHD_Connection *connection, void **pl
 
 static int listen_at(const char *listen_address, int *ret_fd, struct err *err)
 {
-	const char *colon = strrchr(listen_address, ':');
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *found = NULL;
-	char host[HOST_SIZE];
+	char host[ADDRESS_HOST_SIZE];
+	const char *port = address_split(listen_address, host, sizeof(host));
 	int fd, yes = 1, rc;
 
-	if (!colon)
+	if (!port)
 		return err_set(err, ERR_CONFIG, "\"%s\" is no HOST:PORT", listen_address);
-	snprintf(host, sizeof(host), "%.*s", (int)(colon - listen_address), listen_address);
-	rc = getaddrinfo(host, colon + 1, &hints, &found);
+	rc = getaddrinfo(host, port, &hints, &found);
 	if (rc != 0)
 		return err_set(err, ERR_CONFIG, "cannot find %s: %s", host, gai_strerror(rc));
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -371,54 +372,28 @@ static int listen_at(const char *listen_address, int *ret_fd, struct err *err)
 	return rc;
 }
 
-/* ---- life ---- */
-
-/* NULL: it cannot be read. */
-static char *read_pem(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	struct buf text;
-	char part[4096];
-	size_t size;
-
-	if (!file)
-		return NULL;
-	buf_init(&text, PEM_SIZE_MAX + sizeof(part));
-	while (text.size < PEM_SIZE_MAX && (size = fread(part, 1, sizeof(part), file)) > 0)
-		buf_add(&text, part, size);
-	fclose(file);
-	buf_add_u8(&text, 0);
-	return text.data;
-}
-
-/* The files' contents are the daemon's as long as it runs. */
 static int start_answering(struct peers *peers, const char *listen_address, struct err *err)
 {
-	const struct link_files *files = &peers->files;
-	bool tls = files->cert;
-	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | (tls ? MHD_USE_TLS : 0U);
-	struct MHD_OptionItem secure[] = {
-		{ MHD_OPTION_HTTPS_MEM_CERT, 0, peers->pem[0] = tls ? read_pem(files->cert) : NULL },
-		{ MHD_OPTION_HTTPS_MEM_KEY, 0, peers->pem[1] = tls ? read_pem(files->key) : NULL },
-		{ MHD_OPTION_HTTPS_MEM_TRUST, 0, peers->pem[2] = tls ? read_pem(files->ca) : NULL },
-		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (char *)(uintptr_t)"SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" },
-		{ MHD_OPTION_END, 0, NULL },
-	}, *options = tls ? secure : &secure[4];
-	int fd = -1, rc;
+	struct MHD_OptionItem secure[MUTUAL_TLS_OPTIONS] = { { .option = MHD_OPTION_END } };
+	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL;
+	int fd = -1, rc = listen_at(listen_address, &fd, err);
 
-	for (int i = 0; tls && i < 3; i++)
-		if (!peers->pem[i])
-			return err_set(err, ERR_CONFIG, "the files of agent_tls_cert_file, agent_tls_key_file and agent_tls_ca_file cannot be read");
-	rc = listen_at(listen_address, &fd, err);
 	if (rc < 0)
 		return rc;
+	if (peers->tls) {
+		flags |= MHD_USE_TLS;
+		mutual_tls_answer(peers->tls, secure);
+	}
 	peers->daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, peers, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, handled, NULL,
-					 MHD_OPTION_CONNECTION_TIMEOUT, 10U, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+					 MHD_OPTION_CONNECTION_TIMEOUT, 10U, MHD_OPTION_CONNECTION_LIMIT, (unsigned)AGENT_CONNECTIONS_MAX,
+					 MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)AGENT_ADDRESS_CONNECTIONS_MAX, MHD_OPTION_ARRAY, secure, MHD_OPTION_END);
 	if (peers->daemon)
 		return 0;
 	close(fd);
 	return err_set(err, ERR_IO, "cannot answer at %s", listen_address);
 }
+
+/* ---- life ---- */
 
 static int start_asking(struct peers *peers, const char *const *addresses, struct err *err)
 {
@@ -437,15 +412,15 @@ static int start_asking(struct peers *peers, const char *const *addresses, struc
 	return 0;
 }
 
-int peers_start(const char *self, const char *listen_address, const char *const *addresses, size_t count, const struct link_files *files,
-		unsigned timeout_ms, const struct peers_calls *calls, struct peers **ret_peers, struct err *err)
+int peers_start(const char *self, const char *listen_address, const char *const *addresses, size_t count, const struct mutual_tls *tls, unsigned timeout_ms,
+		const struct peers_calls *calls, struct peers **ret_peers, struct err *err)
 {
 	struct peers *peers = mem_calloc(1, sizeof(*peers));
 	int rc;
 
 	peers->calls = *calls;
 	peers->self = self;
-	peers->files = *files;
+	peers->tls = tls;
 	peers->timeout_ms = timeout_ms;
 	peers->count = count;
 	peers->peers = mem_calloc(count, sizeof(*peers->peers));
@@ -476,10 +451,6 @@ void peers_stop(struct peers *peers)
 	}
 	if (peers->daemon)
 		MHD_stop_daemon(peers->daemon);
-	if (peers->pem[1])
-		explicit_bzero(peers->pem[1], strlen(peers->pem[1]));
-	for (int i = 0; i < 3; i++)
-		mem_free(peers->pem[i]);
 	pthread_mutex_destroy(&peers->lock);
 	pthread_cond_destroy(&peers->wake);
 	mem_free(peers->peers);

@@ -1,4 +1,5 @@
-/* peers: the agents of a shard ask each other, over HTTP: one POST tells what the asker has seen, and is answered by what the other is and has seen.
+/* peers: the agents of a shard ask each other, over HTTP, and by mutual TLS if they have certificates: one POST tells what the asker has seen, and is
+ * answered by what the other is and has seen.
  *
  *	POST /member
  *	{ "from": "n1b", "revision": 812, "record": { … }, "freeze": true, "vouch": 3 }
@@ -53,9 +54,11 @@ struct peers_calls {                    /* on the threads of peers */
 	int (*hand_over)(void *program, const char *to, uint64_t drain_us, struct handover *ret, struct err *err);
 };
 
+struct mutual_tls;
 struct peers;
 
-/* `addresses`: "host:port" of each member's agent, NULL for our own, at which is answered: `listen`. ERR_IO: that cannot be. */
-must_use int peers_start(const char *self, const char *listen, const char *const *addresses, size_t count, const struct link_files *files, unsigned timeout_ms,
+/* `addresses`: "host:port" of each member's agent, NULL for our own, at which is answered: `listen`. `tls`: NULL: they speak plainly. ERR_IO: that
+ * cannot be. */
+must_use int peers_start(const char *self, const char *listen, const char *const *addresses, size_t count, const struct mutual_tls *tls, unsigned timeout_ms,
 			 const struct peers_calls *calls, struct peers **ret_peers, struct err *err);
 void peers_stop(struct peers *peers);   /* NULL is allowed */

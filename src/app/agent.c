@@ -10,12 +10,14 @@
 #include <unistd.h>
 
 #include "admin/admin.h"
+#include "agent/link.h"
 #include "agent/member.h"
 #include "app/cluster.h"
 #include "app/command.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/mutual_tls.h"
 #include "store/store.h"
 #include "topo/config.h"
 #include "topo/topology.h"
@@ -26,7 +28,8 @@ const char agent_usage[] =
 	"Runs one node: the PostgreSQL server with the data in DIR, which the configuration calls NAME. The agents of a shard keep in the\n"
 	"store who of them leads; that one's node is the primary, the others' follow it. When it is gone another one takes over by itself,\n"
 	"and a node that has another history is rewound. Each node of the shard has an agent, at the address that the configuration gives\n"
-	"(agent: HOST:PORT). What stands behind -- is given to the server when it is started.\n"
+	"(agent: HOST:PORT; on several machines with certificates, agent_tls_cert_file). What stands behind -- is given to the server when it\n"
+	"is started.\n"
 	"\n"
 	"  --config FILE     nanu.yaml, the same as the routers'\n"
 	"  --node NAME       which of its nodes\n"
@@ -36,7 +39,7 @@ const char agent_usage[] =
 	"  --profile NAME    fast (the default): within one site; wan: tolerates latencies of 5 s and long pauses\n"
 	"  --help, --version\n";
 
-enum { STORE_MS = 1000, PATH_SIZE = 4096, HOST_SIZE = 256 };
+enum { STORE_MS = 1000, PATH_SIZE = 4096 };
 
 static volatile sig_atomic_t stop;
 
@@ -151,11 +154,12 @@ static int add_member(const struct config *config, const char *name, struct memb
 static int find_members(const struct config *config, const struct arguments *arguments, struct member_options *options, struct err *err)
 {
 	const struct config_shard *shard = shard_of(config, arguments->node);
-	int rc = 0;
+	int rc;
 
 	if (!shard)
 		return err_set(err, ERR_CONFIG, "the configuration has no node \"%s\" in a shard", arguments->node);
 	options->shard = shard->name;
+	rc = config_check_agents(config, err);
 	for (unsigned i = 0; rc == 0 && i < shard->nodes_count; i++) {
 		if (strcmp(shard->nodes[i], arguments->node) == 0)
 			options->self = options->count;
@@ -175,21 +179,15 @@ static int open_store(const struct config *config, struct store **ret_store, str
 	return config->etcd_hosts ? store_open_etcd(&options, ret_store, err) : store_open_sqlite(config->store, ret_store, err);
 }
 
-/* ---- running ---- */
-
-static int run(const struct config *config, const struct arguments *arguments, char *data, struct arena *arena, struct err *err)
+static int run(const struct config *config, const struct arguments *arguments, char *data, const struct mutual_tls *tls, struct arena *arena, struct err *err)
 {
 	struct member_options options = { .profile = arguments->profile && strcmp(arguments->profile, "wan") == 0 ? &profile_wan : &profile_fast,
-		.loss_bytes_max = UINT64_MAX / 2 };
+		.loss_bytes_max = UINT64_MAX / 2, .tls = tls };
 	struct identity identity;
 	int rc = identity_for_servers(&identity, err);
 
 	if (rc == 0)
 		rc = find_members(config, arguments, &options, err);
-	if (rc < 0)
-		return rc;
-	options.files = link_files(config);
-	rc = link_check(&options.files, err);
 	if (rc < 0)
 		return rc;
 	options.folder = arguments->folder ? arguments->folder : arena_printf(arena, "%s.agent", data);
@@ -219,6 +217,7 @@ int agent_main(int argc, char **argv)
 {
 	struct arguments arguments = { 0 };
 	char data[PATH_SIZE];
+	struct mutual_tls *tls = NULL;
 	struct config *config;
 	struct arena arena;
 	struct err err;
@@ -238,7 +237,10 @@ int agent_main(int argc, char **argv)
 	signal(SIGTERM, end);
 	log_set_level(config->log_level);
 	arena_init(&arena, 4096);
-	rc = run(config, &arguments, data, &arena, &err);
+	rc = link_tls(config, &tls, &err);
+	if (rc == 0)
+		rc = run(config, &arguments, data, tls, &arena, &err);
+	mutual_tls_free(tls);
 	arena_release(&arena);
 	config_unref(config);
 	return rc < 0 ? command_failed("agent", &err) : 0;

@@ -69,6 +69,11 @@ static int check_http_host(struct config *config, struct err *err)
 	return config->http_port ? check_address(&(struct listening){ "http_host", config->http_host }, err) : 0;
 }
 
+static int check_agents(struct config *config, struct err *err)
+{
+	return config_check_agents(config, err);
+}
+
 static int check_loop(struct config *config, struct err *err)
 {
 	enum loop_engine engine = config->io == IO_URING ? LOOP_URING : config->io == IO_EPOLL ? LOOP_EPOLL : LOOP_AUTO;
@@ -83,7 +88,7 @@ static int check_loop(struct config *config, struct err *err)
 unsigned check_start(struct config *config)
 {
 	static int (*const checks[])(struct config *config, struct err *err) = {
-		config_open_tls, check_users, check_store, check_listen_host, check_http_host, check_loop,
+		config_open_tls, check_users, check_store, check_listen_host, check_http_host, check_loop, check_agents,
 	};
 	unsigned problems = 0;
 

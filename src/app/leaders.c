@@ -11,10 +11,11 @@
 #include "base/mem.h"
 #include "ha/permit.h"
 #include "net/env.h"
+#include "net/mutual_tls.h"
 #include "route/snapshot.h"
 #include "topo/config.h"
 
-enum { LED_MS = 300, OTHERS_MS = 2000, SEEK_MS = 20, HELD_MS = 10, TIMEOUT_MS = 1000, ANSWER_SIZE_MAX = 256 << 10, AGENT_SIZE = 512 };
+enum { LED_MS = 300, OTHERS_MS = 2000, SEEK_MS = 20, HELD_MS = 10, TIMEOUT_MS = 1000, ANSWER_SIZE_MAX = 256 << 10, AGENT_SIZE = 512, FAILURES_TOLD = 5 };
 
 struct shard_led {
 	char name[NAME_SIZE_MAX];
@@ -33,14 +34,15 @@ struct asked {                          /* a node's agent */
 	struct buf body;
 	uint64_t asked_us, due_us;
 	bool under_way;
-	bool distrusts;                 /* the last try failed for certificates; it was logged */
+	unsigned failures;              /* since it was heard */
 };
 
-struct round { struct config *config; struct shard_led shards[SHARDS_MAX]; size_t shard_count; struct asked asked[NODES_MAX]; size_t count; };
+struct round { struct shard_led shards[SHARDS_MAX]; size_t shard_count; struct asked asked[NODES_MAX]; size_t count; };
 
 struct leaders {
 	struct leaders_calls calls;
 	char *router;
+	struct mutual_tls *tls;         /* NULL: links are plain */
 	CURLM *multi;
 	struct curl_slist *headers;
 	pthread_t thread;
@@ -67,8 +69,6 @@ static void round_free(struct round *round)
 		buf_release(&round->asked[i].body);
 		node_status_unref(round->asked[i].status);
 	}
-	if (round)
-		config_unref(round->config);
 	mem_free(round);
 }
 
@@ -92,12 +92,11 @@ static const char *agent_of(const struct config *config, const char *node)
 	return NULL;
 }
 
-static struct round *round_new(struct config *config, const struct snapshot *snapshot)
+static struct round *round_new(const struct config *config, const struct snapshot *snapshot)
 {
 	const struct topology *topology = snapshot->topology;
 	struct round *round = mem_calloc(1, sizeof(*round));
 
-	round->config = config_ref(config);
 	for (size_t i = 0; i < topology->node_count; i++) {
 		const char *agent = agent_of(config, topology->nodes[i].name);
 		struct node_status *status = snapshot->statuses[i];
@@ -116,21 +115,9 @@ static struct round *round_new(struct config *config, const struct snapshot *sna
 	return round;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-static bool same_files(const struct config *a, const struct config *b)
-{
-	const struct link_files of_a = link_files(a), of_b = link_files(b);
-
-	return same_text(of_a.cert, of_b.cert) && same_text(of_a.key, of_b.key) && same_text(of_a.ca, of_b.ca);
-}
-
 static bool same(const struct round *a, const struct round *b)
 {
-	if (!a->config || a->count != b->count || !same_files(a->config, b->config))
+	if (a->count != b->count)
 		return false;
 	for (size_t i = 0; i < a->count; i++)
 		if (a->asked[i].status != b->asked[i].status || strcmp(a->asked[i].agent, b->asked[i].agent) != 0 ||
@@ -139,7 +126,7 @@ static bool same(const struct round *a, const struct round *b)
 	return true;
 }
 
-void leaders_follow(struct leaders *leaders, struct config *config, const struct snapshot *snapshot)
+void leaders_follow(struct leaders *leaders, const struct config *config, const struct snapshot *snapshot)
 {
 	struct round *round = round_new(config, snapshot), *unused = round;
 
@@ -204,9 +191,7 @@ static void say_lent(struct leaders *leaders, struct asked *asked)
 static void ask(struct leaders *leaders, struct asked *asked)
 {
 	if (!asked->curl) {
-		const struct link_files files = link_files(leaders->round->config);
-
-		asked->curl = link_new(&files, asked->agent, PERMIT_PATH, TIMEOUT_MS);
+		asked->curl = link_new(leaders->tls, asked->agent, PERMIT_PATH, TIMEOUT_MS);
 		curl_easy_setopt(asked->curl, CURLOPT_PRIVATE, asked);
 		curl_easy_setopt(asked->curl, CURLOPT_HTTPHEADER, leaders->headers);
 		curl_easy_setopt(asked->curl, CURLOPT_WRITEFUNCTION, keep_body);
@@ -282,6 +267,15 @@ static unsigned pause_ms(const struct asked *asked)
 	return asked->shard->seeks ? SEEK_MS : leads(asked) ? LED_MS : OTHERS_MS;
 }
 
+static void note(struct asked *asked, CURLcode result)
+{
+	if (result == CURLE_OK && asked->failures >= FAILURES_TOLD)
+		log_info("leaders", "agent=%s msg=\"it is heard\"", asked->agent);
+	asked->failures = result == CURLE_OK ? 0 : asked->failures + 1;
+	if (asked->failures == FAILURES_TOLD)
+		log_warn("leaders", "agent=%s msg=\"it is not heard: %s\"", asked->agent, curl_easy_strerror(result));
+}
+
 static void finish(struct leaders *leaders, CURL *curl, CURLcode result)
 {
 	struct asked *asked;
@@ -289,10 +283,7 @@ static void finish(struct leaders *leaders, CURL *curl, CURLcode result)
 	curl_easy_getinfo(curl, CURLINFO_PRIVATE, (char **)&asked);
 	curl_multi_remove_handle(leaders->multi, curl);
 	asked->under_way = false;
-	if (link_is_distrust(result) && !asked->distrusts)
-		log_warn("leaders", "agent=%s msg=\"it refuses, or is not believed, for its certificate or ours: %s\"", asked->agent, curl_easy_strerror(result));
-	if (link_is_distrust(result) || result == CURLE_OK)
-		asked->distrusts = result != CURLE_OK;
+	note(asked, result);
 	if (result == CURLE_OK)
 		answered(leaders, asked);
 	asked->due_us = asked->asked_us + pause_ms(asked) * UINT64_C(1000);
@@ -395,16 +386,24 @@ bool leaders_read(struct leaders *leaders, const char *name, struct leader_seen 
 
 /* ---- life ---- */
 
-struct leaders *leaders_new(void)
+int leaders_new(const struct config *config, struct leaders **ret_leaders, struct err *err)
 {
 	struct leaders *leaders = mem_calloc(1, sizeof(*leaders));
+	int rc = config_check_agents(config, err);
 
+	if (rc == 0)
+		rc = link_tls(config, &leaders->tls, err);
+	if (rc < 0) {
+		mem_free(leaders);
+		return rc;
+	}
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	pthread_mutex_init(&leaders->lock, NULL);
 	leaders->round = mem_calloc(1, sizeof(*leaders->round));
 	leaders->multi = curl_multi_init();
 	leaders->headers = curl_slist_append(NULL, "Content-Type: application/json");
-	return leaders;
+	*ret_leaders = leaders;
+	return 0;
 }
 
 int leaders_start(struct leaders *leaders, const char *router, const struct leaders_calls *calls, struct err *err)
@@ -435,6 +434,7 @@ void leaders_free(struct leaders *leaders)
 	round_free(leaders->next);
 	curl_multi_cleanup(leaders->multi);
 	curl_slist_free_all(leaders->headers);
+	mutual_tls_free(leaders->tls);
 	mem_free(leaders->router);
 	pthread_mutex_destroy(&leaders->lock);
 	mem_free(leaders);

@@ -32,12 +32,13 @@ struct leader_seen {
 	char node[NAME_SIZE_MAX];       /* "": nobody leads */
 };
 
-struct leaders *leaders_new(void);
+/* ERR_CONFIG: the agents cannot be asked as the configuration has it. */
+must_use int leaders_new(const struct config *config, struct leaders **ret_leaders, struct err *err);
 void leaders_free(struct leaders *leaders);             /* NULL is allowed */
 must_use int leaders_start(struct leaders *leaders, const char *router, const struct leaders_calls *calls, struct err *err);
 void leaders_stop(struct leaders *leaders);
 
 /* Asks the agents of these nodes from now on. Before the snapshot is anybody's: a node with an agent serves as a primary only within a permit. */
-void leaders_follow(struct leaders *leaders, struct config *config, const struct snapshot *snapshot);
+void leaders_follow(struct leaders *leaders, const struct config *config, const struct snapshot *snapshot);
 /* False: nothing is known. */
 bool leaders_read(struct leaders *leaders, const char *shard, struct leader_seen *ret);

@@ -388,9 +388,11 @@ int plane_init(struct plane *plane, struct config *config, struct users *users, 
 	struct catalog **catalogs;
 	int rc;
 
-	*plane = (struct plane){ .config = config_ref(config), .users = users, .lock_fd = -1, .peers = { -1, -1 }, .leaders = leaders_new() };
+	*plane = (struct plane){ .config = config_ref(config), .users = users, .lock_fd = -1, .peers = { -1, -1 } };
 	pthread_mutex_init(&plane->lock, NULL);
-	rc = store_open(config, &plane->store, err);
+	rc = leaders_new(config, &plane->leaders, err);
+	if (rc == 0)
+		rc = store_open(config, &plane->store, err);
 	if (rc == 0)
 		rc = join_store(plane, err);
 	if (rc == 0 && config->etcd_hosts)

@@ -43,7 +43,7 @@ const char serve_usage[] =
 	"\n"
 	"  --config FILE   the configuration (YAML)\n"
 	"  --check         only look for what would keep it from starting (FILE, the certificates and users file that it names, the store,\n"
-	"                  listen_host), say it, and end: no port is opened and nothing changed\n"
+	"                  listen_host), and agents that would refuse FILE; say it, and end: no port is opened and nothing changed\n"
 	"  --takeover      take the listening sockets over from the router that runs with FILE: no connection is refused, its sessions\n"
 	"                  go on in the old process until they leave, and it ends when the last has, or after drain_timeout\n";
 

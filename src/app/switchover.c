@@ -17,6 +17,7 @@
 #include "catalog/ask.h"
 #include "ha/permit.h"
 #include "net/env.h"
+#include "net/mutual_tls.h"
 #include "topo/config.h"
 #include "topo/topology.h"
 
@@ -41,7 +42,7 @@ struct work {
 	const char *shard, *config_path, *to;
 	unsigned drain_ms;
 	struct config *config;
-	struct link_files files;
+	struct mutual_tls *tls;
 	const struct config_node *leader;
 };
 
@@ -96,7 +97,7 @@ static size_t keep_body(char *data, size_t size, size_t count, void *argument)
 /* ERR_CONNECT; ERR_WRONG_STATE with what the agent says against it. */
 static int post(const struct work *work, const struct config_node *node, const char *path, const char *text, struct buf *ret_body, struct err *err)
 {
-	CURL *curl = link_new(&work->files, node->agent, path, TIMEOUT_MS);
+	CURL *curl = link_new(work->tls, node->agent, path, TIMEOUT_MS);
 	const char *said;
 	CURLcode result;
 	long status = 0;
@@ -265,8 +266,12 @@ int switchover_main(int argc, char **argv)
 	if (rc < 0)
 		return command_failed("switchover", &err);
 	curl_global_init(CURL_GLOBAL_DEFAULT);
-	work.files = link_files(work.config);
-	rc = run(&work, &err);
+	rc = config_check_agents(work.config, &err);
+	if (rc == 0)
+		rc = link_tls(work.config, &work.tls, &err);
+	if (rc == 0)
+		rc = run(&work, &err);
+	mutual_tls_free(work.tls);
 	config_unref(work.config);
 	return rc < 0 ? command_failed("switchover", &err) : 0;
 }

@@ -30,6 +30,23 @@ struct node_address address_resolve(const char *host, uint16_t port)
 	return result;
 }
 
+const char *address_split(const char *text, char *host, size_t host_size)
+{
+	const char *colon = strrchr(text, ':'), *begin = text, *end = colon;
+
+	if (!colon || !colon[1])
+		return NULL;
+	if (*text == '[' && end[-1] == ']')
+		begin++, end--;
+	else if (memchr(text, ':', (size_t)(colon - text)))
+		return NULL;
+	if (begin >= end || (size_t)(end - begin) >= host_size)
+		return NULL;
+	memcpy(host, begin, (size_t)(end - begin));
+	host[end - begin] = '\0';
+	return colon + 1;
+}
+
 bool address_is_local(const struct node_address *address)
 {
 	const struct sockaddr *any = (const struct sockaddr *)&address->address;

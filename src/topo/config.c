@@ -73,24 +73,13 @@ static int read_name(const struct reading *reading, const char *list, unsigned i
 	return 0;
 }
 
-/* Of HOST:PORT, as it is written. */
-static bool is_loopback(const char *agent)
-{
-	static const char *const hosts[] = { "127.0.0.1", "localhost", "[::1]" };
-
-	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
-		if (strncmp(agent, hosts[i], strlen(hosts[i])) == 0 && agent[strlen(hosts[i])] == ':')
-			return true;
-	return false;
-}
-
 static int read_node(const struct reading *reading, unsigned index)
 {
 	const struct yaml_node_entry *entry = &reading->yaml->nodes[index];
 	struct config_node *nodes = reading->config->nodes, *node = &nodes[index];
 	struct arena *arena = &reading->config->arena;
 	unsigned port = NODE_PORT_DEFAULT, weight = 1;
-	char where[WHERE_SIZE];
+	char where[WHERE_SIZE], host[ADDRESS_HOST_SIZE];
 	struct err reason;
 	int rc = read_name(reading, "nodes", index, "node", entry->name, &node->name);
 
@@ -107,7 +96,7 @@ static int read_node(const struct reading *reading, unsigned index)
 	node->region = arena_strdup(arena, entry->region ? entry->region : "");
 	node->zone = arena_strdup(arena, entry->zone ? entry->zone : "");
 	node->weight = weight;
-	if (entry->agent && !strchr(entry->agent, ':'))
+	if (entry->agent && !address_split(entry->agent, host, sizeof(host)))
 		return refuse(reading, at(where, "nodes", index, ".agent"), "node \"%s\": agent must be HOST:PORT, not \"%s\"", node->name, entry->agent);
 	node->agent = entry->agent ? arena_strdup(arena, entry->agent) : NULL;
 	for (unsigned i = 0; i < index; i++) {
@@ -287,29 +276,11 @@ static int check_tls(const struct reading *reading)
 		return refuse(reading, "node_tls_key_file", "node_tls_key_file needs node_tls_cert_file");
 	if (config->node_tls >= NODE_TLS_VERIFY_CA && !config->node_tls_ca_file)
 		return refuse(reading, "node_tls", "to verify the nodes' certificates, node_tls needs node_tls_ca_file");
+	if (!config->agent_tls_cert_file != !config->agent_tls_key_file || !config->agent_tls_cert_file != !config->agent_tls_ca_file)
+		return refuse(reading, config->agent_tls_cert_file ? "agent_tls_cert_file" : config->agent_tls_key_file ? "agent_tls_key_file" : "agent_tls_ca_file",
+			      "agent_tls_cert_file, agent_tls_key_file and agent_tls_ca_file need each other");
 	if (config->node_channel_binding == CHANNEL_BINDING_REQUIRE && config->node_tls < NODE_TLS_REQUIRE)
 		return refuse(reading, "node_channel_binding", "channel binding needs TLS: node_tls must be require, verify-ca or verify-full");
-	return 0;
-}
-
-/* What agents tell each other, and routers, is believed by whoever hears it. */
-static int check_agents(const struct reading *reading)
-{
-	const struct config *config = reading->config;
-	const char *const given[] = { config->agent_tls_cert_file, config->agent_tls_key_file, config->agent_tls_ca_file };
-	static const char *const names[] = { "agent_tls_cert_file", "agent_tls_key_file", "agent_tls_ca_file" };
-	char where[WHERE_SIZE];
-
-	for (unsigned i = 0; i < 3; i++)
-		if (given[i] && !(given[0] && given[1] && given[2]))
-			return refuse(reading, names[i], "agent_tls_cert_file, agent_tls_key_file and agent_tls_ca_file are given together, or none of them");
-	for (unsigned i = 0; i < config->nodes_count && !given[0]; i++) {
-		const char *agent = config->nodes[i].agent;
-
-		if (agent && !is_loopback(agent))
-			return refuse(reading, at(where, "nodes", i, ".agent"),
-				      "node \"%s\": an agent at another address than 127.0.0.1 needs agent_tls_cert_file, agent_tls_key_file and agent_tls_ca_file", config->nodes[i].name);
-	}
 	return 0;
 }
 
@@ -384,8 +355,6 @@ static int check_settings(const struct reading *reading)
 	if (!config->auth_user)
 		config->auth_user = config->node_user;
 	rc = check_tls(reading);
-	if (rc == 0)
-		rc = check_agents(reading);
 	if (rc == 0)
 		rc = check_etcd(reading);
 	if (rc == 0)
@@ -496,12 +465,4 @@ void config_policy(const struct config *config, const struct config_database *da
 	for (unsigned i = 0; i < config->users_count; i++)
 		if (strcmp(config->users[i].name, user) == 0)
 			apply(ret_policy, config->users[i].overrides, config->users[i].overrides_count);
-}
-
-bool config_has_agent(const struct config *config, const char *node)
-{
-	for (unsigned i = 0; i < config->nodes_count; i++)
-		if (strcmp(config->nodes[i].name, node) == 0)
-			return config->nodes[i].agent;
-	return false;
 }

@@ -132,9 +132,9 @@ struct config {
 	char *client_tls_ca_file;       /* roots of clients' certificates; NULL: they are not asked for */
 	enum node_tls node_tls;         /* prefer */
 	char *node_tls_ca_file;         /* roots of the nodes' certificates; NULL: these are not looked at */
-	char *agent_tls_cert_file, *agent_tls_key_file, *agent_tls_ca_file;     /* links to agents; NULL, all: there is no TLS */
 	char *node_tls_cert_file, *node_tls_key_file;           /* what the nodes are shown; NULL: nothing */
 	enum channel_binding node_channel_binding;      /* prefer */
+	char *agent_tls_cert_file, *agent_tls_key_file, *agent_tls_ca_file;     /* PEM; all NULL: agents speak plainly with each other, on one machine */
 	enum tls_version tls_version_min;       /* 1.2 */
 	struct tls_context *client_tls_context, *node_tls_context;      /* references; NULL: no TLS on that side, or config_open_tls() is to come */
 
@@ -178,6 +178,10 @@ const struct config_database *config_database_on_nodes(const struct config *conf
 
 /* Whether the node has an agent, which then tells it whom its commits wait for. */
 bool config_has_agent(const struct config *config, const char *node);
+/* What agents and who asks them know each other by; false: they have nothing of the kind. */
+bool config_agent_tls(const struct config *config, struct tls_files *ret_files);
+/* What agents tell each other is believed by whoever hears it: ERR_CONFIG where it would leave the machine as it is. Looks names up, so it may block. */
+must_use int config_check_agents(const struct config *config, struct err *err);
 
 /* Reads `peers` into the list. ERR_CONFIG, without the file's name. */
 must_use int config_read_peers(struct config *config, struct err *err);

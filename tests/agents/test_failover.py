@@ -293,7 +293,7 @@ def test_a_postmaster_that_hangs_is_started_again_where_it_was(shard, writers):
     all_are_electable(shard)
     postmaster = leader.postmaster()
     os.kill(postmaster, signal.SIGSTOP)
-    wait_until(lambda: leader.postmaster() != postmaster and shard.primary() is leader, "it is a primary again")
+    wait_until(lambda: shard.primary() is leader and leader.postmaster() != postmaster, "it is a primary again")
     writers.goes_on()
     assert epoch(shard) == before and writers.lost(leader) == []
 

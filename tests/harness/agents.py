@@ -63,8 +63,8 @@ class Node:
         subprocess.run([PROGRAMS / "pg_ctl", "start", "--wait", "--pgdata", self.data, "--options", f"-p {self.port}", "--log", f"{self.data}.log"],
                        check=True, cwd="/", stdout=subprocess.DEVNULL, **as_server_user())
 
-    def start_agent(self, *options):
-        self.agent = Program([NANU, "agent", "--config", self.config, "--node", self.name, "--data", self.data, "--programs", PROGRAMS, *options], self.log)
+    def start_agent(self, *options, config=None):
+        self.agent = Program([NANU, "agent", "--config", config or self.config, "--node", self.name, "--data", self.data, "--programs", PROGRAMS, *options], self.log)
 
     def conninfo(self):
         return f"host=127.0.0.1 port={self.port} dbname=postgres user={SUPERUSER} password={PASSWORD} connect_timeout=2"
@@ -82,8 +82,8 @@ class Node:
 
     def state(self):
         """What its agent says; None when it does not answer."""
-        request = urllib.request.Request(f"{'https' if self.shard.tls else 'http'}://{self.shard.host}:{self.agent_port}/member",
-                                         json.dumps({"from": self.shard.other(self).name}).encode())
+        scheme = "https" if self.shard.tls else "http"
+        request = urllib.request.Request(f"{scheme}://{self.shard.host}:{self.agent_port}/member", json.dumps({"from": self.shard.other(self).name}).encode())
         try:
             with urllib.request.urlopen(request, timeout=2, context=self.shard.tls) as answer:
                 return json.load(answer)
@@ -108,11 +108,11 @@ class Node:
 
 
 class Shard:
-    """Called s1, of nodes n1a, n1b, …, the first of which is its primary at first. host: where the agents are; tls: an ssl context that they believe."""
+    """Called s1, of nodes n1a, n1b, …, the first of which is its primary at first. host: where the agents answer. tls: what the tests show them, an SSLContext."""
 
     def __init__(self, etcd, nodes=3, host="127.0.0.1", tls=None, **settings):
-        self.folder = make_folder()
         self.host, self.tls = host, tls
+        self.folder = make_folder()
         self.etcd = etcd
         self.template = make_template(self.folder)
         self.config = self.folder / "nanu.yaml"
@@ -125,7 +125,11 @@ class Shard:
             "users_file": "users.txt", **settings,
         }
         (self.folder / "users.txt").write_text(f'"{SUPERUSER}" "{PASSWORD}"\n')
-        self.config.write_text(json.dumps(self.settings, indent=2))
+        self.write_config(self.config)
+
+    def write_config(self, path, **settings):
+        path.write_text(json.dumps({**self.settings, **settings}, indent=2))
+        return path
 
     def start(self):
         for i, node in enumerate(self.nodes):

@@ -70,9 +70,9 @@ def test_a_configuration_that_is_not_there_is_refused(tmp_path):
 @pytest.fixture
 def configured(tmp_path):
     """A function that writes a configuration and says what --check says of it."""
-    def check(users='"app" "secret"\n', store="nanu.db", more=""):
+    def check(users='"app" "secret"\n', store="nanu.db", agent="127.0.0.1:6532", more=""):
         (tmp_path / "users.txt").write_text(users)
-        (tmp_path / "nanu.yaml").write_text("nodes:\n  - {name: n1, host: 127.0.0.1}\nshards:\n  - {name: s1, nodes: [n1]}\n"
+        (tmp_path / "nanu.yaml").write_text(f"nodes:\n  - {{name: n1, host: 127.0.0.1, agent: '{agent}'}}\nshards:\n  - {{name: s1, nodes: [n1]}}\n"
                                             f"databases:\n  - name: shop\nusers_file: users.txt\nstore: {store}\n{more}")
         before = sorted(tmp_path.iterdir())
         done = subprocess.run([NANU, "serve", "--check", "--config", tmp_path / "nanu.yaml"], capture_output=True, text=True, timeout=60)
@@ -81,8 +81,10 @@ def configured(tmp_path):
     return check
 
 
-def test_check_is_content_with_what_would_start(configured):
-    done = configured()
+@pytest.mark.parametrize("options", [{}, {"agent": "192.0.2.1:6532", "more": "agent_tls_cert_file: a\nagent_tls_key_file: b\nagent_tls_ca_file: c\n"}],
+                         ids=["plain", "agents-elsewhere"])
+def test_check_is_content_with_what_would_start(configured, options):
+    done = configured(**options)
     assert (done.returncode, done.stdout, done.stderr) == (0, "the configuration is valid\n", "")
 
 
@@ -93,6 +95,8 @@ def test_check_is_content_with_what_would_start(configured):
     ({"store": "users.txt"}, "not a database"),
     ({"more": "listen_host: no.such.host.invalid\n"}, 'listen_host "no.such.host.invalid"'),
     ({"more": "listen_host: 192.0.2.1\n"}, 'listen_host "192.0.2.1"'),
+    ({"agent": "192.0.2.1:6532"}, "agents need agent_tls_cert_file, agent_tls_key_file and agent_tls_ca_file"),
+    ({"more": "agent_tls_key_file: a\n"}, "need each other"),
 ])
 def test_check_finds_what_would_keep_it_from_starting(configured, wrong, reason):
     done = configured(**wrong)

@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SRC = ROOT / "src"
 FLOORS = ("base net proto catalog sql place topo store route backend session ha stream move multi quorum admin agent app").split()
 FILE_LINES_MAX = 800
-LIBRARIES = ["liburing", "openssl", "libpq", "sqlite3", "libcyaml", "libxxhash", "jansson", "libcurl", "smartcols"]
+LIBRARIES = ["liburing", "openssl", "libpq", "sqlite3", "libcyaml", "libxxhash", "jansson", "libcurl", "libmicrohttpd", "smartcols"]
 
 sources = sorted(SRC.rglob("*.[ch]"))
 headers = [path for path in sources if path.suffix == ".h"]

@@ -20,6 +20,8 @@
 	"databases:\n" \
 	"  - name: shop\n"
 
+#define AGENT(address) "nodes: [{name: n1, host: a, agent: '" address "'}]\nshards: [{name: s1, nodes: [n1]}]\ndatabases: [{name: shop}]\n"
+
 static struct config *read_text(const char *text)
 {
 	struct config *config = NULL;
@@ -124,6 +126,13 @@ static void mistakes_are_refused_with_line_and_reason(void **state)
 		{ "client_tls_key_file: a\n" REST, 1, "needs client_tls_cert_file", "" },
 		{ "node_tls: verify-full\n" REST, 1, "needs node_tls_ca_file", "" },
 		{ "node_tls_cert_file: a\n" REST, 1, "needs node_tls_key_file", "" },
+		{ "agent_tls_cert_file: a\n" REST, 1, "agent_tls_cert_file, agent_tls_key_file and agent_tls_ca_file need each other", "" },
+		{ "agent_tls_ca_file: a\n" REST, 1, "agent_tls_cert_file, agent_tls_key_file and agent_tls_ca_file need each other", "" },
+		{ "\nagent_tls_key_file: a\nagent_tls_ca_file: a\n" REST, 2, "agent_tls_cert_file, agent_tls_key_file and agent_tls_ca_file need each other", "" },
+		{ AGENT("6532"), 1, "agent must be HOST:PORT, not \"6532\"", "" },
+		{ AGENT("a:"), 1, "agent must be HOST:PORT, not \"a:\"", "" },
+		{ AGENT("::1:6532"), 1, "agent must be HOST:PORT, not \"::1:6532\"", "" },
+		{ AGENT("[]:6532"), 1, "agent must be HOST:PORT, not \"[]:6532\"", "" },
 		{ "node_channel_binding: require\n" REST, 1, "channel binding needs TLS", "" },
 		{ "etcd_hosts: 'http://a:1'\netcd_cert_file: a\n" REST, 2, "etcd_cert_file and etcd_key_file need each other", "" },
 		{ "etcd_key_file: a\n" REST, 1, "etcd_cert_file and etcd_key_file need each other", "" },
@@ -310,6 +319,26 @@ static void what_needs_a_restart_stays_as_it_runs(void **state)
 	config_unref(fresh);
 }
 
+static void agents_leave_the_machine_with_certificates_only(void **state)
+{
+	static const struct { const char *text; bool allowed; } cases[] = {
+		{ REST, true }, { AGENT("127.0.0.1:6532"), true }, { AGENT("[::1]:6532"), true }, { AGENT("192.0.2.1:6532"), false },
+		{ AGENT("[2001:db8::1]:6532"), false },
+		{ "agent_tls_cert_file: a\nagent_tls_key_file: b\nagent_tls_ca_file: c\n" AGENT("192.0.2.1:6532"), true },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config *config = read_text(cases[i].text);
+		struct tls_files files;
+		struct err err = { 0 };
+
+		assert_int_equal(config_check_agents(config, &err), cases[i].allowed ? 0 : ERR_CONFIG);
+		assert_int_equal(strstr(err.hint, "agent_tls_cert_file, agent_tls_key_file and agent_tls_ca_file") != NULL, !cases[i].allowed);
+		assert_int_equal(config_agent_tls(config, &files), config->agent_tls_cert_file != NULL);
+		config_unref(config);
+	}
+}
+
 static void every_setting_of_tls_with_nodes_makes_a_difference(void **state)
 {
 	static const char *const settings_of_tls[] = { "node_tls: require\n", "node_tls_ca_file: a\n", "node_tls_cert_file: a\nnode_tls_key_file: b\n",
@@ -345,6 +374,7 @@ int main(void)
 		cmocka_unit_test(the_example_is_valid_and_whole),
 		cmocka_unit_test(users_go_before_databases_and_these_before_the_rest),
 		cmocka_unit_test(what_needs_a_restart_stays_as_it_runs),
+		cmocka_unit_test(agents_leave_the_machine_with_certificates_only),
 		cmocka_unit_test(every_setting_of_tls_with_nodes_makes_a_difference),
 	};
 
