@@ -139,7 +139,6 @@ static void mistakes_are_refused_with_line_and_reason(void **state)
 		{ "etcd_password: a\n" REST, 1, "etcd_password needs an etcd_user", "" },
 		{ "router_name: a/b\n" REST, 1, "router_name has at most 63 letters, digits", "" },
 		{ "router_timeout: 100\n" REST, 1, "router_timeout must be from 1000", "" },
-		{ "agent_tls_cert_file: a\nagent_tls_ca_file: a\n" REST, 1, "are given together, or none of them", "" },
 		{ "tls_version_min: TLSv1.1\n" REST, 1, "tls_version_min must be one of TLSv1.2, TLSv1.3", "" },
 		{ "auth: trust\nhba: [{method: trust}]\n" REST, 1, "exclude each other", "" },
 		{ "hba:\n  - {method: trust}\n  - {type: hostssl}\n" REST, 3, "\"method\" is missing", "" },
