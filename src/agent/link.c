@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "net/mutual_tls.h"
 #include "topo/config.h"
 
@@ -15,7 +16,16 @@ int link_tls(const struct config *config, struct mutual_tls **ret_tls, struct er
 	return config_agent_tls(config, &files) ? mutual_tls_new(&files, ret_tls, err) : 0;
 }
 
-CURL *link_new(const struct mutual_tls *tls, const char *agent, const char *path, unsigned timeout_ms)
+/* libcurl takes another count than it gave for a failure. */
+static size_t keep_answer(char *data, size_t size, size_t count, void *argument)
+{
+	struct buf *answer = argument;
+
+	buf_add(answer, data, size * count);
+	return answer->failed ? 0 : size * count;
+}
+
+CURL *link_new(const struct mutual_tls *tls, const char *agent, const char *path, unsigned timeout_ms, struct buf *answer)
 {
 	CURL *curl = curl_easy_init();
 	char url[URL_SIZE];
@@ -26,6 +36,8 @@ CURL *link_new(const struct mutual_tls *tls, const char *agent, const char *path
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_answer);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
 	if (tls)
 		mutual_tls_ask(tls, curl);
 	return curl;

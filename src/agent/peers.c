@@ -21,7 +21,7 @@
 #include "net/address.h"
 #include "net/mutual_tls.h"
 
-enum { BODY_SIZE_MAX = 256 << 10, FAILURES_TOLD = 5, DRAIN_MS_MAX = 3600000 };
+enum { FAILURES_TOLD = 5, DRAIN_MS_MAX = 3600000 };
 
 struct peer {
 	struct peers *peers;
@@ -120,16 +120,6 @@ static char *dump(json_t *json)
 
 /* ---- asking ---- */
 
-static size_t keep_body(char *data, size_t size, size_t count, void *argument)
-{
-	struct buf *body = argument;
-
-	if (body->size + size * count > BODY_SIZE_MAX)
-		return 0;
-	buf_add(body, data, size * count);
-	return size * count;
-}
-
 static char *question_text(const struct peers *peers, const struct peer_question *question)
 {
 	json_t *json = json_pack("{s:s}", "from", peers->self);
@@ -168,24 +158,22 @@ static void note(struct peer *peer, CURLcode code)
 		 log_quote(*peer->failure ? peer->failure : curl_easy_strerror(code), quoted, sizeof(quoted)));
 }
 
-static void ask_peer(struct peer *peer, CURL *curl, const struct peer_question *question)
+static void ask_peer(struct peer *peer, CURL *curl, const struct peer_question *question, struct buf *body)
 {
 	const struct peers *peers = peer->peers;
 	uint64_t asked_at = guard_now();
 	char *text = question_text(peers, question);
 	struct peer_answer answer = { 0 };
-	struct buf body;
 	CURLcode code;
 	json_t *json;
 
-	buf_init(&body, BODY_SIZE_MAX);
+	buf_clear(body);
 	*peer->failure = '\0';
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
 	code = curl_easy_perform(curl);
 	note(peer, code);
 	if (code == CURLE_OK) {
-		json = json_loadb(body.data, body.size, 0, NULL);
+		json = json_loadb(body->data, body->size, 0, NULL);
 		if (json_is_object(json_object_get(json, "state"))) {
 			read_state(json_object_get(json, "state"), &answer.state);
 			answer.revision = read_record(json, &answer.record);
@@ -194,7 +182,6 @@ static void ask_peer(struct peer *peer, CURL *curl, const struct peer_question *
 		}
 		json_decref(json);
 	}
-	buf_release(&body);
 	mem_free(text);
 }
 
@@ -202,11 +189,13 @@ static void *peer_main(void *argument)
 {
 	struct peer *peer = argument;
 	struct peers *peers = peer->peers;
-	CURL *curl = link_new(peers->tls, peer->address, "/member", peers->timeout_ms);
 	struct peer_question question;
+	struct buf body;
+	CURL *curl;
 
+	buf_init(&body, AGENT_BODY_SIZE_MAX);
+	curl = link_new(peers->tls, peer->address, "/member", peers->timeout_ms, &body);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, peer->failure);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_body);
 	pthread_mutex_lock(&peers->lock);
 	while (!peers->stopping) {
 		struct timespec until;
@@ -215,7 +204,7 @@ static void *peer_main(void *argument)
 		pthread_mutex_unlock(&peers->lock);
 		memset(&question, 0, sizeof(question));
 		wait_ms = peers->calls.question(peers->calls.program, peer->member, &question);
-		ask_peer(peer, curl, &question);
+		ask_peer(peer, curl, &question, &body);
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += wait_ms % 1000 * 1000000L;
 		until.tv_sec += wait_ms / 1000 + until.tv_nsec / 1000000000;
@@ -226,6 +215,7 @@ static void *peer_main(void *argument)
 	}
 	pthread_mutex_unlock(&peers->lock);
 	curl_easy_cleanup(curl);
+	buf_release(&body);
 	return NULL;
 }
 
@@ -324,15 +314,13 @@ static enum MHD_Result handle(void *argument, struct MHD_Connection *connection,
 		return refuse(connection, MHD_HTTP_NOT_FOUND, "POST /member, " PERMIT_PATH " or /handover");
 	if (!body) {
 		*place = body = mem_alloc(sizeof(*body));
-		buf_init(body, BODY_SIZE_MAX);
+		buf_init(body, AGENT_BODY_SIZE_MAX);
 		return MHD_YES;
 	}
 	if (*size) {
-		if (body->size + *size > BODY_SIZE_MAX)
-			return MHD_NO;
 		buf_add(body, data, *size);
 		*size = 0;
-		return MHD_YES;
+		return body->failed ? MHD_NO : MHD_YES;
 	}
 	return pages[page].answer(argument, connection, body);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/tree.h"
 #include "catalog/ask.h"
@@ -48,23 +49,6 @@ bool postgres_is_standby(const struct postgres *postgres)
 }
 
 /* ---- its files ---- */
-
-static char *read_file(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	struct buf text;
-	size_t size;
-	char part[4096];
-
-	if (!file)
-		return NULL;
-	buf_init(&text, FILE_SIZE_MAX + sizeof(part));
-	while (text.size < FILE_SIZE_MAX && (size = fread(part, 1, sizeof(part), file)) > 0)
-		buf_add(&text, part, size);
-	fclose(file);
-	buf_add_u8(&text, 0);
-	return text.data;
-}
 
 /* Written whole and durably, or not at all; as the server's own user. */
 static int write_file(const struct postgres *postgres, const char *name, const char *text, struct err *err)
@@ -128,12 +112,11 @@ int postgres_control(const struct postgres *postgres, struct postgres_control *r
 	snprintf(log, sizeof(log), "%s.control", postgres->log);
 	unlink(log);
 	rc = output_of(postgres, argv, log, err);
-	text = rc < 0 ? NULL : read_file(log);
+	if (rc == 0)
+		rc = file_read(log, FILE_SIZE_MAX, &text, NULL, err);
 	unlink(log);
 	if (rc < 0)
 		return rc;
-	if (!text)
-		return err_set(err, ERR_IO, "cannot read what pg_controldata says");
 	*ret_control = (struct postgres_control){
 		.system = number_behind(text, "Database system identifier:", 10),
 		.clean = strstr(text, "Database cluster state:               shut down\n"),
@@ -157,9 +140,9 @@ int postgres_history(const struct postgres *postgres, uint32_t timeline, struct 
 		return 0;
 	}
 	snprintf(name, sizeof(name), "pg_wal/%08" PRIX32 ".history", timeline);
-	text = read_file(path_of(postgres, name, path));
-	if (!text)
-		return err_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
+	rc = file_read(path_of(postgres, name, path), FILE_SIZE_MAX, &text, NULL, err);
+	if (rc < 0)
+		return rc;
 	rc = history_read(timeline, text, ret_history, err);
 	mem_free(text);
 	return rc;
@@ -214,10 +197,15 @@ static bool sets(const char *line, const char *name)
 /* postgresql.auto.conf with another value: what ALTER SYSTEM would make of it. */
 static int set_stopped(const struct postgres *postgres, const char *name, const char *value, struct err *err)
 {
-	char path[PATH_SIZE], *old = read_file(path_of(postgres, AUTO_CONF, path)), *rest = old, *line;
+	char path[PATH_SIZE], *old = NULL, *rest, *line;
 	struct buf text;
-	int rc;
+	int rc = 0;
 
+	if (access(path_of(postgres, AUTO_CONF, path), F_OK) == 0 || errno != ENOENT)
+		rc = file_read(path, FILE_SIZE_MAX, &old, NULL, err);
+	if (rc < 0)
+		return rc;
+	rest = old;
 	buf_init(&text, 2 * FILE_SIZE_MAX);
 	while (rest && (line = strsep(&rest, "\n")))
 		if (*line && !sets(line, name))
@@ -243,9 +231,12 @@ static int follow_stopped(const struct postgres *postgres, const char *upstream,
 
 void postgres_waits_for_stopped(const struct postgres *postgres, char *ret_names, size_t size)
 {
-	char path[PATH_SIZE], *text = read_file(path_of(postgres, AUTO_CONF, path)), *rest = text, *line;
+	char path[PATH_SIZE], *text, *rest, *line;
 
 	*ret_names = '\0';
+	if (file_read(path_of(postgres, AUTO_CONF, path), FILE_SIZE_MAX, &text, NULL, NULL) < 0)
+		return;
+	rest = text;
 	while (rest && (line = strsep(&rest, "\n"))) {
 		const char *from = sets(line, WAITS_FOR) ? strchr(line, '\'') : NULL;
 		size_t used = 0;

@@ -31,9 +31,9 @@ struct postgres_control {
 	uint32_t timeline;              /* of the latest checkpoint, or what a standby has got to since */
 	uint64_t checkpoint;            /* where the latest checkpoint's record begins */
 };
-/* Of a node that does not run. ERR_IO. */
+/* Of a node that does not run. ERR_IO, ERR_LIMIT. */
 must_use int postgres_control(const struct postgres *postgres, struct postgres_control *ret_control, struct err *err);
-/* The timeline's, from its file. ERR_IO: it is not there. */
+/* The timeline's, from its file. ERR_IO: it is not there; ERR_LIMIT: it is larger than such files are. */
 must_use int postgres_history(const struct postgres *postgres, uint32_t timeline, struct history *ret_history, struct err *err);
 
 bool postgres_running(const struct postgres *postgres);        /* there is a postmaster */
@@ -55,7 +55,8 @@ must_use int postgres_pass_timelines(const struct postgres *postgres, uint32_t o
 must_use int postgres_promote(PGconn *conn, struct err *err);
 /* Returns when it has left recovery. ERR_WRONG_STATE: it has not. */
 must_use int postgres_promoted(PGconn *conn, unsigned wait_ms, struct err *err);
-/* Commits on it wait for these (synchronous_standby_names) from now on; without a connection it does not run, and they will. ERR_IO. */
+/* Commits on it wait for these (synchronous_standby_names) from now on; without a connection it does not run, and they will. ERR_IO;
+ * ERR_LIMIT: its postgresql.auto.conf, which is written anew, is too large to be taken over. */
 must_use int postgres_wait_for(const struct postgres *postgres, PGconn *conn, const char *names, struct err *err);
 /* For whom they would, of a node that does not run; "": for nobody. */
 void postgres_waits_for_stopped(const struct postgres *postgres, char *ret_names, size_t size);

@@ -15,7 +15,7 @@
 #include "route/snapshot.h"
 #include "topo/config.h"
 
-enum { LED_MS = 300, OTHERS_MS = 2000, SEEK_MS = 20, HELD_MS = 10, TIMEOUT_MS = 1000, ANSWER_SIZE_MAX = 256 << 10, AGENT_SIZE = 512, FAILURES_TOLD = 5 };
+enum { LED_MS = 300, OTHERS_MS = 2000, SEEK_MS = 20, HELD_MS = 10, TIMEOUT_MS = 1000, AGENT_SIZE = 512, FAILURES_TOLD = 5 };
 
 struct shard_led {
 	char name[NAME_SIZE_MAX];
@@ -44,7 +44,6 @@ struct leaders {
 	char *router;
 	struct mutual_tls *tls;         /* NULL: links are plain */
 	CURLM *multi;
-	struct curl_slist *headers;
 	pthread_t thread;
 	bool started;
 	pthread_mutex_t lock;
@@ -110,7 +109,7 @@ static struct round *round_new(const struct config *config, const struct snapsho
 		asked->status = node_status_ref(status);
 		snprintf(asked->node, sizeof(asked->node), "%s", topology->nodes[i].name);
 		snprintf(asked->agent, sizeof(asked->agent), "%s", agent);
-		buf_init(&asked->body, ANSWER_SIZE_MAX);
+		buf_init(&asked->body, AGENT_BODY_SIZE_MAX);
 	}
 	return round;
 }
@@ -166,16 +165,6 @@ static void take_next(struct leaders *leaders)
 
 /* ---- asking ---- */
 
-static size_t keep_body(char *data, size_t size, size_t count, void *argument)
-{
-	struct buf *body = argument;
-
-	if (body->size + size * count > ANSWER_SIZE_MAX)
-		return 0;
-	buf_add(body, data, size * count);
-	return size * count;
-}
-
 static void say_lent(struct leaders *leaders, struct asked *asked)
 {
 	uint64_t hold_us = node_status_hold(asked->status);
@@ -191,11 +180,8 @@ static void say_lent(struct leaders *leaders, struct asked *asked)
 static void ask(struct leaders *leaders, struct asked *asked)
 {
 	if (!asked->curl) {
-		asked->curl = link_new(leaders->tls, asked->agent, PERMIT_PATH, TIMEOUT_MS);
+		asked->curl = link_new(leaders->tls, asked->agent, PERMIT_PATH, TIMEOUT_MS, &asked->body);
 		curl_easy_setopt(asked->curl, CURLOPT_PRIVATE, asked);
-		curl_easy_setopt(asked->curl, CURLOPT_HTTPHEADER, leaders->headers);
-		curl_easy_setopt(asked->curl, CURLOPT_WRITEFUNCTION, keep_body);
-		curl_easy_setopt(asked->curl, CURLOPT_WRITEDATA, &asked->body);
 	}
 	say_lent(leaders, asked);
 	buf_clear(&asked->body);
@@ -401,7 +387,6 @@ int leaders_new(const struct config *config, struct leaders **ret_leaders, struc
 	pthread_mutex_init(&leaders->lock, NULL);
 	leaders->round = mem_calloc(1, sizeof(*leaders->round));
 	leaders->multi = curl_multi_init();
-	leaders->headers = curl_slist_append(NULL, "Content-Type: application/json");
 	*ret_leaders = leaders;
 	return 0;
 }
@@ -433,7 +418,6 @@ void leaders_free(struct leaders *leaders)
 	round_free(leaders->round);
 	round_free(leaders->next);
 	curl_multi_cleanup(leaders->multi);
-	curl_slist_free_all(leaders->headers);
 	mutual_tls_free(leaders->tls);
 	mem_free(leaders->router);
 	pthread_mutex_destroy(&leaders->lock);

@@ -40,9 +40,10 @@ static int read_all(const struct plane *plane, struct news *news, struct err *er
 		rc = users_read(news->users, news->config->users_file, err);
 	if (rc == 0)
 		rc = config_topology(news->config, plane->snapshot->topology, &news->topology, err);
-	if (rc == 0)
-		config_follow(news->config, plane->config);
-	return rc;
+	if (rc < 0)
+		return rc;
+	config_follow(news->config, plane->config);
+	return config_check_agents(news->config, err);          /* with the certificates that it goes on with */
 }
 
 static const struct node *home_of(const struct topology *topology, const struct database *database)

@@ -13,6 +13,7 @@
 #include "app/command.h"
 #include "base/buf.h"
 #include "base/duration.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "catalog/ask.h"
 #include "ha/permit.h"
@@ -36,7 +37,7 @@ const char switchover_usage[] =
 	"Sessions that keep their backend (temporary tables, advisory locks, pool_mode: session) count as transactions under way.\n"
 	"Those that LISTEN, or replicate, are ended: they could miss something.\n";
 
-enum { ANSWER_SIZE_MAX = 256 << 10, TIMEOUT_MS = 3000, POLL_US = 20000, GIVE_UP_US = 60000000, DRAIN_MS = 5000, CHECKPOINT_MS = 600000 };
+enum { TIMEOUT_MS = 3000, POLL_US = 20000, GIVE_UP_US = 60000000, DRAIN_MS = 5000, CHECKPOINT_MS = 600000 };
 
 struct work {
 	const char *shard, *config_path, *to;
@@ -84,20 +85,10 @@ static uint64_t now_us(void)
 
 /* ---- the agents ---- */
 
-static size_t keep_body(char *data, size_t size, size_t count, void *argument)
-{
-	struct buf *body = argument;
-
-	if (body->size + size * count > ANSWER_SIZE_MAX)
-		return 0;
-	buf_add(body, data, size * count);
-	return size * count;
-}
-
 /* ERR_CONNECT; ERR_WRONG_STATE with what the agent says against it. */
 static int post(const struct work *work, const struct config_node *node, const char *path, const char *text, struct buf *ret_body, struct err *err)
 {
-	CURL *curl = link_new(work->tls, node->agent, path, TIMEOUT_MS);
+	CURL *curl = link_new(work->tls, node->agent, path, TIMEOUT_MS, ret_body);
 	const char *said;
 	CURLcode result;
 	long status = 0;
@@ -107,8 +98,6 @@ static int post(const struct work *work, const struct config_node *node, const c
 	buf_clear(ret_body);
 	curl_easy_setopt(curl, CURLOPT_FAILONERROR, 0L);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_body);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, ret_body);
 	result = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_cleanup(curl);
@@ -147,7 +136,7 @@ static int find_leader(struct work *work, struct err *err)
 	uint64_t epoch = 0;
 	struct buf body;
 
-	buf_init(&body, ANSWER_SIZE_MAX);
+	buf_init(&body, AGENT_BODY_SIZE_MAX);
 	if (!shard)
 		err_set(err, ERR_CONFIG, "the configuration has no shard \"%s\"", work->shard);
 	else
@@ -214,7 +203,7 @@ static int await(const struct work *work, struct err *err)
 	struct buf body;
 	int rc = 1;
 
-	buf_init(&body, ANSWER_SIZE_MAX);
+	buf_init(&body, AGENT_BODY_SIZE_MAX);
 	while (rc > 0) {
 		json_t *json;
 
@@ -246,7 +235,7 @@ static int run(struct work *work, struct err *err)
 		rc = checkpoint(work, err);
 	if (rc < 0)
 		return rc;
-	buf_init(&body, ANSWER_SIZE_MAX);
+	buf_init(&body, AGENT_BODY_SIZE_MAX);
 	text = question(work);
 	rc = post(work, work->leader, "/handover", text, &body, err);
 	mem_free(text);

@@ -54,6 +54,7 @@ enum {
 	HTTP_REQUEST_SIZE_MAX = 16 << 10,       /* a request's head, and the buffers of its connection */
 	HTTP_TURN_MS_MAX = 30 * 1000,           /* from one end of an answer to the next, or the connection is closed */
 	HTTP_WORKER_MS_MAX = 1000,              /* for a worker to answer */
+	AGENT_BODY_SIZE_MAX = 256 << 10,        /* bytes of what an agent is asked, or answers */
 	AGENT_CONNECTIONS_MAX = 512,            /* of those who ask an agent */
 	AGENT_ADDRESS_CONNECTIONS_MAX = 64,     /* of one address among them: a stranger takes no other's place */
 	METRICS_MS_MIN = 100,                   /* between two looks at all pools and sessions for /metrics */

@@ -1,14 +1,12 @@
 #include "net/mutual_tls.h"
 
-#include <errno.h>
 #include <gnutls/gnutls.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
+#include "base/file.h"
 #include "base/mem.h"
 
-enum { PEM_SIZE_MAX = 1 << 20, READ_SIZE = 16 << 10 };
+enum { PEM_SIZE_MAX = 1 << 20 };
 
 struct mutual_tls {
 	enum tls_version version_min;
@@ -16,27 +14,6 @@ struct mutual_tls {
 };
 
 /* ---- the files ---- */
-
-static int read_pem(const char *path, char **ret_text, struct err *err)
-{
-	FILE *file = fopen(path, "re");
-	size_t size = READ_SIZE;
-	struct buf text;
-
-	if (!file)
-		return err_set(err, ERR_CONFIG, "cannot open %s: %s", path, strerror(errno));
-	buf_init(&text, PEM_SIZE_MAX);
-	while (size == READ_SIZE) {
-		char *room = buf_reserve(&text, READ_SIZE);
-
-		size = room ? fread(room, 1, READ_SIZE, file) : 0;
-		text.size += size;
-	}
-	fclose(file);
-	buf_add_u8(&text, 0);
-	*ret_text = text.data;
-	return text.failed ? err_set(err, ERR_CONFIG, "%s is larger than %d bytes", path, PEM_SIZE_MAX) : 0;
-}
 
 /* OpenSSL, which says best what is wrong with a file, looks at them first. */
 static int check(const struct tls_files *files, struct err *err)
@@ -59,11 +36,11 @@ int mutual_tls_new(const struct tls_files *files, struct mutual_tls **ret_tls, s
 
 	tls->version_min = files->version_min;
 	if (rc == 0)
-		rc = read_pem(files->certificate, &tls->certificate, err);
+		rc = file_read(files->certificate, PEM_SIZE_MAX, &tls->certificate, NULL, err);
 	if (rc == 0)
-		rc = read_pem(files->key, &tls->key, err);
+		rc = file_read(files->key, PEM_SIZE_MAX, &tls->key, NULL, err);
 	if (rc == 0)
-		rc = read_pem(files->roots, &tls->roots, err);
+		rc = file_read(files->roots, PEM_SIZE_MAX, &tls->roots, NULL, err);
 	if (rc < 0)
 		mutual_tls_free(tls);
 	else

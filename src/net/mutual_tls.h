@@ -16,7 +16,7 @@
 
 struct mutual_tls;
 
-/* All three files; the role does not count. ERR_CONFIG as tls_context_new(). */
+/* All three files; the role does not count. ERR_CONFIG as tls_context_new(); ERR_LIMIT: one is larger than such files are. */
 must_use int mutual_tls_new(const struct tls_files *files, struct mutual_tls **ret_tls, struct err *err);
 void mutual_tls_free(struct mutual_tls *tls);           /* NULL is allowed */
 

@@ -39,7 +39,7 @@ int config_check_agents(const struct config *config, struct err *err)
 			continue;
 		err_set(err, ERR_CONFIG, "the agent of node \"%s\" is at %s, which is no address of this machine's own (127.0.0.1), and agents have no certificates",
 			node->name, node->agent);
-		err_hint(err, "To find each other on other machines, agents need agent_tls_cert_file, agent_tls_key_file and agent_tls_ca_file.");
+		err_hint(err, "To find each other on other machines, agents need agent_tls_cert_file, agent_tls_key_file and agent_tls_ca_file, which are read at the start.");
 		return ERR_CONFIG;
 	}
 	return 0;

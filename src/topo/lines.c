@@ -1,43 +1,20 @@
 #include "topo/lines.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
-#include "base/buf.h"
+#include "base/file.h"
 #include "base/mem.h"
 
-enum { LINES_SIZE_MAX = 1 << 20, READ_SIZE = 16 << 10 };
+enum { LINES_SIZE_MAX = 1 << 20 };
 
 struct lines {
-	struct buf text;
+	char *text;
+	size_t size;
 	yaml_document_t document;
 };
-
-static int read_file(const char *path, struct buf *text, struct err *err)
-{
-	FILE *file = fopen(path, "re");
-	size_t size = READ_SIZE;
-	int failed;
-
-	if (!file)
-		return err_set(err, ERR_IO, "cannot open %s: %s", path, strerror(errno));
-	while (size == READ_SIZE) {
-		char *room = buf_reserve(text, READ_SIZE);
-
-		size = room ? fread(room, 1, READ_SIZE, file) : 0;
-		text->size += size;
-	}
-	failed = ferror(file) ? errno : 0;
-	fclose(file);
-	if (failed)
-		return err_set(err, ERR_IO, "cannot read %s: %s", path, strerror(failed));
-	if (text->failed)
-		return err_set(err, ERR_CONFIG, "%s is larger than %d bytes", path, LINES_SIZE_MAX);
-	return 0;
-}
 
 static int syntax_error(const char *path, const yaml_parser_t *parser, struct err *err)
 {
@@ -74,16 +51,14 @@ int lines_read(const char *path, struct lines **ret_lines, struct err *err)
 	yaml_parser_t parser;
 	int rc;
 
-	buf_init(&lines->text, LINES_SIZE_MAX);
-	rc = read_file(path, &lines->text, err);
+	rc = file_read(path, LINES_SIZE_MAX, &lines->text, &lines->size, err);
 	if (rc < 0) {
-		buf_release(&lines->text);
 		mem_free(lines);
 		return rc;
 	}
 	if (!yaml_parser_initialize(&parser))
 		abort();                /* it only allocates */
-	yaml_parser_set_input_string(&parser, (const unsigned char *)lines->text.data, lines->text.size);
+	yaml_parser_set_input_string(&parser, (const unsigned char *)lines->text, lines->size);
 	if (yaml_parser_load(&parser, &lines->document))
 		rc = check_documents(path, &parser, &lines->document, err);
 	else
@@ -102,13 +77,13 @@ void lines_free(struct lines *lines)
 	if (!lines)
 		return;
 	yaml_document_delete(&lines->document);
-	buf_release(&lines->text);
+	mem_free(lines->text);
 	mem_free(lines);
 }
 
 struct slice lines_text(const struct lines *lines)
 {
-	return buf_slice(&lines->text);
+	return slice_make(lines->text, lines->size);
 }
 
 /* libyaml's accessors take the document without const, and only read. */

@@ -10,7 +10,7 @@
 
 struct lines;
 
-/* Reads the file. ERR_IO when it cannot be read, ERR_CONFIG when it is larger than LINES_SIZE_MAX, not YAML, empty, or more than one document. */
+/* Reads the file. ERR_IO and ERR_LIMIT as file_read(), ERR_CONFIG when it is not YAML, empty, or more than one document. */
 must_use int lines_read(const char *path, struct lines **ret_lines, struct err *err);
 void lines_free(struct lines *lines);
 

@@ -1,4 +1,5 @@
 """Agents that know each other by certificates, at the machine's own address: whoever has none of their authority neither hears them nor is heard."""
+import contextlib
 import json
 import re
 import shutil
@@ -31,6 +32,14 @@ def own_address():
         except OSError:
             return "127.0.0.1"
         return probe.getsockname()[0]
+
+
+def ipv6_loopback():
+    """As it stands in `agent`; IPv4's on a machine that has no IPv6."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+        probe.bind(("::1", 0))
+        return "[::1]"
+    return "127.0.0.1"
 
 
 HOST = own_address()
@@ -201,6 +210,27 @@ def test_the_oldest_version_is_as_configured(shard, pki, agent_with):
     wait_until(node.state, "it answers")
     assert curl(node, "--insecure", *show(pki.member), "--tls-max", "1.2")[0] == "000"
     wait_until(lambda: node.name in electable(shard), "the others hear it")
+
+
+def test_agents_answer_at_an_address_of_ipv6(etcd, pki):
+    host = ipv6_loopback()
+    identity = pki.ours.issue("ipv6", "ipv6", f"IP:{host.strip('[]')}")
+    shard = Shard(etcd, nodes=2, host=host, tls=pki.context(identity), **pki.settings(identity))
+    try:
+        shard.start()
+        wait_until(lambda: electable(shard) == ["n1a", "n1b"], "they hear each other")
+        settings = dict(shard.settings)
+        settings.pop("listen_port")
+        router = Router(settings, {SUPERUSER: PASSWORD})
+        try:
+            router.start()
+            wait_until(lambda: port_through(router) == shard.nodes[0].port, "the router has a permit")
+            router.stop()
+        finally:
+            router.remove()
+        shard.check_logs()
+    finally:
+        shard.close()
 
 
 def test_routers_with_certificates_have_permits_and_follow_the_leader(shard):

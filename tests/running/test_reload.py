@@ -60,6 +60,16 @@ def test_a_wrong_configuration_changes_nothing_and_says_why(start_own, change, r
         assert reload(cluster)
 
 
+@pytest.mark.parametrize("more", [{}, {f"agent_tls_{name}_file": "agent.pem" for name in ("cert", "key", "ca")}], ids=["plain", "certificates-that-need-a-restart"])
+def test_an_agent_on_another_machine_is_not_asked_plainly(start_own, more):
+    cluster = start_own(shards=1)
+    nodes = [dict(cluster.router.settings["nodes"][0], agent="192.0.2.1:6532")]
+    with pytest.raises(psycopg.Error, match="is at 192.0.2.1:6532, which is no address of this machine's own") as error:
+        reload(cluster, nodes=nodes, **more)
+    assert error.value.sqlstate == "F0000"
+    assert cluster.execute("SELECT 1") == [(1,)]
+
+
 def test_what_needs_a_restart_is_named_and_stays(start_own):
     cluster = start_own(shards=1, workers=2)
     reload(cluster, workers=3, pool_size=9)

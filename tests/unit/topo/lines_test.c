@@ -96,7 +96,7 @@ static void a_huge_file_is_refused(void **state)
 
 	memset(huge, '#', size);
 	huge[size] = '\0';
-	assert_int_equal(lines_read(scratch_write(huge), &lines, &err), ERR_CONFIG);
+	assert_int_equal(lines_read(scratch_write(huge), &lines, &err), ERR_LIMIT);
 	assert_non_null(strstr(err.message, "larger than"));
 	free(huge);
 }
